@@ -1,0 +1,39 @@
+# Everything starts here; GNU make 3.81 or newer. PYTHON= and TORCH_INDEX= are explained in scripts/create_venv.sh.
+
+python := .venv/bin/python
+
+.PHONY: help demo test check format lock clean
+
+help: ## print this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
+
+demo: .venv/installed ## train four small networks and compare them: two minutes, no data needed
+	$(python) train.py experiment=demo
+
+test: .venv/installed-dev ## run all tests
+	$(python) -m pytest
+
+check: .venv/installed-dev ## check formatting, style and types
+	$(python) -m ruff format --check .
+	$(python) -m ruff check .
+	$(python) -m mypy
+
+format: .venv/installed-dev ## format the code, and mend what ruff can mend
+	$(python) -m ruff format .
+	$(python) -m ruff check --fix .
+
+lock: .venv/installed ## renew constraints.txt with the newest versions that fit together
+	$(python) scripts/lock.py
+
+clean: ## remove .venv, caches and build leftovers; runs stay
+	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps lie in .venv and vanish with it. They are touched last: what was interrupted is not there.
+.venv/installed: pyproject.toml constraints.txt
+	scripts/create_venv.sh
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	scripts/create_venv.sh dev
+	@touch $@
