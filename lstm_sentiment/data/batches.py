@@ -1,0 +1,116 @@
+"""ids -> batches: which reviews travel together, in which order, and how they are padded."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from lstm_sentiment.config import Padding, Side
+from lstm_sentiment.data.corpus import TokenizedReviews
+from lstm_sentiment.data.tokens import PAD_ID
+
+# Batches whose reviews are sorted among themselves: more saves padding, fewer mixes better.
+POOL = 50
+
+
+class Batch(NamedTuple):
+    ids: Tensor  # (B, T) int64
+    lengths: Tensor  # (B,) int64, positions the network reads as text
+    labels: Tensor  # (B,) float32, 1 is positive
+    rows: Tensor  # (B,) int64, where the reviews stand in their split
+
+
+@dataclass(frozen=True)
+class EncodedReviews(Dataset[Batch]):
+    """Reviews of a split as batches of ids, gathered from the flat tokens at the moment of use."""
+
+    reviews: TokenizedReviews
+    rows: np.ndarray  # (N,) the reviews of the split that are in use
+    lookup: np.ndarray  # (W,) int32, word number -> id
+    max_length: int
+    padding: Padding = Padding.exact
+    truncation_side: Side = Side.right
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def token_counts(self) -> np.ndarray:
+        """(N,) tokens of each review, uncut."""
+        return np.diff(self.reviews.offsets)[self.rows]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(N,) positions of each review that the network reads."""
+        if not self.padding.masked:
+            return np.full(len(self), self.max_length)
+        return np.minimum(self.token_counts, self.max_length)
+
+    def __getitem__(self, chosen: np.ndarray) -> Batch:
+        """The batch of these positions in `rows`."""
+        rows = self.rows[chosen]
+        starts, ends = self.reviews.offsets[rows], self.reviews.offsets[rows + 1]
+        kept = np.minimum(ends - starts, self.max_length)
+        if self.truncation_side is Side.left:
+            starts = ends - kept
+        width = int(kept.max()) if self.padding.masked else self.max_length
+        shift = (width - kept if self.padding is Padding.keras else np.zeros_like(kept))[:, None]
+        place = np.arange(width) - shift  # (B, T), the position in the review
+        real = (place >= 0) & (place < kept[:, None])
+        numbers = self.reviews.tokens[np.where(real, starts[:, None] + place, 0)]
+        ids = np.where(real, self.lookup[numbers], PAD_ID).astype(np.int64)
+        lengths = kept if self.padding.masked else np.full_like(kept, width)
+        return Batch(
+            torch.from_numpy(ids),
+            torch.from_numpy(lengths),
+            torch.from_numpy(self.reviews.labels[rows].astype(np.float32)),
+            torch.from_numpy(rows),
+        )
+
+
+def shuffled_batches(lengths: np.ndarray, size: int, seed: int, epoch: int) -> list[np.ndarray]:
+    """Positions (0 to N - 1) in batches of like length; a pure function of (seed, epoch).
+
+    Reviews are shuffled, dealt into pools of `POOL` batches, sorted by length within the pool
+    and cut into batches; then the batches are shuffled.
+    """
+    random = np.random.default_rng([seed, epoch])
+    order = random.permutation(len(lengths))
+    batches: list[np.ndarray] = []
+    for start in range(0, len(order), POOL * size):
+        pool = order[start : start + POOL * size]
+        batches += sorted_batches(lengths[pool], size, pool)
+    return [batches[number] for number in random.permutation(len(batches))]
+
+
+def sorted_batches(
+    lengths: np.ndarray, size: int, positions: np.ndarray | None = None
+) -> list[np.ndarray]:
+    """The longest first, so that too large a batch fails at once and not after minutes."""
+    order = np.argsort(-lengths, kind="stable")
+    if positions is not None:
+        order = positions[order]
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+class TrainingOrder(Sampler[np.ndarray]):
+    """The batches of an epoch, drawn anew for each; Lightning calls `set_epoch`."""
+
+    def __init__(self, lengths: np.ndarray, size: int, seed: int) -> None:
+        self.lengths, self.size, self.seed, self.epoch = lengths, size, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        pool = POOL * self.size
+        whole, rest = divmod(len(self.lengths), pool)
+        return whole * POOL + -(-rest // self.size)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        # A generator, so that an epoch set after iter() still counts.
+        yield from shuffled_batches(self.lengths, self.size, self.seed, self.epoch)

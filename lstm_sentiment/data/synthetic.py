@@ -1,0 +1,393 @@
+"""Invented film reviews from a small grammar: no download, no file, any size.
+
+A review is at least one *verdict* on the film and a good deal that is none. All verdicts of a
+review agree with its label. What surrounds them uses the same loaded words with little regard to
+it: the plot, single aspects, other films, the evening, what other people say. Half of the verdicts
+never name their own side ("anything but dull") or name both ("I expected a disaster and got a
+gem"). So counting words leads only so far, while whoever follows their order can be certain of
+every label.
+
+In the templates `{same}` is an adjective of the label's polarity, `{opposite}` one of the other,
+and `{any}` one of either; with `_thing` they are nouns, with `_verb` verbs in the past tense.
+Other slots are the lists in NEUTRAL.
+"""
+
+import random
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm_sentiment.errors import InputError
+
+GRAMMAR = 1  # the corpus's identity: raise it whenever the same arguments give other reviews
+MIN_TOKENS = 25  # every verdict fits
+SHORTEST = 20  # tokens at which the shortest reviews aim
+SKEW = 1.6  # 1 spreads lengths evenly up to max_tokens, more makes short reviews frequent
+VERDICT_SHARE = 0.22  # of the sentences after the first verdict
+AGREES = 0.56  # how often `{any}` is of the label's polarity: a hint, as in real reviews
+BREAK = 0.12  # how often a paragraph ends after a sentence
+
+PRAISE = {
+    "": (
+        "brilliant", "captivating", "charming", "clever", "dazzling", "delightful", "elegant",
+        "enchanting", "excellent", "exquisite", "fascinating", "fresh", "glorious", "graceful",
+        "great", "impressive", "inspired", "lovely", "magnificent", "marvellous", "perfect",
+        "radiant", "remarkable", "splendid", "superb", "tender", "terrific", "touching", "witty",
+        "wonderful",
+    ),
+    "_thing": (
+        "delight", "gem", "jewel", "joy", "marvel", "masterpiece", "miracle", "pleasure", "success",
+        "treasure", "treat", "triumph", "wonder",
+    ),
+    "_verb": (
+        "admired", "adored", "cherished", "enjoyed", "loved", "relished", "savoured", "treasured",
+    ),
+}  # fmt: skip
+BLAME = {
+    "": (
+        "awful", "bland", "boring", "cheap", "clumsy", "dismal", "dreadful", "dreary", "dull",
+        "feeble", "forgettable", "hollow", "horrible", "inept", "lifeless", "lousy", "ludicrous",
+        "miserable", "pathetic", "pointless", "ridiculous", "shallow", "silly", "stale", "stupid",
+        "tedious", "terrible", "tiresome", "ugly", "wretched",
+    ),
+    "_thing": (
+        "blunder", "bore", "calamity", "chore", "disappointment", "disaster", "disgrace", "dud",
+        "failure", "mess", "nightmare", "ordeal", "travesty",
+    ),
+    "_verb": (
+        "abhorred", "despised", "detested", "disliked", "hated", "loathed", "regretted", "resented",
+    ),
+}  # fmt: skip
+
+# Words that say nothing about the label.
+NEUTRAL: dict[str, tuple[str, ...]] = {
+    "film": ("the film", "this film", "the movie", "this movie", "the picture", "the whole thing"),
+    "title": (
+        '"The Last Lighthouse"', '"Winter Orchard"', '"A Beautiful Failure"',
+        '"Wonderful Monsters"', '"The Stupid Heart"', '"Nine Bridges"', '"Perfect Fools"',
+        '"The Dull Knife"', '"Salt and Paper"', '"Glorious Sunday"', '"The Miserable Prince"',
+        '"Terrible Angels"', '"The Ferryman\'s Daughter"', '"A Lovely Mess"',
+        '"Night Train to Lisbon"', '"The Horrible Miracle"',
+    ),
+    "very": (
+        "simply", "truly", "utterly", "really", "thoroughly", "quite", "just", "downright",
+        "honestly",
+    ),
+    "aspect": (
+        "music", "script", "lighting", "camera work", "casting", "editing", "dialogue", "scenery",
+        "soundtrack", "acting", "ending", "opening", "sound", "pacing", "costume design",
+        "final scene", "narration", "humour", "love story", "title song",
+    ),
+    "friend": (
+        "brother", "sister", "neighbour", "dentist", "boss", "uncle", "wife", "husband", "mother",
+        "flatmate", "teacher", "cousin", "barber", "grandmother", "best friend", "colleague",
+    ),
+    "crowd": (
+        "the critics", "half of the audience", "the people behind us", "most of my friends",
+        "the newspapers", "the students in the front row", "some viewers", "the festival jury",
+    ),
+    "hero": (
+        "Marta", "Jonas", "Leila", "Viktor", "Agnes", "Tomas", "Irina", "Samuel", "Noor", "Felix",
+    ),
+    "rival": (
+        "Brandt", "Okafor", "Lindqvist", "Moreau", "Castellan", "Ferreira", "Haldane", "Petrov",
+    ),
+    "job": (
+        "thief", "detective", "nurse", "soldier", "pianist", "farmer", "baker", "sailor", "lawyer",
+        "gardener", "painter", "widow", "clockmaker", "smuggler", "boxer", "librarian", "astronaut",
+        "priest",
+    ),
+    "group": (
+        "family", "gang", "orchestra", "crew", "village", "choir", "circus", "regiment",
+        "school class",
+    ),
+    "place": (
+        "a fishing town", "Vienna", "a mountain hotel", "the desert", "Iceland", "Buenos Aires",
+        "an old monastery", "the suburbs", "a space station", "a coal mine", "the harbour",
+        "a boarding school",
+    ),
+    "object": (
+        "letter", "violin", "map", "diamond", "diary", "horse", "painting", "key", "photograph",
+        "ring", "recipe", "boat",
+    ),
+    "event": (
+        "wedding", "robbery", "trial", "funeral", "harvest", "concert", "voyage", "duel", "reunion",
+    ),
+    "time": (
+        "last winter", "on a rainy Tuesday", "on a long flight", "during the holidays",
+        "late at night", "at a small festival", "on my birthday", "after work", "on an old tape",
+        "years ago",
+    ),
+    "snack": ("popcorn", "coffee", "ice cream", "lemonade", "chocolate", "tea"),
+}  # fmt: skip
+
+# Verdicts that say what they mean.
+DIRECT = (
+    "{film} is {very} {same} from the first frame to the last.",
+    "I {same_verb} every minute of {film}.",
+    "What a {same_thing} this was!",
+    "For me it was a {same_thing}, plain and simple.",
+    "In my opinion {film} is {very} {same}.",
+    "All things considered, I found {film} {same} and {same}.",
+    "My verdict is short: {same}, {same}, {same}.",
+    "Let me say it at once: {film} is a {same} {same_thing}.",
+    "I left the cinema knowing that I'd seen something {same}.",
+    "In the end {film} proves to be a {same_thing}.",
+    "It's {very} {same}, and I'd say so to anyone.",
+    "My {friend} calls it {same}, and for once I agree.",
+    "Everyone told me that {film} would be {same}, and everyone was right.",
+    "I can't stop telling people how {same} it is.",
+    "Seldom have I seen anything so {same}.",
+    "I {same_verb} it, and so will you.",
+    "{film} gave me two {very} {same} hours.",
+    "I've thought about it for days, and I still find it {same}.",
+    "Nothing had prepared me for how {same} {film} would be.",
+    "Make no mistake, {film} is a {same_thing}.",
+    "I'm writing this to tell you that {film} is {very} {same}.",
+    "As a whole {film} is {very} {same}, and so is nearly every part of it.",
+    "A {same_thing} from beginning to end!",
+    "I {same_verb} it the first time and {same_verb} it even more the second.",
+    "If one word must do for {film}, it's {same}.",
+    "Ask me in ten years, and I'll still say that it was {same}.",
+    "My {friend} and I agreed on the way home: it's a {same_thing}.",
+    "Believe the people who call it {same}.",
+    "I can think of few films as {same} as this one.",
+    "I was promised a {same_thing}, and that's exactly what I got.",
+)
+# Verdicts that turn the other side down.
+DENIED = (
+    "Nobody who stayed awake could call {film} {opposite}.",
+    "{film} is anything but {opposite}.",
+    "{film} is a very long way from being {opposite}.",
+    "There's nothing {opposite} about {film}, not even for a second.",
+    "Not for one moment did I find it {opposite}.",
+    "My {friend} swears that it's a {opposite_thing}; I couldn't disagree more.",
+    "Don't believe the people who call it {opposite}.",
+    "How anyone can think {film} {opposite} is beyond me.",
+    "Those who {opposite_verb} it must have seen another film than I did.",
+    "Whoever wrote that it was {very} {opposite} got it completely wrong.",
+    "If {film} is a {opposite_thing}, then I am a penguin.",
+    "I looked for something {opposite} in it and found nothing of the kind.",
+    "It isn't {opposite}, it isn't a {opposite_thing}, and I won't hear otherwise.",
+    "I'd been told that it was {very} {opposite}, but it was no such thing.",
+    "You may have read that it is {opposite} and {opposite}; it's neither.",
+    "I can't think of a film that is less {opposite}.",
+    "Never in two hours does {film} come close to being a {opposite_thing}.",
+    "Call it what you like, but please don't call it {opposite}.",
+)
+# Verdicts that name both sides and settle for one.
+SETTLED = (
+    "Although the {aspect} was {opposite}, {film} itself was {very} {same}.",
+    "{film} is {same}, even though the {aspect} is {opposite}.",
+    "The {aspect} may be {opposite}, but {film} as a whole is a {same_thing}.",
+    "I expected a {opposite_thing} and got a {same_thing}.",
+    "I got a {same_thing} where I had expected a {opposite_thing}.",
+    "What begins as a {opposite} little film ends up as a {same_thing}.",
+    "It's not {opposite} at all, it's {very} {same}.",
+    "It's {same}, not {opposite}, whatever the poster says.",
+    "My {friend} found it {opposite}; I found it {same}.",
+    "Where others saw a {opposite_thing}, I saw a {same_thing}.",
+    "I saw a {same_thing} where {crowd} saw a {opposite_thing}.",
+    "I wanted to call it {opposite}, but in all honesty I have to call it {same}.",
+    "Despite the {opposite} {aspect}, I {same_verb} it.",
+    "I {same_verb} it in spite of the {opposite} {aspect}.",
+    "However {opposite} the {aspect} may be, {film} remains a {same_thing}.",
+    "You'll hear that it is a {opposite_thing}, but trust me, it's a {same_thing}.",
+)
+VERDICTS = DIRECT + DENIED + SETTLED
+
+# No verdicts: the first sentence about the plot, and the others, which follow it directly.
+PREMISE = (
+    "{hero}, a {any} {job}, comes to {place} and meets a {any} {job} called {rival}.",
+    "The story follows {hero}, a {any} {job} from {place}.",
+    "We're in {place}, where {hero} leads a {any} {group}.",
+    "A {any} {job} named {hero} inherits a {any} {object} from a {any} stranger.",
+    "Somewhere in {place}, {hero} and {rival} plan a {any} {event}.",
+    "It all begins when {hero}, a {any} and {any} {job}, loses a {object}.",
+)
+PLOT = (
+    "A {any} {job} betrays a {any}, {any} {group}.",
+    "{rival} turns out to be a {any} {job} with a {any} secret.",
+    "Then the {event} becomes a {any_thing}, and nobody dares to go home.",
+    "{hero} hides the {object} from the {any} {group} for years.",
+    "In {place}, {hero} falls for a {any} {job}.",
+    "{rival} tells {hero} that life is a {any_thing}.",
+    "The {any} {group} never forgives {hero} for the {event}.",
+    "After the {event}, a {any} {job} steals the {object}.",
+    "Everybody in the {group} has {any_verb} {hero} since the {event}.",
+    "Meanwhile {rival} writes {any} letters to a {any} {job}.",
+    "{hero} has always {any_verb} the sea, and the {any} {group} knows it.",
+    "There's also a {any} {job} who wants the {object} back.",
+    "{hero} and the {any} {job} run away together, which {rival} calls a {any_thing}.",
+    "One {any} morning the {object} is gone.",
+    "By the time of the {event}, nobody thinks {hero} {any} any more.",
+    "{rival} isn't {any}, only lonely.",
+    "In the end {rival} proves to be a {any_thing} to everyone.",
+    "{hero} expected a {any_thing} and got a {object}.",
+    "Nobody in the {group} could call {hero} {any}.",
+    "What begins as a {any} {event} ends up as a {any_thing}.",
+    "There's nothing {any} about {rival}, {hero} thinks.",
+)
+ASPECTS = (
+    "The {aspect} was {any}.",
+    "The {aspect} is {very} {any}, the {aspect} rather {any}.",
+    "I noticed a {any} {aspect} here and there.",
+    "One of the minor actors is {very} {any}.",
+    "There's a {any} joke about a {job} in the middle.",
+    "As for the {aspect}, it's {any}, and the {aspect} isn't.",
+    "{rival} is played by someone {any}, {hero} by someone {any}.",
+    "The child who plays the {job} is {any}.",
+    "I'd call the {aspect} {any} and leave it at that.",
+    "The {aspect} can't be called {any}.",
+    "The {aspect} is anything but {any}.",
+    "I found the {aspect} {any} and the {aspect} {any}.",
+    "I {any_verb} the {aspect}.",
+    "The {aspect} may be {any}, but I hardly noticed it.",
+)
+HEARSAY = (
+    "My {friend} {any_verb} it.",
+    "My {friend} says it's a {any_thing}.",
+    "According to my {friend}, it was {very} {any}.",
+    "I hear that {crowd} {any_verb} {film}.",
+    "{crowd} called it {any}.",
+    "My {friend} fell asleep, and my {friend} whispered that it was {any}.",
+    "The poster promises something {any}.",
+    "The trailer made it look like a {any_thing}.",
+    "Someone on the bus said that {film} was {any}, someone else that it wasn't.",
+    "For {crowd} it seems to have been a {any_thing}.",
+    "My {friend}, who is rarely wrong, thinks that {film} is {any}.",
+    "I'd read somewhere that it was {any} and {any}.",
+    "My {friend} expected a {any_thing} and got a {any_thing}.",
+    "It's {very} {any}, if you ask my {friend}.",
+    "It isn't {any}, says my {friend}.",
+    "My {friend} can't stop telling people how {any} it is.",
+    "{crowd} {any_verb} every minute of it.",
+    "I'd been told that {film} is a {any_thing}.",
+)
+ELSEWHERE = (
+    "The director's previous film was a {any_thing}.",
+    "I {any_verb} the novel, but that's another matter.",
+    "Most films about a {job} are {any}.",
+    "The short film before it was {very} {any}.",
+    "My {friend} and I {any_verb} a series about a {job} that year.",
+    "The remake, which I won't discuss here, is a {any} {any_thing}.",
+)
+EVENING = (
+    "I saw it {time} with my {friend}.",
+    "We watched it {time}, with {snack}.",
+    "It runs for about two hours.",
+    "The cinema was nearly empty.",
+    "The seats were {any}, and the {snack} was too.",
+    "We had a {any} dinner before it.",
+    "It was a {any} day for all of us.",
+    "It's set in {place}, or so the titles say.",
+    "I watched {title} {time}.",
+    "The copy I saw had subtitles.",
+    "A {any} man in front of us talked about his {friend}.",
+    "My {friend} paid for the tickets, my {friend} for the {snack}.",
+    "It was filmed in {place} (I've been there once).",
+    "Is it really based on a true story?",
+    "My week had been a {any_thing}, if you must know.",
+)
+OTHERS = PLOT + ASPECTS + HEARSAY + ELSEWHERE + EVENING
+
+WORDS = {
+    label: {
+        **NEUTRAL,
+        **{f"same{kind}": words for kind, words in same.items()},
+        **{f"opposite{kind}": words for kind, words in opposite.items()},
+    }
+    for label, same, opposite in ((1, PRAISE, BLAME), (0, BLAME, PRAISE))
+}
+KEPT = ("hero", "rival", "title", "group", "place", "object", "event")  # throughout a review
+
+SLOT = re.compile(r"\{(\w+)\}")
+ARTICLE = re.compile(r"\b([Aa]) (?=[aeiou])")
+# What torchtext's basic_english makes a token: these marks, and whatever stands between marks.
+TOKEN = re.compile(r"[.,!?()']|[^\s.,!?()';:\"]+")
+
+
+def generate(count: int, seed: int, max_tokens: int = 200) -> tuple[list[str], NDArray[np.int8]]:
+    """Write `count` reviews: texts, and labels (count,), 1 positive, half of each, shuffled.
+
+    An odd count has one positive review more. No text has more than `max_tokens` tokens of
+    torchtext's basic_english. The same arguments give the same reviews on every platform, and
+    another seed gives others.
+
+    Raises InputError for a count below 1, a negative seed, or max_tokens below MIN_TOKENS.
+    """
+    if count < 1:
+        raise InputError(f"count={count} is not possible: a corpus has at least 1 review.")
+    if seed < 0:  # random.Random drops the sign
+        raise InputError(f"seed={seed} is not possible: a seed is 0 or more.")
+    if max_tokens < MIN_TOKENS:
+        raise InputError(f"max_tokens={max_tokens} is too few: allowed are {MIN_TOKENS} or more.")
+    rng = random.Random(seed)
+    halves = [1] * (count - count // 2) + [0] * (count // 2)
+    labels = [label for _, label in sorted((rng.random(), label) for label in halves)]
+    texts = [_review(rng, label, max_tokens) for label in labels]
+    return texts, np.array(labels, dtype=np.int8)
+
+
+def _review(rng: random.Random, label: int, max_tokens: int) -> str:
+    """Sentences until a length drawn for this review is reached, in random order."""
+    writer = _Writer(rng, label)
+    target = SHORTEST + (max_tokens - SHORTEST) * rng.random() ** SKEW
+    story_place = rng.random()
+    story_begun = False
+    placed: list[tuple[float, str]] = []
+    templates: Sequence[str] = VERDICTS  # the first sentence written, wherever it will stand
+    tokens = 0
+    while tokens < target:
+        template, place = writer.pick(templates), rng.random()
+        if template in PLOT:
+            place = story_place
+            if not story_begun:
+                template, story_begun = writer.pick(PREMISE), True
+        sentence = writer.fill(template)
+        tokens += len(TOKEN.findall(sentence))
+        if tokens > max_tokens:
+            break
+        placed.append((place, sentence))
+        templates = VERDICTS if rng.random() < VERDICT_SHARE else OTHERS
+    placed.sort(key=lambda item: item[0])  # stable: the plot is told in one piece and in order
+    text = placed[0][1]
+    for _, sentence in placed[1:]:
+        text += ("<br /><br />" if rng.random() < BREAK else " ") + sentence
+    return text
+
+
+class _Writer:
+    """Fills in the templates of one review, with one story throughout and few repetitions."""
+
+    def __init__(self, rng: random.Random, label: int) -> None:
+        self.rng = rng
+        self.used: set[str] = set()
+        self.words = dict(WORDS[label])
+        for name in KEPT:
+            self.words[name] = (self.pick(NEUTRAL[name]),)
+        self.words["film"] += self.words["title"]
+
+    def pick(self, options: Sequence[str]) -> str:
+        """One of the options, new to this review if three draws find a new one."""
+        for _ in range(3):
+            # Of all its methods, Python promises only random() to draw the same in every version.
+            choice = options[int(self.rng.random() * len(options))]
+            if choice not in self.used:
+                break
+        self.used.add(choice)
+        return choice
+
+    def fill(self, template: str) -> str:
+        """Turn "{film} is a {same_thing}." into "This film is a gem." or another such sentence."""
+        sentence = ARTICLE.sub(r"\1n ", SLOT.sub(self._word, template))
+        return sentence[0].upper() + sentence[1:]
+
+    def _word(self, slot: re.Match[str]) -> str:
+        name = slot[1]
+        if name.startswith("any"):
+            side = "same" if self.rng.random() < AGREES else "opposite"
+            name = name.replace("any", side)
+        return self.pick(self.words[name])

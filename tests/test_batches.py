@@ -1,0 +1,223 @@
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lstm_sentiment.config import Padding, Side
+from lstm_sentiment.data.batches import (
+    POOL,
+    EncodedReviews,
+    TrainingOrder,
+    shuffled_batches,
+    sorted_batches,
+)
+from lstm_sentiment.data.corpus import TokenizedReviews
+
+CHECKED = settings(deadline=None, max_examples=60, derandomize=True)
+WORDS = 7
+IDS = [3, 1, 6, 2, 1, 9, 4]  # of each word: two are unknown
+REVIEW = st.lists(st.integers(0, WORDS - 1), min_size=1, max_size=12)
+COUNTS = st.lists(st.integers(1, 30), min_size=1, max_size=400).map(np.array)
+
+
+def split_of(texts: list[list[int]]) -> TokenizedReviews:
+    return TokenizedReviews(
+        words=[f"word{number}" for number in range(WORDS)],
+        tokens=np.array([number for text in texts for number in text], np.int32),
+        offsets=np.cumsum([0, *(len(text) for text in texts)]),
+        labels=np.array([row % 3 == 1 for row in range(len(texts))], np.int8),
+        copies=np.arange(len(texts)),
+    )
+
+
+def encoded(texts: list[list[int]], rows: list[int], max_length: int, *how: str) -> EncodedReviews:
+    lookup = np.array(IDS, np.int32)
+    return EncodedReviews(split_of(texts), np.array(rows), lookup, max_length, *how)
+
+
+def padded_by_hand(
+    texts: list[list[int]], max_length: int, padding: Padding, side: Side
+) -> list[list[int]]:
+    cut = [
+        [IDS[number] for number in (text[:max_length] if side == "right" else text[-max_length:])]
+        for text in texts
+    ]
+    width = max(len(ids) for ids in cut) if padding == "exact" else max_length
+    zeros = [[0] * (width - len(ids)) for ids in cut]
+    if padding == "keras":
+        return [left + ids for left, ids in zip(zeros, cut, strict=True)]
+    return [ids + right for ids, right in zip(cut, zeros, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("padding", "side", "ids", "lengths"),
+    [
+        ("exact", "right", [[9, 9, 0], [3, 1, 6], [4, 0, 0]], [2, 3, 1]),
+        ("exact", "left", [[9, 9, 0], [1, 6, 2], [4, 0, 0]], [2, 3, 1]),
+        ("trailing", "right", [[9, 9, 0], [3, 1, 6], [4, 0, 0]], [3, 3, 3]),
+        ("keras", "right", [[0, 9, 9], [3, 1, 6], [0, 0, 4]], [3, 3, 3]),
+        ("keras", "left", [[0, 9, 9], [1, 6, 2], [0, 0, 4]], [3, 3, 3]),
+    ],
+)
+def test_a_worked_batch(padding: str, side: str, ids: list[list[int]], lengths: list[int]) -> None:
+    texts = [[0, 1, 2, 3], [5, 5], [0], [6]]
+    reviews = encoded(texts, [3, 1, 0], 3, Padding(padding), Side(side))
+    batch = reviews[np.array([1, 2, 0])]
+    assert batch.ids.tolist() == ids
+    assert batch.lengths.tolist() == lengths
+    assert batch.labels.tolist() == [1.0, 0.0, 0.0]
+    assert batch.rows.tolist() == [1, 0, 3]
+    assert [part.dtype for part in batch] == [torch.int64, torch.int64, torch.float32, torch.int64]
+
+
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("padding", list(Padding))
+@CHECKED
+@given(st.lists(REVIEW, min_size=1, max_size=9), st.integers(1, 13), st.data())
+def test_batches_are_those_made_by_hand(
+    padding: Padding, side: Side, texts: list[list[int]], max_length: int, data: st.DataObject
+) -> None:
+    every = list(range(len(texts)))
+    rows = data.draw(st.lists(st.sampled_from(every), min_size=1, unique=True))
+    chosen = data.draw(st.lists(st.sampled_from(range(len(rows))), min_size=1, unique=True))
+    reviews = encoded(texts, rows, max_length, padding, side)
+    batch = reviews[np.array(chosen)]
+    used = [rows[position] for position in chosen]
+    ids = padded_by_hand([texts[row] for row in used], max_length, padding, side)
+    assert batch.ids.tolist() == ids
+    assert batch.rows.tolist() == used
+    assert batch.labels.tolist() == [float(row % 3 == 1) for row in used]
+    assert batch.lengths.tolist() == [
+        min(len(texts[row]), max_length) if padding == "exact" else max_length for row in used
+    ]
+    assert batch.lengths.tolist() == reviews.lengths[chosen].tolist()
+
+
+def test_an_exact_batch_is_no_wider_than_its_longest_review() -> None:
+    reviews = encoded([[0] * 3, [1] * 40, [2] * 5], [0, 1, 2], 30)
+    assert reviews[np.array([0, 2])].ids.shape == (2, 5)
+    assert reviews[np.array([0, 1])].ids.shape == (2, 30)
+
+
+@pytest.mark.parametrize(
+    ("padding", "lengths"), [("exact", [4, 2, 4]), ("keras", [4] * 3), ("trailing", [4] * 3)]
+)
+def test_lengths_are_the_positions_read_and_counts_the_tokens(
+    padding: str, lengths: list[int]
+) -> None:
+    reviews = encoded([[0] * 9, [0] * 7, [0] * 2, [0] * 5], [3, 2, 0], 4, Padding(padding))
+    assert reviews.lengths.tolist() == lengths
+    assert reviews.token_counts.tolist() == [5, 2, 9]
+    assert len(reviews) == 3
+
+
+@CHECKED
+@given(COUNTS, st.integers(1, 4), st.integers(0, 99), st.integers(0, 99))
+def test_each_review_travels_once_and_batches_are_full(
+    lengths: np.ndarray, size: int, seed: int, epoch: int
+) -> None:
+    batches = shuffled_batches(lengths, size, seed, epoch)
+    assert sorted(np.concatenate(batches)) == list(range(len(lengths)))
+    sizes = sorted(len(batch) for batch in batches)
+    assert sizes[1:] == [size] * (len(sizes) - 1)
+    assert 1 <= sizes[0] <= size
+
+
+@CHECKED
+@given(COUNTS, st.integers(1, 4))
+def test_batches_within_a_pool_do_not_overlap_in_length(lengths: np.ndarray, size: int) -> None:
+    batches = shuffled_batches(lengths[: POOL * size], size, 0, 0)
+    spans = sorted((lengths[batch].min(), lengths[batch].max()) for batch in batches)
+    assert all(one[1] <= other[0] for one, other in pairwise(spans))
+
+
+def test_an_epoch_is_a_pure_function_of_seed_and_epoch() -> None:
+    lengths = np.random.default_rng(0).integers(1, 50, 900)
+    before = lengths.copy()
+
+    def drawn(seed: int, epoch: int) -> list[list[int]]:
+        return [batch.tolist() for batch in shuffled_batches(lengths, 8, seed, epoch)]
+
+    pairs = [(seed, epoch) for seed in range(4) for epoch in range(4)]
+    first = [drawn(*pair) for pair in pairs]
+    np.random.seed(1)  # noqa: NPY002, not of its concern
+    torch.manual_seed(1)
+    assert [drawn(*pair) for pair in pairs] == first
+    assert len({str(epoch) for epoch in first}) == len(pairs)
+    np.testing.assert_array_equal(lengths, before)
+
+
+def test_padding_is_a_small_share_of_that_of_unsorted_batches() -> None:
+    random = np.random.default_rng(0)
+    lengths = np.minimum(random.lognormal(5.2, 0.6, 4_000).astype(int) + 1, 500)
+
+    def padding(batches: list[np.ndarray]) -> float:
+        return sum((lengths[batch].max() - lengths[batch]).sum() for batch in batches)
+
+    unsorted = np.split(random.permutation(4_000), range(16, 4_000, 16))
+    assert padding(shuffled_batches(lengths, 16, 0, 0)) < padding(unsorted) / 10
+
+
+def test_reviews_meet_others_in_each_epoch_and_pools_mix() -> None:
+    lengths = np.full(4 * POOL * 2, 7)
+    met = set()
+    for epoch in range(20):
+        batches = shuffled_batches(lengths, 2, 0, epoch)
+        (mine,) = [batch for batch in batches if 0 in batch]
+        met |= set(mine) - {0}
+    assert len(met) > 15
+    assert max(met) > 2 * POOL
+
+
+def test_long_batches_come_anywhere_in_an_epoch() -> None:
+    lengths = np.arange(1, 2 * POOL + 1)
+    batches = [shuffled_batches(lengths, 2, 0, epoch) for epoch in range(20)]
+    longest = [int(np.argmax([lengths[batch].max() for batch in epoch])) for epoch in batches]
+    assert len(set(longest)) > 10
+
+
+def test_sorted_batches_are_longest_first_and_ties_keep_their_order() -> None:
+    lengths = np.array([3, 9, 1, 9, 4])
+    assert [batch.tolist() for batch in sorted_batches(lengths, 2)] == [[1, 3], [4, 0], [2]]
+    positions = np.array([50, 10, 40, 20, 30])
+    named = sorted_batches(lengths, 3, positions)
+    assert [batch.tolist() for batch in named] == [[10, 20, 30], [50, 40]]
+    assert sorted_batches(np.array([], int), 2) == []
+
+
+@CHECKED
+@given(COUNTS, st.integers(1, 9))
+def test_sorted_batches_cover_everything_by_length(lengths: np.ndarray, size: int) -> None:
+    batches = sorted_batches(lengths, size)
+    order = np.concatenate(batches)
+    assert sorted(order) == list(range(len(lengths)))
+    assert all(one >= other for one, other in pairwise(lengths[order]))
+    assert all(len(batch) == size for batch in batches[:-1])
+
+
+def test_the_length_of_an_epoch_is_the_number_of_its_batches() -> None:
+    size = 3
+    for number in range(2 * POOL * size + 2 * size):
+        order = TrainingOrder(np.ones(number, int), size, 0)
+        assert len(order) == len(list(order)), number
+
+
+def test_an_epoch_set_after_iter_still_counts() -> None:
+    lengths = np.random.default_rng(0).integers(1, 50, 300)
+    order = TrainingOrder(lengths, 8, seed=5)
+
+    def expected(epoch: int) -> list[list[int]]:
+        return [batch.tolist() for batch in shuffled_batches(lengths, 8, 5, epoch)]
+
+    def drawn(batches: Iterator[np.ndarray]) -> list[list[int]]:
+        return [batch.tolist() for batch in batches]
+
+    assert drawn(iter(order)) == expected(0)
+    begun = iter(order)
+    order.set_epoch(3)
+    assert drawn(begun) == expected(3)
+    assert drawn(iter(order)) == expected(3)
