@@ -1,0 +1,1 @@
+"""batch -> embedding -> encoder -> head -> logit -> metrics."""

@@ -1,0 +1,53 @@
+"""ids -> logit: embedding, encoder, head and one output unit."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lstm_sentiment.config import Config
+from lstm_sentiment.data.tokens import PAD_ID
+from lstm_sentiment.model.encoders import Encoder
+from lstm_sentiment.model.heads import HEADS
+
+
+class Classifier(nn.Module):
+    """The whole network; a positive logit says that the review is positive."""
+
+    def __init__(self, config: Config, vocabulary_size: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(
+            vocabulary_size,
+            config.embedding.dim,
+            # Where padding is read as text, its vector is learned like any other.
+            padding_idx=PAD_ID if config.data.padding.masked else None,
+        )
+        # PyTorch's own start, N(0, 1), drowns in noise what is learned of rare words.
+        with torch.no_grad():
+            self.embedding.weight.mul_(0.1)
+        self.embedding_dropout = config.embedding.dropout
+        self.encoder = Encoder(config.encoder, config.embedding.dim)
+        self.head = HEADS[config.head.kind](self.encoder.output_size, config.data.max_length)
+        self.dropout = nn.Dropout(config.encoder.dropout)
+        self.output = nn.Linear(self.head.output_size, 1)
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T) ids padded on the right, (B,) lengths from 1 to T -> (B,) logits"""
+        vectors = locked_dropout(self.embedding(ids), self.embedding_dropout, self.training)
+        encoded = self.encoder(vectors, lengths)
+        return self.output(self.dropout(self.head(encoded))).squeeze(-1)
+
+    def parameter_counts(self) -> dict[str, int]:
+        """Trainable numbers of each part, in the order in which a review meets them."""
+        parts = {name: getattr(self, name) for name in ("embedding", "encoder", "head", "output")}
+        return {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
+
+
+def locked_dropout(vectors: Tensor, p: float, training: bool) -> Tensor:
+    """(B, T, D): zeroes the same components at all steps of a review (Gal & Ghahramani 2016).
+
+    This is what Keras's `dropout` of a recurrent layer does to its input. One draw for a whole
+    review is also a T-th of the work, and on the CPU drawing is what dropout costs.
+    """
+    if not training or p == 0:
+        return vectors
+    return vectors * F.dropout(vectors.new_ones(len(vectors), 1, vectors.shape[2]), p)

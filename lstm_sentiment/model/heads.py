@@ -1,0 +1,137 @@
+"""encoder -> head: all states of a review reduced to one vector. Padding has no part in it."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lstm_sentiment.config import HeadKind
+from lstm_sentiment.model.encoders import Encoded
+
+
+class Head(Protocol):
+    """A module that takes states of width `input_size`, of at most `max_length` steps."""
+
+    output_size: int
+
+    def __init__(self, input_size: int, max_length: int) -> None: ...
+
+    def __call__(self, encoded: Encoded) -> Tensor:
+        """-> (B, output_size)"""
+        ...
+
+
+def masked_max(states: Tensor, mask: Tensor) -> Tensor:
+    """(B, T, D), (B, T) -> (B, D): the largest value of each unit over real tokens."""
+    return states.masked_fill(~mask.unsqueeze(-1), -torch.inf).amax(1)
+
+
+def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
+    """(B, T, D), (B, T) -> (B, D): the mean over real tokens."""
+    keep = mask.unsqueeze(-1)
+    return (states * keep).sum(1) / keep.sum(1)
+
+
+def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
+    """(B, T), (B, T) -> (B, T): weights that add up to 1 over real tokens, zero on padding."""
+    return scores.masked_fill(~mask, -torch.inf).softmax(1)
+
+
+def weighted_sum(states: Tensor, weights: Tensor) -> Tensor:
+    """(B, T, D), (B, T) -> (B, D)"""
+    return torch.einsum("btd,bt->bd", states, weights)
+
+
+class Last(nn.Module):
+    """The last forward state beside the first backward state."""
+
+    def __init__(self, input_size: int, max_length: int) -> None:
+        super().__init__()
+        self.output_size = input_size
+
+    def forward(self, encoded: Encoded) -> Tensor:
+        return encoded.final
+
+
+class Flatten(nn.Module):
+    """All states side by side, with zeros up to `max_length`."""
+
+    def __init__(self, input_size: int, max_length: int) -> None:
+        super().__init__()
+        self.max_length = max_length
+        self.output_size = input_size * max_length
+
+    def forward(self, encoded: Encoded) -> Tensor:
+        missing = self.max_length - encoded.states.shape[1]
+        return F.pad(encoded.states, (0, 0, 0, missing)).flatten(1)
+
+
+class Max(nn.Module):
+    """Global max pooling."""
+
+    def __init__(self, input_size: int, max_length: int) -> None:
+        super().__init__()
+        self.output_size = input_size
+
+    def forward(self, encoded: Encoded) -> Tensor:
+        return masked_max(encoded.states, encoded.mask)
+
+
+class Average(nn.Module):
+    """Global average pooling."""
+
+    def __init__(self, input_size: int, max_length: int) -> None:
+        super().__init__()
+        self.output_size = input_size
+
+    def forward(self, encoded: Encoded) -> Tensor:
+        return masked_mean(encoded.states, encoded.mask)
+
+
+class Attention(nn.Module):
+    """Word attention (Yang et al. 2016, equations 5 to 7): weights from a learned query.
+
+    A bias on the scores would have no effect inside the softmax, so there is none.
+    """
+
+    def __init__(self, input_size: int, max_length: int) -> None:
+        super().__init__()
+        self.output_size = input_size
+        self.hidden = nn.Linear(input_size, input_size)
+        self.query = nn.Linear(input_size, 1, bias=False)
+
+    def weights(self, encoded: Encoded) -> Tensor:
+        """(B, T)"""
+        scores = self.query(torch.tanh(self.hidden(encoded.states))).squeeze(-1)
+        return masked_softmax(scores, encoded.mask)
+
+    def forward(self, encoded: Encoded) -> Tensor:
+        return weighted_sum(encoded.states, self.weights(encoded))
+
+
+class MaxAttention(nn.Module):
+    """Max-attention (Maini et al. 2020): the query is the max-pooled state."""
+
+    def __init__(self, input_size: int, max_length: int) -> None:
+        super().__init__()
+        self.output_size = input_size
+
+    def weights(self, encoded: Encoded) -> Tensor:
+        """(B, T)"""
+        query = masked_max(encoded.states, encoded.mask)
+        scores = torch.einsum("btd,bd->bt", F.normalize(encoded.states, dim=-1), query)
+        return masked_softmax(scores, encoded.mask)
+
+    def forward(self, encoded: Encoded) -> Tensor:
+        return weighted_sum(encoded.states, self.weights(encoded))
+
+
+HEADS: dict[HeadKind, type[Head]] = {
+    HeadKind.last: Last,
+    HeadKind.flatten: Flatten,
+    HeadKind.max: Max,
+    HeadKind.avg: Average,
+    HeadKind.attention: Attention,
+    HeadKind.max_attention: MaxAttention,
+}

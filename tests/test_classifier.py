@@ -1,0 +1,87 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from lstm_sentiment.config import Config
+from lstm_sentiment.model.classifier import Classifier, locked_dropout
+
+IDS = torch.randint(2, 10, (4, 6), generator=torch.Generator().manual_seed(0))
+LENGTHS = torch.tensor([6, 3, 1, 5])
+
+
+def test_parameter_counts_add_up(tiny: Callable[..., Config]) -> None:
+    net = Classifier(tiny(head={"kind": "attention"}, encoder={"bidirectional": True}), 10)
+    counts = net.parameter_counts()
+    assert counts == {
+        "embedding": 10 * 5,
+        "encoder": 2 * 4 * 6 * (5 + 6 + 2),
+        "head": 12 * 12 + 12 + 12,
+        "output": 12 + 1,
+    }
+    assert sum(counts.values()) == sum(p.numel() for p in net.parameters())
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"cell": "lstm"}, "lstm"),
+        ({"cell": "gru", "bidirectional": True}, "bigru"),
+        ({"cell": "lstm", "num_layers": 2}, "stacked_lstm"),
+        ({"cell": "rnn", "num_layers": 3, "bidirectional": True}, "deep_birnn"),
+    ],
+)
+def test_a_network_is_named_after_what_it_is(
+    tiny: Callable[..., Config], fields: dict[str, object], name: str
+) -> None:
+    assert tiny(encoder=fields).encoder.network == name
+
+
+def test_locked_dropout_takes_the_same_components_at_every_step() -> None:
+    vectors = torch.rand(50, 7, 40, generator=torch.Generator().manual_seed(0)) + 1
+    dropped = locked_dropout(vectors, 0.25, training=True)
+    kept = dropped != 0
+    assert (kept == kept[:, :1]).all()
+    assert 0.7 < kept.float().mean() < 0.8
+    assert not (kept[0] == kept[1]).all()  # each review has its own
+    torch.testing.assert_close(dropped[kept], vectors[kept] / 0.75)
+    assert torch.equal(locked_dropout(vectors, 0.25, training=False), vectors)
+
+
+@pytest.mark.parametrize("part", ["encoder", "embedding"])
+def test_dropout_acts_in_training_only(tiny: Callable[..., Config], part: str) -> None:
+    """Of one layer: before the output, and on the vectors."""
+    off = {"encoder": {"dropout": 0.0}, "embedding": {"dropout": 0.0}}
+    still = Classifier(tiny(**off), 10).train()
+    assert torch.equal(still(IDS, LENGTHS), still(IDS, LENGTHS))
+    net = Classifier(tiny(**(off | {part: {"dropout": 0.5}})), 10).train()
+    assert not torch.equal(net(IDS, LENGTHS), net(IDS, LENGTHS))
+    net.eval()
+    assert torch.equal(net(IDS, LENGTHS), net(IDS, LENGTHS))
+
+
+@pytest.mark.parametrize("padding", ["exact", "keras"])
+def test_vectors_start_small_and_padding_at_zero_where_it_is_masked(
+    tiny: Callable[..., Config], padding: str
+) -> None:
+    weight = Classifier(
+        tiny(embedding={"dim": 50}, data={"padding": padding}), 400
+    ).embedding.weight
+    assert weight[1:].std().item() == pytest.approx(0.1, rel=0.05)
+    assert bool(weight[0].any()) == (padding == "keras")
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@torch.inference_mode()
+def test_bf16_gives_nearly_the_logits_of_fp32(tiny: Callable[..., Config], cell: str) -> None:
+    encoder = {"cell": cell, "num_layers": 2, "bidirectional": True, "hidden_size": 16}
+    net = Classifier(tiny(encoder=encoder, head={"kind": "max"}), 10).eval()
+    torch.nn.init.normal_(net.embedding.weight)
+    torch.nn.init.normal_(net.output.weight)
+    ids, lengths = torch.randint(2, 10, (64, 6)), torch.randint(1, 7, (64,))
+    exact = net(ids, lengths)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = net(ids, lengths).float()
+    errors = (rounded - exact) / exact.std()  # bf16 has 8 bits: a step is off by up to 1/256
+    assert 0 < errors.abs().max() < 0.1
+    assert errors.square().mean().sqrt() < 0.03
