@@ -1,0 +1,1 @@
+"""One configuration in, one run with its record out."""

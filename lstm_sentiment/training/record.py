@@ -1,0 +1,102 @@
+"""A run's name, its folder and the record it leaves: all that a report will ever read."""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lstm_sentiment.config import Config, flat
+
+SCHEMA = 1  # of the files; raised when their meaning changes
+# Raised when a default or the computation changes, so that no new run takes an old one's place.
+RECIPE = 1
+
+RECORD_KEYS = frozenset({"name", "choices", "config", "epochs", "val", "test", "cost", "data"})
+CONFIG, RECORD, FAILED = "config.json", "run.json", "failed.json"
+
+# Where a run is kept and on what it runs: no part of what it computes.
+PLACES = frozenset(
+    {
+        "root",
+        "sweep",
+        "rerun",
+        "data.path",
+        "data.cache",
+        "trainer.accelerator",
+        "trainer.threads",
+        "trainer.log_every_n_steps",
+        "trainer.enable_progress_bar",
+    }
+)
+FOLDERS = frozenset({"root", "data.path", "data.cache"})
+
+
+def fingerprint(config: Config, data: str) -> str:
+    """Eight hexadecimal digits of what is computed: recipe, data, and what differs from a default.
+
+    `data` is the identity of the reviews. A field added later, at its default, changes nothing.
+    """
+    default = flat(Config())
+    chosen = {
+        name: value
+        for name, value in flat(config).items()
+        if name not in PLACES and value != default[name]
+    }
+    text = json.dumps({"recipe": RECIPE, "data": data, "config": chosen}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def run_name(config: Config, data: str) -> str:
+    """<network>-<head>-s<seed>-<fingerprint>"""
+    return f"{config.encoder.network}-{config.head.kind}-s{config.seed}-{fingerprint(config, data)}"
+
+
+def run_folder(config: Config, data: str) -> Path:
+    return Path(config.root).expanduser() / (config.sweep or "default") / run_name(config, data)
+
+
+def recorded(config: Config) -> dict[str, Any]:
+    """The configuration as a record shows it: nested, without folders of the machine it ran on."""
+    nested: dict[str, Any] = json.loads(json.dumps(asdict(config)))
+    for name in FOLDERS:
+        *groups, field = name.split(".")
+        part = nested
+        for group in groups:
+            part = part[group]
+        del part[field]
+    return nested
+
+
+def read_json(path: Path) -> Any | None:
+    """None where there is no file that can be read, or one that was cut short."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """The record of a finished run; None where there is none that this version understands."""
+    record = read_json(folder / RECORD)
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+        return None
+    return record if record.keys() >= RECORD_KEYS else None
+
+
+def write_json(path: Path, content: Any) -> None:
+    write_atomically(path, json.dumps(content, indent=1, allow_nan=False).encode() + b"\n")
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """The file is there whole or not at all, also after a loss of power."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

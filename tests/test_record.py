@@ -1,0 +1,93 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lstm_sentiment.config import Config, DataConfig, EncoderConfig, TrainerConfig
+from lstm_sentiment.training.record import (
+    PLACES,
+    fingerprint,
+    flat,
+    read_json,
+    recorded,
+    run_folder,
+    run_name,
+    write_atomically,
+    write_json,
+)
+
+
+@pytest.mark.parametrize(
+    ("config", "data", "expected"),
+    [
+        (Config(), "imdb", "35c92bc6"),
+        (Config(seed=1), "imdb", "591c5acc"),
+        (Config(), "other reviews", "f80dd501"),
+        (Config(encoder=EncoderConfig("gru", bidirectional=True)), "imdb", "c9bda964"),
+    ],
+)
+def test_fingerprints_are_pinned(config: Config, data: str, expected: str) -> None:
+    assert fingerprint(config, data) == expected, (
+        "runs that people have would be trained again; "
+        "if what a run computes has changed, raise RECIPE and pin the new values"
+    )
+
+
+def test_where_and_on_what_a_run_is_computed_is_no_part_of_it() -> None:
+    elsewhere = Config(
+        root="elsewhere",
+        sweep="other",
+        rerun=True,
+        data=DataConfig(path="somewhere", cache="there"),
+        trainer=TrainerConfig("cpu", threads=7, log_every_n_steps=1, enable_progress_bar=False),
+    )
+    changed = {name for name, value in flat(elsewhere).items() if value != flat(Config())[name]}
+    assert changed == PLACES
+    assert fingerprint(elsewhere, "imdb") == fingerprint(Config(), "imdb")
+
+
+@pytest.mark.parametrize("name", sorted(set(flat(Config())) - PLACES))
+def test_every_other_field_counts(name: str) -> None:
+    config = Config()
+    *group, field = name.split(".")
+    part = getattr(config, group[0]) if group else config
+    setattr(part, field, "another value")  # past all bounds: only the fingerprint is asked
+    assert fingerprint(config, "imdb") != fingerprint(Config(), "imdb")
+
+
+def test_two_spellings_of_one_net_share_a_folder() -> None:
+    typed = Config(encoder=EncoderConfig("lstm", num_layers=2))
+    named = Config(encoder=EncoderConfig("lstm", 128, 2, bidirectional=False, dropout=0.2))
+    assert run_name(typed, "imdb") == run_name(named, "imdb")
+    assert run_name(typed, "imdb").startswith("stacked_lstm-last-s0-")
+    assert run_folder(replace(typed, sweep="depth"), "imdb").parent == Path("runs/depth")
+    assert run_folder(typed, "imdb").parent == Path("runs/default")
+
+
+def test_a_record_names_no_folder_of_the_machine(tmp_path: Path) -> None:
+    config = Config(root=str(tmp_path), data=DataConfig(path=str(tmp_path), cache=str(tmp_path)))
+    nested = recorded(config)
+    assert str(tmp_path) not in json.dumps(nested)
+    assert nested["encoder"]["cell"] == "lstm"
+    assert nested["data"]["max_vocab"] == 10_000
+    assert nested["seed"] == 0
+
+
+def test_writing_replaces_the_whole_file_or_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    write_json(path, {"loss": 0.25})
+    assert read_json(path) == {"loss": 0.25}
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(path, {"loss": float("nan")})
+    with pytest.raises(TypeError):
+        write_atomically(path, "text, not bytes")  # type: ignore[arg-type]
+    assert read_json(path) == {"loss": 0.25}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_reading_says_none_to_a_file_that_is_absent_or_cut_short(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    assert read_json(path) is None
+    path.write_text('{"loss": 0.')
+    assert read_json(path) is None

@@ -1,0 +1,85 @@
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lstm_sentiment.config import Accelerator
+from lstm_sentiment.errors import InputError
+from lstm_sentiment.training import runtime
+
+
+def test_auto_takes_the_cpu_where_no_cuda_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "_cuda_trouble", lambda: "the driver is too old")
+    assert runtime.choose_device(Accelerator.auto) == "cpu"
+    with pytest.raises(InputError, match="the driver is too old.*trainer=cpu or trainer=auto"):
+        runtime.choose_device(Accelerator.gpu)
+
+
+def test_cuda_is_taken_where_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "_cuda_trouble", lambda: None)
+    assert runtime.choose_device(Accelerator.auto) == "cuda"
+    assert runtime.choose_device(Accelerator.gpu) == "cuda"
+    assert runtime.choose_device(Accelerator.cpu) == "cpu"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's own account of memory")
+def test_peak_memory_is_that_since_the_last_reset() -> None:
+    runtime.reset_peak_memory("cpu")
+    before = runtime.peak_memory_mib("cpu")
+    block = np.ones(64 * 2**20 // 8)
+    after = runtime.peak_memory_mib("cpu")
+    assert before is not None
+    assert after is not None
+    assert after - before == pytest.approx(64, abs=24)
+    del block
+    runtime.reset_peak_memory("cpu")
+    again = runtime.peak_memory_mib("cpu")
+    assert again is not None
+    assert again < after - 32
+
+
+def test_the_environment_names_versions_and_no_folder() -> None:
+    environment = runtime.environment("cpu")
+    assert environment["versions"]["torch"] == torch.__version__
+    assert environment["threads"] == torch.get_num_threads()
+    assert environment["device"] == "cpu"
+    assert str(Path.home()) not in str(environment)
+    assert str(Path.cwd()) not in str(environment)
+
+
+def test_threads_of_one_run_are_not_those_of_the_next() -> None:
+    before = torch.get_num_threads()
+    runtime.prepare_process(None)
+    try:
+        runtime.prepare_process(before + 1)
+        assert torch.get_num_threads() == before + 1
+        runtime.prepare_process(None)
+        assert torch.get_num_threads() == before
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_the_allocator_is_told_to_keep_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: dict[int, int] = {}
+
+    class Libc:
+        @staticmethod
+        def mallopt(option: int, value: int) -> int:
+            return told.setdefault(option, value)
+
+    monkeypatch.setattr(runtime, "_glibc", lambda: Libc)
+    runtime.tune_allocator.cache_clear()
+    runtime.prepare_process(None)
+    runtime.tune_allocator.cache_clear()
+    assert told == {-4: 0, -1: 2**31 - 1, -2: 2**28}
+
+
+def test_a_package_below_another_checkout_has_no_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime._commit.cache_clear()
+    monkeypatch.setattr(runtime, "__file__", str(tmp_path / "a" / "b" / "runtime.py"))
+    assert runtime._commit() is None
+    runtime._commit.cache_clear()
