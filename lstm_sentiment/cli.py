@@ -1,0 +1,54 @@
+"""lstm-sentiment: what is done with runs once they are there."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from lstm_sentiment.errors import InputError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit codes: 0, 1 for an input that cannot be used, 2 for a wrong usage."""
+    parser = argparse.ArgumentParser(prog="lstm-sentiment", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    report = commands.add_parser(
+        "report",
+        help="compare all runs below a folder",
+        description="Prints every run below RUNS, ranked by validation accuracy, and writes the "
+        "same to report.md.",
+        epilog="example: lstm-sentiment report runs/default",
+    )
+    report.add_argument("runs", type=Path, metavar="RUNS", help="a run, a sweep, or all of runs/")
+    report.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="where report.md goes (default: RUNS)"
+    )
+    report.set_defaults(command=_report)
+    options = parser.parse_args(arguments)
+    try:
+        options.command(options)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _report(options: argparse.Namespace) -> None:
+    from lstm_sentiment.report.comparison import comparison, markdown, read_runs
+    from lstm_sentiment.training.record import write_atomically
+
+    runs = read_runs(options.runs)
+    Console(soft_wrap=True, highlight=False).print(comparison(runs))
+    folder = options.output or options.runs
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / "report.md", f"{markdown(runs)}\n".encode())
+    except OSError as error:
+        raise InputError(
+            f"report.md cannot be written to {folder} ({error.strerror}): name another with -o."
+        ) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Records in, comparison out: a pure reader of folders."""

@@ -1,0 +1,148 @@
+"""README says what is true: its commands run, its code works, its tables name what there is."""
+
+import re
+import runpy
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, Answer, synthetic_imdb
+
+from lstm_sentiment.cli import main
+from lstm_sentiment.config import Config, flat
+
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands(program: str) -> list[list[str]]:
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [line[1:] for line in words if line and line[0] == program]
+
+
+TRAINED = [arguments[1:] for arguments in commands("python")]
+
+
+def test_there_are_commands_to_try() -> None:
+    assert ["-m", "encoder=lstm,gru", "head=max,avg"] in TRAINED
+    assert commands("make") == [["demo"], ["test"]]
+
+
+@pytest.mark.parametrize("arguments", TRAINED, ids=" ".join)
+def test_its_commands_run(
+    train: Callable[..., Answer], arguments: list[str], tmp_path: Path, cache: str
+) -> None:
+    """On few reviews and for one epoch, from a folder in place of the hub."""
+    synthetic_imdb(tmp_path / "imdb")
+    (tmp_path / "work").mkdir()
+    small = ["data.limit_train=40", "data.limit_test=20", "trainer.max_epochs=1", "trainer=cpu"]
+    small += [f"data.cache={cache}", f"data.path={tmp_path / 'imdb'}"]
+    if arguments == ["--help"]:
+        small = []
+    code, text = train(*(word for word in arguments if "data.path" not in word), *small)
+    assert code == 0, text
+    runs = [*tmp_path.glob("runs/default/*/run.json")]
+    axes = [len(word.split("=")[1].split(",")) for word in arguments if "=" in word]
+    expected = 1
+    for choices in axes:
+        expected *= choices
+    assert len(runs) == (0 if arguments == ["--help"] else expected)
+    for report in commands("lstm-sentiment"):
+        assert (
+            not runs or main([word.replace("runs", str(tmp_path / "runs")) for word in report]) == 0
+        )
+
+
+def test_its_python_runs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))  # where the cache of reviews goes by default
+    [code] = [block for block in blocks("python") if not block.startswith("# ")]
+    exec(code, {})
+    accuracy, seconds = capsys.readouterr().out.split()[-2:]
+    assert 0.4 < float(accuracy) <= 1
+    assert float(seconds) > 0
+    assert [*tmp_path.glob("runs/python/gru-max-s0-*/run.json")]
+
+
+def test_its_walk_through_adds_a_cell_and_a_head(tmp_path: Path) -> None:
+    for name in ("lstm_sentiment", "conf", "tests", "train.py", "pyproject.toml"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)
+    for block in blocks("python") + blocks("yaml"):
+        insert(tmp_path, block)
+    (tmp_path / "conf/encoder/relu.yaml").write_text("cell: relu\n")
+
+    def call(*arguments: str) -> None:
+        result = subprocess.run(
+            [sys.executable, *arguments], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+
+    few = ["experiment=smoke", "data.limit_train=40", "data.limit_test=20", "data.cache=cache"]
+    call("train.py", "-m", *few, "encoder=relu,bigru", "head=concat")
+    assert len([*tmp_path.glob("runs/smoke/*/run.json")]) == 2
+    call("-m", "pytest", "-q", "tests/test_contract.py", "-k", "concat or relu-2-bi")
+
+
+def insert(root: Path, block: str) -> None:
+    """Does what the comment on the block's first line says; a block without one is bigru's file."""
+    place, _, code = block.partition("\n")
+    if not place.startswith("# "):
+        if "from lstm_sentiment" not in block:
+            (root / "conf/encoder/bigru.yaml").write_text(block)
+        return
+    file, _, where = place.removeprefix("# ").partition(", ")
+    path = root / file
+    text = path.read_text() if path.exists() else ""
+    if where.startswith("above "):
+        anchor = re.search(rf"^(# .*\n)*{where.removeprefix('above ')}\b", text, re.MULTILINE)
+        assert anchor, place
+        text = text[: anchor.start()] + code + "\n\n" + text[anchor.start() :]
+    elif where.startswith("in "):
+        anchor = re.search(rf"^{where.removeprefix('in ')}\b.*[{{:]\n", text, re.MULTILINE)
+        assert anchor, place
+        text = text[: anchor.end()] + code + text[anchor.end() :]
+    else:
+        text = block
+    if "partial(" in code:
+        text = text.replace("from typing", "from functools import partial\nfrom typing", 1)
+    path.write_text(text)
+
+
+def test_its_tables_name_every_choice_and_field() -> None:
+    for file in ROOT.glob("conf/*/*.yaml"):
+        assert f"`{file.stem}`" in README, file
+    for name in flat(Config()):
+        group, _, field = name.rpartition(".")
+        assert f"`{field}`" in README or re.search(rf"`{group}\.{{[^}}]*\b{field}\b", README), name
+
+
+def test_its_tables_are_those_of_the_records() -> None:
+    update = runpy.run_path(str(ROOT / "scripts" / "update_readme.py"))
+    assert update["TABLE"].findall(README)
+    assert update["with_tables"](README) == README, "run python scripts/update_readme.py"
+
+
+def test_its_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_every_file_of_conf_is_yaml_with_a_word_on_it() -> None:
+    for file in ROOT.glob("conf/experiment/*.yaml"):
+        lines = file.read_text().splitlines()
+        assert lines[0] == "# @package _global_"
+        assert lines[1].startswith("# ")
+        assert "?" in lines[1]  # the question it answers
+        assert yaml.safe_load(file.read_text())
