@@ -25,6 +25,14 @@ def main(arguments: list[str] | None = None) -> int:
         "-o", "--output", type=Path, metavar="DIR", help="where report.md goes (default: RUNS)"
     )
     report.set_defaults(command=_report)
+    status = commands.add_parser(
+        "status",
+        help="what is done, running, failed, interrupted or missing",
+        description="Says of every run at or below RUNS what became of it; it changes nothing.",
+        epilog="example: lstm-sentiment status runs/default",
+    )
+    status.add_argument("runs", type=Path, metavar="RUNS", help="a run, a sweep, or all of runs/")
+    status.set_defaults(command=_status)
     options = parser.parse_args(arguments)
     try:
         options.command(options)
@@ -35,8 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _report(options: argparse.Namespace) -> None:
-    from lstm_sentiment.report.comparison import comparison, markdown, read_runs
-    from lstm_sentiment.training.record import write_atomically
+    from lstm_sentiment.files import write_atomically
+    from lstm_sentiment.report.comparison import comparison, markdown
+    from lstm_sentiment.report.runs import read_runs
 
     runs = read_runs(options.runs)
     Console(soft_wrap=True, highlight=False).print(comparison(runs))
@@ -48,6 +57,13 @@ def _report(options: argparse.Namespace) -> None:
         raise InputError(
             f"report.md cannot be written to {folder} ({error.strerror}): name another with -o."
         ) from error
+
+
+def _status(options: argparse.Namespace) -> None:
+    from lstm_sentiment.report.runs import read_runs
+    from lstm_sentiment.report.status import status
+
+    Console(soft_wrap=True, highlight=False).print(status(read_runs(options.runs)))
 
 
 if __name__ == "__main__":

@@ -298,6 +298,7 @@ class Config:
     root: str = "runs"
     sweep: str | None = None
     rerun: bool = False
+    keep_checkpoints: bool = False
 
     def __post_init__(self) -> None:
         for group in fields(self):
@@ -307,6 +308,7 @@ class Config:
         _whole("seed", self.seed, 0, 2**32 - 1)
         _flag("test", self.test)
         _flag("rerun", self.rerun)
+        _flag("keep_checkpoints", self.keep_checkpoints)
         self.root = _folder("root", self.root)
         named = isinstance(self.sweep, str) and SWEEP_NAME.fullmatch(self.sweep)
         if self.sweep is not None and not named:

@@ -6,7 +6,8 @@ python scripts/update_readme.py
 import re
 from pathlib import Path
 
-from lstm_sentiment.report.comparison import markdown, read_runs
+from lstm_sentiment.report.comparison import markdown
+from lstm_sentiment.report.runs import read_runs
 
 ROOT = Path(__file__).parent.parent
 TABLE = re.compile(r"(<!-- table of (\S+) -->\n).*?(\n<!-- end -->)", re.DOTALL)

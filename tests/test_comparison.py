@@ -6,7 +6,8 @@ import pytest
 
 from lstm_sentiment.cli import main
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.report.comparison import markdown, ranked, read_runs
+from lstm_sentiment.report.comparison import markdown, ranked
+from lstm_sentiment.report.runs import read_runs
 
 BEGUN = {"schema": 1, "choices": {}, "config": {}}
 
@@ -67,7 +68,7 @@ def test_every_folder_is_accounted_for(runs: Path) -> None:
     trouble = {run.name: run.trouble for run in read_runs(runs) if not run.record}
     assert trouble == {
         "rnn-max-s7-4": "failed in epoch 2: it rained",
-        "gru-max-s7-5": "missing: begun and not finished",
+        "gru-max-s7-5": "interrupted",
         "gru-avg-s7-6": "run.json is damaged",
         "gru-last-s7-7": "run.json has schema 2, this reads 1",
         "gru-last-s7-9": "run.json is damaged",

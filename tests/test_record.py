@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lstm_sentiment.config import Config, DataConfig, EncoderConfig, TrainerConfig
+from lstm_sentiment.files import write_atomically
 from lstm_sentiment.training.record import (
     PLACES,
     fingerprint,
@@ -13,7 +14,6 @@ from lstm_sentiment.training.record import (
     recorded,
     run_folder,
     run_name,
-    write_atomically,
     write_json,
 )
 
@@ -21,10 +21,10 @@ from lstm_sentiment.training.record import (
 @pytest.mark.parametrize(
     ("config", "data", "expected"),
     [
-        (Config(), "imdb", "35c92bc6"),
-        (Config(seed=1), "imdb", "591c5acc"),
-        (Config(), "other reviews", "f80dd501"),
-        (Config(encoder=EncoderConfig("gru", bidirectional=True)), "imdb", "c9bda964"),
+        (Config(), "imdb", "500211c5"),
+        (Config(seed=1), "imdb", "7381295d"),
+        (Config(), "other reviews", "459fb4db"),
+        (Config(encoder=EncoderConfig("gru", bidirectional=True)), "imdb", "f9dfe03e"),
     ],
 )
 def test_fingerprints_are_pinned(config: Config, data: str, expected: str) -> None:
@@ -39,6 +39,7 @@ def test_where_and_on_what_a_run_is_computed_is_no_part_of_it() -> None:
         root="elsewhere",
         sweep="other",
         rerun=True,
+        keep_checkpoints=True,
         data=DataConfig(path="somewhere", cache="there"),
         trainer=TrainerConfig("cpu", threads=7, log_every_n_steps=1, enable_progress_bar=False),
     )

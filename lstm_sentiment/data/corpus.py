@@ -1,25 +1,25 @@
 """Every review tokenized once, and kept on disk as flat arrays that runs map into memory.
 
 A token is stored as its number in the table of all words of the split, so that another
-vocabulary, limit or validation split needs no text again: only a count and a lookup.
+vocabulary, limit or validation split needs no text again: only a count and a lookup. Beside the
+arrays stand their checksums: what a disk has damaged is noticed, and made again.
 """
 
 import hashlib
 import json
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from tokenize import TokenError
-from zipfile import BadZipFile
 
 import numpy as np
+from rich.console import Console
 from rich.progress import track
 
 from lstm_sentiment.data.reviews import Corpus, Reviews
 from lstm_sentiment.data.tokens import TOKENIZER, Vocabulary, tokenize
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files import LOCK, sole_writer, written_atomically
 
+WORDS, CHECKSUMS = "words.json", "checksums.json"
 ARRAYS = ("tokens", "offsets", "labels", "copies")
 
 
@@ -53,17 +53,27 @@ def tokenized(corpus: Corpus, split: str, cache: Path, progress: bool = False) -
     folder = cache.expanduser() / key
     if (found := _load(folder)) is not None:
         return found
-    reviews = _tokenize(corpus.read(split), f"tokenizing {split}", progress)
+    reviews = corpus.read(split)  # first: what cannot be read leaves no folder
     try:
-        _save(reviews, folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with sole_writer(folder.with_name(key + LOCK), _say_that_it_waits):
+            if (found := _load(folder)) is not None:
+                return found  # another process was first
+            if folder.exists():
+                Console().print(f"The cache of {split} is damaged and is made again.")
+            made = _tokenize(reviews, f"tokenizing {split}", progress)
+            with written_atomically(folder) as draft:
+                _save(made, draft)
+            return made
     except OSError as error:
-        if (found := _load(folder)) is not None:
-            return found  # another process was first
         raise InputError(
             f"data.cache={cache} cannot be written ({error.strerror or error}): "
             "give a folder that can."
         ) from error
-    return reviews
+
+
+def _say_that_it_waits() -> None:
+    Console().print("Another process tokenizes the same reviews: waiting for it.")
 
 
 def _tokenize(reviews: Reviews, title: str, progress: bool) -> TokenizedReviews:
@@ -90,34 +100,28 @@ def _tokenize(reviews: Reviews, title: str, progress: bool) -> TokenizedReviews:
 
 
 def _load(folder: Path) -> TokenizedReviews | None:
-    """None where the folder is not there or not whole."""
+    """None where the folder is not there or not as it was written."""
     try:
-        words = json.loads((folder / "words.json").read_bytes())
+        checksums = json.loads((folder / CHECKSUMS).read_bytes())
+        if checksums != _checksums(folder):
+            return None
+        words = json.loads((folder / WORDS).read_bytes())
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
-    except (OSError, ValueError, EOFError, TokenError, BadZipFile):  # what np.load makes of garbage
+    except (OSError, ValueError):
         return None
-    found = TokenizedReviews(words, **arrays)
-    return found if _fit_together(found) else None
-
-
-def _fit_together(reviews: TokenizedReviews) -> bool:
-    rows, tokens = len(reviews.labels), reviews.tokens
-    return (
-        len(reviews.offsets) == rows + 1
-        and len(reviews.copies) == rows
-        and len(tokens) == reviews.offsets[-1]
-        and len(reviews.words) == tokens.max() + 1
-    )
+    return TokenizedReviews(words, **arrays)
 
 
 def _save(reviews: TokenizedReviews, folder: Path) -> None:
-    draft = folder.with_name(f".{folder.name}-{os.getpid()}")
-    draft.mkdir(parents=True)
-    try:
-        (draft / "words.json").write_text(json.dumps(reviews.words))
-        for name in ARRAYS:
-            np.save(draft / f"{name}.npy", getattr(reviews, name))
-        shutil.rmtree(folder, ignore_errors=True)
-        draft.replace(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    (folder / WORDS).write_text(json.dumps(reviews.words))
+    for name in ARRAYS:
+        np.save(folder / f"{name}.npy", getattr(reviews, name))
+    (folder / CHECKSUMS).write_text(json.dumps(_checksums(folder)))
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    sums = {}
+    for file in (WORDS, *(f"{name}.npy" for name in ARRAYS)):
+        with (folder / file).open("rb") as stream:
+            sums[file] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return sums

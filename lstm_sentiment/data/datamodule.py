@@ -36,6 +36,7 @@ class ReviewDataModule(L.LightningDataModule):
         super().__init__()
         self.config, self.seed, self.with_test, self.progress = config, seed, test, progress
         self.corpus = open_corpus(config)
+        self.tokenized: dict[str, TokenizedReviews] = {}  # by split
 
     @property
     def identity(self) -> str:
@@ -87,6 +88,12 @@ class ReviewDataModule(L.LightningDataModule):
         assert self.test is not None, "made without the test split"
         return self._evaluation_loader(self.test)
 
+    def text(self, stage: str, row: int) -> str:
+        """The words of a review of "train", "val" or "test", by its row in the split's file."""
+        reviews = self._tokenized("test" if stage == "test" else "train")
+        numbers = reviews.tokens[reviews.offsets[row] : reviews.offsets[row + 1]]
+        return " ".join(reviews.words[number] for number in numbers)
+
     def summary(self) -> dict[str, Any]:
         """What a record says of the data; shares are of the training part."""
         counts = self.train.token_counts
@@ -103,7 +110,10 @@ class ReviewDataModule(L.LightningDataModule):
         }
 
     def _tokenized(self, split: str) -> TokenizedReviews:
-        return tokenized(self.corpus, split, Path(self.config.cache), self.progress)
+        if split not in self.tokenized:
+            cache = Path(self.config.cache)
+            self.tokenized[split] = tokenized(self.corpus, split, cache, self.progress)
+        return self.tokenized[split]
 
     def _encoded(self, reviews: TokenizedReviews, rows: np.ndarray) -> EncodedReviews:
         return EncodedReviews(

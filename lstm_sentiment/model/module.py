@@ -4,6 +4,7 @@ from math import isfinite
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
@@ -76,12 +77,17 @@ class StageScores:
 
 
 class SentimentModule(L.LightningModule):
-    """Trains a classifier by binary cross-entropy and scores it on train, val and test."""
+    """Trains a classifier by binary cross-entropy and scores it on train, val and test.
 
-    def __init__(self, classifier: Classifier, optimizer: OptimizerConfig) -> None:
+    `seed` draws the dropout, anew for every epoch, so that an epoch does not depend on the random
+    numbers that were drawn before it.
+    """
+
+    def __init__(self, classifier: Classifier, optimizer: OptimizerConfig, seed: int = 0) -> None:
         super().__init__()
         self.classifier = classifier
         self.optimizer_config = optimizer
+        self.seed = seed
         self.scores = {stage: StageScores() for stage in ("train", "val", "test")}
         self.latest: dict[str, dict[str, Any]] = {}  # stage -> the scores of its last pass
         self.history: list[dict[str, Any]] = []  # those of train and val, epoch by epoch
@@ -89,10 +95,13 @@ class SentimentModule(L.LightningModule):
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         return self.classifier(ids, lengths)
 
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        if batch_idx == 0:  # earlier hooks come before the loader, which draws a number, too
+            seeds = np.random.SeedSequence([self.seed, self.current_epoch])
+            torch.manual_seed(int(seeds.generate_state(1)[0]))
+
     def training_step(self, batch: Batch) -> Tensor:
-        loss = self._step(batch, "train")
-        self.log("train/step_loss", loss)  # as often as trainer.log_every_n_steps says
-        return loss
+        return self._step(batch, "train")
 
     def validation_step(self, batch: Batch) -> None:
         self._step(batch, "val")
@@ -136,7 +145,13 @@ class SentimentModule(L.LightningModule):
         # The best epoch's second validation is no new point of the curve.
         drawn = self.trainer.state.fn is not TrainerFn.VALIDATING
         named = {f"{stage}/{k}": v for k, v in scores.items() if k != "confusion_matrix"}
-        self.log_dict(named, logger=drawn)
+        self.log_dict(named, logger=drawn and self.trainer.logger is not None)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["history"] = self.history
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.history = checkpoint["history"]
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         # Not by the Trainer, which refuses to clip for a fused optimizer in mixed precision.

@@ -1,8 +1,6 @@
 """record -> comparison: every run below a folder, ranked by validation accuracy."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from rich import box
@@ -10,16 +8,8 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from lstm_sentiment.errors import InputError
-from lstm_sentiment.training.record import (
-    CONFIG,
-    FAILED,
-    PLACES,
-    RECORD,
-    SCHEMA,
-    read_json,
-    read_record,
-)
+from lstm_sentiment.report.runs import RunSummary
+from lstm_sentiment.training.record import PLACES
 
 COLUMNS: dict[str, Literal["left", "right"]] = {
     "network": "left",
@@ -35,48 +25,6 @@ COLUMNS: dict[str, Literal["left", "right"]] = {
 # What the columns tell of a configuration; `set to` tells the rest where runs differ in it.
 SHOWN = {"encoder.cell", "encoder.num_layers", "encoder.bidirectional", "head.kind"}
 NOTE = "Accuracy on val and test, F1 and AUROC on test; ranked by validation."
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """A run's folder: its record, or what became of it instead."""
-
-    name: str
-    record: dict[str, Any] | None
-    trouble: str = ""
-
-
-def read_run(folder: Path) -> RunSummary:
-    if (record := read_record(folder)) is not None:
-        return RunSummary(folder.name, record)
-    if (folder / RECORD).exists():
-        found = read_json(folder / RECORD)
-        schema = found.get("schema") if isinstance(found, dict) else None
-        if schema in (None, SCHEMA):
-            return RunSummary(folder.name, None, f"{RECORD} is damaged")
-        return RunSummary(folder.name, None, f"{RECORD} has schema {schema}, this reads {SCHEMA}")
-    failed = read_json(folder / FAILED)
-    if isinstance(failed, dict):
-        when = f" in epoch {failed['epoch']}" if failed.get("epoch") else ""
-        return RunSummary(folder.name, None, f"failed{when}: {failed.get('reason')}")
-    return RunSummary(folder.name, None, "missing: begun and not finished")
-
-
-def read_runs(root: Path) -> list[RunSummary]:
-    """Every run at or below `root`. Raises InputError where there is none."""
-    if not root.is_dir():
-        raise InputError(f"{root} is no folder: give one that holds runs, such as runs/default.")
-    folders = {file.parent for file in root.rglob(RECORD)}
-    folders |= {file.parent for file in root.rglob(CONFIG) if _begins_a_run(file)}
-    if not folders:
-        raise InputError(f"{root} holds no run: python train.py makes one below runs/.")
-    return [read_run(folder) for folder in sorted(folders)]
-
-
-def _begins_a_run(file: Path) -> bool:
-    # A model's folder has a config.json as well, and so have the folders of many other programs.
-    content = read_json(file)
-    return isinstance(content, dict) and content.keys() >= {"schema", "choices", "config"}
 
 
 def ranked(runs: Iterable[RunSummary]) -> list[RunSummary]:

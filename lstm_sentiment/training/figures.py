@@ -33,9 +33,9 @@ def _curve(axes: Axes, record: dict[str, Any], score: str) -> None:
     axes.legend(frameon=False)
 
 
-def confusion_matrix(record: dict[str, Any]) -> Figure:
-    """Reviews of the test split by label and answer, with the share of each label."""
-    matrix = record["test"]["confusion_matrix"]
+def confusion_matrix(record: dict[str, Any], stage: str = "test") -> Figure:
+    """Reviews of a split by label and answer, with the share of each label."""
+    matrix = record[stage]["confusion_matrix"]
     figure = Figure(figsize=(4.4, 4), layout="constrained")
     axes = figure.subplots()
     shares = [[count / max(1, sum(row)) for count in row] for row in matrix]
@@ -52,7 +52,7 @@ def confusion_matrix(record: dict[str, Any]) -> Figure:
                 color="white" if share > 0.5 else "black",
             )
     axes.set(
-        title=record["name"],
+        title=f"{record['name']}, {stage}",
         xlabel="answer",
         ylabel="label",
         xticks=(0, 1),

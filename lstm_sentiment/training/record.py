@@ -2,19 +2,21 @@
 
 import hashlib
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from lstm_sentiment.config import Config, flat
+from lstm_sentiment.files import write_atomically
 
 SCHEMA = 1  # of the files; raised when their meaning changes
 # Raised when a default or the computation changes, so that no new run takes an old one's place.
-RECIPE = 1
+RECIPE = 2
 
 RECORD_KEYS = frozenset({"name", "choices", "config", "epochs", "val", "test", "cost", "data"})
 CONFIG, RECORD, FAILED = "config.json", "run.json", "failed.json"
+PROGRESS = "progress.json"  # while it trains: how far it is
+SWEEP = "sweep.json"  # beside the runs: the names of all that were asked for
 
 # Where a run is kept and on what it runs: no part of what it computes.
 PLACES = frozenset(
@@ -22,6 +24,7 @@ PLACES = frozenset(
         "root",
         "sweep",
         "rerun",
+        "keep_checkpoints",
         "data.path",
         "data.cache",
         "trainer.accelerator",
@@ -85,18 +88,12 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     return record if record.keys() >= RECORD_KEYS else None
 
 
-def write_json(path: Path, content: Any) -> None:
-    write_atomically(path, json.dumps(content, indent=1, allow_nan=False).encode() + b"\n")
+def planned_runs(sweep: Path) -> set[str]:
+    """The names of all runs that commands have asked for in this folder."""
+    names = read_json(sweep / SWEEP)
+    return set(names) if isinstance(names, list) else set()
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """The file is there whole or not at all, also after a loss of power."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+def write_json(path: Path, content: Any, durable: bool = True) -> None:
+    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    write_atomically(path, text.encode(), durable)

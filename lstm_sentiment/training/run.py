@@ -1,53 +1,55 @@
 """config -> run: the one place that knows every part of a review's path."""
 
-import io
+import errno
 import shutil
+import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-import safetensors.torch
-import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.trainer.states import TrainerFn, TrainerStatus
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.data.datamodule import ReviewDataModule
-from lstm_sentiment.data.tokens import Vocabulary
 from lstm_sentiment.errors import InputError, RunError
+from lstm_sentiment.files import LOCK, remove_drafts, sole_writer
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.module import SentimentModule
-from lstm_sentiment.training import figures, runtime
-from lstm_sentiment.training.progress import EpochLines, Stopwatch, console
+from lstm_sentiment.training import checkpoints, runtime
+from lstm_sentiment.training.artifacts import save_figures, save_model, save_predictions
+from lstm_sentiment.training.board import Board
+from lstm_sentiment.training.progress import Costs, EpochLines, Heartbeat, console
 from lstm_sentiment.training.record import (
     CONFIG,
     FAILED,
+    PROGRESS,
     RECORD,
     SCHEMA,
+    read_json,
     read_record,
     recorded,
     run_folder,
-    write_atomically,
     write_json,
 )
+
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 
 def run(config: Config) -> dict[str, Any]:
     """Trains, evaluates and records one configuration; returns its record, as in `run.json`.
 
-    A run that is finished is not trained again, unless `config.rerun` asks for it. Raises
-    InputError where nothing could be begun (and nothing was written), RunError where the run
-    came to grief (and its folder says why), KeyboardInterrupt where a person interrupts it.
+    A run that is finished is not trained again, unless `config.rerun` asks for it; one that was
+    interrupted goes on after its last whole epoch; one that another process trains is waited for.
+    Raises InputError where nothing could be begun (and nothing was written), RunError where the
+    run came to grief (and its folder says why), KeyboardInterrupt where a person interrupts it.
     """
     plan = Plan.of(config)
-    return plan.finished or carry_out(plan)
+    return plan.finished or carry_out(plan, _say_that_it_waits)
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,15 @@ class Plan:
     data: ReviewDataModule
     device: str
     folder: Path
+    since: float  # seconds since 1970: what others finish or fail from then on is not repeated
 
     @classmethod
-    def of(cls, config: Config, choices: Mapping[str, str] | None = None) -> "Plan":
+    def of(
+        cls,
+        config: Config,
+        choices: Mapping[str, str] | None = None,
+        since: float | None = None,
+    ) -> "Plan":
         """`choices` are the names typed for encoder, head, embedding and data, where any were."""
         device = runtime.choose_device(config.trainer.accelerator)
         progress = config.trainer.enable_progress_bar
@@ -73,45 +81,96 @@ class Plan:
             "data": str(config.data.source),
         }
         folder = run_folder(config, data.identity)
-        return cls(config, names | dict(choices or {}), data, device, folder)
+        since = time.time() if since is None else since
+        return cls(config, names | dict(choices or {}), data, device, folder, since)
 
     @property
     def finished(self) -> dict[str, Any] | None:
         """The record of this very run, if it stands and is to be kept."""
-        return None if self.config.rerun else read_record(self.folder)
+        record = read_record(self.folder)
+        return None if self.config.rerun and not self._is_new(RECORD) else record
+
+    @property
+    def failed(self) -> str | None:
+        """Why the run failed in another process just now, if it did."""
+        failure = read_json(self.folder / FAILED) if self._is_new(FAILED) else None
+        return None if failure is None else str(failure["reason"])
+
+    def _is_new(self, name: str) -> bool:
+        try:
+            return (self.folder / name).stat().st_mtime >= self.since
+        except OSError:
+            return False
 
 
-def carry_out(plan: Plan) -> dict[str, Any]:
-    """Trains whether or not there is a record. Raises as `run` does."""
+def carry_out(plan: Plan, waiting: Callable[[], object] | None = None) -> dict[str, Any]:
+    """Trains what there is no record of. Raises as `run` does.
+
+    Where another process trains it, calls `waiting` and waits, or without it raises HeldError.
+    """
     runtime.prepare_process(plan.config.trainer.threads)
-    with runtime.known_warnings_silenced():
+    with runtime.known_warnings_silenced(), ExitStack() as held:
         plan.data.prepare_data()
         plan.data.setup()
-        _open(plan)
-        attempt = None
         try:
-            attempt = _Attempt(plan)
-            return attempt.complete()
-        except SystemExit as stop:  # Lightning's answer to an interrupt, which others must see
-            raise KeyboardInterrupt from stop
-        except Exception as error:
-            reason, epoch = explain(error), attempt.epoch if attempt else None
-            write_json(plan.folder / FAILED, {"schema": SCHEMA, "epoch": epoch, **reason})
-            raise RunError(reason["reason"]) from error
+            plan.folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(sole_writer(plan.folder / LOCK, waiting))
+            # Another process may have had the lock until now.
+            if (record := plan.finished) is not None:
+                return record
+            if (reason := plan.failed) is not None:
+                raise RunError(reason)
+            checkpoint = _open(plan)
+        except OSError as error:
+            raise InputError(
+                f"root={plan.config.root} cannot be written ({error.strerror}): "
+                "give a folder that can."
+            ) from error
+        return _attempt(plan, checkpoint)
 
 
-def _open(plan: Plan) -> None:
-    """An empty folder that says what is about to be computed."""
+def _say_that_it_waits() -> None:
+    console.print("Another process trains this run: waiting for it.")
+
+
+def _open(plan: Plan) -> Path | None:
+    """A folder that says what is about to be computed; the checkpoint to go on from, if any."""
+    folder = plan.folder
+    checkpoint, damaged = checkpoints.latest(folder / checkpoints.FOLDER)
+    for path in damaged:
+        before = "the one before it is used" if checkpoint else "the run starts afresh"
+        console.print(f"  [yellow]warning[/] {path.name} is damaged: {before}")
+        path.unlink()
+    if checkpoint is None or plan.config.rerun:
+        checkpoint = None
+        for item in folder.iterdir():
+            if item.name != LOCK:
+                shutil.rmtree(item) if item.is_dir() else item.unlink()
+    (folder / FAILED).unlink(missing_ok=True)
+    remove_drafts(folder)
+    content = {"schema": SCHEMA, "choices": plan.choices, "config": recorded(plan.config)}
+    write_json(folder / CONFIG, content)
+    return checkpoint
+
+
+def _attempt(plan: Plan, checkpoint: Path | None) -> dict[str, Any]:
+    attempt = None
     try:
-        if plan.folder.exists():
-            shutil.rmtree(plan.folder)
-        plan.folder.mkdir(parents=True)
-        content = {"schema": SCHEMA, "choices": plan.choices, "config": recorded(plan.config)}
-        write_json(plan.folder / CONFIG, content)
-    except OSError as error:
-        raise InputError(
-            f"root={plan.config.root} cannot be written ({error.strerror}): give a folder that can."
-        ) from error
+        attempt = _Attempt(plan)
+        return attempt.complete(checkpoint)
+    except SystemExit as stop:
+        if stop.code == 1:  # Lightning's answer to an interrupt, which others must see
+            raise KeyboardInterrupt from stop
+        raise
+    except Exception as error:
+        reason, epoch = explain(error), attempt.epoch if attempt else None
+        with suppress(OSError):  # where the disk is full, the sentence below must do
+            write_json(plan.folder / FAILED, {"schema": SCHEMA, "epoch": epoch, **reason})
+        raise RunError(reason["reason"]) from error
+    finally:
+        if attempt is not None:
+            with suppress(OSError):
+                attempt.board.close()
 
 
 def explain(error: Exception) -> dict[str, str]:
@@ -119,23 +178,33 @@ def explain(error: Exception) -> dict[str, str]:
     if isinstance(error, RunError | InputError):
         return {"reason": str(error)}
     first = (str(error).strip().splitlines() or ["no message"])[0]
+    if isinstance(error, MemoryError) or any(said in str(error) for said in OUT_OF_MEMORY):
+        return {"reason": f"out of memory ({first}): a smaller data.batch_size may help"}
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        return {"reason": f"nothing more can be written ({error.strerror}): free some space"}
     reason = f"{type(error).__name__}: {first}"
     return {"reason": reason, "traceback": "".join(traceback.format_exception(error))}
 
 
+def tidy(plan: Plan) -> None:
+    """Removes from a finished run what only an unfinished one needs."""
+    shutil.rmtree(plan.folder / checkpoints.FOLDER, ignore_errors=True)
+    (plan.folder / PROGRESS).unlink(missing_ok=True)
+
+
 class _Attempt:
-    """One training of a plan, from drawing the weights to writing the record."""
+    """One training of a plan, from drawing the weights or a checkpoint to writing the record."""
 
     def __init__(self, plan: Plan) -> None:
         config = plan.config
         self.plan, self.config, self.folder, self.data = plan, config, plan.folder, plan.data
         L.seed_everything(config.seed, workers=True, verbose=False)
         runtime.reset_peak_memory(plan.device)
-        self.module = SentimentModule(
-            Classifier(config, len(plan.data.vocabulary)), config.optimizer
-        )
-        self.stopwatch = Stopwatch()
-        self.best = _best_checkpoint(config, plan.folder)
+        classifier = Classifier(config, len(plan.data.vocabulary))
+        self.module = SentimentModule(classifier, config.optimizer, config.seed)
+        self.costs = Costs(plan.device)
+        self.best = checkpoints.BestEpoch(config.early_stopping)
+        self.board = Board(plan.folder, config, self.costs)
         self.trainer = self._trainer()
 
     @property
@@ -145,55 +214,52 @@ class _Attempt:
         finished = self.trainer.state.status is TrainerStatus.FINISHED
         return len(self.module.history) + 1 if fitting and not finished else None
 
-    def complete(self) -> dict[str, Any]:
+    def complete(self, checkpoint: Path | None) -> dict[str, Any]:
         if self.config.trainer.enable_progress_bar:
             console.print(f"  {describe(self.module.classifier)}")
-        self.trainer.fit(self.module, self.data)
-        best_epoch = self._restore_best()
-        stages = self._evaluate()
-        record = self._record(best_epoch)
-        self._save_model()
-        self._save_predictions(stages)
-        self._save_figures(record)
-        shutil.rmtree(self.folder / "checkpoints")
+            if checkpoint is not None:
+                console.print(f"  goes on after epoch {checkpoints.epoch_of(checkpoint)}")
+        self.trainer.fit(self.module, self.data, ckpt_path=checkpoint)
+        self.module.load_state_dict(self.best.weights)
+        predictions = {stage: self.module.scores[stage].predictions() for stage in self._evaluate()}
+        record = self._record()
+        save_model(self.folder / "model", self.module.classifier, self.data.vocabulary, self.config)
+        save_predictions(self.folder / "predictions.parquet", predictions)
+        save_figures(self.folder, record)
+        self.board.finish(record, self.trainer.global_step, predictions, self.data.text)
         write_json(self.folder / RECORD, record)
+        if not self.config.keep_checkpoints:
+            tidy(self.plan)
         return record
 
     def _trainer(self) -> L.Trainer:
-        config, callbacks = self.config.trainer, [self.stopwatch, self.best]
-        stopping = self.config.early_stopping
-        has_val = self.config.data.val_fraction > 0
-        if has_val and stopping.patience is not None:
-            callbacks.append(
-                EarlyStopping(stopping.monitor, patience=stopping.patience, mode=stopping.mode)
-            )
+        config = self.config.trainer
+        callbacks = [self.costs, Heartbeat(self.folder, self.costs), self.best]
         if config.enable_progress_bar:
-            callbacks.append(EpochLines(self.stopwatch))
+            callbacks.append(EpochLines(self.costs))
+        callbacks += [
+            self.board,
+            checkpoints.EpochCheckpoints(self.folder / checkpoints.FOLDER),
+        ]
         return L.Trainer(
             accelerator=self.plan.device,
             devices=1,
             precision=config.precision,  # type: ignore[arg-type]
             max_epochs=config.max_epochs,
             limit_train_batches=config.limit_train_batches,
-            limit_val_batches=None if has_val else 0,
+            limit_val_batches=None if self.config.data.val_fraction > 0 else 0,
             deterministic=config.deterministic,
-            log_every_n_steps=config.log_every_n_steps,
-            logger=TensorBoardLogger(self.folder, name="", version=""),
+            logger=False,  # Board is
             callbacks=callbacks,
+            plugins=[checkpoints.VerifiedCheckpointIO()],
             default_root_dir=self.folder,
             num_sanity_val_steps=0,
             enable_progress_bar=False,  # EpochLines shows it
             enable_model_summary=False,
         )
 
-    def _restore_best(self) -> int:
-        """Puts the kept weights back; the number of their epoch, counted from 1."""
-        kept = torch.load(self.best.best_model_path, weights_only=True)
-        self.module.load_state_dict(kept["state_dict"])
-        return int(kept["epoch"]) + 1
-
     def _evaluate(self) -> list[str]:
-        """Scores the restored weights on the splits there are; names of these splits."""
+        """Scores the kept weights on the splits there are; names of these splits."""
         stages = []
         if len(self.data.val):
             self.trainer.validate(self.module, self.data, verbose=False)
@@ -203,8 +269,8 @@ class _Attempt:
             stages.append("test")
         return stages
 
-    def _record(self, best_epoch: int) -> dict[str, Any]:
-        latest, seconds = self.module.latest, self.stopwatch.epochs
+    def _record(self) -> dict[str, Any]:
+        latest, seconds = self.module.latest, self.costs.seconds
         return {
             "schema": SCHEMA,
             "name": self.folder.name,
@@ -217,7 +283,7 @@ class _Attempt:
                     zip(seconds, self.module.history, strict=True), 1
                 )
             ],
-            "best_epoch": best_epoch,
+            "best_epoch": self.best.epoch,
             "val": latest.get("val"),
             "test": latest.get("test"),
             "cost": self._cost(),
@@ -226,63 +292,17 @@ class _Attempt:
         }
 
     def _cost(self) -> dict[str, Any]:
-        seconds, tested = self.stopwatch.epochs, self.data.test
+        costs, tested = self.costs, self.data.test
         return {
             "parameters": sum(self.module.classifier.parameter_counts().values()),
-            "fit_seconds": self.stopwatch.fit_seconds,
-            "seconds_per_epoch": sum(seconds) / len(seconds),
-            "tokens_per_second": float(self.stopwatch.tokens) / sum(seconds),
-            "peak_memory_mib": runtime.peak_memory_mib(self.plan.device),
+            "fit_seconds": costs.fit_seconds,
+            "seconds_per_epoch": sum(costs.seconds) / len(costs.seconds),
+            "tokens_per_second": sum(costs.tokens) / sum(costs.seconds),
+            "peak_memory_mib": costs.peak_memory_mib,
             "test_reviews_per_second": (
-                len(tested) / self.stopwatch.test_seconds if tested is not None else None
+                len(tested) / costs.test_seconds if tested is not None else None
             ),
         }
-
-    def _save_model(self) -> None:
-        save_model(self.folder / "model", self.module.classifier, self.data.vocabulary, self.config)
-
-    def _save_figures(self, record: dict[str, Any]) -> None:
-        figures.learning_curves(record).savefig(self.folder / "learning_curves.png", dpi=120)
-        if record["test"] is not None:
-            figures.confusion_matrix(record).savefig(self.folder / "confusion_matrix.png", dpi=120)
-
-    def _save_predictions(self, stages: list[str]) -> None:
-        """predictions.parquet: split, index (the row in the split's file), label, probability."""
-        parts = []
-        for stage in stages:
-            columns = self.module.scores[stage].predictions()
-            arrays = {name: values.numpy() for name, values in columns.items()}
-            arrays["label"] = arrays["label"].astype(np.int8)
-            split = pa.array([stage] * len(arrays["index"]))
-            parts.append(pa.table({"split": split, **arrays}))
-        if parts:
-            buffer = io.BytesIO()
-            pq.write_table(pa.concat_tables(parts), buffer)
-            write_atomically(self.folder / "predictions.parquet", buffer.getvalue())
-
-
-def _best_checkpoint(config: Config, folder: Path) -> ModelCheckpoint:
-    """Keeps the best epoch on validation, or the last one where there is no validation part."""
-    has_val = config.data.val_fraction > 0
-    return ModelCheckpoint(
-        folder / "checkpoints",
-        "best",
-        monitor=config.early_stopping.monitor if has_val else None,
-        mode=config.early_stopping.mode,
-        save_weights_only=True,
-        enable_version_counter=False,
-    )
-
-
-def save_model(
-    folder: Path, classifier: Classifier, vocabulary: Vocabulary, config: Config
-) -> None:
-    """A folder without code: weights, configuration and words, each whole or not there."""
-    folder.mkdir(exist_ok=True)
-    weights = {name: value.cpu().contiguous() for name, value in classifier.state_dict().items()}
-    write_atomically(folder / "model.safetensors", safetensors.torch.save(weights))
-    write_json(folder / "config.json", {"schema": SCHEMA, "config": recorded(config)})
-    write_json(folder / "vocab.json", vocabulary.words)
 
 
 def describe(classifier: Classifier) -> str:

@@ -5,7 +5,8 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,70 +14,162 @@ from rich.markup import escape
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.errors import InputError, RunError
-from lstm_sentiment.report.comparison import comparison, read_run
+from lstm_sentiment.files import LOCK, HeldError, is_held, sole_writer
+from lstm_sentiment.report.comparison import comparison
+from lstm_sentiment.report.runs import read_run
 from lstm_sentiment.training.progress import console
-from lstm_sentiment.training.run import Plan, carry_out, explain
+from lstm_sentiment.training.record import SWEEP, planned_runs, read_record, write_json
+from lstm_sentiment.training.run import Plan, carry_out, explain, tidy
 
 CHOICES = ("encoder", "head", "embedding", "data")  # the groups whose choices a record names
+POLL = 0.5  # seconds between two looks at what another process trains
+
+Made = tuple[Callable[[], Config], Mapping[str, str]]  # may raise InputError; choices by group
 
 
 class Sweep:
     """Counts, announces and survives the runs of a command; a single run is a sweep of one.
 
-    `size` is None where it is not known.
+    Several processes may share one: each trains what no other holds. `size` is None where it is
+    not known.
     """
 
     def __init__(self, size: int | None) -> None:
         self.size = size
         self.begun = 0
-        self.folders: list[Path] = []
+        self.started = time.time()
+        self.plans: dict[Path, tuple[Config, Mapping[str, str]]] = {}  # by the run's folder
+        self.settled: set[Path] = set()  # the folders of those that this process need not look at
+        self.unreadable: dict[str, InputError | None] = {}  # by the identity of the reviews
         self.refusals: list[str] = []  # of configurations that never became a run
-        self.failed = 0  # runs that were begun; their folders say why
         self.durations: list[float] = []  # seconds of each run that was trained
 
-    def train(self, make_config: Callable[[], Config], choices: Mapping[str, str]) -> None:
-        """Trains or skips one run; whatever becomes of it is kept for the end.
+    def plan(self, runs: Iterable[Made]) -> None:
+        """Notes beforehand what the command stands for, and has its reviews tokenized.
 
-        Making the configuration may raise InputError; `choices` are what was typed for each group.
+        What cannot be is refused again when its turn comes. Raises InputError where the root
+        cannot be written.
         """
-        self.begun += 1
-        try:
-            config = make_config()
-            config = replace(config, sweep=config.sweep or choices.get("experiment"))
-            self._carry_out(Plan.of(config, {group: choices[group] for group in CHOICES}))
-        except InputError as error:
-            self._refuse(str(error))
-        except Exception as error:  # a defect of ours or of a library: the other runs go on
-            self._refuse(explain(error)["reason"])
-
-    def _carry_out(self, plan: Plan) -> None:
-        if plan.finished:
-            self._announce(plan, "is finished; rerun=true trains it again")
-        else:
-            self._announce(plan, self._time_left())
-            started = time.monotonic()
+        for make_config, choices in runs:
             try:
-                carry_out(plan)
-            except RunError as error:
-                self.failed += 1
-                console.print(f"  [red]failed[/] {escape(str(error))}")
-            self.durations.append(time.monotonic() - started)
-        self.folders.append(plan.folder)
+                plan = self._plan(make_config, choices)
+                if not plan.finished:
+                    self._prepare(plan)
+            except Exception as error:
+                self.refusals.append(explain(error)["reason"])
+        if len(self.plans) > 1:
+            self._note_what_is_planned()
+
+    def train(self, make_config: Callable[[], Config], choices: Mapping[str, str]) -> None:
+        """Trains or skips one run, or leaves it to the process that trains it."""
+        self.begun += 1
+        with self._refusals_kept():
+            plan = self._plan(make_config, choices)
+            if plan.finished:
+                self._announce(plan, "is finished; rerun=true trains it again")
+                self._tidy(plan)
+            else:
+                self._prepare(plan)
+                self._announce(plan, self._time_left())
+                self._carry_out(plan)
 
     def close(self) -> int:
-        """Prints the comparison, what failed and what to type next; the exit code."""
-        runs = [read_run(folder) for folder in dict.fromkeys(self.folders)]
+        """Waits for what others train, prints the comparison and what failed; the exit code."""
+        self._complete()
+        runs = [read_run(folder) for folder in self.plans if folder.exists()]
         if runs:
             console.print(comparison(runs))
         if self.size != 1:
             for refusal in dict.fromkeys(self.refusals):  # once more: they have scrolled away
                 console.print(f"[red]refused[/] {escape(refusal)}")
         if any(run.record for run in runs):
-            where = shlex.quote(os.path.commonpath([folder.parent for folder in self.folders]))
+            where = shlex.quote(os.path.commonpath([folder.parent for folder in self.plans]))
             report, tensorboard = typed("lstm-sentiment"), typed("tensorboard")
             console.print("[bold]next[/] ", escape(f"{report} report {where}"))
             console.print("     ", escape(f"{tensorboard} --logdir {where}"))
-        return 1 if self.refusals or self.failed else 0
+        return 1 if self.refusals or any(read_record(f) is None for f in self.plans) else 0
+
+    def _plan(self, make_config: Callable[[], Config], choices: Mapping[str, str]) -> Plan:
+        config = make_config()
+        config = replace(config, sweep=config.sweep or choices.get("experiment"))
+        named = {group: choices[group] for group in CHOICES}
+        plan = Plan.of(config, named, self.started)
+        self.plans[plan.folder] = (config, named)
+        return plan
+
+    def _prepare(self, plan: Plan) -> None:
+        """Reads the reviews once for all runs on them, and fails at once where that has failed."""
+        identity = plan.data.identity
+        if identity not in self.unreadable:
+            try:
+                plan.data.prepare_data()
+                self.unreadable[identity] = None
+            except InputError as error:
+                self.unreadable[identity] = error
+        if (reason := self.unreadable[identity]) is not None:
+            del self.plans[plan.folder]
+            raise reason
+
+    def _note_what_is_planned(self) -> None:
+        """Beside the runs, so that those not begun yet can be told from those never asked for."""
+        for sweep in dict.fromkeys(folder.parent for folder in self.plans):
+            names = {folder.name for folder in self.plans if folder.parent == sweep}
+            try:
+                if names <= planned_runs(sweep):
+                    continue
+                sweep.mkdir(parents=True, exist_ok=True)
+                with sole_writer(sweep / LOCK, lambda: None):
+                    write_json(sweep / SWEEP, sorted(names | planned_runs(sweep)))
+            except OSError as error:
+                raise InputError(
+                    f"root={sweep.parent} cannot be written ({error.strerror}): "
+                    "give a folder that can."
+                ) from error
+
+    def _carry_out(self, plan: Plan) -> None:
+        self.settled.add(plan.folder)
+        started = time.monotonic()
+        try:
+            carry_out(plan)
+        except HeldError:
+            console.print("  another process trains it")
+            self.settled.remove(plan.folder)
+            return
+        except RunError as error:
+            console.print(f"  [red]failed[/] {escape(str(error))}")
+        self.durations.append(time.monotonic() - started)
+
+    def _complete(self) -> None:
+        """Waits for the runs that other processes hold, and takes over where one has died."""
+        waiting = [folder for folder in self.plans if folder not in self.settled]
+        if any(is_held(folder / LOCK) for folder in waiting):
+            console.print("Waiting for what other processes train.")
+        while waiting:
+            for folder in [folder for folder in waiting if not is_held(folder / LOCK)]:
+                waiting.remove(folder)
+                with self._refusals_kept():
+                    plan = Plan.of(*self.plans[folder], self.started)
+                    if not plan.finished and not plan.failed:
+                        console.print(f"[bold]{folder.name}[/]  taken over")
+                        self._carry_out(plan)
+            if waiting:
+                time.sleep(POLL)
+
+    def _tidy(self, plan: Plan) -> None:
+        """What a kill between the record and its tidying has left."""
+        self.settled.add(plan.folder)
+        if not plan.config.keep_checkpoints:
+            with suppress(OSError):
+                tidy(plan)
+
+    @contextmanager
+    def _refusals_kept(self) -> Iterator[None]:
+        try:
+            yield
+        except InputError as error:
+            self._refuse(str(error))
+        except Exception as error:  # a defect of ours or of a library: the other runs go on
+            self._refuse(explain(error)["reason"])
 
     def _refuse(self, reason: str) -> None:
         self.refusals.append(reason)

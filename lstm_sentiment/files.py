@@ -1,0 +1,105 @@
+"""What is on disk is whole or not there, also after a loss of power, and has one writer."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+DRAFT = ".draft-"  # begins the name of what is being written
+LOCK = ".lock"
+# Somebody who only asks whether a lock is held holds it for an instant.
+PATIENCE = 0.2  # seconds
+
+
+class HeldError(Exception):
+    """Another process holds the lock."""
+
+
+def write_atomically(path: Path, content: bytes, durable: bool = True) -> None:
+    """Replaces the file in one step. What is not `durable` may be lost with the power."""
+    draft = path.with_name(f"{DRAFT}{path.name}-{os.getpid()}")
+    try:
+        with draft.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            if durable:
+                os.fsync(stream.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    if durable:
+        _sync(path.parent)
+
+
+@contextmanager
+def written_atomically(folder: Path) -> Iterator[Path]:
+    """A draft of the folder to write into, which takes its place at the end.
+
+    The caller holds a lock: nobody else writes this folder or reads it by more than one name.
+    """
+    draft = folder.with_name(DRAFT + folder.name)
+    shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
+    draft.mkdir()
+    try:
+        yield draft
+        for file in draft.iterdir():
+            _sync(file)
+        _sync(draft)
+        if folder.exists():
+            shutil.rmtree(folder)
+        draft.replace(folder)
+        _sync(folder.parent)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def remove_drafts(folder: Path) -> None:
+    """What processes that were killed had begun to write, in the folder and below."""
+    for draft in folder.rglob(f"{DRAFT}*"):
+        draft.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Until it returns, a file's content or a folder's names may exist in memory only."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def sole_writer(lock: Path, waiting: Callable[[], object] | None = None) -> Iterator[None]:
+    """Holds `lock`, a file of its own, as no other process does; it dies with its owner.
+
+    Where it is held, calls `waiting` and waits as long as that takes; without `waiting`, raises
+    HeldError. Raises OSError where the file cannot be made.
+    """
+    kernel = FileLock(lock)
+    try:
+        kernel.acquire(timeout=PATIENCE)
+    except Timeout as held:
+        if waiting is None:
+            raise HeldError(lock) from held
+        waiting()
+        kernel.acquire(poll_interval=0.2)
+    try:
+        yield
+    finally:
+        # While it is held: who waits for a file that has lost its name asks for the lock anew.
+        lock.unlink(missing_ok=True)
+        kernel.release()
+
+
+def is_held(lock: Path) -> bool:
+    """Whether a living process holds the lock."""
+    if not lock.exists():
+        return False
+    try:
+        with FileLock(lock, blocking=False):
+            return False
+    except Timeout:
+        return True

@@ -1,0 +1,59 @@
+"""What a finished run leaves beside its record: model, predictions and pictures."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import safetensors.torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from lstm_sentiment.config import Config
+from lstm_sentiment.data.tokens import Vocabulary
+from lstm_sentiment.files import write_atomically
+from lstm_sentiment.model.classifier import Classifier
+from lstm_sentiment.training import figures
+from lstm_sentiment.training.record import SCHEMA, recorded, write_json
+
+Predictions = Mapping[str, Mapping[str, Tensor]]  # split -> index, label, probability: (N,) each
+
+
+def save_model(
+    folder: Path, classifier: Classifier, vocabulary: Vocabulary, config: Config
+) -> None:
+    """A folder without code: weights, configuration and words, each whole or not there."""
+    folder.mkdir(exist_ok=True)
+    weights = {name: value.cpu().contiguous() for name, value in classifier.state_dict().items()}
+    write_atomically(folder / "model.safetensors", safetensors.torch.save(weights))
+    write_json(folder / "config.json", {"schema": SCHEMA, "config": recorded(config)})
+    write_json(folder / "vocab.json", vocabulary.words)
+
+
+def save_predictions(path: Path, predictions: Predictions) -> None:
+    """A Parquet file: split, index (the row in the split's file), label, probability."""
+    parts = []
+    for stage, columns in predictions.items():
+        arrays = {name: values.numpy() for name, values in columns.items()}
+        arrays["label"] = arrays["label"].astype(np.int8)
+        split = pa.array([stage] * len(arrays["index"]))
+        parts.append(pa.table({"split": split, **arrays}))
+    if parts:
+        buffer = io.BytesIO()
+        pq.write_table(pa.concat_tables(parts), buffer)
+        write_atomically(path, buffer.getvalue())
+
+
+def save_figures(folder: Path, record: dict[str, Any]) -> None:
+    _save_figure(folder / "learning_curves.png", figures.learning_curves(record))
+    if record["test"] is not None:
+        _save_figure(folder / "confusion_matrix.png", figures.confusion_matrix(record))
+
+
+def _save_figure(path: Path, figure: Figure) -> None:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    write_atomically(path, buffer.getvalue())
