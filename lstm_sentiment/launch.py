@@ -116,6 +116,8 @@ def _begin(runs: list[list[str]]) -> None:
         composed = [hydra.compose("config", run, return_hydra_config=True) for run in runs]
         sweep = Sweep(len(runs))
         sweep.plan((partial(_config, each), each.hydra.runtime.choices) for each in composed)
+        if not sweep.plans:
+            sys.exit(sweep.close())
     except (HydraException, InputError) as error:
         said = f"{error} {error.__cause__ or ''}".partition("Config search path")[0]
         print(" ".join(said.split()), file=sys.stderr)

@@ -33,6 +33,16 @@ ROOT = Path(__file__).parent.parent
 IMDB = Path(os.environ.get("IMDB_PATH", ROOT.parent / "shared" / "imdb"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    text = "how often tests/test_reliability.py kills a sweep (default: 20)"
+    parser.addoption("--kills", type=int, default=20, help=text)
+
+
+@pytest.fixture
+def kills(request: pytest.FixtureRequest) -> int:
+    return int(request.config.getoption("--kills"))
+
+
 def pytest_configure() -> None:
     # One thread: tiny nets gain nothing from more, and the sums are the same on every machine.
     torch.set_num_threads(1)

@@ -68,7 +68,7 @@ class BestEpoch(AfterEpoch):
 
 
 class EpochCheckpoints(AfterEpoch):
-    """After every epoch, all that the next one depends on; the last of the callbacks."""
+    """After every epoch, all that the next one depends on, and all callbacks before this one."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,5 +1,6 @@
 """What a person sees while a network trains, and what the training costs."""
 
+import multiprocessing
 import time
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,14 @@ from lstm_sentiment.training.record import PROGRESS, write_json
 
 console = Console(soft_wrap=True, highlight=False)
 
+BESIDE_OTHERS = multiprocessing.parent_process() is not None  # a launcher's, on one terminal
 BEAT = 5.0  # seconds between two notes of how far a run is
 LINE = 30.0  # seconds between two lines within an epoch, where no bar can be drawn
+
+
+def say(run: str, line: str) -> None:
+    """Prints a line of a run, with its name where other runs print theirs between."""
+    console.print(f"{run}  {line}" if BESIDE_OTHERS else f"  {line}")
 
 
 class Costs(L.Callback):
@@ -133,8 +140,8 @@ class Heartbeat(L.Callback):
 class EpochLines(AfterEpoch):
     """A line for every epoch that is over; within it a bar, or in a file a line now and then."""
 
-    def __init__(self, costs: Costs) -> None:
-        self.costs = costs
+    def __init__(self, run: str, costs: Costs) -> None:
+        self.run, self.costs = run, costs
         self.bar = Progress(
             TextColumn("  {task.description}"),
             BarColumn(),
@@ -142,7 +149,7 @@ class EpochLines(AfterEpoch):
             TimeRemainingColumn(),
             console=console,
             transient=True,
-            disable=not console.is_terminal,
+            disable=BESIDE_OTHERS or not console.is_terminal,
         )
         self._started = self._next = 0.0
 
@@ -155,11 +162,11 @@ class EpochLines(AfterEpoch):
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, number: int
     ) -> None:
         self._advance()
-        if not console.is_terminal and time.monotonic() >= self._next:
+        if self.bar.disable and time.monotonic() >= self._next:
             done, batches = number + 1, int(trainer.num_training_batches)
             left = (time.monotonic() - self._started) / done * (batches - done)
             where = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
-            console.print(f"  {where}  batch {done:,} of {batches:,}, {left:.0f} s left")
+            say(self.run, f"{where}  batch {done:,} of {batches:,}, {left:.0f} s left")
             self._next = time.monotonic() + LINE
 
     def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
@@ -177,12 +184,12 @@ class EpochLines(AfterEpoch):
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, SentimentModule)
         number, scores = len(module.history), module.history[-1]
-        parts = [f"  epoch {number} of {trainer.max_epochs}  {self.costs.seconds[-1]:6.1f} s"]
+        parts = [f"epoch {number} of {trainer.max_epochs}  {self.costs.seconds[-1]:6.1f} s"]
         for stage in ("train", "val"):
             if scores[stage] is not None:
                 loss, accuracy = scores[stage]["loss"], scores[stage]["accuracy"]
                 parts.append(f"{stage} loss {loss:.3f}, accuracy {accuracy:.1%}")
-        console.print("   ".join(parts))
+        say(self.run, "   ".join(parts))
 
     def teardown(self, trainer: L.Trainer, module: L.LightningModule, stage: str) -> None:
         self.bar.stop()

@@ -33,7 +33,8 @@ PLACES = frozenset(
         "trainer.enable_progress_bar",
     }
 )
-FOLDERS = frozenset({"root", "data.path", "data.cache"})
+# Left out of records: folders of the machine, and what only says how a run is to be treated.
+UNRECORDED = frozenset({"root", "data.path", "data.cache", "rerun", "keep_checkpoints"})
 
 
 def fingerprint(config: Config, data: str) -> str:
@@ -61,9 +62,9 @@ def run_folder(config: Config, data: str) -> Path:
 
 
 def recorded(config: Config) -> dict[str, Any]:
-    """The configuration as a record shows it: nested, without folders of the machine it ran on."""
+    """The configuration as a record shows it: nested, without what is no part of the result."""
     nested: dict[str, Any] = json.loads(json.dumps(asdict(config)))
-    for name in FOLDERS:
+    for name in UNRECORDED:
         *groups, field = name.split(".")
         part = nested
         for group in groups:

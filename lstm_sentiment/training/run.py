@@ -22,7 +22,7 @@ from lstm_sentiment.model.module import SentimentModule
 from lstm_sentiment.training import checkpoints, runtime
 from lstm_sentiment.training.artifacts import save_figures, save_model, save_predictions
 from lstm_sentiment.training.board import Board
-from lstm_sentiment.training.progress import Costs, EpochLines, Heartbeat, console
+from lstm_sentiment.training.progress import Costs, EpochLines, Heartbeat, console, say
 from lstm_sentiment.training.record import (
     CONFIG,
     FAILED,
@@ -139,7 +139,7 @@ def _open(plan: Plan) -> Path | None:
     checkpoint, damaged = checkpoints.latest(folder / checkpoints.FOLDER)
     for path in damaged:
         before = "the one before it is used" if checkpoint else "the run starts afresh"
-        console.print(f"  [yellow]warning[/] {path.name} is damaged: {before}")
+        say(folder.name, f"[yellow]warning[/] {path.name} is damaged: {before}")
         path.unlink()
     if checkpoint is None or plan.config.rerun:
         checkpoint = None
@@ -216,9 +216,10 @@ class _Attempt:
 
     def complete(self, checkpoint: Path | None) -> dict[str, Any]:
         if self.config.trainer.enable_progress_bar:
-            console.print(f"  {describe(self.module.classifier)}")
+            say(self.folder.name, describe(self.module.classifier))
             if checkpoint is not None:
-                console.print(f"  goes on after epoch {checkpoints.epoch_of(checkpoint)}")
+                epoch = checkpoints.epoch_of(checkpoint)
+                say(self.folder.name, f"goes on after epoch {epoch}")
         self.trainer.fit(self.module, self.data, ckpt_path=checkpoint)
         self.module.load_state_dict(self.best.weights)
         predictions = {stage: self.module.scores[stage].predictions() for stage in self._evaluate()}
@@ -234,13 +235,16 @@ class _Attempt:
 
     def _trainer(self) -> L.Trainer:
         config = self.config.trainer
-        callbacks = [self.costs, Heartbeat(self.folder, self.costs), self.best]
-        if config.enable_progress_bar:
-            callbacks.append(EpochLines(self.costs))
-        callbacks += [
+        # In this order: a checkpoint finds on disk what led to it, and a line tells what is safe.
+        callbacks = [
+            self.costs,
+            Heartbeat(self.folder, self.costs),
+            self.best,
             self.board,
             checkpoints.EpochCheckpoints(self.folder / checkpoints.FOLDER),
         ]
+        if config.enable_progress_bar:
+            callbacks.append(EpochLines(self.folder.name, self.costs))
         return L.Trainer(
             accelerator=self.plan.device,
             devices=1,

@@ -17,7 +17,7 @@ from lstm_sentiment.errors import InputError, RunError
 from lstm_sentiment.files import LOCK, HeldError, is_held, sole_writer
 from lstm_sentiment.report.comparison import comparison
 from lstm_sentiment.report.runs import read_run
-from lstm_sentiment.training.progress import console
+from lstm_sentiment.training.progress import console, say
 from lstm_sentiment.training.record import SWEEP, planned_runs, read_record, write_json
 from lstm_sentiment.training.run import Plan, carry_out, explain, tidy
 
@@ -132,11 +132,11 @@ class Sweep:
         try:
             carry_out(plan)
         except HeldError:
-            console.print("  another process trains it")
+            say(plan.folder.name, "another process trains it")
             self.settled.remove(plan.folder)
             return
         except RunError as error:
-            console.print(f"  [red]failed[/] {escape(str(error))}")
+            say(plan.folder.name, f"[red]failed[/] {escape(str(error))}")
         self.durations.append(time.monotonic() - started)
 
     def _complete(self) -> None:
@@ -182,7 +182,7 @@ class Sweep:
         console.print(f"[bold]{count}{plan.folder.name}[/]  {remark}")
 
     def _time_left(self) -> str:
-        if not self.durations or self.size is None:
+        if not self.durations or self.size in (None, 1):
             return ""
         left = sum(self.durations) / len(self.durations) * (self.size - self.begun + 1)
         return f"about {left / 60:.0f} min left" if left >= 90 else f"about {left:.0f} s left"
