@@ -1,5 +1,6 @@
 """What is on disk is whole or not there, also after a loss of power, and has one writer."""
 
+import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -57,8 +58,8 @@ def written_atomically(folder: Path) -> Iterator[Path]:
 
 
 def remove_drafts(folder: Path) -> None:
-    """What processes that were killed had begun to write, in the folder and below."""
-    for draft in folder.rglob(f"{DRAFT}*"):
+    """Removes what processes that were killed had begun to write; the caller is the sole writer."""
+    for draft in folder.glob(f"{DRAFT}*"):
         draft.unlink(missing_ok=True)
 
 
@@ -78,7 +79,7 @@ def sole_writer(lock: Path, waiting: Callable[[], object] | None = None) -> Iter
     Where it is held, calls `waiting` and waits as long as that takes; without `waiting`, raises
     HeldError. Raises OSError where the file cannot be made.
     """
-    kernel = FileLock(lock)
+    kernel = FileLock(lock, fallback_to_soft=False)  # a file system without locks is refused
     try:
         kernel.acquire(timeout=PATIENCE)
     except Timeout as held:
@@ -96,10 +97,11 @@ def sole_writer(lock: Path, waiting: Callable[[], object] | None = None) -> Iter
 
 def is_held(lock: Path) -> bool:
     """Whether a living process holds the lock."""
-    if not lock.exists():
-        return False
     try:
-        with FileLock(lock, blocking=False):
-            return False
-    except Timeout:
+        with lock.open("rb") as stream:  # to be read only: others' runs may be looked at, too
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
+    except FileNotFoundError:
+        return False
+    return False

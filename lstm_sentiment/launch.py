@@ -8,6 +8,7 @@ first process tells at the end what became of them.
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -44,6 +45,7 @@ def main(train: Callable[[], Any]) -> int:
     # Threads that wait for work by spinning take the cores away from another process's: with
     # GNU's default, two runs at once took three times as long as one after the other.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    threading.excepthook = _say_of_a_thread
     with TemporaryDirectory() as scratch, _signals_end_the_process():
         os.environ["LSTM_SENTIMENT_SCRATCH"] = scratch  # Hydra insists on a folder for each sweep
         try:
@@ -56,6 +58,12 @@ def main(train: Callable[[], Any]) -> int:
     if code in (INTERRUPTED, TERMINATED):
         print("Interrupted: the same command goes on where this one stopped.", file=sys.stderr)
     return code
+
+
+def _say_of_a_thread(failure: threading.ExceptHookArgs) -> None:
+    # TensorBoard's thread cannot write: the run fails by the same error, and says so in a sentence.
+    if not issubclass(failure.exc_type, OSError):
+        threading.__excepthook__(failure)
 
 
 @contextmanager

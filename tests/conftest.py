@@ -7,9 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-os.environ["HF_HUB_OFFLINE"] = (
-    "1"  # before the first import of datasets: no test may wait for a hub
-)
+os.environ["HF_HUB_OFFLINE"] = "1"  # before datasets is imported: no test may wait for a hub
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # before torch is, as train.py does
 
 import pyarrow as pa
 import pyarrow.parquet as pq

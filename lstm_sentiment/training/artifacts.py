@@ -19,6 +19,8 @@ from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.training import figures
 from lstm_sentiment.training.record import SCHEMA, recorded, write_json
 
+MODEL = "model"  # the folder of what is put to use
+
 Predictions = Mapping[str, Mapping[str, Tensor]]  # split -> index, label, probability: (N,) each
 
 

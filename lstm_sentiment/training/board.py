@@ -79,14 +79,18 @@ class Board(AfterEpoch):
         for name, value in final.items():
             writer.add_scalar(name, value, step)
         for stage, columns in predictions.items():
-            writer.add_pr_curve(f"{stage}/curve", columns["label"], columns["probability"], step)
+            writer.add_pr_curve(
+                f"{stage}/precision_recall", columns["label"], columns["probability"], step
+            )
             writer.add_text(f"{stage}/mistakes", mistakes(columns, partial(text, stage)), step)
             matrix = figures.confusion_matrix(record, stage)
             writer.add_figure(f"{stage}/confusion_matrix", matrix, step)
-        # Not add_hparams, which makes a run of its own for them.
+        # Not add_hparams, which makes a run of its own for them. And no word on the experiment as
+        # a whole: TensorBoard then looks at all runs, and shows first what they differ in.
         chosen = {name: value for name, value in flat(self.config).items() if name not in PLACES}
         named = {name: "none" if value is None else value for name, value in chosen.items()}
-        for summary in hparams(named, final):  # type: ignore[no-untyped-call]
+        _, *session = hparams(named, final)  # type: ignore[no-untyped-call]
+        for summary in session:
             writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
         self.close()
 
@@ -108,15 +112,15 @@ class Board(AfterEpoch):
 
 
 def mistakes(columns: Mapping[str, Tensor], text: Callable[[int], str]) -> str:
-    """A Markdown table of the reviews answered wrongly with the most confidence."""
+    """In Markdown, the reviews answered wrongly with the most confidence."""
     label, probability = columns["label"].numpy(), columns["probability"].numpy()
     wrong = np.flatnonzero((probability > 0.5) != label)
     worst = wrong[np.argsort(-np.abs(label - probability)[wrong], kind="stable")][:MISTAKES]
-    lines = ["| index | label | probability of positive | words |", "| --: | --- | --: | --- |"]
+    lines = []
     for place in worst:
         index = int(columns["index"][place])
         words = text(index).split()
         shown = " ".join(words[:WORDS]) + (" …" if len(words) > WORDS else "")
-        answer = f"{index} | {figures.CLASSES[int(label[place])]} | {probability[place]:.4f}"
-        lines.append(f"| {answer} | {html.escape(shown).replace('|', '&#124;')} |")
-    return "\n".join(lines)
+        verdict = f"{figures.CLASSES[int(label[place])]}, but {probability[place]:.2%} positive"
+        lines.append(f"**review {index}**: {verdict}\n\n> {html.escape(shown)}")
+    return "\n\n".join(lines) or "None is wrong."

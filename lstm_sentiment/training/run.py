@@ -16,11 +16,11 @@ from lightning.pytorch.trainer.states import TrainerFn, TrainerStatus
 from lstm_sentiment.config import Config
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.errors import InputError, RunError
-from lstm_sentiment.files import LOCK, remove_drafts, sole_writer
+from lstm_sentiment.files import LOCK, HeldError, remove_drafts, sole_writer
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.module import SentimentModule
 from lstm_sentiment.training import checkpoints, runtime
-from lstm_sentiment.training.artifacts import save_figures, save_model, save_predictions
+from lstm_sentiment.training.artifacts import MODEL, save_figures, save_model, save_predictions
 from lstm_sentiment.training.board import Board
 from lstm_sentiment.training.progress import Costs, EpochLines, Heartbeat, console, say
 from lstm_sentiment.training.record import (
@@ -49,7 +49,10 @@ def run(config: Config) -> dict[str, Any]:
     run came to grief (and its folder says why), KeyboardInterrupt where a person interrupts it.
     """
     plan = Plan.of(config)
-    return plan.finished or carry_out(plan, _say_that_it_waits)
+    if (record := plan.finished) is not None:
+        tidy(plan)
+        return record
+    return carry_out(plan, _say_that_it_waits)
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,8 @@ def _open(plan: Plan) -> Path | None:
             if item.name != LOCK:
                 shutil.rmtree(item) if item.is_dir() else item.unlink()
     (folder / FAILED).unlink(missing_ok=True)
-    remove_drafts(folder)
+    for place in (folder, folder / MODEL, folder / checkpoints.FOLDER):
+        remove_drafts(place)
     content = {"schema": SCHEMA, "choices": plan.choices, "config": recorded(plan.config)}
     write_json(folder / CONFIG, content)
     return checkpoint
@@ -187,9 +191,19 @@ def explain(error: Exception) -> dict[str, str]:
 
 
 def tidy(plan: Plan) -> None:
-    """Removes from a finished run what only an unfinished one needs."""
-    shutil.rmtree(plan.folder / checkpoints.FOLDER, ignore_errors=True)
+    """Removes from a finished run what only an unfinished one needs, as far as that can be."""
+    leftovers = [LOCK, PROGRESS]
+    if not plan.config.keep_checkpoints:
+        leftovers.append(checkpoints.FOLDER)
+    if any((plan.folder / name).exists() for name in leftovers):
+        with suppress(OSError, HeldError), sole_writer(plan.folder / LOCK):
+            _clear(plan)
+
+
+def _clear(plan: Plan) -> None:
     (plan.folder / PROGRESS).unlink(missing_ok=True)
+    if not plan.config.keep_checkpoints:
+        shutil.rmtree(plan.folder / checkpoints.FOLDER, ignore_errors=True)
 
 
 class _Attempt:
@@ -224,13 +238,12 @@ class _Attempt:
         self.module.load_state_dict(self.best.weights)
         predictions = {stage: self.module.scores[stage].predictions() for stage in self._evaluate()}
         record = self._record()
-        save_model(self.folder / "model", self.module.classifier, self.data.vocabulary, self.config)
+        save_model(self.folder / MODEL, self.module.classifier, self.data.vocabulary, self.config)
         save_predictions(self.folder / "predictions.parquet", predictions)
         save_figures(self.folder, record)
         self.board.finish(record, self.trainer.global_step, predictions, self.data.text)
         write_json(self.folder / RECORD, record)
-        if not self.config.keep_checkpoints:
-            tidy(self.plan)
+        _clear(self.plan)
         return record
 
     def _trainer(self) -> L.Trainer:

@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.errors import InputError, RunError
-from lstm_sentiment.files import LOCK, HeldError, is_held, sole_writer
+from lstm_sentiment.files import LOCK, HeldError, is_held, remove_drafts, sole_writer
 from lstm_sentiment.report.comparison import comparison
 from lstm_sentiment.report.runs import read_run
 from lstm_sentiment.training.progress import console, say
@@ -67,7 +67,8 @@ class Sweep:
             plan = self._plan(make_config, choices)
             if plan.finished:
                 self._announce(plan, "is finished; rerun=true trains it again")
-                self._tidy(plan)
+                self.settled.add(plan.folder)
+                tidy(plan)  # a kill may have come before it
             else:
                 self._prepare(plan)
                 self._announce(plan, self._time_left())
@@ -79,7 +80,7 @@ class Sweep:
         runs = [read_run(folder) for folder in self.plans if folder.exists()]
         if runs:
             console.print(comparison(runs))
-        if self.size != 1:
+        if self.size != 1 or not self.begun:
             for refusal in dict.fromkeys(self.refusals):  # once more: they have scrolled away
                 console.print(f"[red]refused[/] {escape(refusal)}")
         if any(run.record for run in runs):
@@ -119,6 +120,7 @@ class Sweep:
                     continue
                 sweep.mkdir(parents=True, exist_ok=True)
                 with sole_writer(sweep / LOCK, lambda: None):
+                    remove_drafts(sweep)
                     write_json(sweep / SWEEP, sorted(names | planned_runs(sweep)))
             except OSError as error:
                 raise InputError(
@@ -154,13 +156,6 @@ class Sweep:
                         self._carry_out(plan)
             if waiting:
                 time.sleep(POLL)
-
-    def _tidy(self, plan: Plan) -> None:
-        """What a kill between the record and its tidying has left."""
-        self.settled.add(plan.folder)
-        if not plan.config.keep_checkpoints:
-            with suppress(OSError):
-                tidy(plan)
 
     @contextmanager
     def _refusals_kept(self) -> Iterator[None]:
