@@ -1,8 +1,12 @@
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from conftest import tiny_config
 
+from lstm_sentiment.files import HeldError
+from lstm_sentiment.training import sweep as module
 from lstm_sentiment.training.sweep import Sweep, typed
 
 
@@ -14,8 +18,25 @@ def test_time_left_is_that_of_the_runs_to_come() -> None:
     assert sweep._time_left() == "about 90 s left" or sweep._time_left() == "about 2 min left"
     sweep.durations = [600.0, 300.0]
     assert sweep._time_left() == "about 22 min left"
-    sweep.size = None
-    assert sweep._time_left() == ""
+    assert Sweep(1)._time_left() == ""
+
+
+def test_a_run_that_others_snatch_again_and_again_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    attempts = iter([HeldError, HeldError, None])
+
+    def carry_out(_: Any) -> None:
+        if (outcome := next(attempts)) is not None:
+            raise outcome
+
+    monkeypatch.setattr(module, "carry_out", carry_out)
+    sweep = Sweep(1)
+    config = tiny_config(str(tmp_path / "cache"), str(tmp_path))
+    sweep.plans[module.Plan.of(config).folder] = (config, {})
+    sweep._complete()
+    assert next(attempts, "used up") == "used up"
+    assert capsys.readouterr().out.count("another process trains it") == 2
 
 
 def test_what_to_type_works_without_activation(

@@ -125,11 +125,12 @@ def carry_out(plan: Plan, waiting: Callable[[], object] | None = None) -> dict[s
                 raise RunError(reason)
             checkpoint = _open(plan)
         except OSError as error:
-            raise InputError(
-                f"root={plan.config.root} cannot be written ({error.strerror}): "
-                "give a folder that can."
-            ) from error
+            raise unwritable(plan.config.root, error) from error
         return _attempt(plan, checkpoint)
+
+
+def unwritable(root: str | Path, error: OSError) -> InputError:
+    return InputError(f"root={root} cannot be written ({error.strerror}): give a folder that can.")
 
 
 def _say_that_it_waits() -> None:

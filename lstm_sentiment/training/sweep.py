@@ -19,7 +19,7 @@ from lstm_sentiment.report.comparison import comparison
 from lstm_sentiment.report.runs import read_run
 from lstm_sentiment.training.progress import console, say
 from lstm_sentiment.training.record import SWEEP, planned_runs, read_record, write_json
-from lstm_sentiment.training.run import Plan, carry_out, explain, tidy
+from lstm_sentiment.training.run import Plan, carry_out, explain, tidy, unwritable
 
 CHOICES = ("encoder", "head", "embedding", "data")  # the groups whose choices a record names
 POLL = 0.5  # seconds between two looks at what another process trains
@@ -30,11 +30,10 @@ Made = tuple[Callable[[], Config], Mapping[str, str]]  # may raise InputError; c
 class Sweep:
     """Counts, announces and survives the runs of a command; a single run is a sweep of one.
 
-    Several processes may share one: each trains what no other holds. `size` is None where it is
-    not known.
+    Several processes may share one: each trains what no other holds.
     """
 
-    def __init__(self, size: int | None) -> None:
+    def __init__(self, size: int) -> None:
         self.size = size
         self.begun = 0
         self.started = time.time()
@@ -123,10 +122,7 @@ class Sweep:
                     remove_drafts(sweep)
                     write_json(sweep / SWEEP, sorted(names | planned_runs(sweep)))
             except OSError as error:
-                raise InputError(
-                    f"root={sweep.parent} cannot be written ({error.strerror}): "
-                    "give a folder that can."
-                ) from error
+                raise unwritable(sweep.parent, error) from error
 
     def _carry_out(self, plan: Plan) -> None:
         self.settled.add(plan.folder)
@@ -143,41 +139,41 @@ class Sweep:
 
     def _complete(self) -> None:
         """Waits for the runs that other processes hold, and takes over where one has died."""
-        waiting = [folder for folder in self.plans if folder not in self.settled]
-        if any(is_held(folder / LOCK) for folder in waiting):
-            console.print("Waiting for what other processes train.")
-        while waiting:
-            for folder in [folder for folder in waiting if not is_held(folder / LOCK)]:
-                waiting.remove(folder)
-                with self._refusals_kept():
-                    plan = Plan.of(*self.plans[folder], self.started)
-                    if not plan.finished and not plan.failed:
-                        console.print(f"[bold]{folder.name}[/]  taken over")
-                        self._carry_out(plan)
-            if waiting:
+        waits = False
+        while unsettled := [folder for folder in self.plans if folder not in self.settled]:
+            held = [folder for folder in unsettled if is_held(folder / LOCK)]
+            if held and not waits:
+                console.print("Waiting for what other processes train.")
+                waits = True
+            for folder in unsettled:
+                if folder not in held:
+                    self._take_over(folder)
+            if held:
                 time.sleep(POLL)
+
+    def _take_over(self, folder: Path) -> None:
+        self.settled.add(folder)
+        with self._refusals_kept():
+            plan = Plan.of(*self.plans[folder], self.started)
+            if not plan.finished and not plan.failed:
+                console.print(f"[bold]{folder.name}[/]  taken over")
+                self._carry_out(plan)
 
     @contextmanager
     def _refusals_kept(self) -> Iterator[None]:
+        """Nothing that befalls one run, not even a defect of ours, keeps the others from going on."""
         try:
             yield
-        except InputError as error:
-            self._refuse(str(error))
-        except Exception as error:  # a defect of ours or of a library: the other runs go on
-            self._refuse(explain(error)["reason"])
-
-    def _refuse(self, reason: str) -> None:
-        self.refusals.append(reason)
-        console.print(f"[red]refused[/] {escape(reason)}")
+        except Exception as error:
+            self.refusals.append(explain(error)["reason"])
+            console.print(f"[red]refused[/] {escape(self.refusals[-1])}")
 
     def _announce(self, plan: Plan, remark: str) -> None:
-        count = {None: f"run {self.begun}  ", 1: ""}.get(
-            self.size, f"run {self.begun} of {self.size}  "
-        )
+        count = "" if self.size == 1 else f"run {self.begun} of {self.size}  "
         console.print(f"[bold]{count}{plan.folder.name}[/]  {remark}")
 
     def _time_left(self) -> str:
-        if not self.durations or self.size in (None, 1):
+        if not self.durations or self.size == 1:
             return ""
         left = sum(self.durations) / len(self.durations) * (self.size - self.begun + 1)
         return f"about {left / 60:.0f} min left" if left >= 90 else f"about {left:.0f} s left"
