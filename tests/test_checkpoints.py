@@ -18,6 +18,8 @@ from lstm_sentiment import Config, run
 from lstm_sentiment.config import Cell, EarlyStoppingConfig
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.module import SentimentModule
+from lstm_sentiment.training import run as running
+from lstm_sentiment.training.board import Board
 from lstm_sentiment.training.checkpoints import (
     BestEpoch,
     EpochCheckpoints,
@@ -33,6 +35,13 @@ KEPT = ("model/model.safetensors", "model/vocab.json", "predictions.parquet")
 
 class Killed(BaseException):
     """Ends a run as abruptly as can be done from within: nobody handles it."""
+
+
+@pytest.fixture(autouse=True)
+def _without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing them takes a good part of so small a run."""
+    monkeypatch.setattr(running, "save_figures", lambda *_: None)
+    monkeypatch.setattr(Board, "finish", lambda *_: None)
 
 
 def folder_of(config: Config) -> Path:

@@ -48,12 +48,12 @@ def disk_full() -> Iterator[None]:
 def hold(lock: Path, test: Connection) -> None:
     with sole_writer(lock):
         test.send("held")
-        test.poll(None)  # until the test closes its end
+        test.poll(None)  # until the test sends something or closes its end
 
 
 @contextmanager
 def held_elsewhere(lock: Path) -> Iterator[tuple[SpawnProcess, Connection]]:
-    """Another process holds the lock, until it is killed or the connection to it is closed."""
+    """Another process holds the lock, until it is killed or something is sent to it."""
     here, there = spawn.Pipe()
     process = spawn.Process(target=hold, args=(lock, there))
     process.start()
@@ -226,7 +226,7 @@ def test_what_another_process_holds_is_refused_or_waited_for(tmp_path: Path) -> 
 
         def waiting() -> None:
             calls.append("waiting")
-            Timer(0.1, connection.close).start()
+            connection.send("end")
 
         with sole_writer(lock, waiting):
             process.join(60)
@@ -262,9 +262,11 @@ def test_who_holds_it_for_an_instant_is_no_other_writer(
     monkeypatch.setattr(files, "PATIENCE", 60)
     lock = tmp_path / ".lock"
     with held_elsewhere(lock) as (_, connection):
-        Timer(0.1, connection.close).start()
+        soon = Timer(0.1, connection.send, ["end"])
+        soon.start()
         with sole_writer(lock, never):
             assert is_held(lock)
+        soon.join()
 
 
 def look(lock: Path, test: Connection) -> None:
