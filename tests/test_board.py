@@ -134,8 +134,8 @@ def test_losses_within_an_epoch_are_shown_as_often_as_asked(finished: Finished) 
 def test_the_learning_rate_falls_to_zero_in_a_line(finished: Finished) -> None:
     found = points(finished.events, "train/learning_rate")
     assert list(found) == at(2, 3)
-    for step, rate in found.items():  # the rate after that step
-        assert rate == pytest.approx(0.03 * (1 - (step + 1) / (BATCHES * EPOCHS)), abs=1e-8)
+    for step, rate in found.items():
+        assert rate == pytest.approx(0.03 * (1 - step / (BATCHES * EPOCHS)), abs=1e-8)
 
 
 def test_the_pace_is_that_of_each_epoch(finished: Finished) -> None:

@@ -65,7 +65,7 @@ def leftovers(folder: Path) -> list[str]:
 def trained(*commands: Command) -> list[str]:
     """The names of the runs that the commands trained from the beginning."""
     text = "".join(command.text for command in commands)
-    return sorted(re.findall(r"^run \d of \d  (\S+) .*\n.* parameters: .*\n  epoch 1 ", text, re.M))
+    return sorted(re.findall(r"^(?:run \d of \d  )?(\S+)  .*\n.* parameters: .*\n  epoch 1 ", text, re.M))
 
 
 @pytest.fixture(scope="module")
@@ -140,41 +140,42 @@ def test_two_processes_share_a_sweep(
     assert trained(*pair) == sorted(undisturbed)
 
 
+def long(cache: str, epochs: int) -> list[str]:
+    """One run of twentieths of a second an epoch, long enough to meet it while it trains."""
+    return [*small(cache)[1:-2], f"trainer.max_epochs={epochs}", "early_stopping.patience=null"]
+
+
 @pytest.mark.slow
 def test_a_process_takes_over_from_one_that_died(cache: str, tmp_path: Path) -> None:
-    one = [*small(cache)[1:-2], "trainer.max_epochs=20", "early_stopping.patience=null"]
-    holder = Command(tmp_path, *one)
+    holder = Command(tmp_path, *long(cache, 60))
     holder.wait_for("epoch 2 of")
     os.kill(holder.pid, signal.SIGSTOP)
-    heir = Command(tmp_path, *one)
+    heir = Command(tmp_path, *long(cache, 60))
     heir.wait_for("Waiting for what other processes train")
     assert holder.end(signal.SIGKILL) == -signal.SIGKILL
     assert heir.end() == 0
     assert "taken over" in heir.text
     assert "goes on after epoch" in heir.text
     [(record, _)] = outcome(tmp_path).values()
-    assert len(record["epochs"]) == 20
+    assert len(record["epochs"]) == 60
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["TERM", "INT"]
 )
 def test_a_signal_leaves_the_checkpoint_and_the_shells_exit_code(
-    cache: str, undisturbed: dict[str, Any], tmp_path: Path, number: int, code: int
+    cache: str, tmp_path: Path, number: int, code: int
 ) -> None:
-    command = Command(tmp_path, *small(cache))
+    command = Command(tmp_path, *long(cache, 400))
     command.wait_for("epoch 2 of")
     assert command.end(number) == code
     assert "Interrupted: the same command goes on where this one stopped." in command.text
     assert "Traceback" not in command.text
-    assert [*tmp_path.glob("runs/smoke/*/checkpoints/epoch-2.*.ckpt")]
-    assert not {".lock", "failed.json"} & set(leftovers(tmp_path))
-    assert not [name for name in leftovers(tmp_path) if name.startswith(".draft")]
-    again = Command(tmp_path, *small(cache, "lstm"))
-    assert again.end() == 0
-    assert "goes on after epoch" in again.text
-    assert outcome(tmp_path).items() <= undisturbed.items()
+    assert [*tmp_path.glob("runs/smoke/*/checkpoints/epoch-*.*.ckpt")]
+    assert set(leftovers(tmp_path)) == {"checkpoints", "progress.json"}
+    again = Command(tmp_path, *long(cache, 400))
+    again.wait_for("goes on after epoch")
+    again.end(signal.SIGKILL)
 
 
 @pytest.mark.slow

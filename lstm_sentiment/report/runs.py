@@ -86,7 +86,8 @@ def _trouble_with_record(folder: Path) -> str:
 
 def _progress(folder: Path) -> dict[str, Any] | None:
     note = read_json(folder / PROGRESS)
-    return note if isinstance(note, dict) else None
+    known = {"epoch", "max_epochs", "share", "seconds"}
+    return note if isinstance(note, dict) and note.keys() >= known else None
 
 
 def _in_epoch(note: dict[str, Any] | None) -> str:

@@ -37,7 +37,7 @@ def _news(run: RunSummary) -> str:
         split = "test" if run.record["test"] else "val" if run.record["val"] else "train"
         return f"{split} {scores['accuracy']:.2%}, {len(run.record['epochs'])} epochs"
     if run.state is not State.running or run.progress is None:
-        return run.trouble.partition(" ")[2].removeprefix(": ")
+        return run.trouble.removeprefix(str(run.state)).lstrip(": ")
     share, seconds = run.progress["share"], run.progress["seconds"]
     if run.progress["epoch"] is None:
         return "trained, being tested"

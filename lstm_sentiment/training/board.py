@@ -39,16 +39,21 @@ class Board(AfterEpoch):
     def __init__(self, folder: Path, config: Config, costs: Costs) -> None:
         self.folder, self.config, self.costs = folder, config, costs
         self.writer: SummaryWriter | None = None
+        self.rate = config.optimizer.lr
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._open(trainer.global_step)
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, module: L.LightningModule, batch: Any, number: int
+    ) -> None:
+        self.rate = float(trainer.optimizers[0].param_groups[0]["lr"])  # the step will change it
 
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, number: int
     ) -> None:
         if trainer.global_step % self.config.trainer.log_every_n_steps == 0:
-            rate = trainer.optimizers[0].param_groups[0]["lr"]
-            values = {"step_loss": outputs["loss"].item(), "learning_rate": float(rate)}
+            values = {"step_loss": outputs["loss"].item(), "learning_rate": self.rate}
             self._scalars("train", values, trainer.global_step - 1)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:

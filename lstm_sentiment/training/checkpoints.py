@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from lstm_sentiment.files import write_atomically
 from lstm_sentiment.model.module import SentimentModule
 
 FOLDER = "checkpoints"
+NAME = re.compile(r"epoch-(\d+)\.([0-9a-f]+)\.ckpt")
 KEPT = 2  # a second one, in case a disk damages the first
 
 
@@ -116,7 +118,8 @@ def epoch_of(path: Path) -> int:
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.glob("epoch-*.*.ckpt"), key=epoch_of, reverse=True)
+    ours = [path for path in folder.glob("*.ckpt") if NAME.fullmatch(path.name)]
+    return sorted(ours, key=epoch_of, reverse=True)
 
 
 def _digest(content: bytes) -> str:

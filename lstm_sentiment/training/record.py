@@ -92,7 +92,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 def planned_runs(sweep: Path) -> set[str]:
     """The names of all runs that commands have asked for in this folder."""
     names = read_json(sweep / SWEEP)
-    return set(names) if isinstance(names, list) else set()
+    return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
 
 
 def write_json(path: Path, content: Any, durable: bool = True) -> None:
