@@ -65,7 +65,9 @@ def leftovers(folder: Path) -> list[str]:
 def trained(*commands: Command) -> list[str]:
     """The names of the runs that the commands trained from the beginning."""
     text = "".join(command.text for command in commands)
-    return sorted(re.findall(r"^(?:run \d of \d  )?(\S+)  .*\n.* parameters: .*\n  epoch 1 ", text, re.M))
+    return sorted(
+        re.findall(r"^(?:run \d of \d  )?(\S+)  .*\n.* parameters: .*\n  epoch 1 ", text, re.M)
+    )
 
 
 @pytest.fixture(scope="module")
