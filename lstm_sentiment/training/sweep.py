@@ -161,7 +161,7 @@ class Sweep:
 
     @contextmanager
     def _refusals_kept(self) -> Iterator[None]:
-        """Nothing that befalls one run, not even a defect of ours, keeps the others from going on."""
+        """Nothing that befalls one run, not even a defect, keeps the others from going on."""
         try:
             yield
         except Exception as error:
