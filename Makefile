@@ -11,7 +11,7 @@ demo: .venv/installed ## train four small networks and compare them: two minutes
 	$(python) train.py experiment=demo
 
 test: .venv/installed-dev ## run all tests
-	$(python) -m pytest -n auto --dist worksteal
+	$(python) -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 check: .venv/installed-dev ## check formatting, style and types
 	$(python) -m ruff format --check .

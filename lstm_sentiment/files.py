@@ -90,9 +90,11 @@ def sole_writer(lock: Path, waiting: Callable[[], object] | None = None) -> Iter
     try:
         yield
     finally:
-        # While it is held: who waits for a file that has lost its name asks for the lock anew.
-        lock.unlink(missing_ok=True)
-        kernel.release()
+        try:
+            # While it is held: who waits for a file that has lost its name asks for the lock anew.
+            lock.unlink(missing_ok=True)
+        finally:
+            kernel.release()
 
 
 def is_held(lock: Path) -> bool:
@@ -102,6 +104,6 @@ def is_held(lock: Path) -> bool:
             fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except FileNotFoundError:
-        return False
+    except OSError:
+        return False  # there is none, or none that could be waited for
     return False

@@ -55,6 +55,9 @@ def main(train: Callable[[], Any]) -> int:
             code = INTERRUPTED
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
+            if code == 1 and sweep and sweep.plans and not sweep.begun:
+                print("The launcher failed: its runs are completed here.", file=sys.stderr)
+                return sweep.close()
     if code in (INTERRUPTED, TERMINATED):
         print("Interrupted: the same command goes on where this one stopped.", file=sys.stderr)
     return code
@@ -71,6 +74,10 @@ def _signals_end_the_process() -> Iterator[None]:
     """By the exit codes that shells give, and with everything on the way cleaned up."""
 
     def end(number: int, _: Any) -> None:
+        # Now and then a library catches what it should let pass: the process ends all the same.
+        last_resort = threading.Timer(10, os._exit, [128 + number])
+        last_resort.daemon = True
+        last_resort.start()
         sys.exit(128 + number)
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -126,9 +133,13 @@ def _begin(runs: list[list[str]]) -> None:
         sweep.plan((partial(_config, each), each.hydra.runtime.choices) for each in composed)
         if not sweep.plans:
             sys.exit(sweep.close())
-    except (HydraException, InputError) as error:
+    except HydraException as error:
         said = f"{error} {error.__cause__ or ''}".partition("Config search path")[0]
         print(" ".join(said.split()), file=sys.stderr)
+        sys.exit(1)
+    except InputError as error:
+        sweep = None
+        print(error, file=sys.stderr)
         sys.exit(1)
 
 

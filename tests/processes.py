@@ -3,11 +3,14 @@
 Forked from a server that has imported what takes seconds, so that each starts at once.
 """
 
+import atexit
+import codecs
 import ctypes
 import multiprocessing
 import os
 import resource
 import runpy
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -38,6 +41,7 @@ class Command:
         output, end = context.Pipe(duplex=False)
         self.process = context.Process(target=_train, args=(folder, arguments, end, before))
         self.process.start()
+        atexit.register(self.process.kill)  # a stopped process would be waited for for ever
         end.close()
         self.reader = threading.Thread(target=self._read, args=(output,), daemon=True)
         self.reader.start()
@@ -49,21 +53,24 @@ class Command:
         while words not in self.text and seconds > 0 and self.process.is_alive():
             self.process.join(0.02)
             seconds -= 0.02
+        if not self.process.is_alive():
+            self.reader.join()
         assert words in self.text, self.text
 
-    def end(self, signal: int | None = None) -> int:
+    def end(self, number: int | None = None) -> int:
         """The exit code, negative for a signal that the process did not catch."""
-        if signal is not None:
+        if number is not None:
             with suppress(ProcessLookupError):  # it was faster
-                os.kill(self.pid, signal)
+                os.kill(self.pid, number)
         self.process.join(180)
         assert self.process.exitcode is not None, f"still running:\n{self.text}"
         self.reader.join()
         return self.process.exitcode
 
     def _read(self, output: Connection) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")()
         while part := os.read(output.fileno(), 65536):
-            self.text += part.decode()
+            self.text += decoder.decode(part)
         output.close()
 
 
@@ -122,6 +129,18 @@ def disk_full_at(name: str, lasting: bool) -> None:
     for module in (artifacts, checkpoints, record):
         module.write_atomically = lambda *a: full(write, *a)  # type: ignore[attr-defined]
     numpy.save = lambda *a: full(save, *a)  # type: ignore[assignment]
+
+
+def kill_after_first_removal() -> None:
+    from lstm_sentiment.training import run
+
+    remove = run._remove
+
+    def once(path: Path) -> None:
+        remove(path)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    run._remove = once
 
 
 def bound_by_permissions() -> None:

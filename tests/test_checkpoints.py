@@ -428,3 +428,10 @@ def test_a_rerun_begins_afresh_although_there_are_checkpoints(
     assert "epoch 1 of 2" in text
     assert "goes on after" not in text
     assert outcome(config)["epochs"] == before["epochs"]
+
+
+def test_kept_checkpoints_stay_whoever_asks_for_the_record(tiny: Make) -> None:
+    config = tiny(keep_checkpoints=True, trainer={"max_epochs": 2})
+    record = run(config)
+    assert run(replace(config, keep_checkpoints=False)) == record
+    assert checkpoints_of(config) == ["epoch-1", "epoch-2"]

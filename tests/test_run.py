@@ -2,6 +2,7 @@
 
 import json
 import math
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
@@ -371,3 +372,31 @@ def test_a_deep_flattened_net_trains_on_real_reviews(tiny: Make) -> None:
     )
     assert record["data"]["train"] == 240
     assert math.isfinite(record["test"]["loss"])
+
+
+def test_a_record_of_a_newer_version_is_not_thrown_away(tiny: Make) -> None:
+    config = tiny(trainer={"max_epochs": 1})
+    run(config)
+    path = folder_of(config) / "run.json"
+    newer = json.dumps(json.loads(path.read_text()) | {"schema": 2})
+    path.write_text(newer)
+    with pytest.raises(InputError, match=r"run.json has schema 2, this version reads 1: use"):
+        run(config)
+    assert path.read_text() == newer
+    assert run(replace(config, rerun=True))["schema"] == 1
+
+
+def test_a_termination_that_nobody_handles_ends_with_the_shells_exit_code(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Classifier.forward
+
+    def terminated(*args: Any) -> Any:
+        signal.raise_signal(signal.SIGTERM)
+        return whole(*args)
+
+    monkeypatch.setattr(Classifier, "forward", terminated)
+    with pytest.raises(SystemExit) as stop:
+        run(tiny())
+    assert stop.value.code == 143
+    assert not (folder_of(tiny()) / "failed.json").exists()

@@ -44,6 +44,13 @@ class RunSummary:
 
 
 def read_run(folder: Path) -> RunSummary:
+    try:
+        return _read_run(folder)
+    except OSError as error:
+        return RunSummary(folder, State.failed, None, f"cannot be read ({error.strerror})")
+
+
+def _read_run(folder: Path) -> RunSummary:
     held = is_held(folder / LOCK)  # asked first: a run may finish at any moment
     if (record := read_record(folder)) is not None:
         return RunSummary(folder, State.done, record)

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import re
+from contextlib import suppress
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -107,8 +108,9 @@ def latest(folder: Path) -> tuple[Path | None, list[Path]]:
     """The newest checkpoint that is whole, if any; and those that are not, newer than it."""
     damaged: list[Path] = []
     for path in _newest_first(folder):
-        if path.name.split(".")[1] == _digest(path.read_bytes()):
-            return path, damaged
+        with suppress(OSError):  # what cannot be read is no better than what was cut short
+            if path.name.split(".")[1] == _digest(path.read_bytes()):
+                return path, damaged
         damaged.append(path)
     return None, damaged
 

@@ -2,6 +2,7 @@
 
 import errno
 import shutil
+import signal
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.trainer.states import TrainerFn, TrainerStatus
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.data.datamodule import ReviewDataModule
@@ -91,15 +93,26 @@ class Plan:
     def finished(self) -> dict[str, Any] | None:
         """The record of this very run, if it stands and is to be kept."""
         record = read_record(self.folder)
-        return None if self.config.rerun and not self._is_new(RECORD) else record
+        return None if self.config.rerun and not self.is_new(RECORD) else record
 
     @property
     def failed(self) -> str | None:
         """Why the run failed in another process just now, if it did."""
-        failure = read_json(self.folder / FAILED) if self._is_new(FAILED) else None
+        failure = read_json(self.folder / FAILED) if self.is_new(FAILED) else None
         return None if failure is None else str(failure["reason"])
 
-    def _is_new(self, name: str) -> bool:
+    def refuse_a_newer_record(self) -> None:
+        """A record that this version cannot read is nobody's to throw away."""
+        record = read_json(self.folder / RECORD)
+        schema = record.get("schema") if isinstance(record, dict) else None
+        if isinstance(schema, int) and schema > SCHEMA and not self.config.rerun:
+            raise InputError(
+                f"{self.folder / RECORD} has schema {schema}, this version reads {SCHEMA}: "
+                "use a newer one, or rerun=true to replace it."
+            )
+
+    def is_new(self, name: str) -> bool:
+        """Whether a file of the run was written since this command began."""
         try:
             return (self.folder / name).stat().st_mtime >= self.since
         except OSError:
@@ -123,6 +136,7 @@ def carry_out(plan: Plan, waiting: Callable[[], object] | None = None) -> dict[s
                 return record
             if (reason := plan.failed) is not None:
                 raise RunError(reason)
+            plan.refuse_a_newer_record()
             checkpoint = _open(plan)
         except OSError as error:
             raise unwritable(plan.config.root, error) from error
@@ -144,12 +158,14 @@ def _open(plan: Plan) -> Path | None:
     for path in damaged:
         before = "the one before it is used" if checkpoint else "the run starts afresh"
         say(folder.name, f"[yellow]warning[/] {path.name} is damaged: {before}")
-        path.unlink()
-    if checkpoint is None or plan.config.rerun:
+        _remove(path)
+    # With rerun=true, another process of the same command may have begun it anew already.
+    if checkpoint is None or (plan.config.rerun and not plan.is_new(CONFIG)):
         checkpoint = None
+        (folder / RECORD).unlink(missing_ok=True)  # first: no record may outlive what it is of
         for item in folder.iterdir():
             if item.name != LOCK:
-                shutil.rmtree(item) if item.is_dir() else item.unlink()
+                _remove(item)
     (folder / FAILED).unlink(missing_ok=True)
     for place in (folder, folder / MODEL, folder / checkpoints.FOLDER):
         remove_drafts(place)
@@ -158,11 +174,17 @@ def _open(plan: Plan) -> Path | None:
     return checkpoint
 
 
+def _remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def _attempt(plan: Plan, checkpoint: Path | None) -> dict[str, Any]:
     attempt = None
     try:
         attempt = _Attempt(plan)
         return attempt.complete(checkpoint)
+    except SIGTERMException as stop:  # which Lightning raises where nobody else handles the signal
+        raise SystemExit(128 + signal.SIGTERM) from stop
     except SystemExit as stop:
         if stop.code == 1:  # Lightning's answer to an interrupt, which others must see
             raise KeyboardInterrupt from stop
@@ -192,19 +214,19 @@ def explain(error: Exception) -> dict[str, str]:
 
 
 def tidy(plan: Plan) -> None:
-    """Removes from a finished run what only an unfinished one needs, as far as that can be."""
-    leftovers = [LOCK, PROGRESS]
-    if not plan.config.keep_checkpoints:
-        leftovers.append(checkpoints.FOLDER)
-    if any((plan.folder / name).exists() for name in leftovers):
+    """What a kill between the record and its clearing up has left of a finished run."""
+    if any((plan.folder / name).exists() for name in (LOCK, PROGRESS)):
         with suppress(OSError, HeldError), sole_writer(plan.folder / LOCK):
-            _clear(plan)
+            if plan.finished and (plan.folder / PROGRESS).exists():
+                _clear(plan)
 
 
 def _clear(plan: Plan) -> None:
-    (plan.folder / PROGRESS).unlink(missing_ok=True)
+    """Removes what only an unfinished run needs; the sign that it was one goes last."""
     if not plan.config.keep_checkpoints:
         shutil.rmtree(plan.folder / checkpoints.FOLDER, ignore_errors=True)
+    with suppress(OSError):
+        (plan.folder / PROGRESS).unlink(missing_ok=True)
 
 
 class _Attempt:

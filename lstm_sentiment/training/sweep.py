@@ -49,14 +49,16 @@ class Sweep:
         What cannot be is refused again when its turn comes. Raises InputError where the root
         cannot be written.
         """
+        unfinished = False
         for make_config, choices in runs:
             try:
                 plan = self._plan(make_config, choices)
                 if not plan.finished:
+                    unfinished = True
                     self._prepare(plan)
             except Exception as error:
                 self.refusals.append(explain(error)["reason"])
-        if len(self.plans) > 1:
+        if unfinished and len(self.plans) > 1:
             self._note_what_is_planned()
 
     def train(self, make_config: Callable[[], Config], choices: Mapping[str, str]) -> None:
@@ -155,7 +157,9 @@ class Sweep:
         self.settled.add(folder)
         with self._refusals_kept():
             plan = Plan.of(*self.plans[folder], self.started)
-            if not plan.finished and not plan.failed:
+            if plan.finished:
+                tidy(plan)
+            elif not plan.failed:
                 console.print(f"[bold]{folder.name}[/]  taken over")
                 self._carry_out(plan)
 
