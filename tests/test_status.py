@@ -80,7 +80,7 @@ def test_a_run_is_running_while_another_process_holds_its_lock(tmp_path: Path) -
     with held_elsewhere(folder / ".lock") as (process, _):
         run = read_run(folder)
         assert run == RunSummary(folder, State.running, None, "running in epoch 2", PROGRESS)
-        assert line(run) == "running default/a epoch 2 of 4, at most 5 min left"
+        assert line(run) == "running default/a epoch 2 of 4, about 5 min left"
         write_json(folder / "failed.json", {"epoch": 1, "reason": "of an attempt before"})
         assert read_run(folder).state is State.running
         write_json(folder / "run.json", RECORD)
@@ -175,11 +175,11 @@ def test_every_run_below_a_folder_is_found_once_and_nothing_else(tmp_path: Path)
 @pytest.mark.parametrize(
     ("progress", "said"),
     [
-        ({}, "epoch 2 of 4, at most 5 min left"),
-        ({"share": 0.5}, "epoch 2 of 4, at most 2 min left"),
-        ({"share": 0.53}, "epoch 2 of 4, at most 89 s left"),
-        ({"seconds": 1830}, "epoch 2 of 4, at most 1.5 h left"),
-        ({"seconds": 1780}, "epoch 2 of 4, at most 89 min left"),
+        ({}, "epoch 2 of 4, about 5 min left"),
+        ({"share": 0.5}, "epoch 2 of 4, about 2 min left"),
+        ({"share": 0.53}, "epoch 2 of 4, about 89 s left"),
+        ({"seconds": 1830}, "epoch 2 of 4, about 1.5 h left"),
+        ({"seconds": 1780}, "epoch 2 of 4, about 89 min left"),
         ({"epoch": 1, "share": 0.0}, "epoch 1 of 4"),
         ({"epoch": None, "share": 1.0}, "trained, being tested"),
         (None, ""),

@@ -44,7 +44,7 @@ def _news(run: RunSummary) -> str:
     epoch = f"epoch {run.progress['epoch']} of {run.progress['max_epochs']}"
     if share == 0:
         return epoch
-    return f"{epoch}, at most {_duration(seconds / share * (1 - share))} left"
+    return f"{epoch}, about {_duration(seconds / share * (1 - share))} left"
 
 
 def _duration(seconds: float) -> str:
