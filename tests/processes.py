@@ -96,7 +96,7 @@ def _train(
 
 
 @contextmanager
-def _disk_full() -> Iterator[None]:
+def disk_full() -> Iterator[None]:
     """The kernel refuses to let any file grow beyond a few bytes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
@@ -123,7 +123,7 @@ def disk_full_at(name: str, lasting: bool) -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
             return function(path, *rest)
         again.clear()
-        with _disk_full():
+        with disk_full():
             return function(path, *rest)
 
     for module in (artifacts, checkpoints, record):

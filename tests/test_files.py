@@ -3,7 +3,6 @@
 import errno
 import multiprocessing
 import os
-import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from pathlib import Path
 from threading import Timer
 
 import pytest
-from processes import bound_by_permissions
+from processes import bound_by_permissions, disk_full
 
 from lstm_sentiment import files
 from lstm_sentiment.files import (
@@ -32,17 +31,6 @@ PROCESSES, TIMES = 4, 50
 
 def never() -> None:
     raise AssertionError("the lock was held")
-
-
-@contextmanager
-def disk_full() -> Iterator[None]:
-    """The kernel lets no file grow beyond a few bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def hold(lock: Path, test: Connection) -> None:
