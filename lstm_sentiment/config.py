@@ -32,10 +32,13 @@ class HeadKind(StrEnum):
 
 class EmbeddingKind(StrEnum):
     random = auto()
+    glove = auto()
+    word2vec = auto()
 
 
 class Source(StrEnum):
     imdb = auto()
+    reviews = auto()
     synthetic = auto()
 
 
@@ -71,6 +74,13 @@ class Accelerator(StrEnum):
     gpu = "gpu"
 
 
+# What is published as GloVe, under torchtext's names.
+GLOVE_DIMS = {
+    "6B": (50, 100, 200, 300),
+    "42B": (300,),
+    "840B": (300,),
+    "twitter.27B": (25, 50, 100, 200),
+}
 PRECISIONS = ("32-true", "bf16-mixed")
 DEPTHS = {1: "", 2: "stacked_", 3: "deep_"}
 SWEEP_NAME = re.compile(r"[^./\\\s\0][^/\\\0\n]{0,99}")
@@ -103,15 +113,29 @@ def _share(name: str, value: float) -> float:
     return _real(name, value, "a number from 0 to below 1", lambda v: 0 <= v < 1)
 
 
+def _group(name: str, kind: type, value: Any) -> None:
+    if not isinstance(value, kind):
+        raise InputError(f"{name}={value!r} is not allowed: give {kind.__name__}(...).")
+
+
 def _flag(name: str, value: bool) -> None:
     if type(value) is not bool:
         raise InputError(f"{name}={value} is not allowed: give true or false.")
 
 
 def _folder(name: str, value: str) -> str:
+    return _path(name, value, "a folder")
+
+
+def _path(name: str, value: str, what: str) -> str:
     if not isinstance(value, str | PathLike) or not str(value).strip():
-        raise InputError(f"{name}={value!r} is not allowed: give a folder.")
+        raise InputError(f"{name}={value!r} is not allowed: give {what}.")
     return str(value)
+
+
+def _text(name: str, value: str | None) -> None:
+    if value is not None and (not isinstance(value, str) or not value):
+        raise InputError(f"{name}={value!r} is not allowed: give a name, or null.")
 
 
 @dataclass
@@ -151,21 +175,74 @@ class HeadConfig:
 
 @dataclass
 class EmbeddingConfig:
-    """The vectors of the words; `dropout` zeroes components, the same in all words of a review."""
+    """The vectors of the words; `dropout` zeroes components, the same in all words of a review.
+
+    `kind=glove` fetches GloVe's `name` (as torchtext names it) with vectors of `dim` numbers;
+    `word2vec` learns such vectors from the training part and the unlabelled reviews. Either reads a
+    text file instead where `path` names one. They are trained on after `freeze_epochs` epochs.
+    """
 
     kind: EmbeddingKind = EmbeddingKind.random
+    name: str = "6B"
     dim: int = 128
+    path: str | None = None
     dropout: float = 0.3
+    freeze_epochs: int = 0
 
     def __post_init__(self) -> None:
         self.kind = _choice("embedding.kind", EmbeddingKind, self.kind)
         _whole("embedding.dim", self.dim, 1)
+        _whole("embedding.freeze_epochs", self.freeze_epochs, 0)
         self.dropout = _share("embedding.dropout", self.dropout)
+        if self.name not in GLOVE_DIMS:
+            raise InputError(
+                f"embedding.name={self.name} is not known: choose one of {', '.join(GLOVE_DIMS)}."
+            )
+        if self.path is not None:
+            self.path = _path("embedding.path", self.path, "a text file of word vectors")
+            if self.kind is EmbeddingKind.random:
+                raise InputError(
+                    f"embedding.path={self.path} goes with embedding=glove or embedding=word2vec: "
+                    "embedding=random reads no file."
+                )
+        elif self.kind is EmbeddingKind.glove and self.dim not in GLOVE_DIMS[self.name]:
+            raise InputError(
+                f"embedding.dim={self.dim} is not published for embedding.name={self.name}: "
+                f"choose one of {', '.join(map(str, GLOVE_DIMS[self.name]))}."
+            )
+
+
+@dataclass
+class AugmentConfig:
+    """Changes of the training reviews, drawn anew in every epoch; the defaults change nothing.
+
+    In this order: with `shuffle_sentences` a review's sentences change places; a span of at least
+    the share `crop` of its tokens is kept (1: all); of these, `drop` is the share that is left out,
+    and `replace` the share of the rest that becomes `<unk>`.
+    """
+
+    shuffle_sentences: bool = False
+    crop: float = 1.0
+    drop: float = 0.0
+    replace: float = 0.0
+
+    def __post_init__(self) -> None:
+        _flag("data.augment.shuffle_sentences", self.shuffle_sentences)
+        self.crop = _real(
+            "data.augment.crop", self.crop, "a number above 0 up to 1", lambda v: 0 < v <= 1
+        )
+        self.drop = _share("data.augment.drop", self.drop)
+        self.replace = _share("data.augment.replace", self.replace)
 
 
 @dataclass
 class DataConfig:
     """The reviews and how they become batches.
+
+    `source=imdb` takes IMDB from the hub, or in any of its forms from `path`. `source=reviews`
+    takes `path` (a file, a glob of shards, or a data set of the hub) and for testing `test_path`,
+    or without it the share `test_fraction` of the reviews, drawn once and for all. Columns that are
+    not named are looked for; `positive_label` is needed where the labels are none of the usual.
 
     `limit_train` and `limit_test` keep that many reviews, the labels in proportion, and are
     counted before the validation split. `split_seed` alone draws limits and split, so runs with
@@ -174,6 +251,11 @@ class DataConfig:
 
     source: Source = Source.imdb
     path: str | None = None
+    test_path: str | None = None
+    test_fraction: float = 0.2
+    text_column: str | None = None
+    label_column: str | None = None
+    positive_label: str | None = None
     cache: str = "~/.cache/lstm_sentiment"
     max_vocab: int = 10_000
     max_length: int = 500
@@ -184,6 +266,7 @@ class DataConfig:
     limit_train: int | None = None
     limit_test: int | None = None
     batch_size: int = 64
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
         self.source = _choice("data.source", Source, self.source)
@@ -194,15 +277,35 @@ class DataConfig:
         _whole("data.split_seed", self.split_seed, 0)
         _whole("data.batch_size", self.batch_size, 1)
         self.val_fraction = _share("data.val_fraction", self.val_fraction)
+        self.test_fraction = _share("data.test_fraction", self.test_fraction)
         self.cache = _folder("data.cache", self.cache)
-        self.path = None if self.path is None else _folder("data.path", self.path)
         for name in ("limit_train", "limit_test"):
             if getattr(self, name) is not None:
                 _whole(f"data.{name}", getattr(self, name), 2)
-        if self.path is not None and self.source is Source.synthetic:
+        if isinstance(self.positive_label, int):  # Python's 1 is the command line's "1"
+            self.positive_label = str(self.positive_label)
+        for name in ("text_column", "label_column", "positive_label"):
+            _text(f"data.{name}", getattr(self, name))
+        for name in ("path", "test_path"):
+            if getattr(self, name) is not None:
+                setattr(self, name, _path(f"data.{name}", getattr(self, name), "a file or folder"))
+        _group("data.augment", AugmentConfig, self.augment)
+        self._refuse_what_the_source_has_not()
+
+    def _refuse_what_the_source_has_not(self) -> None:
+        if self.source is Source.reviews and self.path is None:
             raise InputError(
-                f"data.path={self.path} goes with data=imdb: data=synthetic has no file."
+                "data=reviews needs data.path=FILE: CSV, TSV, JSON Lines or Parquet, "
+                "a glob of such files, or the name of a data set of the Hugging Face hub."
             )
+        if self.source is Source.synthetic and self.path is not None:
+            raise InputError(
+                f"data.path={self.path} goes with data=imdb or data=reviews: "
+                "data=synthetic has no file."
+            )
+        for name in ("test_path", "text_column", "label_column", "positive_label"):
+            if (value := getattr(self, name)) is not None and self.source is not Source.reviews:
+                raise InputError(f"data.{name}={value} goes with data=reviews.")
 
 
 @dataclass
@@ -303,8 +406,8 @@ class Config:
     def __post_init__(self) -> None:
         for group in fields(self):
             kind, value = group.type, getattr(self, group.name)
-            if isinstance(kind, type) and is_dataclass(kind) and not isinstance(value, kind):
-                raise InputError(f"{group.name}={value!r} is not allowed: give a {kind.__name__}.")
+            if isinstance(kind, type) and is_dataclass(kind):
+                _group(group.name, kind, value)
         _whole("seed", self.seed, 0, 2**32 - 1)
         _flag("test", self.test)
         _flag("rerun", self.rerun)

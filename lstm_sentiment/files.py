@@ -1,10 +1,12 @@
 """What is on disk is whole or not there, also after a loss of power, and has one writer."""
 
 import fcntl
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -107,3 +109,18 @@ def is_held(lock: Path) -> bool:
     except OSError:
         return False  # there is none, or none that could be waited for
     return False
+
+
+def content_digest(*files: Path) -> str:
+    """SHA-256 of what files hold, read once for a sweep and not for each of its runs."""
+    states = [file.stat() for file in files]
+    return _digest(files, tuple((state.st_size, state.st_mtime_ns) for state in states))
+
+
+@lru_cache(maxsize=32)
+def _digest(files: tuple[Path, ...], _: tuple[tuple[int, int], ...]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()

@@ -7,9 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lstm_sentiment.config import Padding, Side
+from lstm_sentiment.config import AugmentConfig, Padding, Side
+from lstm_sentiment.data.augmentation import augmented
 from lstm_sentiment.data.batches import (
     POOL,
+    AugmentedReviews,
+    Batch,
     EncodedReviews,
     TrainingOrder,
     shuffled_batches,
@@ -24,13 +27,13 @@ REVIEW = st.lists(st.integers(0, WORDS - 1), min_size=1, max_size=12)
 COUNTS = st.lists(st.integers(1, 30), min_size=1, max_size=400).map(np.array)
 
 
-def split_of(texts: list[list[int]]) -> TokenizedReviews:
+def split_of(texts: list[list[int]], words: list[str] | None = None) -> TokenizedReviews:
     return TokenizedReviews(
-        words=[f"word{number}" for number in range(WORDS)],
+        words=words or [f"word{number}" for number in range(WORDS)],
         tokens=np.array([number for text in texts for number in text], np.int32),
         offsets=np.cumsum([0, *(len(text) for text in texts)]),
         labels=np.array([row % 3 == 1 for row in range(len(texts))], np.int8),
-        copies=np.arange(len(texts)),
+        digests=np.arange(2 * len(texts), dtype=np.uint64).reshape(-1, 2),
     )
 
 
@@ -221,3 +224,126 @@ def test_an_epoch_set_after_iter_still_counts() -> None:
     order.set_epoch(3)
     assert drawn(begun) == expected(3)
     assert drawn(iter(order)) == expected(3)
+
+
+SPEECH = ["!", ".", "<unk>", "a", "b", "c", "d"]  # W words by spelling, with ids 3, 1, 6, ...
+EVERYTHING = AugmentConfig(shuffle_sentences=True, crop=0.5, drop=0.2, replace=0.2)
+
+
+def speech(*how: str, number: int = 40, max_length: int = 9) -> EncodedReviews:
+    """Reviews of 1 to 15 words, of which every second is in use."""
+    random = np.random.default_rng(0)
+    texts = [random.integers(0, WORDS, 1 + row * 7 % 15).tolist() for row in range(2 * number)]
+    rows = np.arange(number) * 2
+    return EncodedReviews(split_of(texts, SPEECH), rows, np.array(IDS, np.int32), max_length, *how)
+
+
+def epoch_of(
+    reviews: EncodedReviews, config: AugmentConfig, seed: int = 0, epoch: int = 0
+) -> list[Batch]:
+    order = TrainingOrder(reviews.lengths, 4, seed)
+    order.set_epoch(epoch)
+    changed = AugmentedReviews(reviews, config, order)
+    assert len(changed) == len(reviews)
+    return [changed[chosen] for chosen in order]
+
+
+def values(batches: list[Batch]) -> list[list[object]]:
+    return [[part.tolist() for part in batch] for batch in batches]
+
+
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("padding", list(Padding))
+def test_without_changes_augmented_reviews_are_the_reviews(padding: Padding, side: Side) -> None:
+    reviews = speech(padding, side)
+    plain = [reviews[chosen] for chosen in TrainingOrder(reviews.lengths, 4, 0)]
+    for one, other in zip(epoch_of(reviews, AugmentConfig()), plain, strict=True):
+        for mine, theirs in zip(one, other, strict=True):
+            assert mine.dtype == theirs.dtype
+            assert torch.equal(mine, theirs)
+
+
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("padding", list(Padding))
+def test_augmented_batches_are_those_made_by_hand(padding: Padding, side: Side) -> None:
+    reviews = speech(padding, side)
+    for seed, epoch in [(0, 0), (3, 5)]:
+        order = shuffled_batches(reviews.lengths, 4, seed, epoch)
+        for chosen, batch in zip(order, epoch_of(reviews, EVERYTHING, seed, epoch), strict=True):
+            random = np.random.default_rng([seed, epoch, 1, chosen[0]])
+            ends = np.array([0, 1])  # "!" and "."
+            changed = [
+                augmented(reviews.reviews.of(row), EVERYTHING, ends, -1, random).tolist()
+                for row in reviews.rows[chosen]
+            ]
+            cut = [tokens[:9] if side == "right" else tokens[-9:] for tokens in changed]
+            width = max(map(len, cut)) if padding == "exact" else 9
+            for tokens, ids, length in zip(cut, batch.ids, batch.lengths, strict=True):
+                known = [1 if token == -1 else IDS[token] for token in tokens]
+                zeros = [0] * (width - len(tokens))
+                assert ids.tolist() == (zeros + known if padding == "keras" else known + zeros)
+                assert length == (len(tokens) if padding == "exact" else 9)
+            assert batch.rows.tolist() == reviews.rows[chosen].tolist()
+            assert batch.labels.tolist() == reviews.reviews.labels[batch.rows].tolist()
+
+
+def test_augmentation_is_a_pure_function_of_seed_and_epoch() -> None:
+    reviews = speech()
+    pairs = [(seed, epoch) for seed in range(3) for epoch in range(3)]
+    first = [values(epoch_of(reviews, EVERYTHING, *pair)) for pair in pairs]
+    torch.manual_seed(1)
+    assert [values(epoch_of(reviews, EVERYTHING, *pair)) for pair in pairs] == first
+    assert len({str(epoch) for epoch in first}) == len(pairs)
+
+
+def test_a_batch_is_the_same_whichever_were_made_before() -> None:
+    reviews, order = speech(), TrainingOrder(speech().lengths, 4, 0)
+    changed = AugmentedReviews(reviews, EVERYTHING, order)
+    batches = list(order)
+    forth = {str(chosen): changed[chosen] for chosen in batches}
+    back = {str(chosen): changed[chosen] for chosen in batches[::-1]}
+    for chosen, batch in forth.items():
+        assert values([batch]) == values([back[chosen]])
+
+
+def test_the_epoch_that_counts_is_that_of_the_order() -> None:
+    reviews = speech()
+    order = TrainingOrder(reviews.lengths, 4, 0)
+    changed, chosen = AugmentedReviews(reviews, EVERYTHING, order), np.arange(4)
+    first = values([changed[chosen]])
+    order.set_epoch(1)
+    assert values([changed[chosen]]) != first
+    order.set_epoch(0)
+    assert values([changed[chosen]]) == first
+
+
+def test_each_review_of_a_batch_is_changed_in_its_own_way() -> None:
+    texts = [[3, 4, 5, 6] * 10] * 8
+    order = TrainingOrder(np.full(8, 40), 8, 0)
+    changed = AugmentedReviews(encoded(texts, list(range(8)), 50), AugmentConfig(drop=0.5), order)
+    assert len({str(ids) for ids in changed[np.arange(8)].ids.tolist()}) == 8
+
+
+@pytest.mark.parametrize("padding", list(Padding))
+def test_a_replaced_word_is_unknown_even_where_no_review_says_unk(padding: Padding) -> None:
+    lookup, texts = np.array([7, 8, 9], np.int32), [[0, 1, 2] * 200, [2, 1, 0] * 200]
+    reviews = EncodedReviews(split_of(texts, ["a", "b", "c"]), np.arange(2), lookup, 600, padding)
+    order = TrainingOrder(reviews.lengths, 2, 0)
+    ids = AugmentedReviews(reviews, AugmentConfig(replace=0.3), order)[np.array([0, 1])].ids
+    plain = reviews[np.array([0, 1])].ids
+    replaced = ids != plain
+    assert (ids[replaced] == 1).all()
+    assert replaced.float().mean() == pytest.approx(0.3, abs=0.06)
+    assert reviews.lookup.tolist() == [7, 8, 9]
+
+
+@pytest.mark.parametrize(
+    ("side", "kept"), [("right", {(9, 1, 2), (2, 1, 9)}), ("left", {(1, 9, 3), (1, 2, 1)})]
+)
+def test_a_review_is_changed_before_it_is_cut(side: str, kept: set[tuple[int, ...]]) -> None:
+    source = split_of([[5, 4, 3, 1, 3, 4, 5, 0]], SPEECH)  # c b a . a b c !
+    lookup = np.array(IDS, np.int32)  # ids: 9 1 2 1 2 1 9 3
+    reviews = EncodedReviews(source, np.array([0]), lookup, 3, Padding.keras, Side(side))
+    config = AugmentConfig(shuffle_sentences=True)
+    drawn = [epoch_of(reviews, config, epoch=epoch)[0].ids[0].tolist() for epoch in range(20)]
+    assert set(map(tuple, drawn)) == kept

@@ -42,7 +42,8 @@ def test_the_command_line_without_arguments_is_the_baseline() -> None:
 )
 def test_every_file_of_conf_makes_a_valid_config(file: Path) -> None:
     baseline = file.stem in ("lstm", "last", "random", "imdb", "auto")
-    assert (composed(f"{file.parent.name}={file.stem}") == Config()) == baseline
+    needed = ["data.path=reviews.csv"] if file.stem == "reviews" else []
+    assert (composed(f"{file.parent.name}={file.stem}", *needed) == Config()) == baseline
 
 
 @pytest.mark.parametrize(
@@ -91,6 +92,18 @@ def test_heads_are_what_their_names_say(head: str) -> None:
         ("data.limit_train", 1, "a whole number from 2 up"),
         ("data.limit_test", 0, "a whole number from 2 up"),
         ("data.batch_size", 0, "a whole number from 1 up"),
+        ("data.test_fraction", 1.0, "a number from 0 to below 1"),
+        ("data.text_column", "", "a name, or null"),
+        ("data.path", " ", "a file or folder"),
+        ("data.test_path", "test.csv", "data=reviews"),
+        ("data.positive_label", "good", "data=reviews"),
+        ("data.augment.crop", 0.0, "a number above 0 up to 1"),
+        ("data.augment.crop", 1.5, "a number above 0 up to 1"),
+        ("data.augment.drop", 1.0, "a number from 0 to below 1"),
+        ("data.augment.replace", -0.5, "a number from 0 to below 1"),
+        ("embedding.name", "7B", "6B, 42B, 840B, twitter.27B"),
+        ("embedding.freeze_epochs", -1, "a whole number from 0 up"),
+        ("embedding.path", "vectors.txt", "embedding=glove or embedding=word2vec"),
         ("optimizer.lr", 0.0, "a number above 0"),
         ("optimizer.lr", float("inf"), "a number above 0"),
         ("optimizer.weight_decay", -1.0, "a number from 0 up"),
@@ -129,6 +142,31 @@ def test_hydra_refuses_what_the_schema_does_not_know(override: str) -> None:
 def test_synthetic_reviews_have_no_path() -> None:
     with pytest.raises(InputError, match="data.path=somewhere goes with data=imdb"):
         composed("data=synthetic", "data.path=somewhere")
+
+
+def test_reviews_of_ones_own_need_a_path() -> None:
+    with pytest.raises(InputError, match=r"^data=reviews needs data\.path=FILE: CSV"):
+        composed("data=reviews")
+
+
+def test_a_label_that_is_a_number_on_the_command_line_is_a_text() -> None:
+    assert composed("data=reviews", "data.path=a.csv", "data.positive_label=5").data == DataConfig(
+        "reviews",  # type: ignore[arg-type]
+        path="a.csv",
+        positive_label=5,  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "dim", "published"),
+    [("6B", 128, "50, 100, 200, 300"), ("840B", 100, "300"), ("twitter.27B", 300, "25, 50, 100")],
+)
+def test_glove_has_the_dimensions_it_was_published_with(
+    name: str, dim: int, published: str
+) -> None:
+    with pytest.raises(InputError, match=rf"^embedding\.dim={dim} is not .*: choose .*{published}"):
+        composed("embedding=glove", f"embedding.name={name}", f"embedding.dim={dim}")
+    composed("embedding=glove", f"embedding.dim={dim}", "embedding.path=vectors.txt")
 
 
 def test_python_takes_names_for_choices() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lstm_sentiment.config import Config, DataConfig, EncoderConfig, TrainerConfig
+from lstm_sentiment.config import Config, DataConfig, EmbeddingConfig, EncoderConfig, TrainerConfig
 from lstm_sentiment.files import write_atomically
 from lstm_sentiment.training.record import (
     PLACES,
@@ -21,10 +21,10 @@ from lstm_sentiment.training.record import (
 @pytest.mark.parametrize(
     ("config", "data", "expected"),
     [
-        (Config(), "imdb", "500211c5"),
-        (Config(seed=1), "imdb", "7381295d"),
-        (Config(), "other reviews", "459fb4db"),
-        (Config(encoder=EncoderConfig("gru", bidirectional=True)), "imdb", "f9dfe03e"),
+        (Config(), "imdb", "d0a7c5d5"),
+        (Config(seed=1), "imdb", "97213548"),
+        (Config(), "other reviews", "c89156a4"),
+        (Config(encoder=EncoderConfig("gru", bidirectional=True)), "imdb", "d6c413e1"),
     ],
 )
 def test_fingerprints_are_pinned(config: Config, data: str, expected: str) -> None:
@@ -40,9 +40,19 @@ def test_where_and_on_what_a_run_is_computed_is_no_part_of_it() -> None:
         sweep="other",
         rerun=True,
         keep_checkpoints=True,
-        data=DataConfig(path="somewhere", cache="there"),
+        data=DataConfig(
+            "reviews",  # type: ignore[arg-type]
+            path="somewhere",
+            test_path="beside it",
+            test_fraction=0.5,
+            text_column="review",
+            label_column="stars",
+            positive_label="five",
+            cache="there",
+        ),
         trainer=TrainerConfig("cpu", threads=7, log_every_n_steps=1, enable_progress_bar=False),
     )
+    elsewhere.embedding.path = "vectors.txt"  # its content counts
     changed = {name for name, value in flat(elsewhere).items() if value != flat(Config())[name]}
     assert changed == PLACES
     assert fingerprint(elsewhere, "imdb") == fingerprint(Config(), "imdb")
@@ -52,7 +62,9 @@ def test_where_and_on_what_a_run_is_computed_is_no_part_of_it() -> None:
 def test_every_other_field_counts(name: str) -> None:
     config = Config()
     *group, field = name.split(".")
-    part = getattr(config, group[0]) if group else config
+    part: object = config
+    for step in group:
+        part = getattr(part, step)
     setattr(part, field, "another value")  # past all bounds: only the fingerprint is asked
     assert fingerprint(config, "imdb") != fingerprint(Config(), "imdb")
 
@@ -67,7 +79,12 @@ def test_two_spellings_of_one_net_share_a_folder() -> None:
 
 
 def test_a_record_names_no_folder_of_the_machine(tmp_path: Path) -> None:
-    config = Config(root=str(tmp_path), data=DataConfig(path=str(tmp_path), cache=str(tmp_path)))
+    place = str(tmp_path)
+    config = Config(
+        embedding=EmbeddingConfig("glove", path=place),  # type: ignore[arg-type]
+        data=DataConfig("reviews", path=place, test_path=place, cache=place),  # type: ignore[arg-type]
+        root=place,
+    )
     nested = recorded(config)
     assert str(tmp_path) not in json.dumps(nested)
     assert nested["encoder"]["cell"] == "lstm"

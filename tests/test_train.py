@@ -24,6 +24,7 @@ def small(cache: str) -> list[str]:
         f"data.cache={cache}",
         "trainer=cpu",
         "data.limit_train=60",
+        "data.batch_size=16",
         "data.limit_test=20",
     ]
 

@@ -1,7 +1,7 @@
 """ids -> batches: which reviews travel together, in which order, and how they are padded."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from lstm_sentiment.config import Padding, Side
+from lstm_sentiment.config import AugmentConfig, Padding, Side
+from lstm_sentiment.data.augmentation import SENTENCE_ENDS, augmented
 from lstm_sentiment.data.corpus import TokenizedReviews
-from lstm_sentiment.data.tokens import PAD_ID
+from lstm_sentiment.data.tokens import PAD_ID, UNK_ID
 
 # Batches whose reviews are sorted among themselves: more saves padding, fewer mixes better.
 POOL = 50
@@ -21,7 +22,7 @@ class Batch(NamedTuple):
     ids: Tensor  # (B, T) int64
     lengths: Tensor  # (B,) int64, positions the network reads as text
     labels: Tensor  # (B,) float32, 1 is positive
-    rows: Tensor  # (B,) int64, where the reviews stand in their split
+    rows: Tensor  # (B,) int64, where the reviews stand in their file
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,12 @@ class EncodedReviews(Dataset[Batch]):
         """The batch of these positions in `rows`."""
         rows = self.rows[chosen]
         starts, ends = self.reviews.offsets[rows], self.reviews.offsets[rows + 1]
+        return self.batch(rows, self.reviews.tokens, starts, ends)
+
+    def batch(
+        self, rows: np.ndarray, tokens: np.ndarray, starts: np.ndarray, ends: np.ndarray
+    ) -> Batch:
+        """(B,) rows, (all,) numbers of words, (B,) each: review i is tokens[starts[i]:ends[i]]."""
         kept = np.minimum(ends - starts, self.max_length)
         if self.truncation_side is Side.left:
             starts = ends - kept
@@ -61,7 +68,7 @@ class EncodedReviews(Dataset[Batch]):
         shift = (width - kept if self.padding is Padding.keras else np.zeros_like(kept))[:, None]
         place = np.arange(width) - shift  # (B, T), the position in the review
         real = (place >= 0) & (place < kept[:, None])
-        numbers = self.reviews.tokens[np.where(real, starts[:, None] + place, 0)]
+        numbers = tokens[np.where(real, starts[:, None] + place, 0)]
         ids = np.where(real, self.lookup[numbers], PAD_ID).astype(np.int64)
         lengths = kept if self.padding.masked else np.full_like(kept, width)
         return Batch(
@@ -114,3 +121,32 @@ class TrainingOrder(Sampler[np.ndarray]):
     def __iter__(self) -> Iterator[np.ndarray]:
         # A generator, so that an epoch set after iter() still counts.
         yield from shuffled_batches(self.lengths, self.size, self.seed, self.epoch)
+
+
+class AugmentedReviews(Dataset[Batch]):
+    """Training reviews, changed anew in every epoch as a pure function of (seed, epoch)."""
+
+    def __init__(
+        self, reviews: EncodedReviews, config: AugmentConfig, order: TrainingOrder
+    ) -> None:
+        words = reviews.reviews.words
+        self.unknown = len(words)  # a number behind those of all words
+        self.reviews = replace(reviews, lookup=np.append(reviews.lookup, np.int32(UNK_ID)))
+        ends = [number for number, word in enumerate(words) if word in SENTENCE_ENDS]
+        self.ends = np.array(ends, np.int32)
+        self.config, self.order = config, order
+
+    def __len__(self) -> int:
+        return len(self.reviews)
+
+    def __getitem__(self, chosen: np.ndarray) -> Batch:
+        """The batch of these positions, no two batches of an epoch beginning with the same."""
+        # The 1 keeps it apart from the draw of the order: seeds that differ in zeros are the same.
+        random = np.random.default_rng([self.order.seed, self.order.epoch, 1, chosen[0]])
+        rows, source = self.reviews.rows[chosen], self.reviews.reviews
+        changed = [
+            augmented(source.of(row), self.config, self.ends, self.unknown, random) for row in rows
+        ]
+        ends = np.cumsum([len(tokens) for tokens in changed])
+        starts = np.concatenate([[0], ends[:-1]])
+        return self.reviews.batch(rows, np.concatenate(changed), starts, ends)

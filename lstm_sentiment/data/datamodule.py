@@ -1,16 +1,22 @@
 """Reviews to batches for Lightning: split, vocabulary, loaders."""
 
-from pathlib import Path
 from typing import Any
 
 import lightning as L
 import numpy as np
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
-from lstm_sentiment.config import DataConfig
-from lstm_sentiment.data.batches import Batch, EncodedReviews, TrainingOrder, sorted_batches
-from lstm_sentiment.data.corpus import TokenizedReviews, tokenized
-from lstm_sentiment.data.reviews import open_corpus
+from lstm_sentiment.config import AugmentConfig, DataConfig
+from lstm_sentiment.data.batches import (
+    AugmentedReviews,
+    Batch,
+    EncodedReviews,
+    TrainingOrder,
+    sorted_batches,
+)
+from lstm_sentiment.data.corpus import tokenized
+from lstm_sentiment.data.reviews import Part, open_corpus
+from lstm_sentiment.data.splits import Split, stratified_sample, stratified_split
 from lstm_sentiment.data.tokens import UNK_ID, Vocabulary
 from lstm_sentiment.errors import InputError
 
@@ -25,6 +31,7 @@ class ReviewDataModule(L.LightningDataModule):
     `config.split_seed` alone. Without `test` the test split is not even opened.
     """
 
+    training: Split
     train: EncodedReviews
     val: EncodedReviews
     test: EncodedReviews | None
@@ -36,50 +43,72 @@ class ReviewDataModule(L.LightningDataModule):
         super().__init__()
         self.config, self.seed, self.with_test, self.progress = config, seed, test, progress
         self.corpus = open_corpus(config)
-        self.tokenized: dict[str, TokenizedReviews] = {}  # by split
+        self.splits: dict[str, Split] = {}  # those that were read: "train", "test", ...
 
     @property
     def identity(self) -> str:
-        """What the data are: hub name and revision, or hashes of the files."""
-        splits = ("train", "test") if self.with_test else ("train",)
-        return " ".join(self.corpus.identify(split) for split in splits)
+        """What the reviews are, in whatever files; fills the cache of tokenized reviews.
+
+        Raises InputError where that cannot be.
+        """
+        self.prepare_data()
+        return " ".join(self.split(name).identity for name in self._needed)
 
     def prepare_data(self) -> None:
         """Fills the cache of tokenized reviews. Raises InputError where that cannot be."""
-        for split in ("train", "test") if self.with_test else ("train",):
-            self._tokenized(split)
+        if self.splits.keys() >= set(self._needed):
+            return  # the files may have gone since
+        for name in self._needed:
+            self._part(name)  # what is not there is noticed before anything is read
+        for name in self._needed:
+            self.split(name)
 
     def setup(self, stage: str = "") -> None:
         if hasattr(self, "vocabulary"):
             return  # Lightning asks again for every stage
-        config = self.config
-        reviews = self._tokenized("train")
+        config, whole = self.config, self.split("train")
         random = np.random.default_rng(config.split_seed)
-        rows = stratified_sample(reviews.labels, config.limit_train, random)
-        train, val = stratified_split(
-            rows, reviews.labels, reviews.copies, config.val_fraction, random
+        chosen = stratified_sample(whole.labels, config.limit_train, random)
+        train, val = (
+            whole.take(places)
+            for places in stratified_split(
+                chosen, whole.labels, whole.copies, config.val_fraction, random
+            )
         )
-        cause = f"data.val_fraction={config.val_fraction}"
-        if config.limit_train is not None:
-            cause = f"data.limit_train={config.limit_train} with {cause}"
-        _require_both_labels(reviews.labels[train], "training", cause)
+        cause = self._cause(limit_train=config.limit_train, val_fraction=config.val_fraction)
+        _require_both_labels(train, "training", cause)
         if config.val_fraction:
-            _require_both_labels(reviews.labels[val], "validation", cause)
+            _require_both_labels(val, "validation", cause)
+        if len(train.rows) < config.batch_size:
+            raise InputError(
+                f"data.batch_size={config.batch_size} is more than the {len(train.rows)} reviews "
+                f"to train on: give at most {len(train.rows)}."
+            )
+        self.training = train
         self.vocabulary = Vocabulary.most_frequent(
-            reviews.words, reviews.count(train), config.max_vocab
+            whole.reviews.words, whole.reviews.count(train.rows), config.max_vocab
         )
-        self.train, self.val = self._encoded(reviews, train), self._encoded(reviews, val)
-        self.test = None
-        if self.with_test:
-            reviews = self._tokenized("test")
-            random = np.random.default_rng(config.split_seed)
-            rows = stratified_sample(reviews.labels, config.limit_test, random)
-            _require_both_labels(reviews.labels[rows], "test", f"data.limit_test={len(rows)}")
-            self.test = self._encoded(reviews, rows)
+        self.train, self.val = self._encoded(train), self._encoded(val)
+        self.test = self._encoded(self._limited_test()) if self.with_test else None
+
+    def _limited_test(self) -> Split:
+        config, whole = self.config, self.split("test")
+        random = np.random.default_rng(config.split_seed)
+        test = whole.take(stratified_sample(whole.labels, config.limit_test, random))
+        _require_both_labels(test, "test", self._cause(limit_test=config.limit_test))
+        return test
+
+    def _cause(self, **fields: float | None) -> str:
+        """What has made a part as small as it is."""
+        fields["test_fraction"] = self.corpus.held_out
+        named = [f"data.{name}={value}" for name, value in fields.items() if value is not None]
+        return " with ".join(named)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         order = TrainingOrder(self.train.lengths, self.config.batch_size, self.seed)
-        return _loader(self.train, order)
+        if self.config.augment == AugmentConfig():
+            return _loader(self.train, order)
+        return _loader(AugmentedReviews(self.train, self.config.augment, order), order)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         return self._evaluation_loader(self.val)
@@ -90,9 +119,8 @@ class ReviewDataModule(L.LightningDataModule):
 
     def text(self, stage: str, row: int) -> str:
         """The words of a review of "train", "val" or "test", by its row in the split's file."""
-        reviews = self._tokenized("test" if stage == "test" else "train")
-        numbers = reviews.tokens[reviews.offsets[row] : reviews.offsets[row + 1]]
-        return " ".join(reviews.words[number] for number in numbers)
+        split = self.split("test" if stage == "test" else "train")
+        return " ".join(split.reviews.spelled(row))
 
     def summary(self) -> dict[str, Any]:
         """What a record says of the data; shares are of the training part."""
@@ -101,6 +129,7 @@ class ReviewDataModule(L.LightningDataModule):
         return {
             "source": self.corpus.name,
             "fingerprint": self.identity,
+            "held_out": self.corpus.held_out,
             "train": len(self.train),
             "val": len(self.val),
             "test": len(self.test) if self.test is not None else None,
@@ -109,17 +138,30 @@ class ReviewDataModule(L.LightningDataModule):
             "truncated_share": float((counts > self.config.max_length).mean()),
         }
 
-    def _tokenized(self, split: str) -> TokenizedReviews:
-        if split not in self.tokenized:
-            cache = Path(self.config.cache)
-            self.tokenized[split] = tokenized(self.corpus, split, cache, self.progress)
-        return self.tokenized[split]
+    @property
+    def _needed(self) -> tuple[str, ...]:
+        return ("train", "test") if self.with_test else ("train",)
 
-    def _encoded(self, reviews: TokenizedReviews, rows: np.ndarray) -> EncodedReviews:
+    def split(self, name: str) -> Split:
+        """Raises InputError where the reviews cannot be read or kept."""
+        if name not in self.splits:
+            reviews = tokenized(self._part(name), self.config.cache, self.progress)
+            whole = Split.whole(reviews)
+            if self.corpus.held_out is None:
+                self.splits[name] = whole
+            else:
+                train, test = whole.held_out(self.corpus.held_out)
+                self.splits |= {"train": train, "test": test}
+        return self.splits[name]
+
+    def _part(self, split: str) -> Part:
+        return self.corpus.parts["all" if self.corpus.held_out is not None else split]()
+
+    def _encoded(self, split: Split) -> EncodedReviews:
         return EncodedReviews(
-            reviews,
-            rows,
-            reviews.lookup(self.vocabulary),
+            split.reviews,
+            split.rows,
+            split.reviews.lookup(self.vocabulary),
             self.config.max_length,
             self.config.padding,
             self.config.truncation_side,
@@ -130,53 +172,14 @@ class ReviewDataModule(L.LightningDataModule):
         return _loader(reviews, sorted_batches(reviews.lengths, size))
 
 
-def _loader(reviews: EncodedReviews, order: Any) -> DataLoader[Batch]:
+def _loader(reviews: Dataset[Batch], order: Any) -> DataLoader[Batch]:
     # The sampler yields whole batches, so the loader must not batch again.
     return DataLoader(reviews, sampler=order, batch_size=None)
 
 
-def stratified_sample(
-    labels: np.ndarray, limit: int | None, random: np.random.Generator
-) -> np.ndarray:
-    """Rows of at most `limit` reviews, sorted, with the labels in proportion."""
-    if limit is None or limit >= len(labels):
-        return np.arange(len(labels))
-    values, counts = np.unique(labels, return_counts=True)
-    exact = counts * limit / len(labels)
-    quotas = exact.astype(int)
-    quotas[np.argsort(quotas - exact, kind="stable")[: limit - quotas.sum()]] += 1
-    chosen = [
-        random.permutation(np.flatnonzero(labels == value))[:quota]
-        for value, quota in zip(values, quotas, strict=True)
-    ]
-    return np.sort(np.concatenate(chosen))
-
-
-def stratified_split(
-    rows: np.ndarray,
-    labels: np.ndarray,
-    copies: np.ndarray,
-    fraction: float,
-    random: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rows for training and for validation; copies of a text stay on one side.
-
-    `labels` and `copies` are of the whole split. Each label gives `fraction` of its reviews, up
-    to the size of a group of copies; a text under both labels goes with its first one.
-    """
-    groups, members = np.unique(copies[rows], return_inverse=True)
-    sizes, group_labels = np.bincount(members), labels[groups]
-    in_val = np.zeros(len(groups), bool)
-    for value in np.unique(group_labels):
-        order = random.permutation(np.flatnonzero(group_labels == value))
-        filled = np.cumsum(sizes[order])
-        in_val[order[filled <= round(filled[-1] * fraction)]] = True
-    return rows[~in_val[members]], rows[in_val[members]]
-
-
-def _require_both_labels(labels: np.ndarray, part: str, cause: str) -> None:
-    if len(np.unique(labels)) < 2:
+def _require_both_labels(split: Split, part: str, cause: str) -> None:
+    if len(np.unique(split.labels)) < 2:
         raise InputError(
-            f"{cause} leaves the {part} part {len(labels)} reviews and not both labels: "
+            f"{cause} leaves the {part} part {len(split.rows)} reviews and not both labels: "
             "keep more of them."
         )

@@ -1,5 +1,6 @@
 """ids -> logit: embedding, encoder, head and one output unit."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -35,6 +36,11 @@ class Classifier(nn.Module):
         vectors = locked_dropout(self.embedding(ids), self.embedding_dropout, self.training)
         encoded = self.encoder(vectors, lengths)
         return self.output(self.dropout(self.head(encoded))).squeeze(-1)
+
+    @torch.no_grad()
+    def start_from(self, vectors: np.ndarray, found: np.ndarray) -> None:
+        """(V, D), (V,) bool: takes the vectors that were found; the others stay as drawn."""
+        self.embedding.weight[torch.from_numpy(found)] = torch.from_numpy(vectors[found])
 
     def parameter_counts(self) -> dict[str, int]:
         """Trainable numbers of each part, in the order in which a review meets them."""

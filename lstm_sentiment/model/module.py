@@ -80,14 +80,21 @@ class SentimentModule(L.LightningModule):
     """Trains a classifier by binary cross-entropy and scores it on train, val and test.
 
     `seed` draws the dropout, anew for every epoch, so that an epoch does not depend on the random
-    numbers that were drawn before it.
+    numbers that were drawn before it. The words' vectors are trained after `freeze_epochs` epochs.
     """
 
-    def __init__(self, classifier: Classifier, optimizer: OptimizerConfig, seed: int = 0) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        optimizer: OptimizerConfig,
+        seed: int = 0,
+        freeze_epochs: int = 0,
+    ) -> None:
         super().__init__()
         self.classifier = classifier
         self.optimizer_config = optimizer
         self.seed = seed
+        self.freeze_epochs = freeze_epochs
         self.scores = {stage: StageScores() for stage in ("train", "val", "test")}
         self.latest: dict[str, dict[str, Any]] = {}  # stage -> the scores of its last pass
         self.history: list[dict[str, Any]] = []  # those of train and val, epoch by epoch
@@ -117,6 +124,7 @@ class SentimentModule(L.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         self.scores["train"].reset()
+        self.classifier.embedding.requires_grad_(self.current_epoch >= self.freeze_epochs)
 
     def on_validation_epoch_start(self) -> None:
         self.scores["val"].reset()

@@ -56,6 +56,10 @@ def save_figures(folder: Path, record: dict[str, Any]) -> None:
 
 
 def _save_figure(path: Path, figure: Figure) -> None:
+    write_atomically(path, png(figure))
+
+
+def png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
-    write_atomically(path, buffer.getvalue())
+    return buffer.getvalue()

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 # Okabe and Ito's colours, told apart with every kind of colour vision.
-TRAIN, VAL, BEST = "#0072B2", "#D55E00", "#999999"
+TRAIN, VAL, TEST, BEST = "#0072B2", "#D55E00", "#009E73", "#999999"
 CLASSES = ("negative", "positive")
 
 

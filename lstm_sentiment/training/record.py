@@ -11,22 +11,30 @@ from lstm_sentiment.files import write_atomically
 
 SCHEMA = 1  # of the files; raised when their meaning changes
 # Raised when a default or the computation changes, so that no new run takes an old one's place.
-RECIPE = 2
+RECIPE = 3
 
 RECORD_KEYS = frozenset({"name", "choices", "config", "epochs", "val", "test", "cost", "data"})
 CONFIG, RECORD, FAILED = "config.json", "run.json", "failed.json"
 PROGRESS = "progress.json"  # while it trains: how far it is
 SWEEP = "sweep.json"  # beside the runs: the names of all that were asked for
 
-# Where a run is kept and on what it runs: no part of what it computes.
+# Where a run is kept, on what it runs and where its data lie: no part of what it computes.
+# The data count by what they are.
 PLACES = frozenset(
     {
         "root",
         "sweep",
         "rerun",
         "keep_checkpoints",
+        "data.source",
         "data.path",
+        "data.test_path",
+        "data.test_fraction",
+        "data.text_column",
+        "data.label_column",
+        "data.positive_label",
         "data.cache",
+        "embedding.path",
         "trainer.accelerator",
         "trainer.threads",
         "trainer.log_every_n_steps",
@@ -34,13 +42,24 @@ PLACES = frozenset(
     }
 )
 # Left out of records: folders of the machine, and what only says how a run is to be treated.
-UNRECORDED = frozenset({"root", "data.path", "data.cache", "rerun", "keep_checkpoints"})
+UNRECORDED = frozenset(
+    {
+        "root",
+        "data.path",
+        "data.test_path",
+        "data.cache",
+        "embedding.path",
+        "rerun",
+        "keep_checkpoints",
+    }
+)
 
 
 def fingerprint(config: Config, data: str) -> str:
     """Eight hexadecimal digits of what is computed: recipe, data, and what differs from a default.
 
-    `data` is the identity of the reviews. A field added later, at its default, changes nothing.
+    `data` is the identity of the reviews, and of word vectors from elsewhere. A field that is added
+    later, at its default, changes nothing.
     """
     default = flat(Config())
     chosen = {

@@ -16,7 +16,10 @@ from lightning.pytorch.trainer.states import TrainerFn, TrainerStatus
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lstm_sentiment.config import Config
+from lstm_sentiment.data import embeddings
+from lstm_sentiment.data.cache import forget_refusals
 from lstm_sentiment.data.datamodule import ReviewDataModule
+from lstm_sentiment.data.embeddings import WordVectors
 from lstm_sentiment.errors import InputError, RunError
 from lstm_sentiment.files import LOCK, HeldError, remove_drafts, sole_writer
 from lstm_sentiment.model.classifier import Classifier
@@ -50,6 +53,7 @@ def run(config: Config) -> dict[str, Any]:
     Raises InputError where nothing could be begun (and nothing was written), RunError where the
     run came to grief (and its folder says why), KeyboardInterrupt where a person interrupts it.
     """
+    forget_refusals()
     plan = Plan.of(config)
     if (record := plan.finished) is not None:
         tidy(plan)
@@ -85,9 +89,19 @@ class Plan:
             "embedding": str(config.embedding.kind),
             "data": str(config.data.source),
         }
-        folder = run_folder(config, data.identity)
+        identity = " ".join([data.identity, embeddings.identify(config.embedding, data)]).strip()
+        folder = run_folder(config, identity)
         since = time.time() if since is None else since
         return cls(config, names | dict(choices or {}), data, device, folder, since)
+
+    def prepare(self) -> WordVectors | None:
+        """Reads the reviews and the vectors of their words; what is kept of them is there then.
+
+        Raises InputError where they cannot be used.
+        """
+        self.data.prepare_data()
+        self.data.setup()
+        return embeddings.load(self.config.embedding, self.data)
 
     @property
     def finished(self) -> dict[str, Any] | None:
@@ -126,8 +140,7 @@ def carry_out(plan: Plan, waiting: Callable[[], object] | None = None) -> dict[s
     """
     runtime.prepare_process(plan.config.trainer.threads)
     with runtime.known_warnings_silenced(), ExitStack() as held:
-        plan.data.prepare_data()
-        plan.data.setup()
+        vectors = plan.prepare()
         try:
             plan.folder.mkdir(parents=True, exist_ok=True)
             held.enter_context(sole_writer(plan.folder / LOCK, waiting))
@@ -140,7 +153,7 @@ def carry_out(plan: Plan, waiting: Callable[[], object] | None = None) -> dict[s
             checkpoint = _open(plan)
         except OSError as error:
             raise unwritable(plan.config.root, error) from error
-        return _attempt(plan, checkpoint)
+        return _attempt(plan, vectors, checkpoint)
 
 
 def unwritable(root: str | Path, error: OSError) -> InputError:
@@ -178,10 +191,10 @@ def _remove(path: Path) -> None:
     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _attempt(plan: Plan, checkpoint: Path | None) -> dict[str, Any]:
+def _attempt(plan: Plan, vectors: WordVectors | None, checkpoint: Path | None) -> dict[str, Any]:
     attempt = None
     try:
-        attempt = _Attempt(plan)
+        attempt = _Attempt(plan, vectors)
         return attempt.complete(checkpoint)
     except SIGTERMException as stop:  # which Lightning raises where nobody else handles the signal
         raise SystemExit(128 + signal.SIGTERM) from stop
@@ -232,13 +245,18 @@ def _clear(plan: Plan) -> None:
 class _Attempt:
     """One training of a plan, from drawing the weights or a checkpoint to writing the record."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, vectors: WordVectors | None) -> None:
         config = plan.config
+        self.vectors = vectors.summary(plan.data) if vectors else None
         self.plan, self.config, self.folder, self.data = plan, config, plan.folder, plan.data
         L.seed_everything(config.seed, workers=True, verbose=False)
         runtime.reset_peak_memory(plan.device)
         classifier = Classifier(config, len(plan.data.vocabulary))
-        self.module = SentimentModule(classifier, config.optimizer, config.seed)
+        if vectors is not None:
+            classifier.start_from(vectors.matrix, vectors.found)
+        self.module = SentimentModule(
+            classifier, config.optimizer, config.seed, config.embedding.freeze_epochs
+        )
         self.costs = Costs(plan.device)
         self.best = checkpoints.BestEpoch(config.early_stopping)
         self.board = Board(plan.folder, config, self.costs)
@@ -254,6 +272,8 @@ class _Attempt:
     def complete(self, checkpoint: Path | None) -> dict[str, Any]:
         if self.config.trainer.enable_progress_bar:
             say(self.folder.name, describe(self.module.classifier))
+            if self.vectors is not None:
+                say(self.folder.name, describe_vectors(self.vectors))
             if checkpoint is not None:
                 epoch = checkpoints.epoch_of(checkpoint)
                 say(self.folder.name, f"goes on after epoch {epoch}")
@@ -328,6 +348,7 @@ class _Attempt:
             "test": latest.get("test"),
             "cost": self._cost(),
             "data": self.data.summary(),
+            "vectors": self.vectors,
             "environment": runtime.environment(self.plan.device),
         }
 
@@ -346,7 +367,13 @@ class _Attempt:
 
 
 def describe(classifier: Classifier) -> str:
-    """The parts in the order of the path, with their trainable numbers."""
+    """The parts in the order of the path, with how many numbers each learns."""
     counts = classifier.parameter_counts()
     parts = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
     return f"{sum(counts.values()):,} parameters: {parts}"
+
+
+def describe_vectors(summary: dict[str, Any]) -> str:
+    """Where the words' vectors come from, and how much of the training text they cover."""
+    words, tokens = summary["words"], summary["tokens"]
+    return f"{summary['source']}: vectors for {words:.1%} of the words, {tokens:.1%} of the tokens"

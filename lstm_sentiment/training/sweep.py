@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from lstm_sentiment.config import Config
+from lstm_sentiment.data.cache import forget_refusals
 from lstm_sentiment.errors import InputError, RunError
 from lstm_sentiment.files import LOCK, HeldError, is_held, remove_drafts, sole_writer
 from lstm_sentiment.report.comparison import comparison
@@ -34,17 +35,17 @@ class Sweep:
     """
 
     def __init__(self, size: int) -> None:
+        forget_refusals()
         self.size = size
         self.begun = 0
         self.started = time.time()
         self.plans: dict[Path, tuple[Config, Mapping[str, str]]] = {}  # by the run's folder
         self.settled: set[Path] = set()  # the folders of those that this process need not look at
-        self.unreadable: dict[str, InputError | None] = {}  # by the identity of the reviews
         self.refusals: list[str] = []  # of configurations that never became a run
         self.durations: list[float] = []  # seconds of each run that was trained
 
     def plan(self, runs: Iterable[Made]) -> None:
-        """Notes beforehand what the command stands for, and has its reviews tokenized.
+        """Notes beforehand what the command stands for, and has its data read and kept.
 
         What cannot be is refused again when its turn comes. Raises InputError where the root
         cannot be written.
@@ -100,17 +101,11 @@ class Sweep:
         return plan
 
     def _prepare(self, plan: Plan) -> None:
-        """Reads the reviews once for all runs on them, and fails at once where that has failed."""
-        identity = plan.data.identity
-        if identity not in self.unreadable:
-            try:
-                plan.data.prepare_data()
-                self.unreadable[identity] = None
-            except InputError as error:
-                self.unreadable[identity] = error
-        if (reason := self.unreadable[identity]) is not None:
+        try:
+            plan.prepare()
+        except InputError:
             del self.plans[plan.folder]
-            raise reason
+            raise
 
     def _note_what_is_planned(self) -> None:
         """Beside the runs, so that those not begun yet can be told from those never asked for."""
