@@ -1,10 +1,12 @@
-"""lstm-sentiment: what is done with runs once they are there."""
+"""lstm-sentiment: what is done before and after training."""
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from lstm_sentiment.errors import InputError
 
@@ -33,6 +35,20 @@ def main(arguments: list[str] | None = None) -> int:
     )
     status.add_argument("runs", type=Path, metavar="RUNS", help="a run, a sweep, or all of runs/")
     status.set_defaults(command=_status)
+    data = commands.add_parser(
+        "data",
+        help="what is in the reviews, before one trains on them",
+        description="Shows splits, balance, lengths, unknown words, copies of texts and ten "
+        "examples, and draws the lengths. DATA is a file, a folder, a glob, a name of the Hugging "
+        "Face hub, imdb or synthetic, or FIELD=VALUE as typed for train.py.",
+        epilog="example: lstm-sentiment data reviews.csv data.max_length=200",
+    )
+    data.add_argument("data", nargs="+", metavar="DATA", help="reviews, or FIELD=VALUE")
+    data.add_argument(
+        "-o", "--output", type=Path, default=Path(), metavar="DIR",
+        help="where the picture goes (default: here)",
+    )  # fmt: skip
+    data.set_defaults(command=_data)
     options = parser.parse_args(arguments)
     try:
         options.command(options)
@@ -64,6 +80,29 @@ def _status(options: argparse.Namespace) -> None:
     from lstm_sentiment.report.status import status
 
     Console(soft_wrap=True, highlight=False).print(status(read_runs(options.runs)))
+
+
+def _data(options: argparse.Namespace) -> None:
+    from lstm_sentiment.data.datamodule import ReviewDataModule
+    from lstm_sentiment.files import write_atomically
+    from lstm_sentiment.report.overview import length_histogram, overview, typed_configs
+    from lstm_sentiment.training.artifacts import png
+
+    console = Console(highlight=False)
+    for config in typed_configs(options.data):
+        data = ReviewDataModule(config.data, test=config.test, progress=console.is_terminal)
+        data.prepare_data()
+        data.setup()
+        console.print(overview(data))
+        picture = options.output / f"{re.sub(r'[^A-Za-z0-9]+', '_', data.corpus.name)}_lengths.png"
+        try:
+            options.output.mkdir(parents=True, exist_ok=True)
+            write_atomically(picture, png(length_histogram(data)))
+        except OSError as error:
+            raise InputError(
+                f"{picture} cannot be written ({error.strerror}): name another folder with -o."
+            ) from error
+        console.print(f"\n[bold]picture[/] {escape(str(picture))}")
 
 
 if __name__ == "__main__":
