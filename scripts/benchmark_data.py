@@ -73,6 +73,7 @@ def measure(pattern: Path) -> dict[str, float]:
             if number == STEPS:
                 break
         seconds.append(time.perf_counter())
+        prepared = peak_mib()  # before the run, which counts anew
         trainer = TrainerConfig(
             "cpu", max_epochs=1, limit_train_batches=STEPS, enable_progress_bar=False
         )
@@ -84,8 +85,14 @@ def measure(pattern: Path) -> dict[str, float]:
             "set_up_us_per_review": (seconds[2] - seconds[1]) / reviews * 1e6,
             "gather_ms_per_batch": (seconds[3] - seconds[2]) / STEPS * 1e3,
             "train_ms_per_step": record["cost"]["seconds_per_epoch"] / STEPS * 1e3,
-            "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "prepared_peak_mib": prepared,
+            "trained_peak_mib": peak_mib(),
         }
+
+
+def peak_mib() -> float:
+    """Most memory of this process so far, files mapped into it included."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def as_table(results: list[dict[str, float]]) -> Table:

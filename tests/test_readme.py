@@ -1,20 +1,29 @@
 """README says what is true: its commands run, its code works, its tables name what there is."""
 
+import csv
+import json
 import re
 import runpy
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from conftest import ROOT, Answer, synthetic_imdb
 
 from lstm_sentiment.cli import main
 from lstm_sentiment.config import Config, flat
+from lstm_sentiment.data import embeddings, reviews
+from lstm_sentiment.data.synthetic import generate
 
 README = (ROOT / "README.md").read_text()
 
@@ -37,29 +46,75 @@ def test_there_are_commands_to_try() -> None:
     assert commands("make") == [["demo"], ["test"]]
 
 
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the commands name: IMDB, reviews of one's own, word vectors, in place of hub and web."""
+    (tmp_path / "work" / "shards").mkdir(parents=True)
+    monkeypatch.setattr(reviews, "_from_hub", stand_in_for_the_hub)
+    synthetic_imdb(tmp_path / "imdb")
+    texts, labels = generate(60, 5)
+    write_table(tmp_path / "reviews.csv", ("text", "label"), texts, labels)
+    verdicts = ["happy" if label else "cross" for label in labels]
+    write_table(tmp_path / "survey.tsv", ("answer", "verdict"), texts, verdicts)
+    lines = [{"review": t, "sentiment": bool(n)} for t, n in zip(texts, labels, strict=True)]
+    (tmp_path / "held_out.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (tmp_path / "shards").mkdir()
+    for shard in range(2):
+        table = pa.table({"text": texts[shard::2], "label": labels[shard::2]})
+        pq.write_table(table, tmp_path / "shards" / f"{shard}.parquet")
+    numbers = " 0.5" * 100
+    (tmp_path / "glove.6B.100d.txt").write_text(f"the{numbers}\nfilm{numbers}\n")
+    with zipfile.ZipFile(tmp_path / "glove.6B.zip", "w") as archive:
+        archive.write(tmp_path / "glove.6B.100d.txt", "glove.6B.100d.txt")
+    monkeypatch.setattr(embeddings, "fetch_glove", lambda *_: tmp_path / "glove.6B.zip")
+    return tmp_path
+
+
+def write_table(file: Path, header: Sequence[str], *columns: Iterable[Any]) -> None:
+    with file.open("w", newline="") as stream:
+        writer = csv.writer(stream, delimiter="\t" if file.suffix == ".tsv" else ",")
+        writer.writerow(header)
+        writer.writerows(zip(*columns, strict=True))
+
+
+def stand_in_for_the_hub(*_: Any) -> datasets.DatasetDict:
+    texts, labels = generate(60, 6)
+    rows = datasets.Dataset.from_dict({"text": texts, "label": labels.tolist()})
+    return datasets.DatasetDict(train=rows, test=rows)
+
+
 @pytest.mark.parametrize("arguments", TRAINED, ids=" ".join)
 def test_its_commands_run(
-    train: Callable[..., Answer], arguments: list[str], tmp_path: Path, cache: str
+    train: Callable[..., Answer], arguments: list[str], files: Path, cache: str
 ) -> None:
-    """On few reviews and for one epoch, from a folder in place of the hub."""
-    synthetic_imdb(tmp_path / "imdb")
-    (tmp_path / "work").mkdir()
-    small = ["data.limit_train=40", "data.limit_test=20", "trainer.max_epochs=1", "trainer=cpu"]
-    small += [f"data.cache={cache}", f"data.path={tmp_path / 'imdb'}"]
+    """On few reviews and for one epoch, from files in place of the hub."""
+    small = ["data.limit_train=40", "data.limit_test=20", "data.batch_size=16"]
+    small += ["trainer.max_epochs=1", "trainer=cpu", f"data.cache={cache}"]
+    imdb = [f"data.path={files / 'imdb'}"] * ("data=reviews" not in arguments)
     if arguments == ["--help"]:
-        small = []
-    code, text = train(*(word for word in arguments if "data.path" not in word), *small)
+        small, imdb = [], []
+    typed = [word for word in arguments if not imdb or not word.startswith("data.path")]
+    code, text = train(*typed, *small, *imdb)
     assert code == 0, text
-    runs = [*tmp_path.glob("runs/default/*/run.json")]
+    tmp_path = files
+    runs = [*tmp_path.glob("runs/*/*/run.json")]
     axes = [len(word.split("=")[1].split(",")) for word in arguments if "=" in word]
     expected = 1
     for choices in axes:
         expected *= choices
     assert len(runs) == (0 if arguments == ["--help"] else expected)
     for report in commands("lstm-sentiment"):
-        assert (
-            not runs or main([word.replace("runs", str(tmp_path / "runs")) for word in report]) == 0
-        )
+        assert not runs or report[0] == "data" or main(report) == 0
+
+
+def test_it_shows_what_is_in_the_data(
+    files: Path, cache: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(files)
+    [shown] = [words for words in commands("lstm-sentiment") if words[0] == "data"]
+    assert main([*shown, f"data.cache={cache}"]) == 0
+    assert "reviews.csv" in capsys.readouterr().out
+    assert (files / "reviews_csv_lengths.png").exists()
 
 
 def test_its_python_runs(
@@ -90,6 +145,7 @@ def test_its_walk_through_adds_a_cell_and_a_head(tmp_path: Path) -> None:
         assert result.returncode == 0, result.stdout + result.stderr
 
     few = ["experiment=smoke", "data.limit_train=40", "data.limit_test=20", "data.cache=cache"]
+    few += ["data.batch_size=16"]
     call("train.py", "-m", *few, "encoder=relu,bigru", "head=concat")
     assert len([*tmp_path.glob("runs/smoke/*/run.json")]) == 2
     call("-m", "pytest", "-q", "tests/test_contract.py", "-k", "concat or relu-2-bi")

@@ -31,6 +31,7 @@ WHOLE_NUMBER = re.compile(r"^(-?\d+)\.0+$")
 # has filled the memory.
 LONGEST_FIELD = 2**26
 ROWS_AT_ONCE = 1_000
+PARQUET = ".parquet"
 
 csv.field_size_limit(LONGEST_FIELD)
 
@@ -142,14 +143,13 @@ def text_files(folder: Path) -> list[Path]:
 def table_suffix(file: Path) -> str | None:
     """The part of the name that says how to read it, such as ".csv"; None where nothing does."""
     suffix = (file.with_suffix("") if _is_gzip(file) else file).suffix.lower()
-    return (
-        suffix if suffix in (READERS.keys() - {".parquet"} if _is_gzip(file) else READERS) else None
-    )
+    known = suffix in READERS and not (_is_gzip(file) and suffix == PARQUET)  # it packs by itself
+    return suffix if known else None
 
 
 def count_rows(files: Sequence[Path]) -> int | None:
     """The rows of Parquet files, which know them; None of others, and of what cannot be read."""
-    if any(table_suffix(file) != ".parquet" for file in files):
+    if any(table_suffix(file) != PARQUET for file in files):
         return None
     try:
         return sum(pq.read_metadata(file).num_rows for file in files)
@@ -364,5 +364,5 @@ READERS: dict[str, Reader] = {
     ".json": _json_lines,
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
-    ".parquet": _parquet,
+    PARQUET: _parquet,
 }
