@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -55,6 +56,9 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 128 + signal.SIGINT
     return 0
 
 
@@ -83,18 +87,26 @@ def _status(options: argparse.Namespace) -> None:
 
 
 def _data(options: argparse.Namespace) -> None:
+    from lstm_sentiment.data.cache import begin_command, leave_nothing
     from lstm_sentiment.data.datamodule import ReviewDataModule
     from lstm_sentiment.files import write_atomically
     from lstm_sentiment.report.overview import length_histogram, overview, typed_configs
     from lstm_sentiment.training.artifacts import png
 
     console = Console(highlight=False)
-    for config in typed_configs(options.data):
+    for number, config in enumerate(configs := typed_configs(options.data), 1):
         data = ReviewDataModule(config.data, test=config.test, progress=console.is_terminal)
-        data.prepare_data()
-        data.setup()
+        begin_command()
+        try:
+            data.prepare_data()
+            data.setup()
+        except InputError:
+            leave_nothing()
+            raise
         console.print(overview(data))
-        picture = options.output / f"{re.sub(r'[^A-Za-z0-9]+', '_', data.corpus.name)}_lengths.png"
+        which = f"{number}_" if len(configs) > 1 else ""  # two may have one name
+        name = re.sub(r"\W+", "_", data.corpus.name)
+        picture = options.output / f"{which}{name}_lengths.png"
         try:
             options.output.mkdir(parents=True, exist_ok=True)
             write_atomically(picture, png(length_histogram(data)))

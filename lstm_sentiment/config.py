@@ -177,13 +177,13 @@ class HeadConfig:
 class EmbeddingConfig:
     """The vectors of the words; `dropout` zeroes components, the same in all words of a review.
 
-    `kind=glove` fetches GloVe's `name` (as torchtext names it) with vectors of `dim` numbers;
+    `kind=glove` fetches GloVe's `name` (as torchtext names it; 6B) with vectors of `dim` numbers;
     `word2vec` learns such vectors from the training part and the unlabelled reviews. Either reads a
     text file instead where `path` names one. They are trained on after `freeze_epochs` epochs.
     """
 
     kind: EmbeddingKind = EmbeddingKind.random
-    name: str = "6B"
+    name: str | None = None
     dim: int = 128
     path: str | None = None
     dropout: float = 0.3
@@ -194,10 +194,14 @@ class EmbeddingConfig:
         _whole("embedding.dim", self.dim, 1)
         _whole("embedding.freeze_epochs", self.freeze_epochs, 0)
         self.dropout = _share("embedding.dropout", self.dropout)
-        if self.name not in GLOVE_DIMS:
+        fetched = self.kind is EmbeddingKind.glove and self.path is None
+        if self.name is not None and not fetched:
             raise InputError(
-                f"embedding.name={self.name} is not known: choose one of {', '.join(GLOVE_DIMS)}."
+                f"embedding.name={self.name} goes with embedding=glove and no embedding.path: "
+                "it names what is fetched."
             )
+        if fetched:
+            self._require_published()
         if self.path is not None:
             self.path = _path("embedding.path", self.path, "a text file of word vectors")
             if self.kind is EmbeddingKind.random:
@@ -205,7 +209,14 @@ class EmbeddingConfig:
                     f"embedding.path={self.path} goes with embedding=glove or embedding=word2vec: "
                     "embedding=random reads no file."
                 )
-        elif self.kind is EmbeddingKind.glove and self.dim not in GLOVE_DIMS[self.name]:
+
+    def _require_published(self) -> None:
+        self.name = self.name or "6B"
+        if self.name not in GLOVE_DIMS:
+            raise InputError(
+                f"embedding.name={self.name} is not known: choose one of {', '.join(GLOVE_DIMS)}."
+            )
+        if self.dim not in GLOVE_DIMS[self.name]:
             raise InputError(
                 f"embedding.dim={self.dim} is not published for embedding.name={self.name}: "
                 f"choose one of {', '.join(map(str, GLOVE_DIMS[self.name]))}."
@@ -241,8 +252,9 @@ class DataConfig:
 
     `source=imdb` takes IMDB from the hub, or in any of its forms from `path`. `source=reviews`
     takes `path` (a file, a glob of shards, or a data set of the hub) and for testing `test_path`,
-    or without it the share `test_fraction` of the reviews, drawn once and for all. Columns that are
-    not named are looked for; `positive_label` is needed where the labels are none of the usual.
+    or without it the share `test_fraction` (0.2) of the reviews, drawn once and for all. Columns
+    that are not named are looked for; `positive_label` is needed where the labels are none of the
+    usual.
 
     `limit_train` and `limit_test` keep that many reviews, the labels in proportion, and are
     counted before the validation split. `split_seed` alone draws limits and split, so runs with
@@ -252,7 +264,7 @@ class DataConfig:
     source: Source = Source.imdb
     path: str | None = None
     test_path: str | None = None
-    test_fraction: float = 0.2
+    test_fraction: float | None = None
     text_column: str | None = None
     label_column: str | None = None
     positive_label: str | None = None
@@ -277,7 +289,8 @@ class DataConfig:
         _whole("data.split_seed", self.split_seed, 0)
         _whole("data.batch_size", self.batch_size, 1)
         self.val_fraction = _share("data.val_fraction", self.val_fraction)
-        self.test_fraction = _share("data.test_fraction", self.test_fraction)
+        if self.test_fraction is not None:
+            self.test_fraction = _share("data.test_fraction", self.test_fraction)
         self.cache = _folder("data.cache", self.cache)
         for name in ("limit_train", "limit_test"):
             if getattr(self, name) is not None:
@@ -303,9 +316,16 @@ class DataConfig:
                 f"data.path={self.path} goes with data=imdb or data=reviews: "
                 "data=synthetic has no file."
             )
-        for name in ("test_path", "text_column", "label_column", "positive_label"):
+        for name in ("test_path", "test_fraction", "text_column", "label_column", "positive_label"):
             if (value := getattr(self, name)) is not None and self.source is not Source.reviews:
                 raise InputError(f"data.{name}={value} goes with data=reviews.")
+        if self.test_path is not None and self.test_fraction is not None:
+            raise InputError(
+                f"data.test_fraction={self.test_fraction} goes without data.test_path="
+                f"{self.test_path}: give one of them."
+            )
+        if self.source is Source.reviews and self.test_path is None and self.test_fraction is None:
+            self.test_fraction = 0.2
 
 
 @dataclass

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import product
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +25,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, flag_override
+from omegaconf.errors import OmegaConfBaseException
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.errors import InputError
 
 if TYPE_CHECKING:
     from lstm_sentiment.training.sweep import Sweep
+
+CONF = Path(__file__).parents[1] / "conf"
 
 ConfigStore.instance().store(name="schema", node=Config)
 
@@ -125,6 +129,7 @@ def combinations(config: DictConfig) -> Iterator[list[str]]:
 def _begin(runs: list[list[str]]) -> None:
     """Ends the process where none of the command's runs can begin."""
     global sweep
+    from lstm_sentiment.data.cache import leave_nothing
     from lstm_sentiment.training.sweep import Sweep
 
     try:
@@ -132,15 +137,36 @@ def _begin(runs: list[list[str]]) -> None:
         sweep = Sweep(len(runs))
         sweep.plan((partial(_config, each), each.hydra.runtime.choices) for each in composed)
         if not sweep.plans:
+            leave_nothing()
             sys.exit(sweep.close())
     except HydraException as error:
-        said = f"{error} {error.__cause__ or ''}".partition("Config search path")[0]
-        print(" ".join(said.split()), file=sys.stderr)
+        print(_sentence(error), file=sys.stderr)
         sys.exit(1)
     except InputError as error:
         sweep = None
         print(error, file=sys.stderr)
         sys.exit(1)
+
+
+def _sentence(error: Exception) -> str:
+    said = f"{error} {error.__cause__ or ''}".partition("Config search path")[0]
+    said = said.partition("See https://hydra.cc")[0]
+    return " ".join(said.split())
+
+
+def compose(words: list[str], path: str | None = None) -> Config:
+    """The configuration that these words make for training, with `data.path` as it is.
+
+    Raises InputError where they make none.
+    """
+    try:
+        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+            composed = hydra.compose("config", words)
+        if path is not None:
+            composed.data.path = path.replace("${", "\\${")  # no interpolation is meant
+        return _config(composed)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise InputError(f"{' '.join(words)}: {_sentence(error)}") from error
 
 
 def _config(composed: DictConfig) -> Config:

@@ -38,7 +38,7 @@ def main() -> None:
     results = []
     for pattern in FILES.values():
         command = [sys.executable, __file__, str(options.folder), "--only", pattern]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         results.append(json.loads(done.stdout.splitlines()[-1]))
     (options.folder / "data.json").write_text(json.dumps(results, indent=1))
     Console().print(as_table(results))

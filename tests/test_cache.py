@@ -10,9 +10,9 @@ import pytest
 from lstm_sentiment.data import cache as module
 from lstm_sentiment.data.cache import (
     CHECKSUMS,
+    begin_command,
     cache_key,
     cached,
-    forget_refusals,
     refused_once,
 )
 from lstm_sentiment.errors import InputError
@@ -237,7 +237,7 @@ def test_what_failed_with_the_input_is_raised_again_at_once(tmp_path: Path) -> N
     with pytest.raises(InputError):
         ask(tmp_path / "cache", make, "another")
     assert make.calls == 2
-    forget_refusals()
+    begin_command()
     with pytest.raises(InputError):
         ask(tmp_path / "cache", make)
     assert make.calls == 3
@@ -259,7 +259,7 @@ def test_only_what_was_refused_is_refused_again() -> None:
         refused_once("films", interrupt)
     assert refused_once("films", lambda: 3) == 3
     assert refused_once("films", lambda: 4) == 4  # what was made is not kept
-    forget_refusals()
+    begin_command()
     assert refused_once(("books", None), lambda: 5) == 5
 
 
@@ -269,7 +269,7 @@ def test_what_failed_for_lack_of_space_is_tried_again_by_the_next_command(tmp_pa
     with pytest.raises(InputError, match=sentence):
         ask(tmp_path / "cache", make)
     make.raising = None
-    forget_refusals()
+    begin_command()
     assert_whole(ask(tmp_path / "cache", make))
 
 
@@ -332,3 +332,20 @@ def test_a_cache_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         ask(cache, make)
     assert f"data.cache={cache} " in str(error.value)
     assert make.calls == 0
+
+
+def test_where_nothing_comes_of_a_command_its_cache_goes_too(tmp_path: Path) -> None:
+    cache = tmp_path / "not" / "yet"
+    module.begin_command()
+    cached(cache, "first", ["file"], "first", lambda folder: write_file(folder))
+    module.leave_nothing()
+    assert list(tmp_path.iterdir()) == []
+    cached(cache, "kept", ["file"], "kept", lambda folder: write_file(folder))
+    module.begin_command()
+    cached(cache, "new", ["file"], "new", lambda folder: write_file(folder))
+    module.leave_nothing()
+    assert [folder.name for folder in cache.iterdir()] == ["kept"]
+
+
+def write_file(folder: Path) -> None:
+    (folder / "file").write_text("content")

@@ -101,7 +101,8 @@ def test_heads_are_what_their_names_say(head: str) -> None:
         ("data.augment.crop", 1.5, "a number above 0 up to 1"),
         ("data.augment.drop", 1.0, "a number from 0 to below 1"),
         ("data.augment.replace", -0.5, "a number from 0 to below 1"),
-        ("embedding.name", "7B", "6B, 42B, 840B, twitter.27B"),
+        ("embedding.name", "6B", "embedding=glove and no embedding.path"),
+        ("data.test_fraction", 0.5, "data=reviews"),
         ("embedding.freeze_epochs", -1, "a whole number from 0 up"),
         ("embedding.path", "vectors.txt", "embedding=glove or embedding=word2vec"),
         ("optimizer.lr", 0.0, "a number above 0"),
@@ -155,6 +156,22 @@ def test_a_label_that_is_a_number_on_the_command_line_is_a_text() -> None:
         path="a.csv",
         positive_label=5,  # type: ignore[arg-type]
     )
+
+
+def test_only_published_glove_has_a_name() -> None:
+    with pytest.raises(InputError, match="7B is not known: choose one of 6B, 42B, 840B, twitter"):
+        composed("embedding=glove", "embedding.name=7B")
+    with pytest.raises(InputError, match="embedding.name=6B goes with embedding=glove and no"):
+        composed("embedding=glove", "embedding.name=6B", "embedding.path=vectors.txt")
+    assert composed("embedding=glove").embedding.name == "6B"
+
+
+def test_a_test_part_is_named_or_drawn() -> None:
+    films = ["data=reviews", "data.path=films.csv"]
+    assert composed(*films).data.test_fraction == 0.2
+    assert composed(*films, "data.test_path=test.csv").data.test_fraction is None
+    with pytest.raises(InputError, match="data.test_fraction=0.5 goes without data.test_path=test"):
+        composed(*films, "data.test_path=test.csv", "data.test_fraction=0.5")
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 
 from lstm_sentiment.data import corpus as module
 from lstm_sentiment.data.batches import EncodedReviews
-from lstm_sentiment.data.cache import forget_refusals
+from lstm_sentiment.data.cache import begin_command
 from lstm_sentiment.data.corpus import ARRAYS, TokenizedReviews, tokenized
 from lstm_sentiment.data.formats import UNLABELLED
 from lstm_sentiment.data.reviews import Part, Review
 from lstm_sentiment.data.splits import Split
 from lstm_sentiment.data.tokens import UNK, UNK_ID, Vocabulary, tokenize
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files import sole_writer
 
 CHECKED = settings(deadline=None, max_examples=40, derandomize=True)
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))  # lone surrogates, too
@@ -322,12 +323,14 @@ def test_a_part_with_a_fault_in_the_middle_is_read_once_and_leaves_no_trace(tmp_
 )
 def test_what_others_have_in_the_cache_outlasts_a_fault(tmp_path: Path, reason: Exception) -> None:
     others = tokenized(of(["Good.", "Bad."], "others"), tmp_path)
-    (tmp_path / "0123456789abcdef.lock").touch()  # of a process that makes something else
     (tmp_path / ".draft-0123456789abcdef").mkdir()
-    before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(InputError if isinstance(reason, OSError) else type(reason)):
-        tokenized(Failing(reason).part, tmp_path)
-    assert sorted(tmp_path.rglob("*")) == before
+    (tmp_path / ".draft-of a process that was killed").mkdir()
+    with sole_writer(tmp_path / "0123456789abcdef.lock"):  # by a process that makes something else
+        before = sorted(tmp_path.rglob("*"))
+        with pytest.raises(InputError if isinstance(reason, OSError) else type(reason)):
+            tokenized(Failing(reason).part, tmp_path)
+        assert before[0].name == ".draft-0123456789abcdef"
+        assert sorted(tmp_path.rglob("*")) == [before[0], *before[2:]]
     assert_same(tokenized(unreadable("others"), tmp_path), others)
 
 
@@ -354,7 +357,7 @@ def test_a_full_disk_is_said_and_leaves_no_draft(
     assert not list(tmp_path.iterdir())
     assert (reason.strerror or str(reason)) in str(error.value)
     monkeypatch.undo()
-    forget_refusals()  # as the next command does, which may find space
+    begin_command()  # as the next command does, which may find space
     assert spelled(tokenized(of(["Good.", "Bad."]), tmp_path / "cache"))[0] == ["good", "."]
 
 

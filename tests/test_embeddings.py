@@ -20,7 +20,7 @@ import torch
 from lstm_sentiment import Config, run
 from lstm_sentiment.config import DataConfig, EmbeddingConfig
 from lstm_sentiment.data import embeddings
-from lstm_sentiment.data.cache import forget_refusals
+from lstm_sentiment.data.cache import begin_command
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.embeddings import WordVectors, identify
 from lstm_sentiment.errors import InputError
@@ -94,7 +94,11 @@ def forbid_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     ("fields", "reason"),
     [
         ({"kind": "fasttext"}, "embedding.kind=fasttext is not known: choose one of random, glove"),
-        ({"name": "7B"}, "embedding.name=7B is not known: choose one of 6B, 42B, 840B, twitter"),
+        (
+            {"kind": "glove", "name": "7B"},
+            "embedding.name=7B is not known: choose one of 6B, 42B, 840B, twitter",
+        ),
+        ({"name": "6B"}, "embedding.name=6B goes with embedding=glove and no embedding.path"),
         ({"kind": "glove"}, "embedding.dim=128 is not published for embedding.name=6B: .* 50, 100"),
         ({"kind": "glove", "name": "840B", "dim": 100}, "embedding.dim=100 .*: choose one of 300."),
         ({"path": "a.txt"}, "embedding.path=a.txt goes with embedding=glove or embedding=word2vec"),
@@ -373,7 +377,7 @@ def test_a_damaged_archive_is_removed_and_fetched_again(
         "again."
     )
     assert not path.exists()
-    forget_refusals()
+    begin_command()
     assert load(config, data).matrix[3].tolist() == [1] * 50
     assert path.exists()
 

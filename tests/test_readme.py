@@ -96,15 +96,15 @@ def test_its_commands_run(
     typed = [word for word in arguments if not imdb or not word.startswith("data.path")]
     code, text = train(*typed, *small, *imdb)
     assert code == 0, text
-    tmp_path = files
-    runs = [*tmp_path.glob("runs/*/*/run.json")]
+    runs = [*files.glob("runs/*/*/run.json")]
     axes = [len(word.split("=")[1].split(",")) for word in arguments if "=" in word]
     expected = 1
     for choices in axes:
         expected *= choices
     assert len(runs) == (0 if arguments == ["--help"] else expected)
-    for report in commands("lstm-sentiment"):
-        assert not runs or report[0] == "data" or main(report) == 0
+    reports = [words for words in commands("lstm-sentiment") if words[0] != "data"]
+    for report in reports if runs else []:
+        assert main(report) == 0
 
 
 def test_it_shows_what_is_in_the_data(

@@ -44,7 +44,6 @@ def test_where_and_on_what_a_run_is_computed_is_no_part_of_it() -> None:
             "reviews",  # type: ignore[arg-type]
             path="somewhere",
             test_path="beside it",
-            test_fraction=0.5,
             text_column="review",
             label_column="stars",
             positive_label="five",
@@ -52,6 +51,7 @@ def test_where_and_on_what_a_run_is_computed_is_no_part_of_it() -> None:
         ),
         trainer=TrainerConfig("cpu", threads=7, log_every_n_steps=1, enable_progress_bar=False),
     )
+    elsewhere.data.test_fraction = 0.5
     elsewhere.embedding.path = "vectors.txt"  # its content counts
     changed = {name for name, value in flat(elsewhere).items() if value != flat(Config())[name]}
     assert changed == PLACES

@@ -16,14 +16,14 @@ import pytest
 
 from lstm_sentiment.config import DataConfig, Source
 from lstm_sentiment.data import reviews, synthetic
-from lstm_sentiment.data.cache import forget_refusals
+from lstm_sentiment.data.cache import begin_command
 from lstm_sentiment.data.corpus import tokenized
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.formats import Review
 from lstm_sentiment.data.reviews import Corpus, open_corpus
 from lstm_sentiment.errors import InputError
 
-TEXTS = ["A warm and clever film.", "I looked at my watch.<br />Often.", " 映画 \0 🎬\n", ""]
+TEXTS = ["A warm and clever film.", "I looked at my watch.<br />Often.", " 映画 \0 🎬\n", " "]
 LABELS = [1, 0, 1, 0]
 REVISION = "e6281661ce1c48d982bc483cf8a173c1bbeb5d31"
 
@@ -31,7 +31,7 @@ REVISION = "e6281661ce1c48d982bc483cf8a173c1bbeb5d31"
 @pytest.fixture(autouse=True)
 def _forgetful() -> None:
     """What one test found amiss is asked anew by the next."""
-    forget_refusals()
+    begin_command()
 
 
 Rows = Sequence[tuple[str, Any]]  # texts and labels
@@ -175,7 +175,7 @@ def test_the_archive_without_unlabelled_reviews_has_no_such_part(tmp_path: Path)
     assert list(opened(write_tree(tmp_path, rows_of())).parts) == ["train", "test"]
 
 
-@pytest.mark.parametrize("missing", ["train/neg", "test/pos", "train/unsup"])
+@pytest.mark.parametrize("missing", ["train/neg", "test/pos"])
 def test_what_the_archive_lacks_is_said_when_it_is_asked_for(tmp_path: Path, missing: str) -> None:
     write_tree(tmp_path, rows_of(), rows_of(), ["?"])
     for file in (tmp_path / missing).iterdir():
@@ -198,9 +198,9 @@ def test_kaggles_single_file_is_halved(tmp_path: Path, name: str, folder: bool) 
     assert (corpus.name, corpus.held_out, list(corpus.parts)) == (name, 0.5, ["all"])
 
 
-def test_any_file_may_hold_all_of_imdb(tmp_path: Path) -> None:
-    corpus = opened(write(tmp_path / "everything.parquet"))
-    assert (read(corpus, "all"), corpus.held_out) == (rows_of(), 0.5)
+def test_only_kaggles_csv_holds_all_of_imdb(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"train\.parquet is not IMDB's only file: give a folder"):
+        opened(write(tmp_path / "train.parquet"))
 
 
 def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -668,7 +668,7 @@ def test_a_hub_out_of_reach_is_asked_once_in_a_command(hub: Hub) -> None:
     assert refused(lambda: own("a/films")) == refused(lambda: own("a/films"))
     assert len(hub.calls) == 1
     hub.answer = answer
-    forget_refusals()
+    begin_command()
     assert read(own("a/films"), "all") == rows_of()
 
 

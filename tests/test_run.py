@@ -406,3 +406,28 @@ def test_a_termination_that_nobody_handles_ends_with_the_shells_exit_code(
         run(tiny())
     assert stop.value.code == 143
     assert not (folder_of(tiny()) / "failed.json").exists()
+
+
+def test_a_lone_surrogate_comes_through_a_whole_run(tiny: Make, tmp_path: Path) -> None:
+    lines = [json.dumps({"text": f"lone \ud83d film {n}", "label": n % 2}) for n in range(60)]
+    file = tmp_path / "films.jsonl"
+    file.write_text("\n".join(lines))
+    data = {"source": "reviews", "path": str(file), "limit_train": None, "batch_size": 8}
+    assert run(tiny(data=data))["test"] is not None
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"data": {"batch_size": 100_000}},
+        {"embedding": {"kind": "glove", "path": "/nowhere/vectors.txt"}},
+    ],
+    ids=str,
+)
+def test_what_is_refused_leaves_nothing_at_all(
+    tiny: Make, tmp_path: Path, fields: dict[str, Any]
+) -> None:
+    fields["data"] = {"cache": str(tmp_path / "cache"), **fields.get("data", {})}
+    with pytest.raises(InputError):
+        run(tiny(**fields))
+    assert list(tmp_path.iterdir()) == []

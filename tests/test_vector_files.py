@@ -146,7 +146,7 @@ def test_gensim_reads_the_same(tmp_path: Path, with_header: bool) -> None:
         ("good 1 2 \n\nbad  3  4", {"good": [1, 2], "bad": [3, 4]}),
         ("<pad> 1 2\n<unk> 3 4\ngood 5 6", {"good": [5, 6]}),
         ("good -0 1e-40", {"good": [0, float(np.float32(1e-40))]}),
-        (b"\xff\xfe 1 2\ngood 3 4\nna\xc3 5 6\n\xc3\xa9 x y\n", {"good": [3, 4]}),
+        (b"\xff\xfe 1 2\n\xc3\xa9 x y\ngood 3 4\nna\xc3 5 6\n\n", {"good": [3, 4]}),
         ("good 1 2\nunheard nan inf\nunheard too short\nbad 3 4", {"good": [1, 2], "bad": [3, 4]}),
     ],
     ids=[
@@ -615,3 +615,10 @@ def test_what_is_published_is_fetched_safely() -> None:
     for stem, checksum in vector_files.GLOVE_ARCHIVES.values():
         assert stem.startswith("glove.")
         assert len(bytes.fromhex(checksum)) == 32
+
+
+def test_a_file_that_ends_within_a_line_is_cut_short(tmp_path: Path) -> None:
+    file = tmp_path / "vectors.txt"
+    file.write_text("good 1 2\nunheard 3")
+    with pytest.raises(InputError, match=r"vectors\.txt cannot be read \(it is cut short in its"):
+        read(file)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -9,13 +10,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from rich.console import Console
+from rich.markup import escape
 
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import LOCK, sole_writer, written_atomically
+from lstm_sentiment.files import DRAFT, LOCK, is_held, sole_writer, written_atomically
 
 CHECKSUMS = "checksums.json"
 
+# Of the command at hand:
 _refused: dict[Hashable, str] = {}  # by what was asked for; no errors, which hold on to files
+_new: list[Path] = []  # what it has put into the cache
+_made: list[Path] = []  # folders that it has made for that
 
 Made = TypeVar("Made")
 
@@ -34,9 +39,20 @@ def refused_once(key: Hashable, make: Callable[[], Made]) -> Made:
         raise
 
 
-def forget_refusals() -> None:
+def begin_command() -> None:
     """A new command may find what the last one did not: a network, a file."""
-    _refused.clear()
+    for remembered in (_refused, _new, _made):
+        remembered.clear()
+
+
+def leave_nothing() -> None:
+    """Where nothing comes of a command, what it has put into the cache goes again."""
+    for folder in _new:
+        shutil.rmtree(folder, ignore_errors=True)
+    for place in _made:  # the innermost first
+        with suppress(OSError):  # another process has put something there
+            place.rmdir()
+    begin_command()
 
 
 def cache_key(*parts: str) -> str:
@@ -60,14 +76,16 @@ def cached(
 def _fill(folder: Path, files: Sequence[str], title: str, make: Callable[[Path], None]) -> None:
     lock = folder.with_name(folder.name + LOCK)
     try:
-        with _made(folder.parent), sole_writer(lock, lambda: _say_that_it_waits(title)):
+        with _existing(folder.parent), sole_writer(lock, lambda: _say_that_it_waits(title)):
             if _is_whole(folder, files):
                 return  # another process was first
             if folder.exists():
-                Console().print(f"The cache of {title} is damaged and is made again.")
+                Console().print(f"The cache of {escape(title)} is damaged and is made again.")
+            _remove_drafts_of_the_killed(folder.parent)
             with written_atomically(folder) as draft:
                 make(draft)
                 (draft / CHECKSUMS).write_text(json.dumps(_checksums(draft, files)))
+        _new.append(folder)
     except OSError as error:
         raise InputError(
             f"data.cache={folder.parent} cannot be written ({error.strerror or error}): "
@@ -76,16 +94,25 @@ def _fill(folder: Path, files: Sequence[str], title: str, make: Callable[[Path],
 
 
 def _say_that_it_waits(title: str) -> None:
-    Console().print(f"Another process makes the cache of {title}: waiting for it.")
+    Console().print(f"Another process makes the cache of {escape(title)}: waiting for it.")
+
+
+def _remove_drafts_of_the_killed(cache: Path) -> None:
+    for draft in cache.glob(f"{DRAFT}*"):
+        lock = cache / (draft.name.removeprefix(DRAFT) + LOCK)
+        if not is_held(lock):
+            shutil.rmtree(draft, ignore_errors=True)
+            lock.unlink(missing_ok=True)
 
 
 @contextmanager
-def _made(folder: Path) -> Iterator[None]:
+def _existing(folder: Path) -> Iterator[None]:
     """The folder exists; if nothing comes of it, those made for it are removed again."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield
+        _made.extend(missing)
     except BaseException:
         for place in missing:
             with suppress(OSError):  # it was not made, or another process has put something there

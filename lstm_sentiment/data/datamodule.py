@@ -6,7 +6,7 @@ import lightning as L
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from lstm_sentiment.config import AugmentConfig, DataConfig
+from lstm_sentiment.config import AugmentConfig, DataConfig, Source
 from lstm_sentiment.data.batches import (
     AugmentedReviews,
     Batch,
@@ -17,7 +17,7 @@ from lstm_sentiment.data.batches import (
 from lstm_sentiment.data.corpus import tokenized
 from lstm_sentiment.data.reviews import Part, open_corpus
 from lstm_sentiment.data.splits import Split, stratified_sample, stratified_split
-from lstm_sentiment.data.tokens import UNK_ID, Vocabulary
+from lstm_sentiment.data.tokens import UNK_ID, Vocabulary, printable
 from lstm_sentiment.errors import InputError
 
 # Without gradients more reviews fit into a batch, and larger batches are faster.
@@ -100,9 +100,10 @@ class ReviewDataModule(L.LightningDataModule):
 
     def _cause(self, **fields: float | None) -> str:
         """What has made a part as small as it is."""
-        fields["test_fraction"] = self.corpus.held_out
+        if self.config.source is Source.reviews:
+            fields["test_fraction"] = self.corpus.held_out
         named = [f"data.{name}={value}" for name, value in fields.items() if value is not None]
-        return " with ".join(named)
+        return " with ".join(named) or self.corpus.name
 
     def train_dataloader(self) -> DataLoader[Batch]:
         order = TrainingOrder(self.train.lengths, self.config.batch_size, self.seed)
@@ -120,7 +121,7 @@ class ReviewDataModule(L.LightningDataModule):
     def text(self, stage: str, row: int) -> str:
         """The words of a review of "train", "val" or "test", by its row in the split's file."""
         split = self.split("test" if stage == "test" else "train")
-        return " ".join(split.reviews.spelled(row))
+        return printable(" ".join(split.reviews.spelled(row)))
 
     def summary(self) -> dict[str, Any]:
         """What a record says of the data; shares are of the training part."""

@@ -16,7 +16,13 @@ from lstm_sentiment.data.cache import cache_key, cached
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.splits import Split
 from lstm_sentiment.data.tokens import SPECIALS
-from lstm_sentiment.data.vector_files import fetch_glove, opened, read_vectors, unreadable
+from lstm_sentiment.data.vector_files import (
+    fetch_glove,
+    opened,
+    read_vectors,
+    require_vectors,
+    unreadable,
+)
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files import content_digest
 
@@ -53,7 +59,11 @@ def identify(config: EmbeddingConfig, data: ReviewDataModule) -> str:
     if config.kind is EmbeddingKind.random:
         return ""
     if config.path is not None:
-        return _file_identity(Path(config.path).expanduser())
+        path = Path(config.path).expanduser()
+        identity = _file_identity(path)
+        with opened(path) as lines:
+            require_vectors(next(lines, b""), path, config.dim)
+        return identity
     if config.kind is EmbeddingKind.glove:
         return _glove_name(config)
     return " ".join(
@@ -116,6 +126,7 @@ def _read_file(path: Path, source: str, dim: int, data: ReviewDataModule) -> Fou
 def _read_glove(
     config: EmbeddingConfig, cache: Path, source: str, dim: int, data: ReviewDataModule
 ) -> Found:
+    assert config.name is not None
     path = fetch_glove(config.name, cache, data.progress)
     try:
         with opened(path, f"{source}.txt") as stream:

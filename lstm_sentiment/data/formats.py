@@ -63,14 +63,22 @@ class Columns:
 def _find(what: str, wanted: str | None, usual: Sequence[str], present: Sequence[str]) -> str:
     names = usual if wanted is None else (wanted,)
     for name in names:
-        if (count := list(present).count(name)) > 1:
-            raise InputError(f"there are {count} columns {_listed([name])}: leave one of them.")
-        if count:
-            return name
+        found = [column for column in present if column == name]
+        found = found or [column for column in present if _alike(column, name)]
+        if len(found) > 1:
+            raise InputError(
+                f"{len(found)} columns are named {_listed([name])}: leave one of them."
+            )
+        if found:
+            return found[0]
     raise InputError(
         f"there is no column {_listed(names, ' or ')}, only {_listed(present)}: "
         f"name the one of the {what}s with data.{what}_column."
     )
+
+
+def _alike(column: str, name: str) -> bool:
+    return column.strip().casefold() == name.strip().casefold()
 
 
 def _listed(names: Iterable[str], between: str = ", ", most: int = 8) -> str:
@@ -89,17 +97,17 @@ def read_tables(
     Raises InputError with the file, and the row counted from 1 where there is one.
     """
     label = _Labels(columns.positive)
-    first: set[str] | None = None
+    first: Sequence[str] | None = None
 
     def choose(present: Sequence[str]) -> Sequence[str]:
         nonlocal first
         # A JSON object may leave out what it has no value for.
-        if first is not None and set(present) != first and _reader(file) is not _json_lines:
+        if first is not None and set(present) != set(first) and _reader(file) is not _json_lines:
             raise InputError(
                 f"its columns are {_listed(present)}, but those of {files[0].name} are "
-                f"{_listed(sorted(first))}: give files with the same columns."
+                f"{_listed(first)}: give files with the same columns."
             )
-        first = set(present)
+        first = first or present
         text = columns.find_text(present)
         return [text, columns.find_label(present)] if labelled else [text]
 
@@ -192,7 +200,7 @@ def _undecodable(error: UnicodeDecodeError) -> str:
 def _text(value: Any) -> str:
     """Raises ValueError, as `_Labels` does, with a sentence."""
     if value is None:
-        raise ValueError("the text is missing (null): every review needs one.")
+        raise ValueError("the text is missing: every review needs one.")
     if isinstance(value, bytes):
         try:
             return value.decode()
@@ -271,7 +279,8 @@ def _separated(delimiter: str, file: Path, choose: Choose) -> Iterator[Row]:
                         f"{place} has {len(row)} fields, but the header {len(header)}: "
                         "a text that holds the separator or a line break stands in quotes."
                     )
-                yield [row[column] for column in columns]
+                # An empty field is how CSV writes that there is none.
+                yield [row[column] or None for column in columns]
         except csv.Error as error:
             raise InputError(f"{place}: {_of_csv(str(error))}.") from error
         except UnicodeDecodeError as error:

@@ -93,6 +93,8 @@ def _imdb(typed: str) -> Corpus:
     with _looked_up("data.path", typed) as path:
         name = path.resolve().name
         if path.is_file():
+            if table_suffix(path) != ".csv":
+                raise InputError(f"data.path={typed} is not IMDB's only file: {IMDB_FORMS}.")
             return _in_one((path,), Columns(), held_out=0.5)
         if not path.is_dir():
             raise InputError(f"data.path={typed} is no file or folder: {IMDB_FORMS}.")
@@ -185,7 +187,7 @@ def _tree(tree: Path) -> dict[str, Callable[[], Part]]:
         )
         for split in ("train", "test")
     }
-    if (unlabelled := tree / "train" / "unsup").is_dir():
+    if text_files(unlabelled := tree / "train" / "unsup"):
         parts["unsupervised"] = partial(part, "train/unsup", (unlabelled, UNLABELLED))
     return parts
 
@@ -201,11 +203,11 @@ def _reviews(config: DataConfig) -> Corpus:
                 f"data.test_path={config.test_path} is no file: give one that is there."
             )
         tested["test"] = partial(_tables, test_files, columns)
-    files = _files("data.path", config.path)
+    files, held_out = _files("data.path", config.path), config.test_fraction or 0.0
     if not files:
-        return _reviews_of_the_hub(config.path, columns, tested, config.test_fraction)
+        return _reviews_of_the_hub(config.path, columns, tested, held_out)
     if not tested:
-        return _in_one(files, columns, config.test_fraction)
+        return _in_one(files, columns, held_out)
     return Corpus(_name(files), {"train": partial(_tables, files, columns), **tested})
 
 
@@ -231,7 +233,10 @@ def _files(field: str, typed: str) -> Shards:
             found = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - Path's knows no ".."
             if not found:
                 raise InputError(f"{field}={typed} fits no file: give a glob that does.")
-            return tuple(Path(file) for file in found)
+            for file in map(Path, found):
+                if not file.is_file():
+                    raise InputError(f"{field}={typed} fits {file}, which is no file.")
+            return tuple(map(Path, found))
         named_so = table_suffix(path) is not None or FILE_NAME.fullmatch(typed)
         if named_so or not HUB_DATA.fullmatch(typed):
             raise InputError(f"{field}={typed} is no file: give one that is there.")

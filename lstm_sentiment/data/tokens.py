@@ -30,6 +30,11 @@ def tokenize(text: str) -> list[str]:
     return _basic_english(_HTML_BREAK.sub(" ", text)) or [UNK]
 
 
+def printable(text: str) -> str:
+    """The text as it can be written anywhere: a lone surrogate becomes a question mark."""
+    return text.encode(errors="replace").decode()
+
+
 class Vocabulary:
     """The words a network knows, by id: `<pad>` is 0, `<unk>` is 1, then the most frequent first.
 

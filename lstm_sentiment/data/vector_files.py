@@ -90,12 +90,9 @@ def read_vectors(
     """
     remaining = iter(lines)
     first = next(remaining, b"").removeprefix(BOM)
-    announced = _sizes(first)
+    announced = require_vectors(first, path, dim)
     if announced is None:
-        _require_dim(path, _width(first, dim), dim)
         remaining = chain([first], remaining)
-    else:
-        _require_dim(path, announced[1], dim)
     ids = {
         word.encode(errors="surrogatepass"): number
         for number, word in enumerate(vocabulary.words)
@@ -103,7 +100,7 @@ def read_vectors(
     }
     matrix = np.zeros((len(vocabulary), dim), np.float32)
     found = np.zeros(len(vocabulary), bool)
-    count = 0
+    count, line = 0, b""
     for count, line in enumerate(remaining, 1):
         # Most lines are of words that nobody asks for: their numbers are not even taken apart.
         if line.partition(b" ")[0].partition(b"\t")[0].rstrip() not in ids:
@@ -118,9 +115,18 @@ def read_vectors(
                 "vectors, as GloVe or word2vec write it."
             )
         matrix[id], found[id] = vector, True
-    if announced is not None and count < announced[0]:
-        raise unreadable(path, f"it is cut short: {count:,} of {announced[0]:,} vectors are there")
+    if announced is not None and count < announced:
+        raise unreadable(path, f"it is cut short: {count:,} of {announced:,} vectors are there")
+    if line.strip() and _width(line, dim) != dim:
+        raise unreadable(path, "it is cut short in its last line")
     return matrix, found
+
+
+def require_vectors(first: bytes, path: Path, dim: int) -> int | None:
+    """How many vectors the first line announces, if it does; raises InputError if not of `dim`."""
+    sizes = _sizes(first.removeprefix(BOM))
+    _require_dim(path, _width(first, dim) if sizes is None else sizes[1], dim)
+    return None if sizes is None else sizes[0]
 
 
 def _vector(fields: list[bytes], dim: int) -> np.ndarray | None:

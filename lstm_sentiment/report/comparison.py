@@ -41,7 +41,7 @@ def comparison(runs: Iterable[RunSummary]) -> Group:
     """A table for each data set, and a line for every run without a record, for the terminal."""
     parts: list[RenderableType] = []
     for title, rows in _tables(runs):
-        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0)
+        table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, padding=0)
         for name, justify in COLUMNS.items():
             table.add_column(name, justify=justify, no_wrap=True)  # all fit into 80 characters
         if any(row[-1] for row in rows):

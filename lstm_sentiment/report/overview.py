@@ -5,19 +5,16 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
-from yaml import YAMLError
 
 from lstm_sentiment.config import Config, Source
 from lstm_sentiment.data.batches import EncodedReviews
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.reviews import KAGGLE_NAMES
-from lstm_sentiment.data.tokens import UNK_ID
-from lstm_sentiment.errors import InputError
+from lstm_sentiment.data.tokens import UNK_ID, printable
+from lstm_sentiment.launch import compose
 from lstm_sentiment.training.figures import CLASSES, TEST, TRAIN, VAL
 
 EXAMPLES, TOKENS_SHOWN = 10, 24
@@ -31,31 +28,19 @@ def typed_configs(words: Sequence[str]) -> list[Config]:
     configuration; without any, the fields do. Raises InputError where that makes none.
     """
     fields = [word for word in words if "=" in word and not Path(word).exists()]
-    named = [_named(word) for word in words if word not in fields]
-    fields = [f"data.source={f[5:]}" if f.startswith("data=") else f for f in fields]
-    return [_config(data, fields) for data in named or [{}]]
+    named = [word for word in words if word not in fields]
+    configs = [_typed(word, fields) for word in named] or [compose(fields)]
+    for config in configs:
+        config.data.batch_size = 1  # nothing is trained: there may be fewer reviews than in a batch
+    return configs
 
 
-def _named(data: str) -> dict[str, str]:
+def _typed(data: str, fields: Sequence[str]) -> Config:
     if data in list(Source):
-        return {"source": data}
+        return compose([f"data={data}", *fields])
     path = Path(data).expanduser()
     imdb = path.is_dir() or path.name in KAGGLE_NAMES
-    return {"source": str(Source.imdb if imdb else Source.reviews), "path": data}
-
-
-def _config(data: Mapping[str, str], fields: Sequence[str]) -> Config:
-    merged = OmegaConf.merge(OmegaConf.structured(Config), {"data": data})
-    for field in fields:
-        try:
-            merged = OmegaConf.merge(merged, OmegaConf.from_dotlist([field]))
-        except (OmegaConfBaseException, YAMLError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(f"{field} is not allowed: {reason}.") from error
-    config = OmegaConf.to_object(merged)
-    assert isinstance(config, Config)
-    config.data.batch_size = 1  # nothing is trained: there may be fewer reviews than in a batch
-    return config
+    return compose([f"data={Source.imdb if imdb else Source.reviews}", *fields], path=data)
 
 
 def overview(data: ReviewDataModule) -> RenderableType:
@@ -138,10 +123,10 @@ def _examples(data: ReviewDataModule) -> list[Text]:
     for row in train.rows[:EXAMPLES].tolist():
         numbers = train.reviews.of(row)
         side = CLASSES[train.reviews.labels[row]]
-        line = Text.assemble((side, "bold"), f", row {row}:")
+        line = Text.assemble((side, "bold"), f", row {row + 1}:")
         for number in numbers[:TOKENS_SHOWN].tolist():
             id = int(train.lookup[number])
-            line.append(f" {train.reviews.words[number]}")
+            line.append(f" {printable(train.reviews.words[number])}")
             line.append(f" {id}", style="red" if id == UNK_ID else "dim")
         if (more := len(numbers) - TOKENS_SHOWN) > 0:
             line.append(f" ... and {more:,} more")

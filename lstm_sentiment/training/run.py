@@ -17,7 +17,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.data import embeddings
-from lstm_sentiment.data.cache import forget_refusals
+from lstm_sentiment.data.cache import begin_command, leave_nothing
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.embeddings import WordVectors
 from lstm_sentiment.errors import InputError, RunError
@@ -53,12 +53,16 @@ def run(config: Config) -> dict[str, Any]:
     Raises InputError where nothing could be begun (and nothing was written), RunError where the
     run came to grief (and its folder says why), KeyboardInterrupt where a person interrupts it.
     """
-    forget_refusals()
-    plan = Plan.of(config)
-    if (record := plan.finished) is not None:
-        tidy(plan)
-        return record
-    return carry_out(plan, _say_that_it_waits)
+    begin_command()
+    try:
+        plan = Plan.of(config)
+        if (record := plan.finished) is not None:
+            tidy(plan)
+            return record
+        return carry_out(plan, _say_that_it_waits)
+    except InputError:
+        leave_nothing()
+        raise
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,8 @@ class Plan:
             "embedding": str(config.embedding.kind),
             "data": str(config.data.source),
         }
-        identity = " ".join([data.identity, embeddings.identify(config.embedding, data)]).strip()
+        vectors = embeddings.identify(config.embedding, data)  # first: it reads the least
+        identity = " ".join(filter(None, [data.identity, vectors]))
         folder = run_folder(config, identity)
         since = time.time() if since is None else since
         return cls(config, names | dict(choices or {}), data, device, folder, since)

@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from lstm_sentiment.config import Config
-from lstm_sentiment.data.cache import forget_refusals
+from lstm_sentiment.data.cache import begin_command
 from lstm_sentiment.errors import InputError, RunError
 from lstm_sentiment.files import LOCK, HeldError, is_held, remove_drafts, sole_writer
 from lstm_sentiment.report.comparison import comparison
@@ -35,7 +35,7 @@ class Sweep:
     """
 
     def __init__(self, size: int) -> None:
-        forget_refusals()
+        begin_command()
         self.size = size
         self.begun = 0
         self.started = time.time()
