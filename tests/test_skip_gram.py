@@ -1,6 +1,7 @@
 """Vectors learned from the reviews: from which, how often, and what stands in their file."""
 
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -164,12 +165,17 @@ def test_vectors_are_learned_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_it_says_how_far_it_is(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("COLUMNS", "120")
     data = loaded(write_marked(tmp_path / "films", "train", "test"), tmp_path / "cache")
     capsys.readouterr()
-    skip_gram.trained([data.training], 8, tmp_path / "silent")
+    with caplog.at_level(logging.INFO):  # as Hydra has it
+        skip_gram.trained([data.training], 8, tmp_path / "silent")
+    assert not caplog.records
     assert capsys.readouterr() == ("", "")
     skip_gram.trained([data.training], 8, tmp_path / "cache", progress=True)
     lines = [line.split("  ")[0].split(" ━")[0] for line in capsys.readouterr().out.splitlines()]

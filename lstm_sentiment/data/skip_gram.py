@@ -1,6 +1,7 @@
 """Word vectors learned from the reviews themselves: skip-gram (Mikolov et al. 2013), by gensim."""
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,8 @@ def _require_gensim() -> Any:
             "pip install -c constraints.txt -e '.[vectors]' (up to Python 3.13), "
             "or give vectors with embedding.path=FILE."
         ) from error
+    for name in ("gensim", "smart_open"):  # which tell every step of theirs
+        logging.getLogger(name).setLevel(logging.WARNING)
     return gensim.models
 
 
