@@ -35,6 +35,7 @@ class ReviewDataModule(L.LightningDataModule):
     train: EncodedReviews
     val: EncodedReviews
     test: EncodedReviews | None
+    word_counts: np.ndarray  # (W,) how often each word of the part occurs in training
     vocabulary: Vocabulary
 
     def __init__(
@@ -85,8 +86,9 @@ class ReviewDataModule(L.LightningDataModule):
                 f"to train on: give at most {len(train.rows)}."
             )
         self.training = train
+        self.word_counts = whole.reviews.count(train.rows)
         self.vocabulary = Vocabulary.most_frequent(
-            whole.reviews.words, whole.reviews.count(train.rows), config.max_vocab
+            whole.reviews.words, self.word_counts, config.max_vocab
         )
         self.train, self.val = self._encoded(train), self._encoded(val)
         self.test = self._encoded(self._limited_test()) if self.with_test else None
@@ -125,8 +127,7 @@ class ReviewDataModule(L.LightningDataModule):
 
     def summary(self) -> dict[str, Any]:
         """What a record says of the data; shares are of the training part."""
-        counts = self.train.token_counts
-        tokens = self.train.reviews.count(self.train.rows)
+        lengths, counts = self.train.token_counts, self.word_counts
         return {
             "source": self.corpus.name,
             "fingerprint": self.identity,
@@ -135,8 +136,8 @@ class ReviewDataModule(L.LightningDataModule):
             "val": len(self.val),
             "test": len(self.test) if self.test is not None else None,
             "vocabulary": len(self.vocabulary),
-            "unknown_share": float(tokens[self.train.lookup == UNK_ID].sum() / tokens.sum()),
-            "truncated_share": float((counts > self.config.max_length).mean()),
+            "unknown_share": float(counts[self.train.lookup == UNK_ID].sum() / counts.sum()),
+            "truncated_share": float((lengths > self.config.max_length).mean()),
         }
 
     @property

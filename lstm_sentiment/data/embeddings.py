@@ -40,8 +40,7 @@ class WordVectors:
 
     def summary(self, data: ReviewDataModule) -> dict[str, Any]:
         """What a record says of them; the shares that have a vector are of the training part."""
-        counts = data.train.reviews.count(data.train.rows)
-        has_vector = self.found[data.train.lookup]
+        counts, has_vector = data.word_counts, self.found[data.train.lookup]
         return {
             "source": self.source,
             "fingerprint": self.fingerprint,
