@@ -46,9 +46,6 @@ def main(train: Callable[[], Any]) -> int:
     """Runs `train`, a function under `hydra.main`, and ends its command; the exit code."""
     global sweep
     sweep = None
-    # Threads that wait for work by spinning take the cores away from another process's: with
-    # GNU's default, two runs at once took three times as long as one after the other.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     threading.excepthook = _say_of_a_thread
     with TemporaryDirectory() as scratch, _signals_end_the_process():
         os.environ["LSTM_SENTIMENT_SCRATCH"] = scratch  # Hydra insists on a folder for each sweep

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lstm_sentiment.config import Config
-from lstm_sentiment.model.classifier import Classifier, locked_dropout
+from lstm_sentiment.model.classifier import Classifier
 
 IDS = torch.randint(2, 10, (4, 6), generator=torch.Generator().manual_seed(0))
 LENGTHS = torch.tensor([6, 3, 1, 5])
@@ -37,15 +37,30 @@ def test_a_network_is_named_after_what_it_is(
     assert tiny(encoder=fields).encoder.network == name
 
 
-def test_locked_dropout_takes_the_same_components_at_every_step() -> None:
-    vectors = torch.rand(50, 7, 40, generator=torch.Generator().manual_seed(0)) + 1
-    dropped = locked_dropout(vectors, 0.25, training=True)
+def inputs(net: Classifier, ids: torch.Tensor) -> torch.Tensor:
+    """(B, T, E): what the encoder reads."""
+    vectors, places = net._vectors(ids)
+    return vectors[places]
+
+
+def test_every_word_of_a_batch_is_embedded_once(tiny: Callable[..., Config]) -> None:
+    net = Classifier(tiny(), 10).eval()
+    vectors, places = net._vectors(IDS)
+    assert len(vectors) == len(IDS.unique())
+    assert torch.equal(vectors[places], net.embedding(IDS))
+
+
+def test_embedding_dropout_takes_the_same_components_at_every_step(
+    tiny: Callable[..., Config],
+) -> None:
+    net = Classifier(tiny(embedding={"dim": 40, "dropout": 0.25}), 10)
+    ids = torch.randint(1, 10, (50, 7), generator=torch.Generator().manual_seed(0))
+    plain, dropped = inputs(net.eval(), ids), inputs(net.train(), ids)
     kept = dropped != 0
     assert (kept == kept[:, :1]).all()
     assert 0.7 < kept.float().mean() < 0.8
     assert not (kept[0] == kept[1]).all()  # each review has its own
-    torch.testing.assert_close(dropped[kept], vectors[kept] / 0.75)
-    assert torch.equal(locked_dropout(vectors, 0.25, training=False), vectors)
+    torch.testing.assert_close(dropped[kept], plain[kept] / 0.75)
 
 
 @pytest.mark.parametrize("part", ["encoder", "embedding"])

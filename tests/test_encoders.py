@@ -3,13 +3,11 @@ from itertools import product
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lstm_sentiment.config import Cell, EncoderConfig
-from lstm_sentiment.model.encoders import CELLS, Encoder, reorder, reversal
+from lstm_sentiment.model.encoders import CELLS, Encoder
 
 GRID = list(product(Cell, (1, 2, 3), (False, True)))
 LENGTHS = torch.tensor([9, 1, 4, 7, 2])
@@ -108,16 +106,3 @@ def test_initialisation(cell: Cell, gates: int) -> None:
 def test_weights_have_pytorchs_names() -> None:
     reference = nn.LSTM(4, 6, 2, bidirectional=True)
     assert list(make(Cell.lstm, 2, True).rnn.state_dict()) == list(reference.state_dict())
-
-
-@given(st.lists(st.integers(1, 12), min_size=1, max_size=6), st.integers(0, 4))
-@settings(max_examples=40, deadline=None, derandomize=True)
-def test_reversing_twice_restores(lengths: list[int], more: int) -> None:
-    width = max(lengths) + more
-    order = reversal(torch.tensor(lengths), width)
-    states = torch.randn(len(lengths), width, 2)
-    mirrored = reorder(states, order)
-    for row, length in enumerate(lengths):
-        assert torch.equal(mirrored[row, :length], states[row, :length].flip(0))
-        assert torch.equal(mirrored[row, length:], states[row, length:])
-    assert torch.equal(reorder(mirrored, order), states)

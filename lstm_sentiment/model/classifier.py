@@ -33,9 +33,32 @@ class Classifier(nn.Module):
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """(B, T) ids padded on the right, (B,) lengths from 1 to T -> (B,) logits"""
-        vectors = locked_dropout(self.embedding(ids), self.embedding_dropout, self.training)
-        encoded = self.encoder(vectors, lengths)
+        vectors, places = self._vectors(ids)
+        encoded = self.encoder(vectors, lengths, places)
         return self.output(self.dropout(self.head(encoded))).squeeze(-1)
+
+    def _vectors(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T) -> (U, E), (B, T): the vectors of a batch, each once, and which stands where.
+
+        A word has one vector in the whole batch; under dropout it has one in each review.
+        """
+        dropping = self.training and self.embedding_dropout > 0
+        words = self.embedding.num_embeddings
+        reviews = torch.arange(len(ids), device=ids.device).unsqueeze(1)
+        inputs = ids + words * reviews if dropping else ids
+        distinct, places = torch.unique(inputs, return_inverse=True)
+        vectors = self.embedding(distinct % words)
+        if dropping:
+            vectors = vectors * self._locked_dropout(vectors, len(ids))[distinct // words]
+        return vectors, places
+
+    def _locked_dropout(self, vectors: Tensor, count: int) -> Tensor:
+        """(count, E): for each review what its vectors are multiplied with.
+
+        It zeroes the same components at all steps of a review (Gal & Ghahramani 2016). This is what
+        Keras's `dropout` of a recurrent layer does to its input.
+        """
+        return F.dropout(vectors.new_ones(count, vectors.shape[1]), self.embedding_dropout)
 
     @torch.no_grad()
     def start_from(self, vectors: np.ndarray, found: np.ndarray) -> None:
@@ -46,14 +69,3 @@ class Classifier(nn.Module):
         """Trainable numbers of each part, in the order in which a review meets them."""
         parts = {name: getattr(self, name) for name in ("embedding", "encoder", "head", "output")}
         return {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
-
-
-def locked_dropout(vectors: Tensor, p: float, training: bool) -> Tensor:
-    """(B, T, D): zeroes the same components at all steps of a review (Gal & Ghahramani 2016).
-
-    This is what Keras's `dropout` of a recurrent layer does to its input. One draw for a whole
-    review is also a T-th of the work, and on the CPU drawing is what dropout costs.
-    """
-    if not training or p == 0:
-        return vectors
-    return vectors * F.dropout(vectors.new_ones(len(vectors), 1, vectors.shape[2]), p)

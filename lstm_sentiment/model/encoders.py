@@ -1,21 +1,21 @@
 """embedding -> encoder: recurrent networks that never read padding.
 
-Reviews are padded on the right, so a forward direction meets padding only after the last token.
-The backward direction runs as a forward one over each review reversed within its own length.
-This equals `nn.RNN/GRU/LSTM` on packed sequences, and keeps the CPU's fast kernels, which packing
-would leave.
+Reviews are padded on the right. On the CPU each layer and direction is a recurrence of our own
+(`recurrence.py`), which ends where the review ends. On CUDA the whole stack goes to cuDNN as a
+packed sequence. Both have the same parameters and give the same states.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from lstm_sentiment.config import Cell, EncoderConfig
-
-Weights = list[Tensor]  # input-hidden, hidden-hidden, and the two biases
+from lstm_sentiment.model import recurrence
+from lstm_sentiment.model.recurrence import Inputs, Shares, Weights
 
 
 class Encoded(NamedTuple):
@@ -24,25 +24,16 @@ class Encoded(NamedTuple):
     mask: Tensor  # (B, T), True on real tokens
 
 
-def _lstm(inputs: Tensor, zeros: Tensor, weights: Weights) -> Tensor:
-    return torch.lstm(inputs, [zeros, zeros], weights, True, 1, 0.0, True, False, True)[0]
+class Kind(NamedTuple):
+    module: Callable[..., nn.RNNBase]  # holds the weights, under PyTorch's names
+    packed: Callable[..., tuple[Tensor, ...]]  # PyTorch's own, for packed sequences
+    recurrence: Callable[[Inputs, Weights, Shares, bool], Tensor] | None  # ours for the CPU, if any
 
 
-def _gru(inputs: Tensor, zeros: Tensor, weights: Weights) -> Tensor:
-    return torch.gru(inputs, zeros, weights, True, 1, 0.0, True, False, True)[0]
-
-
-def _rnn(inputs: Tensor, zeros: Tensor, weights: Weights) -> Tensor:
-    return torch.rnn_tanh(inputs, zeros, weights, True, 1, 0.0, True, False, True)[0]
-
-
-# Behind the weights: has_biases, num_layers, dropout, train, bidirectional, batch_first.
-# Always train: without it cuDNN keeps nothing for a backward pass, and the CPU does not care.
-# PyTorch's module, which holds the weights, and its kernel for one layer in one direction.
 CELLS = {
-    Cell.rnn: (nn.RNN, _rnn),
-    Cell.lstm: (nn.LSTM, _lstm),
-    Cell.gru: (nn.GRU, _gru),
+    Cell.rnn: Kind(nn.RNN, torch.rnn_tanh, recurrence.rnn),
+    Cell.lstm: Kind(nn.LSTM, torch.lstm, recurrence.lstm),
+    Cell.gru: Kind(nn.GRU, torch.gru, recurrence.gru),
 }
 
 
@@ -58,8 +49,8 @@ class Encoder(nn.Module):
 
     def __init__(self, config: EncoderConfig, input_size: int) -> None:
         super().__init__()
-        module, self._kernel = CELLS[config.cell]
-        self.rnn = module(
+        self.kind = CELLS[config.cell]
+        self.rnn = self.kind.module(
             input_size,
             config.hidden_size,
             config.num_layers,
@@ -71,42 +62,60 @@ class Encoder(nn.Module):
         self.output_size = config.hidden_size * (2 if config.bidirectional else 1)
         initialise(self.rnn)
 
-    def forward(self, inputs: Tensor, lengths: Tensor) -> Encoded:
-        """(B, T, input_size), (B,) with every length from 1 to T"""
-        mask = torch.arange(inputs.shape[1], device=inputs.device) < lengths.unsqueeze(1)
-        # cuDNN is fastest when it sees the whole stack, but cannot drop recurrent weights.
-        packed = inputs.is_cuda and not (self.training and self.recurrent_dropout)
-        states = self.packed(inputs, lengths) if packed else self.layerwise(inputs, lengths)
-        states = states.masked_fill(~mask.unsqueeze(-1), 0.0)
+    def forward(self, inputs: Tensor, lengths: Tensor, places: Tensor | None = None) -> Encoded:
+        """(B, T, input_size), (B,) with every length from 1 to T
+
+        With `places`, (B, T), the inputs are (U, input_size), and it says which stands where.
+        """
+        known = self.kind.recurrence is not None and inputs.dtype is torch.float32
+        encode = self.layerwise if known and inputs.device.type == "cpu" else self.packed
+        states = encode(inputs, lengths, places)
+        mask = torch.arange(states.shape[1], device=states.device) < lengths.unsqueeze(1)
         return Encoded(states, self._final(states, lengths), mask)
 
-    def packed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        """(B, T, D): the states by PyTorch's own packed sequences."""
-        sequences = pack_padded_sequence(inputs, lengths.cpu(), True, enforce_sorted=False)
-        states, _ = pad_packed_sequence(self.rnn(sequences)[0], True, total_length=inputs.shape[1])
-        return states
+    def packed(self, inputs: Tensor, lengths: Tensor, places: Tensor | None = None) -> Tensor:
+        """(B, T, D): the states by PyTorch's own packed sequences, zero on padding."""
+        if places is not None:
+            inputs = F.embedding(places, inputs)
+        rnn, layers = self.rnn, self.rnn.num_layers
+        names = [name for layer in range(layers) for name in self._names(layer)]
+        weights = [weight for name in names for weight in self._weights(name)]
+        zeros = inputs.new_zeros(len(names), len(inputs), rnn.hidden_size)
+        start = [zeros, zeros] if rnn.mode == "LSTM" else zeros
+        dropout = rnn.dropout if self.training else 0.0
+        rows = pack_padded_sequence(inputs, lengths.cpu(), True, enforce_sorted=False)
+        # Always "train" (the second True): without it cuDNN keeps nothing for a gradient.
+        states = self.kind.packed(
+            *rows[:2], start, weights, True, layers, dropout, True, rnn.bidirectional
+        )[0]
+        return pad_packed_sequence(
+            PackedSequence(states, *rows[1:]), True, total_length=inputs.shape[1]
+        )[0]
 
-    def layerwise(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        """(B, T, D): the same states layer by layer, but with leftovers on padding."""
-        backwards = reversal(lengths, inputs.shape[1]) if self.rnn.bidirectional else None
-        states = inputs
+    def layerwise(self, inputs: Tensor, lengths: Tensor, places: Tensor | None = None) -> Tensor:
+        """(B, T, D): the same states, layer by layer and direction by direction."""
+        assert self.kind.recurrence is not None, "a cell without one is left to PyTorch"
+        shares, states = Shares(lengths), inputs.transpose(0, 1)
         for layer in range(self.rnn.num_layers):
             if layer > 0:
-                states = F.dropout(states, self.rnn.dropout, self.training)
-            directions = [self._run(states, f"l{layer}")]
-            if backwards is not None:
-                mirrored = self._run(reorder(states, backwards), f"l{layer}_reverse")
-                directions.append(reorder(mirrored, backwards))
-            states = torch.cat(directions, -1) if backwards is not None else directions[0]
-        return states
+                below = Inputs(F.dropout(states, self.rnn.dropout, self.training))
+            else:
+                below = Inputs(states) if places is None else Inputs(inputs, places.T)
+            directions = [
+                self.kind.recurrence(below, self._weights(name), shares, name.endswith("reverse"))
+                for name in self._names(layer)
+            ]
+            states = torch.cat(directions, -1) if len(directions) > 1 else directions[0]
+        return states.transpose(0, 1)
 
-    def _run(self, inputs: Tensor, suffix: str) -> Tensor:
-        zeros = inputs.new_zeros(1, len(inputs), self.rnn.hidden_size)
-        return self._kernel(inputs, zeros, self._weights(suffix))
+    def _names(self, layer: int) -> list[str]:
+        """What PyTorch calls a layer's directions."""
+        return [f"l{layer}", f"l{layer}_reverse"] if self.rnn.bidirectional else [f"l{layer}"]
 
-    def _weights(self, suffix: str) -> Weights:
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        ih, hh, *biases = (getattr(self.rnn, f"{name}_{suffix}") for name in names)
+    def _weights(self, name: str) -> Weights:
+        """Of a layer and direction."""
+        kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        ih, hh, *biases = (getattr(self.rnn, f"{kind}_{name}") for kind in kinds)
         return [ih, F.dropout(hh, self.recurrent_dropout, self.training), *biases]
 
     def _final(self, states: Tensor, lengths: Tensor) -> Tensor:
@@ -115,22 +124,6 @@ class Encoder(nn.Module):
             return last
         size = self.rnn.hidden_size
         return torch.cat([last[:, :size], states[:, 0, size:]], -1)
-
-
-def reversal(lengths: Tensor, width: int) -> Tensor:
-    """(B,) -> (B, T): where each step comes from when reviews are reversed, padding left in place.
-
-    >>> reversal(torch.tensor([3, 1]), 4).tolist()
-    [[2, 1, 0, 3], [0, 1, 2, 3]]
-    """
-    steps = torch.arange(width, device=lengths.device)
-    ends = lengths.unsqueeze(1)
-    return torch.where(steps < ends, ends - 1 - steps, steps)
-
-
-def reorder(states: Tensor, order: Tensor) -> Tensor:
-    """(B, T, D), (B, T) -> (B, T, D): step t of the result is step order[:, t] of the states."""
-    return states.gather(1, order.unsqueeze(-1).expand_as(states))
 
 
 def initialise(rnn: nn.RNNBase) -> None:

@@ -30,6 +30,7 @@ _KNOWN_WARNINGS = (
     r"The number of training batches .* is smaller than the logging interval",
     r"Checkpoint directory .* exists and is not empty",
     r"GPU available but not used",
+    r"RNN module weights are not part of single contiguous chunk",  # recurrent dropout on CUDA
 )
 
 

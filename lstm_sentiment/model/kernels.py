@@ -1,0 +1,423 @@
+"""The recurrences themselves, forward and backward, compiled by Numba for the CPU.
+
+One call takes some reviews of a batch through all their steps, and no thread has to wait for
+another on the way. It keeps their states in its cache, computes nothing on padding, and walks a
+backward direction from each review's own end. Libraries that offer a step at a time synchronize
+their threads at every step, which at the sizes of sentiment classifiers costs more than the
+arithmetic.
+
+Arrays are float32, C-contiguous and time-major: (T, B, ...); gates stand in PyTorch's order.
+`rows` are the reviews that a call computes, the longest first; what it writes on their padding is
+zero. Weights come from `weights_forward` and `weights_backward`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+from numba.extending import overload
+
+BLOCK = 4  # rows and columns that a matrix product takes at once
+VECTOR = 16  # numbers in the widest registers
+
+Array = np.ndarray
+
+
+# Division by zero gives what IEEE says, or no loop would be vectorized. Of what is called fast
+# math, all that lets NaN through: a training that diverges has to be seen to.
+OPTIONS: Any = {
+    "nogil": True,
+    "error_model": "numpy",
+    "fastmath": {"contract", "reassoc", "nsz", "arcp"},
+}
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiled when first called; kept beside this file or, failing that, in the user's cache."""
+    try:
+        return njit(function, cache=True, **OPTIONS)
+    except RuntimeError:  # neither place can be written: compiled anew by each process
+        return njit(function, **OPTIONS)
+
+
+@compiled
+def tanh(x: Any) -> Any:
+    """2pq / (p² + q²), where p/q is tanh(x/2); to 2e-7."""
+    half = min(max(x, np.float32(-9.0)), np.float32(9.0)) * np.float32(0.5)
+    p, q = tanh_fraction(half)
+    return (p + p) * q / (p * p + q * q)
+
+
+@compiled
+def sigmoid(x: Any) -> Any:
+    """(1 + tanh(x/2)) / 2, which is (p + q)² / 2(p² + q²), where p/q is tanh(x/4); to 3e-7."""
+    quarter = min(max(x, np.float32(-18.0)), np.float32(18.0)) * np.float32(0.25)
+    p, q = tanh_fraction(quarter)
+    return np.float32(0.5) * (p + q) * (p + q) / (p * p + q * q)
+
+
+@compiled
+def tanh_fraction(x: Any) -> tuple[Any, Any]:
+    """p, q with p/q = tanh(x), |x| up to 4.5: Lambert's x/(1 + x²/(3 + x²/(5 + ... x²/17)))"""
+    y = x * x
+    p = np.float32(34459425.0) + y * (
+        np.float32(4729725.0) + y * (np.float32(135135.0) + y * (np.float32(990.0) + y))
+    )
+    q = np.float32(34459425.0) + y * (
+        np.float32(16216200.0)
+        + y * (np.float32(945945.0) + y * (np.float32(13860.0) + y * np.float32(45.0)))
+    )
+    return x * p, q
+
+
+@compiled
+def add_product(left: Array, right: Array, sums: Array, count: int) -> None:
+    """sums[:count] += left[:count] @ right; (R, K), (K, N), (R, N); N is what is large.
+
+    Sixteen numbers of `left` stay in registers while four rows of the others pass by.
+    """
+    for r in range(0, count, 4):
+        for k in range(0, right.shape[0], 4):
+            a00, a01, a02, a03 = left[r, k : k + 4]
+            a10, a11, a12, a13 = left[r + 1, k : k + 4]
+            a20, a21, a22, a23 = left[r + 2, k : k + 4]
+            a30, a31, a32, a33 = left[r + 3, k : k + 4]
+            for n in range(right.shape[1]):
+                b0, b1, b2, b3 = right[k, n], right[k + 1, n], right[k + 2, n], right[k + 3, n]
+                sums[r, n] += a00 * b0 + a01 * b1 + a02 * b2 + a03 * b3
+                sums[r + 1, n] += a10 * b0 + a11 * b1 + a12 * b2 + a13 * b3
+                sums[r + 2, n] += a20 * b0 + a21 * b1 + a22 * b2 + a23 * b3
+                sums[r + 3, n] += a30 * b0 + a31 * b1 + a32 * b2 + a33 * b3
+
+
+@compiled
+def add_product_with_transposed(left: Array, right: Array, sums: Array, count: int) -> None:
+    """sums[:count] += left[:count] @ right.T; (R, K), (N, K), (R, N); K is what is large.
+
+    Sixteen sums stay in registers while four rows of `left` and of `right` pass by.
+    """
+    for r in range(0, count, 4):
+        for n in range(0, right.shape[0], 4):
+            s00 = s01 = s02 = s03 = np.float32(0)
+            s10 = s11 = s12 = s13 = np.float32(0)
+            s20 = s21 = s22 = s23 = np.float32(0)
+            s30 = s31 = s32 = s33 = np.float32(0)
+            for k in range(right.shape[1]):
+                a0, a1, a2, a3 = left[r, k], left[r + 1, k], left[r + 2, k], left[r + 3, k]
+                b0, b1, b2, b3 = right[n, k], right[n + 1, k], right[n + 2, k], right[n + 3, k]
+                s00, s01, s02, s03 = s00 + a0 * b0, s01 + a0 * b1, s02 + a0 * b2, s03 + a0 * b3
+                s10, s11, s12, s13 = s10 + a1 * b0, s11 + a1 * b1, s12 + a1 * b2, s13 + a1 * b3
+                s20, s21, s22, s23 = s20 + a2 * b0, s21 + a2 * b1, s22 + a2 * b2, s23 + a2 * b3
+                s30, s31, s32, s33 = s30 + a3 * b0, s31 + a3 * b1, s32 + a3 * b2, s33 + a3 * b3
+            for j, s in enumerate((s00, s01, s02, s03)):
+                sums[r, n + j] += s
+            for j, s in enumerate((s10, s11, s12, s13)):
+                sums[r + 1, n + j] += s
+            for j, s in enumerate((s20, s21, s22, s23)):
+                sums[r + 2, n + j] += s
+            for j, s in enumerate((s30, s31, s32, s33)):
+                sums[r + 3, n + j] += s
+
+
+@compiled
+def blocks(count: int) -> int:
+    """`count` rows, rounded up to whole blocks: the rows behind are computed for nothing."""
+    return -(-count // 4) * 4
+
+
+@compiled
+def place(length: int, step: int, backwards: bool) -> int:
+    """Which word a recurrence reads at a step, both counted from zero."""
+    return length - 1 - step if backwards else step
+
+
+def load(source: Array, target: Array) -> None:
+    """(N,) stored numbers -> (>= N,) float32"""
+
+
+def store(source: Array, target: Array) -> None:
+    """(>= N,) float32 -> (N,) stored numbers, rounded to the nearest, ties to even"""
+
+
+@overload(load, jit_options=OPTIONS, inline="always")
+def _load(source: Any, target: Any) -> Callable[[Any, Any], None]:
+    def copy(source: Any, target: Any) -> None:
+        for j in range(len(source)):  # slices would be guarded against overlaps, which takes time
+            target[j] = source[j]
+
+    def widen(source: Any, target: Any) -> None:
+        bits = target.view(np.uint32)
+        for j in range(len(source)):
+            bits[j] = np.uint32(source[j]) << np.uint32(16)
+
+    return copy if source.dtype == types.float32 else widen
+
+
+@overload(store, jit_options=OPTIONS, inline="always")
+def _store(source: Any, target: Any) -> Callable[[Any, Any], None]:
+    def copy(source: Any, target: Any) -> None:
+        for j in range(len(target)):
+            target[j] = source[j]
+
+    def narrow(source: Any, target: Any) -> None:
+        bits = source.view(np.uint32)
+        for j in range(len(target)):
+            half = np.uint32(0x7FFF) + ((bits[j] >> np.uint32(16)) & np.uint32(1))
+            target[j] = (bits[j] + half) >> np.uint32(16)
+
+    return copy if target.dtype == types.float32 else narrow
+
+
+@compiled
+def clear_padding(rows: Array, lengths: Array, states: Array) -> None:
+    for b in rows:
+        states[lengths[b] :, b] = 0
+
+
+@compiled
+def rnn_forward(
+    rows: Array,
+    lengths: Array,
+    backwards: bool,
+    keep: bool,
+    gates: Array,
+    weights: Array,
+    bias: Array,
+    states: Array,
+    memory: Array,
+) -> None:
+    """h' = tanh(gate + W h); there is nothing to keep but the states."""
+    H, count = states.shape[2], len(rows)
+    hidden = np.zeros((blocks(count), weights.shape[0]), np.float32)
+    sums = np.zeros((blocks(count), weights.shape[1]), np.float32)
+    for step in range(lengths[rows[0]]):
+        while lengths[rows[count - 1]] <= step:
+            count -= 1
+        for r in range(count):
+            load(gates[place(lengths[rows[r]], step, backwards), rows[r]], sums[r])
+        add_product(hidden, weights, sums, blocks(count))
+        for r in range(count):
+            t = place(lengths[rows[r]], step, backwards)
+            for j in range(H):
+                hidden[r, j] = tanh(sums[r, j])
+            store(hidden[r], states[t, rows[r]])
+    clear_padding(rows, lengths, states)
+
+
+@compiled
+def rnn_backward(
+    rows: Array,
+    lengths: Array,
+    backwards: bool,
+    gates: Array,
+    weights: Array,
+    states: Array,
+    memory: Array,
+    d_states: Array,
+    d_gates: Array,
+    d_memory: Array,
+) -> None:
+    H, count = states.shape[2], 0
+    d_hidden = np.zeros((blocks(len(rows)), weights.shape[0]), np.float32)
+    d_sums = np.zeros((blocks(len(rows)), weights.shape[1]), np.float32)
+    state, above = np.zeros((2, H), np.float32)
+    for step in range(lengths[rows[0]] - 1, -1, -1):
+        while count < len(rows) and lengths[rows[count]] > step:
+            count += 1
+        for r in range(count):
+            t, d_sum, d_h = place(lengths[rows[r]], step, backwards), d_sums[r], d_hidden[r]
+            load(states[t, rows[r]], state)
+            load(d_states[t, rows[r]], above)
+            for j in range(H):
+                d_sum[j] = (d_h[j] + above[j]) * (1 - state[j] * state[j])
+                d_h[j] = 0
+            store(d_sum, d_gates[t, rows[r]])
+        add_product_with_transposed(d_sums, weights, d_hidden, blocks(count))
+    clear_padding(rows, lengths, d_gates)
+
+
+@compiled
+def lstm_forward(
+    rows: Array,
+    lengths: Array,
+    backwards: bool,
+    keep: bool,
+    gates: Array,
+    weights: Array,
+    bias: Array,
+    states: Array,
+    cells: Array,
+) -> None:
+    """i, f, o = sigmoid(gate + W h), g = tanh(gate + W h); c' = f c + i g; h' = o tanh(c')"""
+    H, count = states.shape[2], len(rows)
+    hidden = np.zeros((blocks(count), weights.shape[0]), np.float32)
+    sums = np.zeros((blocks(count), weights.shape[1]), np.float32)
+    cell = np.zeros((count, H), np.float32)
+    for step in range(lengths[rows[0]]):
+        while lengths[rows[count - 1]] <= step:
+            count -= 1
+        for r in range(count):
+            load(gates[place(lengths[rows[r]], step, backwards), rows[r]], sums[r])
+        add_product(hidden, weights, sums, blocks(count))
+        for r in range(count):
+            t, gate, c, h = place(lengths[rows[r]], step, backwards), sums[r], cell[r], hidden[r]
+            for j in range(2 * H):
+                gate[j] = sigmoid(gate[j])
+            for j in range(2 * H, 3 * H):
+                gate[j] = tanh(gate[j])
+            for j in range(3 * H, 4 * H):
+                gate[j] = sigmoid(gate[j])
+            for j in range(H):
+                c[j] = gate[H + j] * c[j] + gate[j] * gate[2 * H + j]
+            for j in range(H):
+                h[j] = gate[3 * H + j] * tanh(c[j])
+            store(h, states[t, rows[r]])
+            if keep:
+                store(gate, gates[t, rows[r]])
+                store(c, cells[t, rows[r]])
+    clear_padding(rows, lengths, states)
+
+
+@compiled
+def lstm_backward(
+    rows: Array,
+    lengths: Array,
+    backwards: bool,
+    gates: Array,
+    weights: Array,
+    states: Array,
+    cells: Array,
+    d_states: Array,
+    d_gates: Array,
+    d_memory: Array,
+) -> None:
+    H, count = states.shape[2], 0
+    d_hidden = np.zeros((blocks(len(rows)), weights.shape[0]), np.float32)
+    d_sums = np.zeros((blocks(len(rows)), weights.shape[1]), np.float32)
+    d_cell = np.zeros((len(rows), H), np.float32)
+    gate, cell = np.zeros(4 * H, np.float32), np.zeros(H, np.float32)
+    before, above = np.zeros(H, np.float32), np.zeros(H, np.float32)
+    for step in range(lengths[rows[0]] - 1, -1, -1):
+        while count < len(rows) and lengths[rows[count]] > step:
+            count += 1
+        for r in range(count):
+            b = rows[r]
+            t = place(lengths[b], step, backwards)
+            d_sum, d_c, d_h = d_sums[r], d_cell[r], d_hidden[r]
+            load(gates[t, b], gate)
+            load(cells[t, b], cell)
+            load(d_states[t, b], above)
+            if step > 0:
+                load(cells[place(lengths[b], step - 1, backwards), b], before)
+            else:
+                before[:] = 0
+            for j in range(H):
+                o, c = gate[3 * H + j], tanh(cell[j])
+                d = d_h[j] + above[j]
+                d_h[j] = 0
+                d_sum[3 * H + j] = d * c * o * (1 - o)
+                d_c[j] += d * o * (1 - c * c)
+            for j in range(H):
+                i, f, g = gate[j], gate[H + j], gate[2 * H + j]
+                d_sum[j] = d_c[j] * g * i * (1 - i)
+                d_sum[H + j] = d_c[j] * before[j] * f * (1 - f)
+                d_sum[2 * H + j] = d_c[j] * i * (1 - g * g)
+                d_c[j] *= f
+            store(d_sum, d_gates[t, b])
+        add_product_with_transposed(d_sums, weights, d_hidden, blocks(count))
+    clear_padding(rows, lengths, d_gates)
+
+
+@compiled
+def gru_forward(
+    rows: Array,
+    lengths: Array,
+    backwards: bool,
+    keep: bool,
+    gates: Array,
+    weights: Array,
+    bias: Array,
+    states: Array,
+    candidates: Array,
+) -> None:
+    """r, z = sigmoid(gate + W h), a = W h + bias, n = tanh(gate + r a); h' = n + z (h - n)
+
+    `candidates` keeps a.
+    """
+    H, count = states.shape[2], len(rows)
+    hidden = np.zeros((blocks(count), weights.shape[0]), np.float32)
+    sums = np.zeros((blocks(count), weights.shape[1]), np.float32)
+    given = np.zeros(H, np.float32)
+    for step in range(lengths[rows[0]]):
+        while lengths[rows[count - 1]] <= step:
+            count -= 1
+        for r in range(count):
+            load(gates[place(lengths[rows[r]], step, backwards), rows[r], : 2 * H], sums[r])
+            load(bias, sums[r, 2 * H :])
+        add_product(hidden, weights, sums, blocks(count))
+        for r in range(count):
+            t, gate, h = place(lengths[rows[r]], step, backwards), sums[r], hidden[r]
+            reset, update, new = gate[:H], gate[H : 2 * H], gate[2 * H :]
+            load(gates[t, rows[r], 2 * H :], given)
+            if keep:
+                store(new, candidates[t, rows[r]])
+            for j in range(2 * H):
+                gate[j] = sigmoid(gate[j])
+            for j in range(H):
+                new[j] = tanh(given[j] + reset[j] * new[j])
+            for j in range(H):
+                h[j] = new[j] + update[j] * (h[j] - new[j])
+            store(h, states[t, rows[r]])
+            if keep:
+                store(gate, gates[t, rows[r]])
+    clear_padding(rows, lengths, states)
+
+
+@compiled
+def gru_backward(
+    rows: Array,
+    lengths: Array,
+    backwards: bool,
+    gates: Array,
+    weights: Array,
+    states: Array,
+    candidates: Array,
+    d_states: Array,
+    d_gates: Array,
+    d_candidates: Array,
+) -> None:
+    H, count = states.shape[2], 0
+    d_hidden = np.zeros((blocks(len(rows)), weights.shape[0]), np.float32)
+    d_sums = np.zeros((blocks(len(rows)), weights.shape[1]), np.float32)
+    gate, candidate = np.zeros(3 * H, np.float32), np.zeros(H, np.float32)
+    before, above, given = np.zeros((3, H), np.float32)
+    for step in range(lengths[rows[0]] - 1, -1, -1):
+        while count < len(rows) and lengths[rows[count]] > step:
+            count += 1
+        for r in range(count):
+            b = rows[r]
+            t = place(lengths[b], step, backwards)
+            d_sum, d_h = d_sums[r], d_hidden[r]
+            load(gates[t, b], gate)
+            load(candidates[t, b], candidate)
+            load(d_states[t, b], above)
+            if step > 0:
+                load(states[place(lengths[b], step - 1, backwards), b], before)
+            else:
+                before[:] = 0
+            for j in range(H):
+                reset, z, n = gate[j], gate[H + j], gate[2 * H + j]
+                d = d_h[j] + above[j]
+                d_n = d * (1 - z) * (1 - n * n)
+                d_sum[j] = d_n * candidate[j] * reset * (1 - reset)
+                d_sum[H + j] = d * (before[j] - n) * z * (1 - z)
+                d_sum[2 * H + j] = d_n * reset
+                given[j] = d_n
+                d_h[j] = d * z
+            store(d_sum, d_gates[t, b, : 2 * H])
+            store(given, d_gates[t, b, 2 * H :])
+            store(d_sum[2 * H :], d_candidates[t, b])
+        add_product_with_transposed(d_sums, weights, d_hidden, blocks(count))
+    clear_padding(rows, lengths, d_gates)
+    clear_padding(rows, lengths, d_candidates)

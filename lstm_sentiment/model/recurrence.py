@@ -1,0 +1,165 @@
+"""One layer in one direction on the CPU: (T, B, E) inputs -> (T, B, H) states, with gradients.
+
+The kernels compute only what goes from step to step. What does not are matrix products over all
+steps at once, which are PyTorch's: inputs to gates before it, gradients of the weights behind it.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from lstm_sentiment.model import kernels
+
+Weights = list[Tensor]  # input-hidden, hidden-hidden, and the two biases
+
+
+class Inputs(NamedTuple):
+    """What a layer reads: vectors, or where the same ones come again and again, each once."""
+
+    vectors: Tensor  # (T, B, E), or (U, E)
+    places: Tensor | None = None  # (T, B), which of the U stands where
+
+    def project(self, weight: Tensor, bias: Tensor) -> Tensor:
+        """(T, B, G): what the inputs contribute to the gates; a new tensor"""
+        gates = F.linear(self.vectors, weight, bias)
+        return gates if self.places is None else F.embedding(self.places, gates)
+
+
+class Shares:
+    """Which reviews of a batch each thread computes, the longest first: it depends on no other."""
+
+    def __init__(self, lengths: Tensor) -> None:
+        self.lengths = lengths.numpy()
+        order = np.argsort(-self.lengths, kind="stable")
+        self.rows = [rows for rows in np.array_split(order, torch.get_num_threads()) if len(rows)]
+
+    def compute(self, kernel: Any, *arguments: Any) -> None:
+        """Calls `kernel(rows, lengths, *arguments)` for all shares at once."""
+        arrays = [_array(a) if isinstance(a, Tensor) else a for a in arguments]
+        first, *others = [(rows, self.lengths, *arrays) for rows in self.rows]
+        waiting = [_workers(len(others)).submit(kernel, *call) for call in others]
+        kernel(*first)
+        for call in waiting:
+            call.result()
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    """The same memory; bfloat16, which NumPy does not know, as its bits."""
+    return (tensor.view(torch.uint16) if tensor.dtype is torch.bfloat16 else tensor).numpy()
+
+
+@cache
+def _workers(threads: int) -> ThreadPoolExecutor:
+    # Python's threads: while a kernel runs it has no need of the interpreter.
+    return ThreadPoolExecutor(threads, "recurrence")
+
+
+def rnn(inputs: Inputs, weights: Weights, shares: Shares, backwards: bool) -> Tensor:
+    ih, hh, bias_ih, bias_hh = weights
+    gates = inputs.project(ih, bias_ih + bias_hh)
+    return _recur(kernels.rnn_forward, kernels.rnn_backward, gates, hh, None, shares, backwards)
+
+
+def lstm(inputs: Inputs, weights: Weights, shares: Shares, backwards: bool) -> Tensor:
+    ih, hh, bias_ih, bias_hh = weights
+    gates = inputs.project(ih, bias_ih + bias_hh)
+    return _recur(kernels.lstm_forward, kernels.lstm_backward, gates, hh, None, shares, backwards)
+
+
+def gru(inputs: Inputs, weights: Weights, shares: Shares, backwards: bool) -> Tensor:
+    ih, hh, bias_ih, bias_hh = weights
+    size = hh.shape[1]
+    # PyTorch's reset gate multiplies the last third of this bias, too.
+    gates = inputs.project(ih, bias_ih + F.pad(bias_hh[: 2 * size], (0, size)))
+    bias = bias_hh[2 * size :]
+    return _recur(kernels.gru_forward, kernels.gru_backward, gates, hh, bias, shares, backwards)
+
+
+def _recur(
+    forward: Any,
+    backward: Any,
+    gates: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    shares: Shares,
+    backwards: bool,
+) -> Tensor:
+    # Asked here, since within a Function no gradient is ever enabled.
+    keep = torch.is_grad_enabled() and (gates.requires_grad or weight.requires_grad)
+    return _Recurrence.apply(gates, weight, bias, forward, backward, shares, backwards, keep)  # type: ignore[no-untyped-call]
+
+
+class _Recurrence(torch.autograd.Function):
+    """(T, B, G) gates, (G, H) weights of the states, (H,) bias of a GRU -> (T, B, H) states.
+
+    The gates are overwritten by their values: they are as large as all the rest together.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        gates: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        forward: Any,
+        backward: Any,
+        shares: Shares,
+        backwards: bool,
+        keep: bool,
+    ) -> Tensor:
+        states = gates.new_empty(*gates.shape[:2], weight.shape[1])
+        memory = torch.empty_like(states)
+        extra = gates.new_empty(0) if bias is None else bias
+        shares.compute(forward, backwards, keep, gates, _transposed(weight), extra, states, memory)
+        ctx.save_for_backward(gates, weight, bias, states, memory)
+        ctx.backward_kernel, ctx.shares, ctx.backwards = backward, shares, backwards
+        return states
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_states: Tensor) -> tuple[Tensor | None, ...]:
+        gates, weight, bias, states, memory = ctx.saved_tensors
+        d_gates, d_memory = torch.empty_like(gates), torch.empty_like(states)
+        ctx.shares.compute(
+            ctx.backward_kernel,
+            ctx.backwards,
+            gates,
+            _transposed(weight),
+            states,
+            memory,
+            d_states.contiguous(),
+            d_gates,
+            d_memory,
+        )
+        if bias is None:
+            d_weight, d_bias = _weight_gradient(d_gates, states, ctx.backwards), None
+        else:
+            d_sums = d_gates[..., : -weight.shape[1]], d_memory
+            d_weight = torch.cat([_weight_gradient(d, states, ctx.backwards) for d in d_sums])
+            d_bias = d_memory.sum((0, 1), dtype=torch.float32)
+        return d_gates, d_weight, d_bias, None, None, None, None, None
+
+
+def _weight_gradient(d_sums: Tensor, states: Tensor, backwards: bool) -> Tensor:
+    """(T, B, G), (T, B, H) -> (G, H): the sum over all steps of d_sums times the state before"""
+    after, before = (d_sums[:-1], states[1:]) if backwards else (d_sums[1:], states[:-1])
+    return (after.flatten(0, 1).T @ before.flatten(0, 1)).float()
+
+
+def _transposed(weight: Tensor) -> Tensor:
+    """(G, H) -> (H, G), with zeros behind up to whole blocks and vectors.
+
+    Rows a multiple of 1 KiB apart would compete for a few lines of the cache.
+    """
+    G, H = weight.shape
+    rows, columns = -(-H // kernels.BLOCK), -(-G // kernels.VECTOR)
+    columns += 2 if columns % 16 == 0 else 0
+    padded = weight.new_zeros(rows * kernels.BLOCK, columns * kernels.VECTOR)
+    padded[:H, :G] = weight.T
+    return padded
