@@ -14,6 +14,7 @@ from lstm_sentiment.data.batches import (
     AugmentedReviews,
     Batch,
     EncodedReviews,
+    ResidentReviews,
     TrainingOrder,
     shuffled_batches,
     sorted_batches,
@@ -98,6 +99,24 @@ def test_batches_are_those_made_by_hand(
         min(len(texts[row]), max_length) if padding == "exact" else max_length for row in used
     ]
     assert batch.lengths.tolist() == reviews.lengths[chosen].tolist()
+
+
+@pytest.mark.parametrize("padding", Padding)
+@pytest.mark.parametrize("side", Side)
+@given(st.lists(REVIEW, min_size=1, max_size=8), st.integers(1, 14), st.data())
+@CHECKED
+def test_batches_gathered_on_a_device_are_the_same(
+    padding: Padding, side: Side, texts: list[list[int]], max_length: int, data: st.DataObject
+) -> None:
+    """The device is the CPU here, so that the test needs no other."""
+    rows = data.draw(st.permutations(range(len(texts))))
+    reviews = encoded(texts, rows, max_length, padding, side)
+    resident = ResidentReviews(reviews, torch.device("cpu"))
+    chosen = np.array(data.draw(st.permutations(range(len(texts)))))[: 1 + len(texts) // 2]
+    assert len(resident) == len(reviews)
+    for ours, reference in zip(resident[chosen], reviews[chosen], strict=True):
+        assert ours.dtype == reference.dtype
+        assert torch.equal(ours, reference)
 
 
 def test_an_exact_batch_is_no_wider_than_its_longest_review() -> None:

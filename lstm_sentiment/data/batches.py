@@ -57,6 +57,14 @@ class EncodedReviews(Dataset[Batch]):
         starts, ends = self.reviews.offsets[rows], self.reviews.offsets[rows + 1]
         return self.batch(rows, self.reviews.tokens, starts, ends)
 
+    def ids(self, position: int) -> np.ndarray:
+        """(T,) int32: a review alone, cut to `max_length`."""
+        tokens = self.reviews.of(self.rows[position])
+        kept = tokens[: self.max_length]
+        if self.truncation_side is Side.left:
+            kept = tokens[-self.max_length :]
+        return self.lookup[kept]
+
     def batch(
         self, rows: np.ndarray, tokens: np.ndarray, starts: np.ndarray, ends: np.ndarray
     ) -> Batch:
@@ -76,6 +84,45 @@ class EncodedReviews(Dataset[Batch]):
             torch.from_numpy(lengths),
             torch.from_numpy(self.reviews.labels[rows].astype(np.float32)),
             torch.from_numpy(rows),
+        )
+
+
+class ResidentReviews(Dataset[Batch]):
+    """The same batches, gathered on a device where the ids of all reviews lie.
+
+    Lengths and rows stay on the CPU, which asks for them: a packed sequence is made from lengths.
+    """
+
+    def __init__(self, reviews: EncodedReviews, device: torch.device) -> None:
+        self.reviews, self.device = reviews, device
+        counts = np.minimum(reviews.token_counts, reviews.max_length)
+        ids = [reviews.ids(position) for position in range(len(reviews))]
+        self.ids = torch.from_numpy(np.concatenate(ids)).to(device)
+        self.counts = torch.from_numpy(counts)
+        self.starts = torch.from_numpy(np.cumsum(counts) - counts)
+        self.labels = torch.from_numpy(reviews.reviews.labels[reviews.rows].astype(np.float32))
+
+    def __len__(self) -> int:
+        return len(self.reviews)
+
+    def __getitem__(self, chosen: np.ndarray) -> Batch:
+        padding = self.reviews.padding
+        counts, starts = self.counts[chosen], self.starts[chosen]
+        width = int(counts.max()) if padding.masked else self.reviews.max_length
+        lengths = counts if padding.masked else torch.full_like(counts, width)
+        shift = width - counts if padding is Padding.keras else torch.zeros_like(counts)
+        shift, counts, starts = (
+            column.unsqueeze(1).to(self.device, non_blocking=True)
+            for column in (shift, counts, starts)
+        )
+        place = torch.arange(width, device=self.device) - shift
+        real = (place >= 0) & (place < counts)
+        ids = self.ids[torch.where(real, starts + place, 0)].long()
+        return Batch(
+            torch.where(real, ids, PAD_ID),
+            lengths,
+            self.labels[chosen].to(self.device, non_blocking=True),
+            torch.from_numpy(self.reviews.rows[chosen]),
         )
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import lightning as L
 import numpy as np
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 from lstm_sentiment.config import AugmentConfig, DataConfig, Source
@@ -11,6 +12,7 @@ from lstm_sentiment.data.batches import (
     AugmentedReviews,
     Batch,
     EncodedReviews,
+    ResidentReviews,
     TrainingOrder,
     sorted_batches,
 )
@@ -22,6 +24,8 @@ from lstm_sentiment.errors import InputError
 
 # Without gradients more reviews fit into a batch, and larger batches are faster.
 EVALUATION_FACTOR = 4
+# Of a device's free memory, what the reviews of a split may take to stay there.
+RESIDENT_SHARE, ID_BYTES = 0.2, 4
 
 
 class ReviewDataModule(L.LightningDataModule):
@@ -110,7 +114,7 @@ class ReviewDataModule(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Batch]:
         order = TrainingOrder(self.train.lengths, self.config.batch_size, self.seed)
         if self.config.augment == AugmentConfig():
-            return _loader(self.train, order)
+            return _loader(self._resident(self.train), order)
         return _loader(AugmentedReviews(self.train, self.config.augment, order), order)
 
     def val_dataloader(self) -> DataLoader[Batch]:
@@ -169,9 +173,24 @@ class ReviewDataModule(L.LightningDataModule):
             self.config.truncation_side,
         )
 
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        # Lengths and rows are asked for on the CPU; to fetch them back would stop the device.
+        return batch._replace(ids=batch.ids.to(device), labels=batch.labels.to(device))
+
     def _evaluation_loader(self, reviews: EncodedReviews) -> DataLoader[Batch]:
         size = self.config.batch_size * EVALUATION_FACTOR
-        return _loader(reviews, sorted_batches(reviews.lengths, size))
+        return _loader(self._resident(reviews), sorted_batches(reviews.lengths, size))
+
+    def _resident(self, reviews: EncodedReviews) -> Dataset[Batch]:
+        """The reviews, on the device if that is CUDA and they take little of it."""
+        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        if device.type != "cuda":
+            return reviews
+        free, _ = torch.cuda.mem_get_info(device)
+        small = reviews.lengths.sum() * ID_BYTES < free * RESIDENT_SHARE
+        return ResidentReviews(reviews, device) if small else reviews
 
 
 def _loader(reviews: Dataset[Batch], order: Any) -> DataLoader[Batch]:

@@ -37,28 +37,22 @@ class Classifier(nn.Module):
         encoded = self.encoder(vectors, lengths, places)
         return self.output(self.dropout(self.head(encoded))).squeeze(-1)
 
-    def _vectors(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+    def _vectors(self, ids: Tensor) -> tuple[Tensor, Tensor | None]:
         """(B, T) -> (U, E), (B, T): the vectors of a batch, each once, and which stands where.
 
-        A word has one vector in the whole batch; under dropout it has one in each review.
+        A word has one vector in the whole batch; under dropout it has one in each review. For
+        cuDNN, which wants them spelled out, (B, T, E) and None.
         """
-        dropping = self.training and self.embedding_dropout > 0
-        words = self.embedding.num_embeddings
-        reviews = torch.arange(len(ids), device=ids.device).unsqueeze(1)
-        inputs = ids + words * reviews if dropping else ids
+        p = self.embedding_dropout if self.training else 0.0
+        kept = locked_dropout(p, (len(ids), self.embedding.embedding_dim), ids.device)
+        if ids.is_cuda:
+            vectors = self.embedding(ids)
+            return vectors * kept.unsqueeze(1) if p > 0 else vectors, None
+        words, reviews = self.embedding.num_embeddings, torch.arange(len(ids)).unsqueeze(1)
+        inputs = ids + words * reviews if p > 0 else ids
         distinct, places = torch.unique(inputs, return_inverse=True)
         vectors = self.embedding(distinct % words)
-        if dropping:
-            vectors = vectors * self._locked_dropout(vectors, len(ids))[distinct // words]
-        return vectors, places
-
-    def _locked_dropout(self, vectors: Tensor, count: int) -> Tensor:
-        """(count, E): for each review what its vectors are multiplied with.
-
-        It zeroes the same components at all steps of a review (Gal & Ghahramani 2016). This is what
-        Keras's `dropout` of a recurrent layer does to its input.
-        """
-        return F.dropout(vectors.new_ones(count, vectors.shape[1]), self.embedding_dropout)
+        return vectors * kept[distinct // words] if p > 0 else vectors, places
 
     @torch.no_grad()
     def start_from(self, vectors: np.ndarray, found: np.ndarray) -> None:
@@ -69,3 +63,12 @@ class Classifier(nn.Module):
         """Trainable numbers of each part, in the order in which a review meets them."""
         parts = {name: getattr(self, name) for name in ("embedding", "encoder", "head", "output")}
         return {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
+
+
+def locked_dropout(p: float, shape: tuple[int, int], device: torch.device) -> Tensor:
+    """(B, E): what all vectors of a review are multiplied with.
+
+    It zeroes the same components at all steps of a review (Gal & Ghahramani 2016), as Keras's
+    `dropout` of a recurrent layer does to its input.
+    """
+    return F.dropout(torch.ones(shape, device=device), p)
