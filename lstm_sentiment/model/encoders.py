@@ -70,7 +70,8 @@ class Encoder(nn.Module):
         known = self.kind.recurrence is not None and inputs.dtype is torch.float32
         encode = self.layerwise if known and inputs.device.type == "cpu" else self.packed
         states = encode(inputs, lengths, places)
-        lengths = lengths.to(states.device)  # they come from the CPU, where packing needs them
+        # They come from the CPU, where packing needs them.
+        lengths = lengths.to(states.device, non_blocking=True)
         mask = torch.arange(states.shape[1], device=states.device) < lengths.unsqueeze(1)
         return Encoded(states, self._final(states, lengths), mask)
 

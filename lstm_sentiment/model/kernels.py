@@ -140,7 +140,7 @@ def store(source: Array, target: Array) -> None:
     """(>= N,) float32 -> (N,) stored numbers, rounded to the nearest, ties to even"""
 
 
-@overload(load, jit_options=OPTIONS, inline="always")
+@overload(load, jit_options=OPTIONS)
 def _load(source: Any, target: Any) -> Callable[[Any, Any], None]:
     def copy(source: Any, target: Any) -> None:
         for j in range(len(source)):  # slices would be guarded against overlaps, which takes time
@@ -154,7 +154,7 @@ def _load(source: Any, target: Any) -> Callable[[Any, Any], None]:
     return copy if source.dtype == types.float32 else widen
 
 
-@overload(store, jit_options=OPTIONS, inline="always")
+@overload(store, jit_options=OPTIONS)
 def _store(source: Any, target: Any) -> Callable[[Any, Any], None]:
     def copy(source: Any, target: Any) -> None:
         for j in range(len(target)):
@@ -163,8 +163,10 @@ def _store(source: Any, target: Any) -> Callable[[Any, Any], None]:
     def narrow(source: Any, target: Any) -> None:
         bits = source.view(np.uint32)
         for j in range(len(target)):
-            half = np.uint32(0x7FFF) + ((bits[j] >> np.uint32(16)) & np.uint32(1))
-            target[j] = (bits[j] + half) >> np.uint32(16)
+            b, high = bits[j], bits[j] >> np.uint32(16)
+            is_nan = (b & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000)
+            rounded = (b + np.uint32(0x7FFF) + (high & np.uint32(1))) >> np.uint32(16)
+            target[j] = high | np.uint32(0x40) if is_nan else rounded
 
     return copy if target.dtype == types.float32 else narrow
 
@@ -173,6 +175,18 @@ def _store(source: Any, target: Any) -> Callable[[Any, Any], None]:
 def clear_padding(rows: Array, lengths: Array, states: Array) -> None:
     for b in rows:
         states[lengths[b] :, b] = 0
+
+
+@compiled
+def add_at(first: int, end: int, places: Array, terms: Array, sums: Array) -> None:
+    """sums[places] += terms, in the columns from `first` to `end`; (T, B), (T, B, G), (U, G)"""
+    term = np.empty(end - first, np.float32)
+    for t in range(places.shape[0]):
+        for b in range(places.shape[1]):
+            load(terms[t, b, first:end], term)
+            total = sums[places[t, b], first:end]
+            for j in range(end - first):
+                total[j] += term[j]
 
 
 @compiled

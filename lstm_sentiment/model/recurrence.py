@@ -4,6 +4,7 @@ The kernels compute only what goes from step to step. What does not are matrix p
 steps at once, which are PyTorch's: inputs to gates before it, gradients of the weights behind it.
 """
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, NamedTuple
@@ -28,7 +29,7 @@ class Inputs(NamedTuple):
     def project(self, weight: Tensor, bias: Tensor) -> Tensor:
         """(T, B, G): what the inputs contribute to the gates; a new tensor"""
         gates = F.linear(self.vectors, weight, bias)
-        return gates if self.places is None else F.embedding(self.places, gates)
+        return gates if self.places is None else _Spread.apply(gates, self.places)  # type: ignore[no-untyped-call]
 
 
 class Shares:
@@ -41,12 +42,15 @@ class Shares:
 
     def compute(self, kernel: Any, *arguments: Any) -> None:
         """Calls `kernel(rows, lengths, *arguments)` for all shares at once."""
-        arrays = [_array(a) if isinstance(a, Tensor) else a for a in arguments]
-        first, *others = [(rows, self.lengths, *arrays) for rows in self.rows]
-        waiting = [_workers(len(others)).submit(kernel, *call) for call in others]
-        kernel(*first)
-        for call in waiting:
-            call.result()
+        _at_once(kernel, [(rows, self.lengths, *arguments) for rows in self.rows])
+
+
+def _at_once(kernel: Any, calls: list[tuple[Any, ...]]) -> None:
+    first, *others = [[_array(a) if isinstance(a, Tensor) else a for a in call] for call in calls]
+    waiting = [_workers(len(others)).submit(kernel, *call) for call in others]
+    kernel(*first)
+    for call in waiting:
+        call.result()
 
 
 def _array(tensor: Tensor) -> np.ndarray:
@@ -58,6 +62,35 @@ def _array(tensor: Tensor) -> np.ndarray:
 def _workers(threads: int) -> ThreadPoolExecutor:
     # Python's threads: while a kernel runs it has no need of the interpreter.
     return ThreadPoolExecutor(threads, "recurrence")
+
+
+if hasattr(os, "register_at_fork"):  # a child process inherits the pool, but not its threads
+    os.register_at_fork(after_in_child=_workers.cache_clear)
+
+
+class _Spread(torch.autograd.Function):
+    """(U, G), (T, B) -> (T, B, G): each row wherever it is wanted.
+
+    As `F.embedding` does, but the gradients of all places are summed in float32: a word stands in a
+    batch a thousand times, and in bfloat16 a sum ends to grow after some hundred terms.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, gates: Tensor, places: Tensor) -> Tensor:
+        ctx.save_for_backward(places)
+        ctx.rows = len(gates)
+        return F.embedding(places, gates)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_gates: Tensor) -> tuple[Tensor, None]:
+        (places,) = ctx.saved_tensors
+        sums = torch.zeros(ctx.rows, d_gates.shape[-1])
+        arrays = places.contiguous(), d_gates.contiguous(), sums
+        # Each thread sums some columns, so none writes where another does.
+        edges = np.linspace(0, d_gates.shape[-1], torch.get_num_threads() + 1).astype(int)
+        _at_once(kernels.add_at, [(*edges[i : i + 2], *arrays) for i in range(len(edges) - 1)])
+        return sums.to(d_gates.dtype), None
 
 
 def rnn(inputs: Inputs, weights: Weights, shares: Shares, backwards: bool) -> Tensor:
@@ -149,7 +182,7 @@ class _Recurrence(torch.autograd.Function):
 def _weight_gradient(d_sums: Tensor, states: Tensor, backwards: bool) -> Tensor:
     """(T, B, G), (T, B, H) -> (G, H): the sum over all steps of d_sums times the state before"""
     after, before = (d_sums[:-1], states[1:]) if backwards else (d_sums[1:], states[:-1])
-    return (after.flatten(0, 1).T @ before.flatten(0, 1)).float()
+    return after.flatten(0, 1).T @ before.flatten(0, 1)
 
 
 def _transposed(weight: Tensor) -> Tensor:
