@@ -2,7 +2,7 @@
 
 python := .venv/bin/python
 
-.PHONY: help demo test check format lock clean
+.PHONY: help demo test check format bench lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -22,11 +22,14 @@ format: .venv/installed-dev ## format the code, and mend what ruff can mend
 	$(python) -m ruff format .
 	$(python) -m ruff check --fix .
 
+bench: .venv-peers/installed ## time training and prediction beside Keras and plain PyTorch; IMDB=folder reads it there
+	.venv-peers/bin/python scripts/benchmark_peers.py $(if $(IMDB),--path $(IMDB))
+
 lock: .venv/installed ## renew constraints.txt with the newest versions that fit together
 	$(python) scripts/lock.py
 
-clean: ## remove .venv, caches and build leftovers; runs stay
-	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+clean: ## remove .venv, .venv-peers, caches and build leftovers; runs stay
+	rm -rf .venv .venv-peers build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps lie in .venv and vanish with it. They are touched last: what was interrupted is not there.
@@ -36,4 +39,9 @@ clean: ## remove .venv, caches and build leftovers; runs stay
 
 .venv/installed-dev: .venv/installed
 	scripts/create_venv.sh dev
+	@touch $@
+
+# An environment of its own: TensorBoard would take TensorFlow wherever it finds it.
+.venv-peers/installed: pyproject.toml constraints.txt
+	VENV=.venv-peers scripts/create_venv.sh peers
 	@touch $@

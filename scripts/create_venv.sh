@@ -1,9 +1,11 @@
 #!/bin/sh
 # Make .venv, and install the project into it at the versions in constraints.txt: create_venv.sh [EXTRA]
+#   VENV=folder      makes it there instead
 #   PYTHON=path      takes this Python instead of the newest found
 #   TORCH_INDEX=url  takes torch from this index; set but empty, from where pip takes all the rest
 set -eu
 cd "$(dirname "$0")/.."
+VENV=${VENV:-.venv}
 
 # Both bind packages that pip builds too: the second is its name for that from pip 25.3 on. The paths
 # are relative because pip splits such a list at spaces.
@@ -36,15 +38,15 @@ create_venv() {
     name=$("$PYTHON" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
     "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null ||
         fail "$PYTHON cannot make virtual environments: install its venv (on Debian and Ubuntu: apt install $name-venv)."
-    rm -rf .venv
-    echo "Making .venv with $name"
-    "$PYTHON" -m venv .venv || { rm -rf .venv; fail "$PYTHON could not make .venv."; }
-    touch .venv/created
+    rm -rf "$VENV"
+    echo "Making $VENV with $name"
+    "$PYTHON" -m venv "$VENV" || { rm -rf "$VENV"; fail "$PYTHON could not make $VENV."; }
+    touch "$VENV"/created
 }
 
 # Within three seconds in all: urlopen's own timeout does not cover looking up the host's name.
 reachable() {
-    .venv/bin/python -c '
+    "$VENV"/bin/python -c '
 import os, sys, threading, urllib.request
 timer = threading.Timer(3, os._exit, [1])
 timer.daemon = True
@@ -64,10 +66,10 @@ choose_torch_index() {
 }
 
 pip() {
-    .venv/bin/python -m pip "$@"
+    "$VENV"/bin/python -m pip "$@"
 }
 
-[ -e .venv/created ] && supported .venv/bin/python || create_venv
+[ -e "$VENV"/created ] && supported "$VENV"/bin/python || create_venv
 
 pinned=$(grep '^torch==' constraints.txt)
 installed=$(pip list --format=freeze | grep '^torch==' | cut -d+ -f1) # 2.13.0+cpu is 2.13.0
