@@ -178,18 +178,6 @@ def clear_padding(rows: Array, lengths: Array, states: Array) -> None:
 
 
 @compiled
-def add_at(first: int, end: int, places: Array, terms: Array, sums: Array) -> None:
-    """sums[places] += terms, in the columns from `first` to `end`; (T, B), (T, B, G), (U, G)"""
-    term = np.empty(end - first, np.float32)
-    for t in range(places.shape[0]):
-        for b in range(places.shape[1]):
-            load(terms[t, b, first:end], term)
-            total = sums[places[t, b], first:end]
-            for j in range(end - first):
-                total[j] += term[j]
-
-
-@compiled
 def rnn_forward(
     rows: Array,
     lengths: Array,

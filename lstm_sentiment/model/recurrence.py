@@ -42,15 +42,12 @@ class Shares:
 
     def compute(self, kernel: Any, *arguments: Any) -> None:
         """Calls `kernel(rows, lengths, *arguments)` for all shares at once."""
-        _at_once(kernel, [(rows, self.lengths, *arguments) for rows in self.rows])
-
-
-def _at_once(kernel: Any, calls: list[tuple[Any, ...]]) -> None:
-    first, *others = [[_array(a) if isinstance(a, Tensor) else a for a in call] for call in calls]
-    waiting = [_workers(len(others)).submit(kernel, *call) for call in others]
-    kernel(*first)
-    for call in waiting:
-        call.result()
+        arrays = [_array(a) if isinstance(a, Tensor) else a for a in arguments]
+        first, *others = [(rows, self.lengths, *arrays) for rows in self.rows]
+        waiting = [_workers(len(others)).submit(kernel, *call) for call in others]
+        kernel(*first)
+        for call in waiting:
+            call.result()
 
 
 def _array(tensor: Tensor) -> np.ndarray:
@@ -85,11 +82,8 @@ class _Spread(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, d_gates: Tensor) -> tuple[Tensor, None]:
         (places,) = ctx.saved_tensors
-        sums = torch.zeros(ctx.rows, d_gates.shape[-1])
-        arrays = places.contiguous(), d_gates.contiguous(), sums
-        # Each thread sums some columns, so none writes where another does.
-        edges = np.linspace(0, d_gates.shape[-1], torch.get_num_threads() + 1).astype(int)
-        _at_once(kernels.add_at, [(*edges[i : i + 2], *arrays) for i in range(len(edges) - 1)])
+        gradient = torch.ops.aten.embedding_dense_backward
+        sums = gradient(d_gates.float(), places, ctx.rows, padding_idx=-1, scale_grad_by_freq=False)
         return sums.to(d_gates.dtype), None
 
 
