@@ -1,12 +1,13 @@
 """This project beside Keras on TensorFlow and plain PyTorch: the same nets on the same reviews.
 
-    make bench                                                # IMDB from the hub, two minutes
-    python scripts/benchmark_peers.py --path IMDB --full      # from a folder, whole epochs
+    make bench                       # IMDB from the hub, or IMDB=folder; two minutes
+    .venv-peers/bin/python scripts/benchmark_peers.py --path IMDB --full     # whole epochs, 40 min
 
 The 25,000 training reviews of IMDB are dealt into slices. Each slice goes through all systems, one
-after the other, before the next, so that what else the machine does meets all alike. --full takes
-whole epochs of this project and of Keras, and of what is compared with the plain LSTM; of the
-rest a slice, as the short form does of all. Each system is a process of its own (scripts/peers.py).
+after the other, before the next, so that what else the machine does meets all alike; ratios are of
+the slices that both took. --full takes whole epochs of this project and of Keras, and two of ten
+slices of the rest; the short form takes one of forty of all. Each system is a process of its own
+(scripts/peers.py). TensorFlow has wheels for Linux on x86-64 and Python up to 3.13.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,12 +31,12 @@ from rich.progress import Progress
 from lstm_sentiment.config import DataConfig
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.files import write_atomically
+from lstm_sentiment.report.speed import PRECISIONS, markdown
 from lstm_sentiment.training.runtime import environment
 
 ROOT = Path(__file__).parent.parent
 SLICES = 10  # of a whole epoch
 SHORT_SLICES, SHORT_NETS = 40, ["lstm", "gru", "rnn"]
-PRECISIONS = ("32-true", "bf16-mixed")
 # What is measured, in the order in which each slice goes through it.
 CONTESTANTS = [
     ("ours", "32-true"),
@@ -45,8 +46,10 @@ CONTESTANTS = [
     ("pytorch_padded", "32-true"),
     ("pytorch_packed", "32-true"),
 ]
-OTHERS = ("keras", "keras_masked", "pytorch_padded", "pytorch_packed")
-WHOLE = ("ours", "keras")  # with --full, whole epochs of every net; of the first net of all systems
+# With --full, whole epochs of these, for the plain LSTM also of the second; of others two slices.
+WHOLE, WHOLE_OF_FIRST = ("ours", "keras"), ("ours", "keras", "keras_masked")
+SAMPLED = 5  # one slice out of so many
+DOES = ("train", "predict")
 
 
 def main() -> None:
@@ -61,12 +64,13 @@ def main() -> None:
     options = parser.parse_args()
     nets = options.nets or (list(NETS) if options.full else SHORT_NETS)
     data = DataConfig(path=options.path, cache=options.cache, val_fraction=0.0)
+    versions()  # before anything is begun
     name = "peers.json" if options.full else "peers_short.json"
     output = options.output or ROOT / "results" / "benchmarks" / name
     output.parent.mkdir(parents=True, exist_ok=True)
     for result in measure(data, nets, options.full):
         write_atomically(output, json.dumps(result, indent=1).encode() + b"\n")
-    Console().print(Markdown(as_markdown(result)))
+    Console().print(Markdown(markdown(result)))
     print(f"written to {output}")
 
 
@@ -149,35 +153,36 @@ def compare(
     full: bool,
     progress: Progress,
 ) -> dict[str, Any]:
-    net, first = NETS[name], name == next(iter(NETS))
+    net, count = NETS[name], len(slices) if full else 1
+    whole = WHOLE_OF_FIRST if name == next(iter(NETS)) else WHOLE
     # Keras's global maximum reads what is masked: that would be another net.
     taking_part = {c: s for c, s in systems.items() if not (net.max_pooling and "masked" in c[0])}
-    sums = {c: dict.fromkeys(("reviews", "tokens", "train_s", "predict_s"), 0) for c in taking_part}
+    rest, last = slices[-1], len(slices[0])
+    taken: dict[Any, list[dict[str, Any]]] = {contestant: [] for contestant in taking_part}
     peaks: dict[str, list[float]] = {precision: [] for precision in PRECISIONS}
     for (_, precision), system in progress.track(taking_part.items(), description=net.title):
         system.ask(do="build", net=name, precision=precision)
-        system.ask(do="train", rows=slices[-1][: 2 * BATCH].tolist())  # compiles, traces, warms up
-        system.ask(do="predict", rows=slices[-1][: 2 * BATCH].tolist())
-    for rows in progress.track(slices if full else slices[:1], description=net.title):
+        # Every shape of a slice's batches once, so that nothing is compiled or traced later on.
+        system.ask(do="train", rows=rest[: BATCH + last % BATCH].tolist())
+        system.ask(do="predict", rows=rest[: PREDICTION_BATCH + last % PREDICTION_BATCH].tolist())
+    for number, rows in enumerate(progress.track(slices[:count], description=net.title)):
         for precision in PRECISIONS:
             peak = systems["ours", precision].ask(do="peak", precision=precision)
             peaks[precision].append(peak)
         for contestant, system in taking_part.items():
-            sampled = not (first or contestant[0] in WHOLE)
-            if sampled and rows is not slices[0]:
-                continue
-            total = sums[contestant]
-            total["train_s"] += system.ask(do="train", rows=rows.tolist())
-            total["predict_s"] += system.ask(do="predict", rows=rows.tolist())
-            total["reviews"] += len(rows)
-            total["tokens"] += int(lengths[rows].sum())
+            if contestant[0] in whole or number % SAMPLED == 0:
+                spent = {f"{do}_s": system.ask(do=do, rows=rows.tolist()) for do in DOES}
+                tokens = int(lengths[rows].sum())
+                taken[contestant].append(
+                    {"slice": number, "reviews": len(rows), "tokens": tokens, **spent}
+                )
     return {
         "net": name,
         "title": net.title,
         "flop_per_token": net.flop_per_token(),
         "gflops_peak": {precision: max(values) for precision, values in peaks.items()},
         "systems": [
-            {"system": system, "precision": precision, **sums[system, precision]}
+            {"system": system, "precision": precision, "slices": taken[system, precision]}
             for system, precision in taking_part
         ],
     }
@@ -191,44 +196,13 @@ def processor() -> str:
 
 
 def versions() -> dict[str, str]:
-    return {package: version(package) for package in ("tensorflow_cpu", "keras")}
-
-
-def as_markdown(result: dict[str, Any]) -> str:
-    """How many times as long the others take as this project, in fp32 and in bf16."""
-    rows = [
-        "| net | epoch s, ours | Keras 500 | Keras masked | PyTorch 500 | PyTorch packed "
-        "| predict s, ours | Keras 500 | of the GEMM peak |",
-        "| --- " + "| --: " * 8 + "|",
-    ]
-    reviews = result["settings"]["reviews"]
-    for net in result["nets"]:
-        by = {(s["system"], s["precision"]): s for s in net["systems"]}
-        for precision in PRECISIONS:
-            ours = by["ours", precision]
-
-            def ratio(system: str, what: str, ours: Any = ours, by: Any = by) -> str:
-                other = by.get((system, "32-true"))
-                if other is None:
-                    return ""
-                per_review = other[what] / other["reviews"]
-                return f"{per_review / (ours[what] / ours['reviews']):.1f}×"
-
-            def seconds(what: str, ours: Any = ours) -> str:
-                return f"{ours[what] / ours['reviews'] * reviews:.1f}"
-
-            kind = "" if precision == "32-true" else ", bf16"
-            done = net["flop_per_token"] * ours["tokens"] / ours["train_s"] / 1e9
-            cells = [
-                net["title"] + kind,
-                seconds("train_s"),
-                *(ratio(name, "train_s") for name in OTHERS),
-                seconds("predict_s"),
-                ratio("keras", "predict_s"),
-                f"{100 * done / net['gflops_peak'][precision]:.0f} %",
-            ]
-            rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows)
+    try:
+        return {package: version(package) for package in ("tensorflow_cpu", "keras")}
+    except PackageNotFoundError as error:
+        raise SystemExit(
+            f"{error.name} is not installed: make bench installs it, on Linux on x86-64, with "
+            "PYTHON= naming a Python up to 3.13."
+        ) from None
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ choose_python() {
 }
 
 create_venv() {
+    [ ! -e "$VENV" ] || [ -e "$VENV"/pyvenv.cfg ] || fail "$VENV is no virtual environment: name another folder."
     choose_python
     name=$("$PYTHON" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
     "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null ||

@@ -3,7 +3,8 @@
     python scripts/peers.py SYSTEM REVIEWS.npz
 
 A process for each, which builds, trains and predicts as lines of JSON on its standard input say,
-and answers each with a line. No net has dropout, and none is given what another is not.
+and answers each with a line. All are trained in a bare loop (Keras: `fit`, without metrics),
+without dropout, clipping or anything else that not all of them have.
 """
 
 import json
@@ -95,9 +96,7 @@ class Keras:
         if net.max_pooling:
             model.add(layers.GlobalMaxPooling1D())
         model.add(layers.Dense(1, activation="sigmoid"))
-        model.compile(
-            keras.optimizers.Adam(LEARNING_RATE), "binary_crossentropy", metrics=["accuracy"]
-        )
+        model.compile(keras.optimizers.Adam(LEARNING_RATE), "binary_crossentropy")
         self.model = model
 
     def train(self, rows: np.ndarray) -> None:

@@ -1,12 +1,13 @@
-"""Puts the tables made from records into README.md, between the comments that name their folders.
+"""Puts the tables made from records into README.md, between the comments that name the records.
 
 python scripts/update_readme.py
 """
 
+import json
 import re
 from pathlib import Path
 
-from lstm_sentiment.report.comparison import markdown
+from lstm_sentiment.report import comparison, speed
 from lstm_sentiment.report.runs import read_runs
 
 ROOT = Path(__file__).parent.parent
@@ -15,7 +16,14 @@ TABLE = re.compile(r"(<!-- table of (\S+) -->\n).*?(\n<!-- end -->)", re.DOTALL)
 
 def with_tables(text: str) -> str:
     """The text with every table made anew from its records."""
-    return TABLE.sub(lambda m: m[1] + markdown(read_runs(ROOT / m[2])) + m[3], text)
+    return TABLE.sub(lambda m: m[1] + table(ROOT / m[2]) + m[3], text)
+
+
+def table(record: Path) -> str:
+    """Of a folder of runs, or of a file that benchmark_peers.py has written."""
+    if record.is_dir():
+        return comparison.markdown(read_runs(record))
+    return speed.markdown(json.loads(record.read_text()))
 
 
 if __name__ == "__main__":

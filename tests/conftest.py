@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before datasets is imported: no test may wait for a hub
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # before torch is, as train.py does
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # before torch is, as the package does
 
 import pyarrow as pa
 import pyarrow.parquet as pq

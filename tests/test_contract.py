@@ -79,6 +79,25 @@ def test_every_parameter_learns_and_no_padding_does(
     assert not net.embedding.weight.grad[0].any()
 
 
+@pytest.mark.parametrize(("cell", "layers", "direction", "head"), GRID)
+def test_bfloat16_gives_nearly_the_same(
+    cell: Cell, layers: int, direction: str, head: HeadKind
+) -> None:
+    net = classifier(cell, layers, direction, head).eval()
+    exact = net(batch(9), LENGTHS)
+    exact.square().sum().backward()
+    gradient = torch.cat([p.grad.flatten() for p in net.parameters()])
+    net.zero_grad()
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded, padded = (net(batch(width), LENGTHS).float() for width in (9, MAX_LENGTH))
+    rounded.square().sum().backward()
+    # A number has 8 bits, so each operation is off by up to 1/256.
+    torch.testing.assert_close(rounded, exact, atol=0.03, rtol=0)
+    torch.testing.assert_close(padded, rounded, atol=0.01, rtol=0)
+    error = torch.cat([p.grad.flatten() for p in net.parameters()]) - gradient
+    assert error.norm() < 0.05 * gradient.norm()
+
+
 @pytest.mark.parametrize("head", HeadKind)
 @torch.inference_mode()
 def test_unmasked_padding_is_read_as_text(head: HeadKind) -> None:

@@ -57,14 +57,6 @@ class EncodedReviews(Dataset[Batch]):
         starts, ends = self.reviews.offsets[rows], self.reviews.offsets[rows + 1]
         return self.batch(rows, self.reviews.tokens, starts, ends)
 
-    def ids(self, position: int) -> np.ndarray:
-        """(T,) int32: a review alone, cut to `max_length`."""
-        tokens = self.reviews.of(self.rows[position])
-        kept = tokens[: self.max_length]
-        if self.truncation_side is Side.left:
-            kept = tokens[-self.max_length :]
-        return self.lookup[kept]
-
     def batch(
         self, rows: np.ndarray, tokens: np.ndarray, starts: np.ndarray, ends: np.ndarray
     ) -> Batch:
@@ -96,10 +88,13 @@ class ResidentReviews(Dataset[Batch]):
     def __init__(self, reviews: EncodedReviews, device: torch.device) -> None:
         self.reviews, self.device = reviews, device
         counts = np.minimum(reviews.token_counts, reviews.max_length)
-        ids = [reviews.ids(position) for position in range(len(reviews))]
-        self.ids = torch.from_numpy(np.concatenate(ids)).to(device)
-        self.counts = torch.from_numpy(counts)
-        self.starts = torch.from_numpy(np.cumsum(counts) - counts)
+        starts = np.cumsum(counts) - counts
+        first = reviews.reviews.offsets[reviews.rows]
+        if reviews.truncation_side is Side.left:
+            first = first + reviews.token_counts - counts
+        places = np.arange(counts.sum()) + np.repeat(first - starts, counts)
+        self.ids = torch.from_numpy(reviews.lookup[reviews.reviews.tokens[places]]).to(device)
+        self.counts, self.starts = torch.from_numpy(counts), torch.from_numpy(starts)
         self.labels = torch.from_numpy(reviews.reviews.labels[reviews.rows].astype(np.float32))
 
     def __len__(self) -> int:

@@ -48,11 +48,12 @@ class Classifier(nn.Module):
         if ids.is_cuda:
             vectors = self.embedding(ids)
             return vectors * kept.unsqueeze(1) if p > 0 else vectors, None
-        words, reviews = self.embedding.num_embeddings, torch.arange(len(ids)).unsqueeze(1)
-        inputs = ids + words * reviews if p > 0 else ids
-        distinct, places = torch.unique(inputs, return_inverse=True)
-        vectors = self.embedding(distinct % words)
-        return vectors * kept[distinct // words] if p > 0 else vectors, places
+        if p == 0:
+            distinct, places = torch.unique(ids, return_inverse=True)
+            return self.embedding(distinct), places
+        words, reviews = int(ids.max()) + 1, torch.arange(len(ids)).unsqueeze(1)
+        distinct, places = torch.unique(ids + words * reviews, return_inverse=True)
+        return self.embedding(distinct % words) * kept[distinct // words], places
 
     @torch.no_grad()
     def start_from(self, vectors: np.ndarray, found: np.ndarray) -> None:

@@ -67,10 +67,10 @@ class Encoder(nn.Module):
 
         With `places`, (B, T), the inputs are (U, input_size), and it says which stands where.
         """
-        known = self.kind.recurrence is not None and inputs.dtype is torch.float32
-        encode = self.layerwise if known and inputs.device.type == "cpu" else self.packed
+        ours = inputs.device.type == "cpu" and inputs.dtype is torch.float32
+        encode = self.layerwise if ours and self.kind.recurrence is not None else self.packed
         states = encode(inputs, lengths, places)
-        # They come from the CPU, where packing needs them.
+        # Batches keep their lengths on the CPU, where packing asks for them.
         lengths = lengths.to(states.device, non_blocking=True)
         mask = torch.arange(states.shape[1], device=states.device) < lengths.unsqueeze(1)
         return Encoded(states, self._final(states, lengths), mask)
@@ -86,10 +86,12 @@ class Encoder(nn.Module):
         start = [zeros, zeros] if rnn.mode == "LSTM" else zeros
         dropout = rnn.dropout if self.training else 0.0
         rows = pack_padded_sequence(inputs, lengths.cpu(), True, enforce_sorted=False)
-        # Always "train" (the second True): without it cuDNN keeps nothing for a gradient.
-        states = self.kind.packed(
-            *rows[:2], start, weights, True, layers, dropout, True, rnn.bidirectional
-        )[0]
+        # No autocast: cuDNN's is to float16, in which small gradients vanish.
+        with torch.autocast(inputs.device.type, enabled=False):
+            # Always "train" (the second True): without it cuDNN keeps nothing for a gradient.
+            states = self.kind.packed(
+                *rows[:2], start, weights, True, layers, dropout, True, rnn.bidirectional
+            )[0]
         return pad_packed_sequence(
             PackedSequence(states, *rows[1:]), True, total_length=inputs.shape[1]
         )[0]

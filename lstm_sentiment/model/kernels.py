@@ -6,9 +6,13 @@ backward direction from each review's own end. Libraries that offer a step at a 
 their threads at every step, which at the sizes of sentiment classifiers costs more than the
 arithmetic.
 
-Arrays are float32, C-contiguous and time-major: (T, B, ...); gates stand in PyTorch's order.
-`rows` are the reviews that a call computes, the longest first; what it writes on their padding is
-zero. Weights come from `weights_forward` and `weights_backward`.
+Arrays are C-contiguous and time-major, (T, B, ...), of float32 or of bfloat16's bits (uint16);
+gates stand in PyTorch's order. `rows` are the reviews that a call computes, the longest first; what
+it writes on their padding is zero. `weights` are the hidden-to-hidden ones transposed, (H, G), with
+zeros up to whole blocks and vectors. With `keep` a gradient will be asked for: the values of the
+gates then replace what the inputs contributed, and `memory`, (T, B, H), takes what else it needs
+(cells of an LSTM, candidates of a GRU). Activations are fractions, which compilers vectorize;
+exponentials they do not.
 """
 
 from collections.abc import Callable
@@ -134,10 +138,12 @@ def place(length: int, step: int, backwards: bool) -> int:
 
 def load(source: Array, target: Array) -> None:
     """(N,) stored numbers -> (>= N,) float32"""
+    raise NotImplementedError("only within compiled functions")
 
 
 def store(source: Array, target: Array) -> None:
     """(>= N,) float32 -> (N,) stored numbers, rounded to the nearest, ties to even"""
+    raise NotImplementedError("only within compiled functions")
 
 
 @overload(load, jit_options=OPTIONS)
@@ -151,7 +157,7 @@ def _load(source: Any, target: Any) -> Callable[[Any, Any], None]:
         for j in range(len(source)):
             bits[j] = np.uint32(source[j]) << np.uint32(16)
 
-    return copy if source.dtype == types.float32 else widen
+    return {types.float32: copy, types.uint16: widen}[source.dtype]
 
 
 @overload(store, jit_options=OPTIONS)
@@ -168,7 +174,7 @@ def _store(source: Any, target: Any) -> Callable[[Any, Any], None]:
             rounded = (b + np.uint32(0x7FFF) + (high & np.uint32(1))) >> np.uint32(16)
             target[j] = high | np.uint32(0x40) if is_nan else rounded
 
-    return copy if target.dtype == types.float32 else narrow
+    return {types.float32: copy, types.uint16: narrow}[target.dtype]
 
 
 @compiled

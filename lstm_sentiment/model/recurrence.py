@@ -37,6 +37,9 @@ class Shares:
 
     def __init__(self, lengths: Tensor) -> None:
         self.lengths = lengths.numpy()
+        if not len(lengths) or self.lengths.min() < 1:
+            raise ValueError(f"lengths are {lengths.tolist()}: every review needs a token")
+        self.longest = int(self.lengths.max())
         order = np.argsort(-self.lengths, kind="stable")
         self.rows = [rows for rows in np.array_split(order, torch.get_num_threads()) if len(rows)]
 
@@ -44,7 +47,8 @@ class Shares:
         """Calls `kernel(rows, lengths, *arguments)` for all shares at once."""
         arrays = [_array(a) if isinstance(a, Tensor) else a for a in arguments]
         first, *others = [(rows, self.lengths, *arrays) for rows in self.rows]
-        waiting = [_workers(len(others)).submit(kernel, *call) for call in others]
+        workers = _workers(torch.get_num_threads())
+        waiting = [workers.submit(kernel, *call) for call in others]
         kernel(*first)
         for call in waiting:
             call.result()
@@ -69,7 +73,7 @@ class _Spread(torch.autograd.Function):
     """(U, G), (T, B) -> (T, B, G): each row wherever it is wanted.
 
     As `F.embedding` does, but the gradients of all places are summed in float32: a word stands in a
-    batch a thousand times, and in bfloat16 a sum ends to grow after some hundred terms.
+    batch a thousand times, and in bfloat16 a sum stops growing after some hundred terms.
     """
 
     @staticmethod
@@ -117,6 +121,11 @@ def _recur(
     shares: Shares,
     backwards: bool,
 ) -> Tensor:
+    if shares.longest > len(gates) or len(shares.lengths) != gates.shape[1]:
+        raise ValueError(
+            f"{len(shares.lengths)} lengths of up to {shares.longest} for {gates.shape[1]} reviews "
+            f"of {len(gates)} steps"
+        )  # the kernels would write beyond the states
     # Asked here, since within a Function no gradient is ever enabled.
     keep = torch.is_grad_enabled() and (gates.requires_grad or weight.requires_grad)
     return _Recurrence.apply(gates, weight, bias, forward, backward, shares, backwards, keep)  # type: ignore[no-untyped-call]

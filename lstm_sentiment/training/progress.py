@@ -43,7 +43,7 @@ class Costs(L.Callback):
         self._peak_before = 0.0
         self._fit_started: float | None = None
         self._epoch_started: float | None = None
-        self._epoch_tokens = torch.zeros((), dtype=torch.int64)
+        self._epoch_tokens = 0
 
     @property
     def elapsed(self) -> float:
@@ -61,13 +61,12 @@ class Costs(L.Callback):
 
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._epoch_started = time.perf_counter()
-        self._epoch_tokens.zero_()
+        self._epoch_tokens = 0
 
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, number: int
     ) -> None:
-        # No .item(): it would wait for a GPU.
-        self._epoch_tokens = batch.lengths.sum() + self._epoch_tokens.to(batch.lengths.device)
+        self._epoch_tokens += int(batch.lengths.sum())  # on the CPU, whatever the device
 
     def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._end_epoch()
@@ -77,7 +76,9 @@ class Costs(L.Callback):
 
     def _end_epoch(self) -> None:
         if self._epoch_started is not None:
-            self.tokens.append(int(self._epoch_tokens))  # kernels run behind the program
+            if self.device == "cuda":
+                torch.cuda.synchronize()  # kernels run behind the program
+            self.tokens.append(self._epoch_tokens)
             self.seconds.append(time.perf_counter() - self._epoch_started)
             self._epoch_started = None
 

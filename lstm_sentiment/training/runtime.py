@@ -21,7 +21,7 @@ from lstm_sentiment.config import Accelerator
 from lstm_sentiment.errors import InputError
 
 MIB = 2**20
-PACKAGES = ("lstm_sentiment", "torch", "lightning", "torchmetrics", "torchtext", "numpy")
+PACKAGES = ("lstm_sentiment", "torch", "lightning", "torchmetrics", "torchtext", "numpy", "numba")
 
 # Advice for other circumstances than ours, by the beginning of the message.
 _KNOWN_WARNINGS = (

@@ -1,0 +1,67 @@
+"""The systems that are timed side by side compute the same; those of Keras need its environment."""
+
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "scripts"))
+import peers
+
+LENGTHS = [3, 12, 1, 7, 5, 9]
+
+
+@pytest.fixture
+def reviews() -> Any:
+    random = np.random.default_rng(0)
+    return peers.Reviews(
+        ids=random.integers(2, 30, sum(LENGTHS)).astype(np.int32),
+        offsets=np.cumsum([0, *LENGTHS]),
+        labels=np.array([0, 1, 1, 0, 1, 0], np.float32),
+        words=30,
+    )
+
+
+def test_padding_by_hand(reviews: Any) -> None:
+    [third, first] = reviews.padded(np.array([2, 0]), 4, in_front=True)
+    assert third.tolist() == [0, 0, 0, reviews.ids[15]]
+    assert first.tolist() == [0, *reviews.ids[:3]]
+    [first] = reviews.padded(np.array([0]), 5, in_front=False)
+    assert first.tolist() == [*reviews.ids[:3], 0, 0]
+
+
+def test_operations_by_hand() -> None:
+    # 4 gates of (128 inputs + 100 states) x 100 units: a product and a sum each, three times over.
+    assert peers.NETS["lstm"].flop_per_token() == 3 * 2 * 4 * 228 * 100
+    second = 4 * 200 * 100  # its inputs are the states of the first layer
+    assert peers.NETS["deep_lstm"].flop_per_token() == 6 * (4 * 228 * 100 + 2 * second)
+    assert peers.NETS["bilstm"].flop_per_token() == 2 * peers.NETS["lstm"].flop_per_token()
+
+
+@pytest.mark.parametrize("name", peers.NETS)
+def test_ours_and_packed_pytorch_are_one_network(reviews: Any, name: str) -> None:
+    ours, packed = peers.Ours(reviews), peers.PyTorch(reviews, packed=True)
+    torch.manual_seed(0)
+    for system in (ours, packed):
+        system.build(peers.NETS[name], "32-true")
+    packed.model.embedding.load_state_dict(ours.model.embedding.state_dict())
+    packed.model.rnn.load_state_dict(ours.model.encoder.rnn.state_dict())
+    packed.model.output.load_state_dict(ours.model.output.state_dict())
+    rows = np.arange(len(LENGTHS))
+    for _ in range(2):  # before and after a step of training, which takes all in one batch
+        logits = [system.model.eval()(*system._inputs(rows)) for system in (ours, packed)]
+        torch.testing.assert_close(*logits, atol=1e-5, rtol=0)
+        for system in (ours, packed):
+            system.train(rows)
+            system.predict(rows)
+
+
+def test_a_padded_network_reads_padding(reviews: Any) -> None:
+    padded = peers.PyTorch(reviews, packed=False)
+    padded.build(peers.NETS["gru"], "32-true")
+    ids, _ = padded._inputs(np.arange(2))
+    assert ids.shape == (2, peers.MAX_LENGTH)
+    assert ids[0, -3:].tolist() == reviews.ids[:3].tolist()
