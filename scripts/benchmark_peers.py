@@ -59,6 +59,7 @@ def main() -> None:
         "--cache", default=DataConfig.cache, help="where tokenized reviews are kept"
     )
     parser.add_argument("--full", action="store_true", help="all nets, whole epochs")
+    parser.add_argument("--slices", type=int, default=SLICES, help="with --full: of the ten slices")
     parser.add_argument("--nets", nargs="+", choices=NETS, help="only these")
     parser.add_argument("-o", "--output", type=Path, help="default: results/benchmarks/peers.json")
     options = parser.parse_args()
@@ -68,19 +69,20 @@ def main() -> None:
     name = "peers.json" if options.full else "peers_short.json"
     output = options.output or ROOT / "results" / "benchmarks" / name
     output.parent.mkdir(parents=True, exist_ok=True)
-    for result in measure(data, nets, options.full):
+    count = options.slices if options.full else 1
+    for result in measure(data, nets, SLICES if options.full else SHORT_SLICES, count):
         write_atomically(output, json.dumps(result, indent=1).encode() + b"\n")
     Console().print(Markdown(markdown(result)))
     print(f"written to {output}")
 
 
-def measure(data: DataConfig, nets: list[str], full: bool) -> Iterator[dict[str, Any]]:
-    """All results so far, after every net."""
+def measure(data: DataConfig, nets: list[str], cut: int, count: int) -> Iterator[dict[str, Any]]:
+    """All results so far, after every net: over the first `count` of the reviews cut in `cut`."""
     with TemporaryDirectory() as scratch, Progress() as progress:
         file = Path(scratch) / "reviews.npz"
         lengths = save_reviews(data, file)
         order = np.random.default_rng(0).permutation(len(lengths))
-        slices = np.array_split(order, SLICES if full else SHORT_SLICES)
+        slices = np.array_split(order, cut)
         systems = {contestant: System(contestant[0], file) for contestant in CONTESTANTS}
         result: dict[str, Any] = {
             "environment": environment("cpu") | {"processor": processor(), "peers": versions()},
@@ -96,7 +98,7 @@ def measure(data: DataConfig, nets: list[str], full: bool) -> Iterator[dict[str,
             "nets": [],
         }
         for name in nets:
-            result["nets"].append(compare(name, systems, lengths, slices, full, progress))
+            result["nets"].append(compare(name, systems, lengths, slices, count, progress))
             yield result
 
 
@@ -150,10 +152,10 @@ def compare(
     systems: dict[tuple[str, str], System],
     lengths: np.ndarray,
     slices: list[np.ndarray],
-    full: bool,
+    count: int,
     progress: Progress,
 ) -> dict[str, Any]:
-    net, count = NETS[name], len(slices) if full else 1
+    net = NETS[name]
     whole = WHOLE_OF_FIRST if name == next(iter(NETS)) else WHOLE
     # Keras's global maximum reads what is masked: that would be another net.
     taking_part = {c: s for c, s in systems.items() if not (net.max_pooling and "masked" in c[0])}

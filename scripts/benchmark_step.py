@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from lstm_sentiment import Config, run
 from lstm_sentiment.data.batches import Batch
 from lstm_sentiment.data.datamodule import ReviewDataModule
+from lstm_sentiment.errors import InputError
 from lstm_sentiment.launch import compose
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.module import OPTIMIZERS
@@ -33,7 +34,19 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
-    config = compose(options.words)
+    try:
+        seconds, steps = measure(compose(options.words), options.steps, options.turns)
+    except InputError as error:
+        raise SystemExit(str(error)) from None
+    bare = min(seconds["bare loop"])
+    table = Table("", "ms a step", "of the bare loop's", box=None)
+    for way, spent in seconds.items():
+        table.add_row(way, f"{min(spent) / steps * 1e3:.2f}", f"{min(spent) / bare:.1%}")
+    Console().print(table)
+
+
+def measure(config: Config, steps: int, turns: int) -> tuple[dict[str, list[float]], int]:
+    """Seconds of each way in each turn; how many steps that were, at most those of an epoch."""
     config = replace(
         config,
         test=False,
@@ -42,7 +55,7 @@ def main() -> None:
             config.trainer,
             accelerator="cpu",
             max_epochs=1,
-            limit_train_batches=options.steps,
+            limit_train_batches=steps,
             enable_progress_bar=False,
         ),
     )
@@ -51,14 +64,10 @@ def main() -> None:
     data.setup()
     ways = {"data": gather, "bare loop": train_bare, "whole run": train_by_lightning}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
-    for _ in range(options.turns):
-        for way, measure in ways.items():
-            seconds[way].append(measure(config, data))
-    bare = min(seconds["bare loop"])
-    table = Table("", "ms a step", "of the bare loop's", box=None)
-    for way, spent in seconds.items():
-        table.add_row(way, f"{min(spent) / options.steps * 1e3:.2f}", f"{min(spent) / bare:.1%}")
-    Console().print(table)
+    for _ in range(turns):
+        for way, train in ways.items():
+            seconds[way].append(train(config, data))
+    return seconds, len(first_batches(config, data))
 
 
 def gather(config: Config, data: ReviewDataModule) -> float:
