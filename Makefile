@@ -23,7 +23,7 @@ format: .venv/installed-dev ## format the code, and mend what ruff can mend
 	$(python) -m ruff check --fix .
 
 bench: .venv-peers/installed ## time training and prediction beside Keras and plain PyTorch; IMDB=folder reads it there
-	.venv-peers/bin/python scripts/benchmark_peers.py $(if $(IMDB),--path $(IMDB))
+	.venv-peers/bin/python scripts/benchmark_peers.py $(if $(IMDB),--path "$(IMDB)")
 
 lock: .venv/installed ## renew constraints.txt with the newest versions that fit together
 	$(python) scripts/lock.py

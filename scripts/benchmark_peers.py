@@ -28,10 +28,10 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import Progress
 
-from lstm_sentiment.config import DataConfig
+from lstm_sentiment.config import PRECISIONS, DataConfig
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.files import write_atomically
-from lstm_sentiment.report.speed import PRECISIONS, markdown
+from lstm_sentiment.report.speed import markdown
 from lstm_sentiment.training.runtime import environment
 
 ROOT = Path(__file__).parent.parent

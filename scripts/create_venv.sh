@@ -34,7 +34,8 @@ choose_python() {
 }
 
 create_venv() {
-    [ ! -e "$VENV" ] || [ -e "$VENV"/pyvenv.cfg ] || fail "$VENV is no virtual environment: name another folder."
+    # What is in the way is removed below: only what such an attempt has left, or nothing.
+    [ -e "$VENV"/pyvenv.cfg ] || [ -z "$(ls -A "$VENV" 2>/dev/null)" ] || fail "$VENV is no virtual environment: name another folder."
     choose_python
     name=$("$PYTHON" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
     "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null ||

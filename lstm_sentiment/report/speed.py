@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from lstm_sentiment.config import PRECISIONS
+
 PEERS = {
     "keras": "Keras 500",
     "keras_masked": "Keras masked",
     "pytorch_padded": "PyTorch 500",
     "pytorch_packed": "PyTorch packed",
 }
-PRECISIONS = {"32-true": "fp32", "bf16-mixed": "bf16"}
 
 
 def markdown(record: dict[str, Any]) -> str:
