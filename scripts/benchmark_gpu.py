@@ -129,7 +129,8 @@ class Training:
 
     def _step(self, batch: Batch) -> None:
         mixed = self.config.trainer.precision == "bf16-mixed"
-        # cuDNN's networks compute in float16 then: PyTorch's autocast has no other for them.
+        # Recurrences of Plain are float16 then, which is what PyTorch's autocast makes of cuDNN's;
+        # those of Classifier stay float32: compare the two in bf16-mixed with that in mind.
         with torch.autocast(self.device, torch.bfloat16, enabled=mixed):
             logits = self.net(batch.ids, batch.lengths)
             loss = F.binary_cross_entropy_with_logits(logits, batch.labels)
