@@ -24,7 +24,7 @@ class Head(Protocol):
 
 def masked_max(states: Tensor, mask: Tensor) -> Tensor:
     """(B, T, D), (B, T) -> (B, D): the largest value of each unit over real tokens."""
-    return states.masked_fill(~mask.unsqueeze(-1), -torch.inf).amax(1)
+    return torch.where(mask.unsqueeze(-1), states, -torch.inf).max(1).values
 
 
 def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
