@@ -1,4 +1,5 @@
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -222,12 +223,20 @@ GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 class Arrays:
     """What the kernels of a cell are called with; all that they may write is full of a mark."""
 
-    T, B, H, MARK = 7, 6, 3, 3
+    T, B, H, U, MARK = 7, 6, 3, 5, 3
 
-    def __init__(self, cell: str, half: bool) -> None:
+    def __init__(self, cell: str, half: bool, shared: bool) -> None:
         G = GATES[cell] * self.H
         self.dtype = np.uint16 if half else np.float32
-        self.gates = self.narrowed(np.random.default_rng(1).standard_normal((self.T, self.B, G)))
+        random = np.random.default_rng(1)
+        if shared:
+            self.given = self.narrowed(random.standard_normal((self.U, G)))
+            self.places = random.integers(0, self.U, (self.T, self.B))
+            self.gates = self.marked(G)
+        else:  # what is given stands where the gates will
+            self.given = self.narrowed(random.standard_normal((self.T * self.B, G)))
+            self.places = np.arange(self.T * self.B).reshape(self.T, self.B)
+            self.gates = self.given.reshape(self.T, self.B, G)
         self.weights = np.zeros((4, 16), np.float32)
         self.weights[: self.H, :G] = np.random.default_rng(2).standard_normal((self.H, G))
         self.bias = np.full(self.H, 0.5, np.float32)
@@ -242,27 +251,38 @@ class Arrays:
     def marked(self, width: int) -> np.ndarray:
         return np.full((self.T, self.B, width), self.MARK, self.dtype)
 
+    def forward(self, kernel: Any, backwards: bool = False, keep: bool = True) -> None:
+        kernel(
+            *(ROWS, LENGTHS, backwards, keep, self.given, self.places, self.weights, self.bias),
+            *(self.gates, self.states, self.memory),
+        )
 
+    def backward(self, kernel: Any, backwards: bool) -> None:
+        kernel(
+            *(ROWS, LENGTHS, backwards, self.gates, self.weights, self.states, self.memory),
+            *(self.d_states, self.d_gates, self.d_memory),
+        )
+
+
+@pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("half", [False, True])
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("cell", GATES)
 def test_zero_is_written_on_padding_and_nothing_for_other_reviews(
-    cell: str, backwards: bool, half: bool
+    cell: str, backwards: bool, half: bool, shared: bool
 ) -> None:
-    a = Arrays(cell, half)
-    given = a.gates.copy()
-    forward, backward = (getattr(kernels, f"{cell}_{way}") for way in ("forward", "backward"))
-    forward(ROWS, LENGTHS, backwards, True, a.gates, a.weights, a.bias, a.states, a.memory)
+    a = Arrays(cell, half, shared)
+    given, untouched = a.given.copy(), a.gates.copy()
+    a.forward(getattr(kernels, f"{cell}_forward"), backwards)
     values, states, memory = a.gates.copy(), a.states.copy(), a.memory.copy()
-    backward(
-        *(ROWS, LENGTHS, backwards, a.gates, a.weights, a.states, a.memory),
-        *(a.d_states, a.d_gates, a.d_memory),
-    )
+    a.backward(getattr(kernels, f"{cell}_backward"), backwards)
 
     # What the backward pass reads it leaves alone, so that there can be another one.
     assert np.array_equal(a.gates, values)
     assert np.array_equal(a.states, states)
     assert np.array_equal(a.memory, memory)
+    if shared:
+        assert np.array_equal(a.given, given)
     written = [a.states, a.d_gates] + ([a.d_memory] if cell == "gru" else [])
     for b, length in enumerate(LENGTHS):
         for array in written:
@@ -274,21 +294,59 @@ def test_zero_is_written_on_padding_and_nothing_for_other_reviews(
                 assert (array[:, b] == a.MARK).all()
         # Nothing is computed that nobody reads.
         unread = slice(length if b in ROWS else 0, None)
-        assert np.array_equal(a.gates[unread, b], given[unread, b])
+        assert np.array_equal(a.gates[unread, b], untouched[unread, b])
         assert (a.memory[unread, b] == a.MARK).all()
 
 
+@pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("half", [False, True])
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_values_of_gates_are_kept_only_if_asked_for(cell: str, half: bool) -> None:
-    forward, states = getattr(kernels, f"{cell}_forward"), []
+def test_values_of_gates_are_kept_only_if_asked_for(cell: str, half: bool, shared: bool) -> None:
+    states = []
     for keep in (True, False):
-        a = Arrays(cell, half)
-        given = a.gates.copy()
-        forward(ROWS, LENGTHS, False, keep, a.gates, a.weights, a.bias, a.states, a.memory)
+        a = Arrays(cell, half, shared)
+        untouched = a.gates.copy()
+        a.forward(getattr(kernels, f"{cell}_forward"), keep=keep)
         for b in ROWS:
             words = slice(LENGTHS[b])
-            for array, before in ((a.gates, given), (a.memory, np.full_like(a.memory, a.MARK))):
+            for array, before in ((a.gates, untouched), (a.memory, a.marked(a.H))):
                 assert np.array_equal(array[words, b], before[words, b]) is not keep
         states.append(a.states)
     assert np.array_equal(*states)
+
+
+@pytest.mark.parametrize("cell", GATES)
+def test_a_word_is_read_where_it_stands_or_in_its_place(cell: str) -> None:
+    apart, shared = Arrays(cell, False, False), Arrays(cell, False, True)
+    apart.gates[:] = shared.given[shared.places]
+    for a in (apart, shared):
+        a.forward(getattr(kernels, f"{cell}_forward"))
+    assert np.array_equal(apart.states, shared.states)
+
+
+# How many of its loops divide: one for each activation.
+DIVISIONS = {"rnn": (1, 0), "lstm": (5, 1), "gru": (3, 0)}
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("cell", GATES)
+def test_every_loop_over_units_is_vectorized_and_none_computes_in_double(
+    cell: str, half: bool
+) -> None:
+    a = Arrays(cell, half, shared=True)
+    for way, divisions in zip(("forward", "backward"), DIVISIONS[cell], strict=True):
+        # Compiled here, since of what comes from the cache no code can be seen.
+        kernel = njit(getattr(kernels, f"{cell}_{way}").py_func, **kernels.OPTIONS)
+        a.forward(kernel) if way == "forward" else a.backward(kernel, False)
+        (code,) = kernel.inspect_llvm().values()
+        widths = [int(width) for width in re.findall(r"fdiv .*?<(\d+) x float>", code)]
+        assert sum(width == max(widths) for width in widths) >= divisions
+        assert not re.search(r"fpext .*double", code)
+
+
+def test_parts_of_a_row_are_views_of_it() -> None:
+    row = np.arange(14, dtype=np.float32)  # wider than the gates
+    parts = kernels.parts(row, 3)
+    assert [part.tolist() for part in parts] == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]
+    parts[1][:] = 0
+    assert row.tolist() == [0, 1, 2, 0, 0, 0, *range(6, 14)]

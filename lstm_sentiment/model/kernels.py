@@ -6,13 +6,18 @@ backward direction from each review's own end. Libraries that offer a step at a 
 their threads at every step, which at the sizes of sentiment classifiers costs more than the
 arithmetic.
 
-Arrays are C-contiguous and time-major, (T, B, ...), of float32 or of bfloat16's bits (uint16);
-gates stand in PyTorch's order. `rows` are the reviews that a call computes, the longest first; what
-it writes on their padding is zero. `weights` are the hidden-to-hidden ones transposed, (H, G), with
-zeros up to whole blocks and vectors. With `keep` a gradient will be asked for: the values of the
-gates then replace what the inputs contributed, and `memory`, (T, B, H), takes what else it needs
-(cells of an LSTM, candidates of a GRU). Activations are fractions, which compilers vectorize;
-exponentials they do not.
+Arrays are C-contiguous, time-major, and of float32 or of bfloat16's bits (uint16); gates stand in
+PyTorch's order.
+
+rows     the reviews that a call computes, the longest first; it writes zeros on their padding
+given    (U, G), what inputs contribute to the gates
+places   (T, B), which row of `given` is read where
+weights  (H, G), the hidden-to-hidden ones, with zeros behind up to whole blocks and vectors
+gates    (T, B, G), takes the values of the gates where `keep` says that a gradient will be asked
+         for; may be `given` itself, where no two places share a row
+memory   (T, B, H), takes what else the gradient needs (cells of an LSTM, candidates of a GRU)
+
+Activations are fractions, which compilers vectorize; exponentials they do not.
 """
 
 from collections.abc import Callable
@@ -24,6 +29,7 @@ from numba.extending import overload
 
 BLOCK = 4  # rows and columns that a matrix product takes at once
 VECTOR = 16  # numbers in the widest registers
+ONE = np.float32(1)  # a plain 1 would make Numba compute in float64
 
 Array = np.ndarray
 
@@ -136,6 +142,15 @@ def place(length: int, step: int, backwards: bool) -> int:
     return length - 1 - step if backwards else step
 
 
+@compiled
+def parts(row: Array, size: int) -> tuple[Array, Array, Array, Array]:
+    """What belongs to each gate; the fourth is a GRU's nothing.
+
+    Loops over parts count from zero: others are not vectorized, since an index might be negative.
+    """
+    return row[:size], row[size : 2 * size], row[2 * size : 3 * size], row[3 * size : 4 * size]
+
+
 def load(source: Array, target: Array) -> None:
     """(N,) stored numbers -> (>= N,) float32"""
     raise NotImplementedError("only within compiled functions")
@@ -189,9 +204,11 @@ def rnn_forward(
     lengths: Array,
     backwards: bool,
     keep: bool,
-    gates: Array,
+    given: Array,
+    places: Array,
     weights: Array,
     bias: Array,
+    gates: Array,
     states: Array,
     memory: Array,
 ) -> None:
@@ -203,13 +220,14 @@ def rnn_forward(
         while lengths[rows[count - 1]] <= step:
             count -= 1
         for r in range(count):
-            load(gates[place(lengths[rows[r]], step, backwards), rows[r]], sums[r])
+            b = rows[r]
+            load(given[places[place(lengths[b], step, backwards), b]], sums[r])
         add_product(hidden, weights, sums, blocks(count))
         for r in range(count):
-            t = place(lengths[rows[r]], step, backwards)
+            b = rows[r]
             for j in range(H):
                 hidden[r, j] = tanh(sums[r, j])
-            store(hidden[r], states[t, rows[r]])
+            store(hidden[r], states[place(lengths[b], step, backwards), b])
     clear_padding(rows, lengths, states)
 
 
@@ -234,13 +252,15 @@ def rnn_backward(
         while count < len(rows) and lengths[rows[count]] > step:
             count += 1
         for r in range(count):
-            t, d_sum, d_h = place(lengths[rows[r]], step, backwards), d_sums[r], d_hidden[r]
-            load(states[t, rows[r]], state)
-            load(d_states[t, rows[r]], above)
+            b = rows[r]
+            t = place(lengths[b], step, backwards)
+            d_sum, d_h = d_sums[r], d_hidden[r]
+            load(states[t, b], state)
+            load(d_states[t, b], above)
             for j in range(H):
-                d_sum[j] = (d_h[j] + above[j]) * (1 - state[j] * state[j])
+                d_sum[j] = (d_h[j] + above[j]) * (ONE - state[j] * state[j])
                 d_h[j] = 0
-            store(d_sum, d_gates[t, rows[r]])
+            store(d_sum, d_gates[t, b])
         add_product_with_transposed(d_sums, weights, d_hidden, blocks(count))
     clear_padding(rows, lengths, d_gates)
 
@@ -251,9 +271,11 @@ def lstm_forward(
     lengths: Array,
     backwards: bool,
     keep: bool,
-    gates: Array,
+    given: Array,
+    places: Array,
     weights: Array,
     bias: Array,
+    gates: Array,
     states: Array,
     cells: Array,
 ) -> None:
@@ -266,24 +288,24 @@ def lstm_forward(
         while lengths[rows[count - 1]] <= step:
             count -= 1
         for r in range(count):
-            load(gates[place(lengths[rows[r]], step, backwards), rows[r]], sums[r])
+            b = rows[r]
+            load(given[places[place(lengths[b], step, backwards), b]], sums[r])
         add_product(hidden, weights, sums, blocks(count))
         for r in range(count):
-            t, gate, c, h = place(lengths[rows[r]], step, backwards), sums[r], cell[r], hidden[r]
-            for j in range(2 * H):
-                gate[j] = sigmoid(gate[j])
-            for j in range(2 * H, 3 * H):
-                gate[j] = tanh(gate[j])
-            for j in range(3 * H, 4 * H):
-                gate[j] = sigmoid(gate[j])
+            b = rows[r]
+            t = place(lengths[b], step, backwards)
+            i, f, g, o = parts(sums[r], H)
+            c, h = cell[r], hidden[r]
             for j in range(H):
-                c[j] = gate[H + j] * c[j] + gate[j] * gate[2 * H + j]
+                i[j], f[j], o[j] = sigmoid(i[j]), sigmoid(f[j]), sigmoid(o[j])
+                g[j] = tanh(g[j])
             for j in range(H):
-                h[j] = gate[3 * H + j] * tanh(c[j])
-            store(h, states[t, rows[r]])
+                c[j] = f[j] * c[j] + i[j] * g[j]
+                h[j] = o[j] * tanh(c[j])
+            store(h, states[t, b])
             if keep:
-                store(gate, gates[t, rows[r]])
-                store(c, cells[t, rows[r]])
+                store(sums[r], gates[t, b])
+                store(c, cells[t, b])
     clear_padding(rows, lengths, states)
 
 
@@ -312,7 +334,6 @@ def lstm_backward(
         for r in range(count):
             b = rows[r]
             t = place(lengths[b], step, backwards)
-            d_sum, d_c, d_h = d_sums[r], d_cell[r], d_hidden[r]
             load(gates[t, b], gate)
             load(cells[t, b], cell)
             load(d_states[t, b], above)
@@ -320,19 +341,20 @@ def lstm_backward(
                 load(cells[place(lengths[b], step - 1, backwards), b], before)
             else:
                 before[:] = 0
+            i, f, g, o = parts(gate, H)
+            d_i, d_f, d_g, d_o = parts(d_sums[r], H)
+            d_c, d_h = d_cell[r], d_hidden[r]
             for j in range(H):
-                o, c = gate[3 * H + j], tanh(cell[j])
-                d = d_h[j] + above[j]
+                c, d = tanh(cell[j]), d_h[j] + above[j]
+                d_o[j] = d * c * o[j] * (ONE - o[j])
+                d_c[j] += d * o[j] * (ONE - c * c)
                 d_h[j] = 0
-                d_sum[3 * H + j] = d * c * o * (1 - o)
-                d_c[j] += d * o * (1 - c * c)
             for j in range(H):
-                i, f, g = gate[j], gate[H + j], gate[2 * H + j]
-                d_sum[j] = d_c[j] * g * i * (1 - i)
-                d_sum[H + j] = d_c[j] * before[j] * f * (1 - f)
-                d_sum[2 * H + j] = d_c[j] * i * (1 - g * g)
-                d_c[j] *= f
-            store(d_sum, d_gates[t, b])
+                d_i[j] = d_c[j] * g[j] * i[j] * (ONE - i[j])
+                d_f[j] = d_c[j] * before[j] * f[j] * (ONE - f[j])
+                d_g[j] = d_c[j] * i[j] * (ONE - g[j] * g[j])
+                d_c[j] *= f[j]
+            store(d_sums[r], d_gates[t, b])
         add_product_with_transposed(d_sums, weights, d_hidden, blocks(count))
     clear_padding(rows, lengths, d_gates)
 
@@ -343,9 +365,11 @@ def gru_forward(
     lengths: Array,
     backwards: bool,
     keep: bool,
-    gates: Array,
+    given: Array,
+    places: Array,
     weights: Array,
     bias: Array,
+    gates: Array,
     states: Array,
     candidates: Array,
 ) -> None:
@@ -356,29 +380,31 @@ def gru_forward(
     H, count = states.shape[2], len(rows)
     hidden = np.zeros((blocks(count), weights.shape[0]), np.float32)
     sums = np.zeros((blocks(count), weights.shape[1]), np.float32)
-    given = np.zeros(H, np.float32)
+    for_new = np.zeros(H, np.float32)
     for step in range(lengths[rows[0]]):
         while lengths[rows[count - 1]] <= step:
             count -= 1
         for r in range(count):
-            load(gates[place(lengths[rows[r]], step, backwards), rows[r], : 2 * H], sums[r])
+            b = rows[r]
+            load(given[places[place(lengths[b], step, backwards), b], : 2 * H], sums[r])
             load(bias, sums[r, 2 * H :])
         add_product(hidden, weights, sums, blocks(count))
         for r in range(count):
-            t, gate, h = place(lengths[rows[r]], step, backwards), sums[r], hidden[r]
-            reset, update, new = gate[:H], gate[H : 2 * H], gate[2 * H :]
-            load(gates[t, rows[r], 2 * H :], given)
+            b = rows[r]
+            t = place(lengths[b], step, backwards)
+            reset, update, new, _ = parts(sums[r], H)
+            h = hidden[r]
+            load(given[places[t, b], 2 * H :], for_new)
             if keep:
-                store(new, candidates[t, rows[r]])
-            for j in range(2 * H):
-                gate[j] = sigmoid(gate[j])
+                store(new, candidates[t, b])
             for j in range(H):
-                new[j] = tanh(given[j] + reset[j] * new[j])
+                reset[j], update[j] = sigmoid(reset[j]), sigmoid(update[j])
+                new[j] = tanh(for_new[j] + reset[j] * new[j])
             for j in range(H):
                 h[j] = new[j] + update[j] * (h[j] - new[j])
-            store(h, states[t, rows[r]])
+            store(h, states[t, b])
             if keep:
-                store(gate, gates[t, rows[r]])
+                store(sums[r], gates[t, b])
     clear_padding(rows, lengths, states)
 
 
@@ -399,14 +425,13 @@ def gru_backward(
     d_hidden = np.zeros((blocks(len(rows)), weights.shape[0]), np.float32)
     d_sums = np.zeros((blocks(len(rows)), weights.shape[1]), np.float32)
     gate, candidate = np.zeros(3 * H, np.float32), np.zeros(H, np.float32)
-    before, above, given = np.zeros((3, H), np.float32)
+    before, above, d_given = np.zeros((3, H), np.float32)
     for step in range(lengths[rows[0]] - 1, -1, -1):
         while count < len(rows) and lengths[rows[count]] > step:
             count += 1
         for r in range(count):
             b = rows[r]
             t = place(lengths[b], step, backwards)
-            d_sum, d_h = d_sums[r], d_hidden[r]
             load(gates[t, b], gate)
             load(candidates[t, b], candidate)
             load(d_states[t, b], above)
@@ -414,18 +439,20 @@ def gru_backward(
                 load(states[place(lengths[b], step - 1, backwards), b], before)
             else:
                 before[:] = 0
+            reset, update, new, _ = parts(gate, H)
+            d_reset, d_update, d_candidate, _ = parts(d_sums[r], H)
+            d_h = d_hidden[r]
             for j in range(H):
-                reset, z, n = gate[j], gate[H + j], gate[2 * H + j]
                 d = d_h[j] + above[j]
-                d_n = d * (1 - z) * (1 - n * n)
-                d_sum[j] = d_n * candidate[j] * reset * (1 - reset)
-                d_sum[H + j] = d * (before[j] - n) * z * (1 - z)
-                d_sum[2 * H + j] = d_n * reset
-                given[j] = d_n
-                d_h[j] = d * z
-            store(d_sum, d_gates[t, b, : 2 * H])
-            store(given, d_gates[t, b, 2 * H :])
-            store(d_sum[2 * H :], d_candidates[t, b])
+                d_new = d * (ONE - update[j]) * (ONE - new[j] * new[j])
+                d_reset[j] = d_new * candidate[j] * reset[j] * (ONE - reset[j])
+                d_update[j] = d * (before[j] - new[j]) * update[j] * (ONE - update[j])
+                d_candidate[j] = d_new * reset[j]
+                d_given[j] = d_new
+                d_h[j] = d * update[j]
+            store(d_sums[r], d_gates[t, b, : 2 * H])
+            store(d_given, d_gates[t, b, 2 * H :])
+            store(d_candidate, d_candidates[t, b])
         add_product_with_transposed(d_sums, weights, d_hidden, blocks(count))
     clear_padding(rows, lengths, d_gates)
     clear_padding(rows, lengths, d_candidates)

@@ -26,10 +26,9 @@ class Inputs(NamedTuple):
     vectors: Tensor  # (T, B, E), or (U, E)
     places: Tensor | None = None  # (T, B), which of the U stands where
 
-    def project(self, weight: Tensor, bias: Tensor) -> Tensor:
-        """(T, B, G): what the inputs contribute to the gates; a new tensor"""
-        gates = F.linear(self.vectors, weight, bias)
-        return gates if self.places is None else _Spread.apply(gates, self.places)  # type: ignore[no-untyped-call]
+    def project(self, weight: Tensor, bias: Tensor) -> "Inputs":
+        """What they contribute to the gates, (T, B, G) or (U, G); a new tensor"""
+        return Inputs(F.linear(self.vectors, weight, bias), self.places)
 
 
 class Shares:
@@ -69,78 +68,64 @@ if hasattr(os, "register_at_fork"):  # a child process inherits the pool, but no
     os.register_at_fork(after_in_child=_workers.cache_clear)
 
 
-class _Spread(torch.autograd.Function):
-    """(U, G), (T, B) -> (T, B, G): each row wherever it is wanted.
-
-    As `F.embedding` does, but the gradients of all places are summed in float32: a word stands in a
-    batch a thousand times, and in bfloat16 a sum stops growing after some hundred terms.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, gates: Tensor, places: Tensor) -> Tensor:
-        ctx.save_for_backward(places)
-        ctx.rows = len(gates)
-        return F.embedding(places, gates)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, d_gates: Tensor) -> tuple[Tensor, None]:
-        (places,) = ctx.saved_tensors
-        gradient = torch.ops.aten.embedding_dense_backward
-        sums = gradient(d_gates.float(), places, ctx.rows, padding_idx=-1, scale_grad_by_freq=False)
-        return sums.to(d_gates.dtype), None
-
-
 def rnn(inputs: Inputs, weights: Weights, shares: Shares, backwards: bool) -> Tensor:
     ih, hh, bias_ih, bias_hh = weights
-    gates = inputs.project(ih, bias_ih + bias_hh)
-    return _recur(kernels.rnn_forward, kernels.rnn_backward, gates, hh, None, shares, backwards)
+    given = inputs.project(ih, bias_ih + bias_hh)
+    return _recur(kernels.rnn_forward, kernels.rnn_backward, given, hh, None, shares, backwards)
 
 
 def lstm(inputs: Inputs, weights: Weights, shares: Shares, backwards: bool) -> Tensor:
     ih, hh, bias_ih, bias_hh = weights
-    gates = inputs.project(ih, bias_ih + bias_hh)
-    return _recur(kernels.lstm_forward, kernels.lstm_backward, gates, hh, None, shares, backwards)
+    given = inputs.project(ih, bias_ih + bias_hh)
+    return _recur(kernels.lstm_forward, kernels.lstm_backward, given, hh, None, shares, backwards)
 
 
 def gru(inputs: Inputs, weights: Weights, shares: Shares, backwards: bool) -> Tensor:
     ih, hh, bias_ih, bias_hh = weights
     size = hh.shape[1]
     # PyTorch's reset gate multiplies the last third of this bias, too.
-    gates = inputs.project(ih, bias_ih + F.pad(bias_hh[: 2 * size], (0, size)))
+    given = inputs.project(ih, bias_ih + F.pad(bias_hh[: 2 * size], (0, size)))
     bias = bias_hh[2 * size :]
-    return _recur(kernels.gru_forward, kernels.gru_backward, gates, hh, bias, shares, backwards)
+    return _recur(kernels.gru_forward, kernels.gru_backward, given, hh, bias, shares, backwards)
 
 
 def _recur(
     forward: Any,
     backward: Any,
-    gates: Tensor,
+    given: Inputs,
     weight: Tensor,
     bias: Tensor | None,
     shares: Shares,
     backwards: bool,
 ) -> Tensor:
-    if shares.longest > len(gates) or len(shares.lengths) != gates.shape[1]:
+    places = given.places
+    if places is None:
+        T, B, _ = given.vectors.shape
+        places = torch.arange(T * B).view(T, B)
+    T, B = places.shape
+    if shares.longest > T or len(shares.lengths) != B:
         raise ValueError(
-            f"{len(shares.lengths)} lengths of up to {shares.longest} for {gates.shape[1]} reviews "
-            f"of {len(gates)} steps"
+            f"{len(shares.lengths)} lengths of up to {shares.longest} for {B} reviews of {T} steps"
         )  # the kernels would write beyond the states
     # Asked here, since within a Function no gradient is ever enabled.
-    keep = torch.is_grad_enabled() and (gates.requires_grad or weight.requires_grad)
-    return _Recurrence.apply(gates, weight, bias, forward, backward, shares, backwards, keep)  # type: ignore[no-untyped-call]
+    keep = torch.is_grad_enabled() and (given.vectors.requires_grad or weight.requires_grad)
+    return _Recurrence.apply(  # type: ignore[no-untyped-call]
+        given.vectors, places.contiguous(), weight, bias, forward, backward, shares, backwards, keep
+    )
 
 
 class _Recurrence(torch.autograd.Function):
-    """(T, B, G) gates, (G, H) weights of the states, (H,) bias of a GRU -> (T, B, H) states.
+    """What the inputs contribute to the gates, (T, B, G), or (U, G) with (T, B) places; (G, H)
+    weights of the states; (H,) bias of a GRU -> (T, B, H) states.
 
-    The gates are overwritten by their values: they are as large as all the rest together.
+    (T, B, G) is overwritten by the gates' values: they are as large as all the rest together.
     """
 
     @staticmethod
     def forward(
         ctx: Any,
-        gates: Tensor,
+        given: Tensor,
+        places: Tensor,
         weight: Tensor,
         bias: Tensor | None,
         forward: Any,
@@ -149,21 +134,35 @@ class _Recurrence(torch.autograd.Function):
         backwards: bool,
         keep: bool,
     ) -> Tensor:
-        states = gates.new_empty(*gates.shape[:2], weight.shape[1])
-        memory = torch.empty_like(states)
-        extra = gates.new_empty(0) if bias is None else bias
-        shares.compute(forward, backwards, keep, gates, _transposed(weight), extra, states, memory)
-        ctx.save_for_backward(gates, weight, bias, states, memory)
-        ctx.backward_kernel, ctx.shares, ctx.backwards = backward, shares, backwards
+        (T, B), (G, H) = places.shape, weight.shape
+        ctx.shared = given.dim() == 2
+        states = given.new_empty(T, B, H)
+        kept = (T, B) if keep else (0, 0)
+        gates = given.new_empty(*kept, G) if ctx.shared else given
+        memory = given.new_empty(*kept, H)
+        shares.compute(
+            forward,
+            backwards,
+            keep,
+            given.view(-1, G),
+            places,
+            _transposed(weight),
+            given.new_empty(0) if bias is None else bias,
+            gates,
+            states,
+            memory,
+        )
+        ctx.save_for_backward(gates, places, weight, bias, states, memory)
+        ctx.words, ctx.kernel, ctx.shares, ctx.backwards = len(given), backward, shares, backwards
         return states
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_states: Tensor) -> tuple[Tensor | None, ...]:
-        gates, weight, bias, states, memory = ctx.saved_tensors
-        d_gates, d_memory = torch.empty_like(gates), torch.empty_like(states)
+        gates, places, weight, bias, states, memory = ctx.saved_tensors
+        d_gates, d_memory = torch.empty_like(gates), torch.empty_like(memory)
         ctx.shares.compute(
-            ctx.backward_kernel,
+            ctx.kernel,
             ctx.backwards,
             gates,
             _transposed(weight),
@@ -179,7 +178,19 @@ class _Recurrence(torch.autograd.Function):
             d_sums = d_gates[..., : -weight.shape[1]], d_memory
             d_weight = torch.cat([_weight_gradient(d, states, ctx.backwards) for d in d_sums])
             d_bias = d_memory.sum((0, 1), dtype=torch.float32)
-        return d_gates, d_weight, d_bias, None, None, None, None, None
+        d_given = _sum_of_places(d_gates, places, ctx.words) if ctx.shared else d_gates
+        return d_given, None, d_weight, d_bias, None, None, None, None, None
+
+
+def _sum_of_places(d_gates: Tensor, places: Tensor, words: int) -> Tensor:
+    """(T, B, G), (T, B) -> (U, G): what the places of each word add up to, in float32.
+
+    A word stands in a batch a thousand times, and in bfloat16 a sum stops growing after some
+    hundred terms.
+    """
+    gradient = torch.ops.aten.embedding_dense_backward
+    sums = gradient(d_gates.float(), places, words, padding_idx=-1, scale_grad_by_freq=False)
+    return sums.to(d_gates.dtype)
 
 
 def _weight_gradient(d_sums: Tensor, states: Tensor, backwards: bool) -> Tensor:
