@@ -3,8 +3,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from lstm_sentiment.config import Config
-from lstm_sentiment.model.classifier import Classifier
+from lstm_sentiment.config import Config, HeadKind
+from lstm_sentiment.model.classifier import Classifier, one_of_few
 
 IDS = torch.randint(2, 10, (4, 6), generator=torch.Generator().manual_seed(0))
 LENGTHS = torch.tensor([6, 3, 1, 5])
@@ -48,6 +48,29 @@ def test_every_word_of_a_batch_is_embedded_once(tiny: Callable[..., Config]) -> 
     vectors, places = net._vectors(IDS)
     assert len(vectors) == len(IDS.unique())
     assert torch.equal(vectors[places], net.embedding(IDS))
+
+
+def test_sizes_are_few_and_little_larger() -> None:
+    assert [one_of_few(size) for size in (1, 31, 32, 33, 240, 241, 500, 2401)] == [
+        *(1, 31, 32, 34, 240, 248, 512, 2432),
+    ]
+    sizes = range(1, 5000)
+    assert len({one_of_few(size) for size in sizes}) < 150
+    assert all(size <= one_of_few(size) < 1.07 * size for size in sizes)
+
+
+@pytest.mark.parametrize("padding", ["exact", "trailing"])
+@pytest.mark.parametrize("head", HeadKind)
+def test_a_wide_batch_is_answered_as_each_review_alone(
+    tiny: Callable[..., Config], head: HeadKind, padding: str
+) -> None:
+    width = 67  # computed as 68
+    config = tiny(head={"kind": head}, data={"max_length": width, "padding": padding})
+    net = Classifier(config, 200).eval()
+    ids = torch.randint(2, 200, (3, width), generator=torch.Generator().manual_seed(0))
+    lengths = torch.tensor([width, 40, 5]) if padding == "exact" else torch.full((3,), width)
+    alone = [net(ids[i : i + 1, :n], lengths[i : i + 1]) for i, n in enumerate(lengths)]
+    torch.testing.assert_close(net(ids, lengths), torch.cat(alone), atol=1e-6, rtol=0)
 
 
 def test_embedding_dropout_takes_the_same_components_at_every_step(

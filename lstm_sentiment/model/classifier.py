@@ -38,7 +38,7 @@ class Classifier(nn.Module):
         return self.output(self.dropout(self.head(encoded))).squeeze(-1)
 
     def _vectors(self, ids: Tensor) -> tuple[Tensor, Tensor | None]:
-        """(B, T) -> (U, E), (B, T): the vectors of a batch, each once, and which stands where.
+        """(B, T) -> (U, E), (B, >= T): the vectors of a batch, each once, and which stands where.
 
         A word has one vector in the whole batch; under dropout it has one in each review. For
         cuDNN, which wants them spelled out, (B, T, E) and None.
@@ -48,12 +48,13 @@ class Classifier(nn.Module):
         if ids.is_cuda:
             vectors = self.embedding(ids)
             return vectors * kept.unsqueeze(1) if p > 0 else vectors, None
-        if p == 0:
-            distinct, places = torch.unique(ids, return_inverse=True)
-            return self.embedding(distinct), places
+        ids = F.pad(ids, (0, one_of_few(ids.shape[1]) - ids.shape[1]), value=PAD_ID)
         words, reviews = int(ids.max()) + 1, torch.arange(len(ids)).unsqueeze(1)
-        distinct, places = torch.unique(ids + words * reviews, return_inverse=True)
-        return self.embedding(distinct % words) * kept[distinct // words], places
+        keys = ids + words * reviews if p > 0 else ids
+        distinct, places = torch.unique(keys, return_inverse=True)
+        distinct = F.pad(distinct, (0, one_of_few(len(distinct)) - len(distinct)))
+        vectors = self.embedding(distinct % words)
+        return vectors * kept[distinct // words] if p > 0 else vectors, places
 
     @torch.no_grad()
     def start_from(self, vectors: np.ndarray, found: np.ndarray) -> None:
@@ -64,6 +65,16 @@ class Classifier(nn.Module):
         """Trainable numbers of each part, in the order in which a review meets them."""
         parts = {name: getattr(self, name) for name in ("embedding", "encoder", "head", "output")}
         return {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
+
+
+def one_of_few(size: int) -> int:
+    """Rounded up, to one of sixteen sizes for each power of two.
+
+    oneDNN builds a product in bf16 anew for each number of rows it meets, which takes longer than
+    the product, and keeps it in memory.
+    """
+    step = max(1, 2 ** (size.bit_length() - 5))
+    return -(-size // step) * step
 
 
 def locked_dropout(p: float, shape: tuple[int, int], device: torch.device) -> Tensor:
