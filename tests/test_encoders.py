@@ -59,6 +59,15 @@ def test_gradients_equal_those_through_packed_sequences(
         torch.testing.assert_close(ours, reference, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("cell", Cell)
+def test_takes_what_autocast_has_made_of_vectors(cell: Cell) -> None:
+    encoder, narrow = make(cell, 1, True), reviews().bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        states = encoder(narrow, LENGTHS).states
+    assert states.dtype is torch.float32
+    torch.testing.assert_close(states, encoder(narrow.float(), LENGTHS).states, atol=1e-6, rtol=0)
+
+
 def test_dropout_stands_between_layers_only() -> None:
     single = make(Cell.gru, 1, False, dropout=0.5).train()
     assert torch.equal(single(reviews(), LENGTHS).states, single.eval()(reviews(), LENGTHS).states)

@@ -82,6 +82,7 @@ class Encoder(nn.Module):
         rnn, layers = self.rnn, self.rnn.num_layers
         names = [name for layer in range(layers) for name in self._names(layer)]
         weights = [weight for name in names for weight in self._weights(name)]
+        inputs = inputs.to(weights[0].dtype)  # what autocast has made of layers before it
         zeros = inputs.new_zeros(len(names), len(inputs), rnn.hidden_size)
         start = [zeros, zeros] if rnn.mode == "LSTM" else zeros
         dropout = rnn.dropout if self.training else 0.0
