@@ -41,7 +41,8 @@ clean: ## remove .venv, .venv-peers, caches and build leftovers; runs stay
 	scripts/create_venv.sh dev
 	@touch $@
 
-# An environment of its own: TensorBoard would take TensorFlow wherever it finds it.
+# An environment of its own: TensorBoard would take TensorFlow wherever it finds it. TensorFlow has
+# no wheels for a newer Python.
 .venv-peers/installed: pyproject.toml constraints.txt
-	VENV=.venv-peers scripts/create_venv.sh peers
+	VENV=.venv-peers NEWEST=3.13 scripts/create_venv.sh peers
 	@touch $@

@@ -2,10 +2,12 @@
 # Make .venv, and install the project into it at the versions in constraints.txt: create_venv.sh [EXTRA]
 #   VENV=folder      makes it there instead
 #   PYTHON=path      takes this Python instead of the newest found
+#   NEWEST=3.13      takes none that is newer; it is 3.14 where nothing is said
 #   TORCH_INDEX=url  takes torch from this index; set but empty, from where pip takes all the rest
 set -eu
 cd "$(dirname "$0")/.."
 VENV=${VENV:-.venv}
+NEWEST=${NEWEST:-3.14}
 
 # Both bind packages that pip builds too: the second is its name for that from pip 25.3 on. The paths
 # are relative because pip splits such a list at spaces.
@@ -19,18 +21,18 @@ fail() {
 
 # Found is not enough: pyenv puts commands on the PATH that only print an error.
 supported() {
-    "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' >/dev/null 2>&1
+    "$1" -c "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, ${NEWEST#3.}))" >/dev/null 2>&1
 }
 
 choose_python() {
     if [ -n "${PYTHON:-}" ]; then
-        supported "$PYTHON" || fail "PYTHON=$PYTHON does not run as Python 3.11 to 3.14: name one that does."
+        supported "$PYTHON" || fail "PYTHON=$PYTHON does not run as Python 3.11 to $NEWEST: name one that does."
         return
     fi
     for PYTHON in python3.14 python3.13 python3.12 python3.11; do
         if supported "$PYTHON"; then return; fi
     done
-    fail "No Python 3.11 to 3.14 found: install one, or say where it is with PYTHON=path."
+    fail "No Python 3.11 to $NEWEST found: install one, or say where it is with PYTHON=path."
 }
 
 create_venv() {
