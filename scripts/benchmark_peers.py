@@ -5,7 +5,7 @@
 
 The 25,000 training reviews of IMDB are dealt into slices. Each slice goes through all systems, one
 after the other, before the next, so that what else the machine does meets all alike; ratios are of
-the slices that both took. --full takes whole epochs of this project and of Keras, and two of ten
+the slices that both took. --full takes whole epochs of this project and of Keras, and one of ten
 slices of the rest; the short form takes one of forty of all. Each system is a process of its own
 (scripts/peers.py). TensorFlow has wheels for Linux on x86-64 and Python up to 3.13.
 """
@@ -46,9 +46,9 @@ CONTESTANTS = [
     ("pytorch_padded", "32-true"),
     ("pytorch_packed", "32-true"),
 ]
-# With --full, whole epochs of these, for the plain LSTM also of the second; of others two slices.
+# With --full, whole epochs of these, for the plain LSTM also of the second; of others one slice.
 WHOLE, WHOLE_OF_FIRST = ("ours", "keras"), ("ours", "keras", "keras_masked")
-SAMPLED = 5  # one slice out of so many
+SAMPLED = 10  # one slice out of so many
 DOES = ("train", "predict")
 
 
