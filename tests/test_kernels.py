@@ -1,6 +1,9 @@
+import errno
+import importlib.util
 import math
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -213,6 +216,62 @@ def test_a_longer_place_is_filled_from_the_left(kind: Any) -> None:
     stored = np.zeros(3, kind)
     store(target, stored)
     assert np.array_equal(stored, source)
+
+
+def compiled_anew(folder: Path) -> Any:
+    """What a new process would have of a module in this folder."""
+    spec = importlib.util.spec_from_file_location("square", folder / "square.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.square
+
+
+@pytest.fixture
+def square(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("numba.core.config.CACHE_DIR", "")
+    code = "from lstm_sentiment.model.kernels import compiled\n\n"
+    code += "@compiled\ndef square(x):\n    return x * x\n"
+    (tmp_path / "square.py").write_text(code)
+    return tmp_path
+
+
+DAMAGES: list[Callable[[bytes], bytes]] = [
+    lambda _: b"",
+    lambda kept: kept[:-1],
+    lambda kept: kept[: len(kept) // 2],
+    lambda kept: b"\0" * len(kept),
+    lambda _: b"no pickle",
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+def test_compiled_code_that_was_damaged_is_made_anew(
+    square: Path, kind: str, damage: Callable[[bytes], bytes]
+) -> None:
+    assert compiled_anew(square)(3.0) == 9
+    (file,) = (square / "__pycache__").glob(f"*.{kind}")
+    file.write_bytes(damage(file.read_bytes()))
+    function = compiled_anew(square)
+    assert function(3.0) == 9
+    assert function.stats.cache_misses
+    function = compiled_anew(square)
+    assert function(3.0) == 9
+    assert function.stats.cache_hits  # it was kept again
+
+
+def test_compiled_code_that_cannot_be_kept_is_used_all_the_same(
+    square: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", full)
+        assert compiled_anew(square)(3.0) == 9
+    assert not list((square / "__pycache__").glob("*.nb*"))  # and nothing half-written
 
 
 LENGTHS = np.array([2, 5, 3, 1, 5, 4])

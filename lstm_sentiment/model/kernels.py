@@ -21,10 +21,12 @@ Activations are fractions, which compilers vectorize; exponentials they do not.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numba import njit, types
+from numba.core.caching import FunctionCache
 from numba.extending import overload
 
 BLOCK = 4  # rows and columns that a matrix product takes at once
@@ -43,12 +45,32 @@ OPTIONS: Any = {
 }
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiled when first called; kept beside this file or, failing that, in the user's cache."""
-    try:
-        return njit(function, cache=True, **OPTIONS)
-    except RuntimeError:  # neither place can be written: compiled anew by each process
-        return njit(function, **OPTIONS)
+class Kept(FunctionCache):
+    """Code that was compiled, beside this file or, failing that, in the user's cache.
+
+    What is damaged there is compiled anew, and what cannot be written is not kept; left alone,
+    Numba fails.
+    """
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # whatever unpickling makes of other bytes
+            with suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with suppress(OSError):
+            super().save_overload(sig, data)
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compiled when first called."""
+    kernel = njit(function, **OPTIONS)
+    with suppress(RuntimeError):  # neither place can be written: each process compiles anew
+        kernel._cache = Kept(function)  # as cache=True does with Numba's own
+    return kernel
 
 
 @compiled
