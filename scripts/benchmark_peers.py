@@ -32,6 +32,7 @@ from lstm_sentiment.config import PRECISIONS, DataConfig
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.files import write_atomically
 from lstm_sentiment.report.speed import markdown
+from lstm_sentiment.training.record import read_json
 from lstm_sentiment.training.runtime import environment
 
 ROOT = Path(__file__).parent.parent
@@ -60,7 +61,9 @@ def main() -> None:
     )
     parser.add_argument("--full", action="store_true", help="all nets, whole epochs")
     parser.add_argument("--slices", type=int, default=SLICES, help="with --full: of the ten slices")
-    parser.add_argument("--nets", nargs="+", choices=NETS, help="only these")
+    parser.add_argument(
+        "--nets", nargs="+", choices=NETS, help="only these; what OUTPUT has of others stays"
+    )
     parser.add_argument("-o", "--output", type=Path, help="default: results/benchmarks/peers.json")
     options = parser.parse_args()
     nets = options.nets or (list(NETS) if options.full else SHORT_NETS)
@@ -70,10 +73,24 @@ def main() -> None:
     output = options.output or ROOT / "results" / "benchmarks" / name
     output.parent.mkdir(parents=True, exist_ok=True)
     count = options.slices if options.full else 1
+    before = read_json(output)
     for result in measure(data, nets, SLICES if options.full else SHORT_SLICES, count):
+        result = with_others(result, before)
         write_atomically(output, json.dumps(result, indent=1).encode() + b"\n")
     Console().print(Markdown(markdown(result)))
     print(f"written to {output}")
+
+
+def with_others(result: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+    """Adds the nets that were measured before, if it was in the same way on the same machine.
+
+    Every ratio is of one net, whose systems took turns: nets need not be of one hour.
+    """
+    same = ("environment", "settings")
+    if before is None or any(before[part] != result[part] for part in same):
+        return result
+    nets = {net["net"]: net for net in before["nets"] + result["nets"]}
+    return result | {"nets": [nets[name] for name in NETS if name in nets]}
 
 
 def measure(data: DataConfig, nets: list[str], cut: int, count: int) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ import torch
 from conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "scripts"))
+import benchmark_peers
 import peers
 
 LENGTHS = [3, 12, 1, 7, 5, 9]
@@ -65,3 +66,17 @@ def test_a_padded_network_reads_padding(reviews: Any) -> None:
     ids, _ = padded._inputs(np.arange(2))
     assert ids.shape == (2, peers.MAX_LENGTH)
     assert ids[0, -3:].tolist() == reviews.ids[:3].tolist()
+
+
+def test_a_net_that_is_measured_again_takes_its_place_among_the_others() -> None:
+    def result(commit: str, **seconds: float) -> dict[str, Any]:
+        nets = [{"net": net, "train_s": spent} for net, spent in seconds.items()]
+        return {"environment": {"commit": commit}, "settings": {"batch": 64}, "nets": nets}
+
+    before = result("a", lstm=3, rnn=1)
+    assert benchmark_peers.with_others(result("a", gru=2), before) == result(
+        "a", lstm=3, gru=2, rnn=1
+    )
+    assert benchmark_peers.with_others(result("a", lstm=4), before) == result("a", lstm=4, rnn=1)
+    for other in (None, result("b", rnn=1)):  # nothing to add, or what was measured otherwise
+        assert benchmark_peers.with_others(result("a", gru=2), other) == result("a", gru=2)
