@@ -20,6 +20,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+# Before torch, whose threads it tells how long to spin.
+from lstm_sentiment import Config, DataConfig, EncoderConfig, HeadConfig, TrainerConfig  # isort: skip
 import numpy as np
 import torch
 from rich.console import Console
@@ -29,7 +31,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from lstm_sentiment import Config, DataConfig, EncoderConfig, HeadConfig, TrainerConfig
 from lstm_sentiment.config import PRECISIONS, Accelerator, Cell
 from lstm_sentiment.data.batches import Batch, TrainingOrder
 from lstm_sentiment.data.datamodule import ReviewDataModule

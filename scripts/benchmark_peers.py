@@ -17,6 +17,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,6 +31,7 @@ from rich.progress import Progress
 
 from lstm_sentiment.config import PRECISIONS, DataConfig
 from lstm_sentiment.data.datamodule import ReviewDataModule
+from lstm_sentiment.errors import InputError
 from lstm_sentiment.files import write_atomically
 from lstm_sentiment.report.speed import markdown
 from lstm_sentiment.training.record import read_json
@@ -60,7 +62,10 @@ def main() -> None:
         "--cache", default=DataConfig.cache, help="where tokenized reviews are kept"
     )
     parser.add_argument("--full", action="store_true", help="all nets, whole epochs")
-    parser.add_argument("--slices", type=int, default=SLICES, help="with --full: of the ten slices")
+    parser.add_argument(
+        "--slices", type=int, default=SLICES, choices=range(1, SLICES + 1), metavar="N",
+        help="with --full: how many of the ten slices",
+    )  # fmt: skip
     parser.add_argument(
         "--nets", nargs="+", choices=NETS, help="only these; what OUTPUT has of others stays"
     )
@@ -74,20 +79,23 @@ def main() -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     count = options.slices if options.full else 1
     before = read_json(output)
-    for result in measure(data, nets, SLICES if options.full else SHORT_SLICES, count):
-        result = with_others(result, before)
-        write_atomically(output, json.dumps(result, indent=1).encode() + b"\n")
+    try:
+        for measured in measure(data, nets, SLICES if options.full else SHORT_SLICES, count):
+            result = with_others(measured, before)
+            write_atomically(output, json.dumps(result, indent=1).encode() + b"\n")
+    except InputError as error:
+        raise SystemExit(str(error)) from None
     Console().print(Markdown(markdown(result)))
     print(f"written to {output}")
 
 
-def with_others(result: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+def with_others(result: dict[str, Any], before: Any) -> dict[str, Any]:
     """Adds the nets that were measured before, if it was in the same way on the same machine.
 
     Every ratio is of one net, whose systems took turns: nets need not be of one hour.
     """
     same = ("environment", "settings")
-    if before is None or any(before[part] != result[part] for part in same):
+    if not isinstance(before, dict) or any(before.get(part) != result[part] for part in same):
         return result
     nets = {net["net"]: net for net in before["nets"] + result["nets"]}
     return result | {"nets": [nets[name] for name in NETS if name in nets]}
@@ -157,8 +165,9 @@ class System:
     def ask(self, **order: Any) -> Any:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
+        with suppress(BrokenPipeError):  # it has died before it was asked
+            self.process.stdin.write(json.dumps(order) + "\n")
+            self.process.stdin.flush()
         if not (answer := self.process.stdout.readline()):
             raise SystemExit(f"{self.log.read_text()}\n{self.name} came to grief: see above.")
         return json.loads(answer)
@@ -219,8 +228,8 @@ def versions() -> dict[str, str]:
         return {package: version(package) for package in ("tensorflow_cpu", "keras")}
     except PackageNotFoundError as error:
         raise SystemExit(
-            f"{error.name} is not installed: make bench installs it, on Linux on x86-64, with "
-            "PYTHON= naming a Python up to 3.13."
+            f"{error.name} is not installed: make bench installs it, on Linux on x86-64, "
+            "with a Python from 3.11 to 3.13."
         ) from None
 
 

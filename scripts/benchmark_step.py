@@ -12,16 +12,17 @@ import time
 from dataclasses import replace
 from tempfile import TemporaryDirectory
 
+# Before torch, whose threads it tells how long to spin.
+from lstm_sentiment import Config, run  # isort: skip
 import torch
 from rich.console import Console
 from rich.table import Table
 from torch import nn
 from torch.nn import functional as F
 
-from lstm_sentiment import Config, run
 from lstm_sentiment.data.batches import Batch
 from lstm_sentiment.data.datamodule import ReviewDataModule
-from lstm_sentiment.errors import InputError
+from lstm_sentiment.errors import InputError, RunError
 from lstm_sentiment.launch import compose
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.module import OPTIMIZERS
@@ -32,11 +33,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("words", nargs="*", metavar="NAME=VALUE")
     parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--turns", type=int, default=3, choices=range(1, 100), metavar="N")
     options = parser.parse_args()
     try:
         seconds, steps = measure(compose(options.words), options.steps, options.turns)
-    except InputError as error:
+    except (InputError, RunError) as error:
         raise SystemExit(str(error)) from None
     bare = min(seconds["bare loop"])
     table = Table("", "ms a step", "of the bare loop's", box=None)

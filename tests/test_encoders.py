@@ -59,6 +59,14 @@ def test_gradients_equal_those_through_packed_sequences(
         torch.testing.assert_close(ours, reference, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("place", [-1, 3])
+def test_a_place_without_a_vector_is_refused(place: int) -> None:
+    places = torch.zeros(5, 9, dtype=torch.long)
+    places[2, 3] = place
+    with pytest.raises(ValueError, match=f"{place}.* among 3 vectors"):
+        make(Cell.gru, 1, False).layerwise(torch.randn(3, 4), LENGTHS, places)
+
+
 @pytest.mark.parametrize("cell", Cell)
 def test_takes_what_autocast_has_made_of_vectors(cell: Cell) -> None:
     encoder, narrow = make(cell, 1, True), reviews().bfloat16()

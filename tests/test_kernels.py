@@ -272,6 +272,11 @@ def test_compiled_code_that_cannot_be_kept_is_used_all_the_same(
         patch.setattr("os.replace", full)
         assert compiled_anew(square)(3.0) == 9
     assert not list((square / "__pycache__").glob("*.nb*"))  # and nothing half-written
+    assert compiled_anew(square)(3.0) == 9
+    (index,) = (square / "__pycache__").glob("*.nbi")
+    index.write_bytes(b"no pickle")
+    monkeypatch.setattr("os.replace", full)
+    assert compiled_anew(square)(3.0) == 9
 
 
 LENGTHS = np.array([2, 5, 3, 1, 5, 4])
@@ -389,7 +394,7 @@ DIVISIONS = {"rnn": (1, 0), "lstm": (5, 1), "gru": (3, 0)}
 
 @pytest.mark.parametrize("half", [False, True])
 @pytest.mark.parametrize("cell", GATES)
-def test_every_loop_over_units_is_vectorized_and_none_computes_in_double(
+def test_activations_are_vectorized_and_nothing_is_computed_in_double(
     cell: str, half: bool
 ) -> None:
     a = Arrays(cell, half, shared=True)
@@ -399,7 +404,9 @@ def test_every_loop_over_units_is_vectorized_and_none_computes_in_double(
         a.forward(kernel) if way == "forward" else a.backward(kernel, False)
         (code,) = kernel.inspect_llvm().values()
         widths = [int(width) for width in re.findall(r"fdiv .*?<(\d+) x float>", code)]
-        assert sum(width == max(widths) for width in widths) >= divisions
+        widest = max(widths, default=4)
+        assert widest >= 4  # numbers in the registers of every processor of ours
+        assert widths.count(widest) >= divisions
         assert not re.search(r"fpext .*double", code)
 
 

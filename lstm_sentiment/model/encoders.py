@@ -100,18 +100,17 @@ class Encoder(nn.Module):
     def layerwise(self, inputs: Tensor, lengths: Tensor, places: Tensor | None = None) -> Tensor:
         """(B, T, D): the same states, layer by layer and direction by direction."""
         assert self.kind.recurrence is not None, "a cell without one is left to PyTorch"
-        shares, states = Shares(lengths), inputs.transpose(0, 1)
+        shares = Shares(lengths)
+        read = Inputs(inputs.transpose(0, 1)) if places is None else Inputs(inputs, places.T)
         for layer in range(self.rnn.num_layers):
             if layer > 0:
-                below = Inputs(F.dropout(states, self.rnn.dropout, self.training))
-            else:
-                below = Inputs(states) if places is None else Inputs(inputs, places.T)
+                read = Inputs(F.dropout(read.vectors, self.rnn.dropout, self.training))
             directions = [
-                self.kind.recurrence(below, self._weights(name), shares, name.endswith("reverse"))
+                self.kind.recurrence(read, self._weights(name), shares, name.endswith("reverse"))
                 for name in self._names(layer)
             ]
-            states = torch.cat(directions, -1) if len(directions) > 1 else directions[0]
-        return states.transpose(0, 1)
+            read = Inputs(torch.cat(directions, -1) if len(directions) > 1 else directions[0])
+        return read.vectors.transpose(0, 1)
 
     def _names(self, layer: int) -> list[str]:
         """What PyTorch calls a layer's directions."""

@@ -29,7 +29,7 @@ from numba import njit, types
 from numba.core.caching import FunctionCache
 from numba.extending import overload
 
-BLOCK = 4  # rows and columns that a matrix product takes at once
+BLOCK = 4  # rows and columns that the products below, which spell them out, take at once
 VECTOR = 16  # numbers in the widest registers
 ONE = np.float32(1)  # a plain 1 would make Numba compute in float64
 
@@ -61,7 +61,7 @@ class Kept(FunctionCache):
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        with suppress(OSError):
+        with suppress(Exception):  # it reads what is there first
             super().save_overload(sig, data)
 
 

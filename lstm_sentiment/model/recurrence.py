@@ -102,11 +102,15 @@ def _recur(
     if places is None:
         T, B, _ = given.vectors.shape
         places = torch.arange(T * B).view(T, B)
+    elif places.min() < 0 or places.max() >= len(given.vectors):
+        raise ValueError(
+            f"places from {places.min()} to {places.max()} among {len(given.vectors)} vectors"
+        )
     T, B = places.shape
     if shares.longest > T or len(shares.lengths) != B:
         raise ValueError(
             f"{len(shares.lengths)} lengths of up to {shares.longest} for {B} reviews of {T} steps"
-        )  # the kernels would write beyond the states
+        )  # the kernels look at no bound: they would read and write elsewhere
     # Asked here, since within a Function no gradient is ever enabled.
     keep = torch.is_grad_enabled() and (given.vectors.requires_grad or weight.requires_grad)
     return _Recurrence.apply(  # type: ignore[no-untyped-call]
