@@ -279,6 +279,17 @@ def test_compiled_code_that_cannot_be_kept_is_used_all_the_same(
     assert compiled_anew(square)(3.0) == 9
 
 
+def test_without_a_place_to_keep_it_code_is_compiled_all_the_same(
+    square: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere(*_: Any) -> None:
+        raise RuntimeError("cannot cache function: no locator available")
+
+    monkeypatch.setattr("numba.core.caching.CacheImpl.__init__", nowhere)
+    assert compiled_anew(square)(3.0) == 9
+    assert not (square / "__pycache__").exists()
+
+
 LENGTHS = np.array([2, 5, 3, 1, 5, 4])
 ROWS = np.array([1, 5, 2])  # the longest first; the others are another thread's
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
