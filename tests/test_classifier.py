@@ -50,6 +50,12 @@ def test_every_word_of_a_batch_is_embedded_once(tiny: Callable[..., Config]) -> 
     assert torch.equal(vectors[places], net.embedding(IDS))
 
 
+@pytest.mark.parametrize("id", [-1, 10])
+def test_an_id_without_a_vector_is_refused(tiny: Callable[..., Config], id: int) -> None:
+    with pytest.raises(IndexError):
+        Classifier(tiny(), 10).eval()(torch.full((1, 3), id), torch.tensor([3]))
+
+
 def test_sizes_are_few_and_little_larger() -> None:
     assert [one_of_few(size) for size in (1, 31, 32, 33, 240, 241, 500, 2401)] == [
         *(1, 31, 32, 34, 240, 248, 512, 2432),

@@ -49,12 +49,13 @@ class Classifier(nn.Module):
             vectors = self.embedding(ids)
             return vectors * kept.unsqueeze(1) if p > 0 else vectors, None
         ids = F.pad(ids, (0, one_of_few(ids.shape[1]) - ids.shape[1]), value=PAD_ID)
-        words, reviews = int(ids.max()) + 1, torch.arange(len(ids)).unsqueeze(1)
-        keys = ids + words * reviews if p > 0 else ids
+        words = self.embedding.num_embeddings
+        keys = ids + words * torch.arange(len(ids)).unsqueeze(1) if p > 0 else ids
         distinct, places = torch.unique(keys, return_inverse=True)
         distinct = F.pad(distinct, (0, one_of_few(len(distinct)) - len(distinct)))
-        vectors = self.embedding(distinct % words)
-        return vectors * kept[distinct // words] if p > 0 else vectors, places
+        if p == 0:
+            return self.embedding(distinct), places
+        return self.embedding(distinct % words) * kept[distinct // words], places
 
     @torch.no_grad()
     def start_from(self, vectors: np.ndarray, found: np.ndarray) -> None:
