@@ -130,7 +130,7 @@ def test_predictions_give_the_scores_of_the_record(
 ) -> None:
     config, record = finished
     table = pq.read_table(folder_of(config) / "predictions.parquet").to_pandas()
-    assert list(table.columns) == ["split", "index", "label", "probability"]
+    assert list(table.columns) == ["split", "index", "label", "probability", "tokens"]
     data = ReviewDataModule(config.data, config.seed)
     data.setup()
     assert data.test is not None
@@ -138,6 +138,9 @@ def test_predictions_give_the_scores_of_the_record(
         part = table[table["split"] == split]
         assert part["index"].tolist() == sorted(reviews.rows.tolist())
         assert (part["label"] == reviews.reviews.labels[part["index"]]).all()
+        lengths = [len(reviews.reviews.of(row)) for row in part["index"]]
+        assert part["tokens"].tolist() == lengths
+        assert max(lengths) > config.data.max_length  # they are not cut
         answer = part["probability"] > 0.5
         scores = record[split]
         assert scores["accuracy"] == pytest.approx((answer == part["label"]).mean())

@@ -5,6 +5,7 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from lstm_sentiment.config import AugmentConfig, DataConfig, Source
@@ -126,8 +127,15 @@ class ReviewDataModule(L.LightningDataModule):
 
     def text(self, stage: str, row: int) -> str:
         """The words of a review of "train", "val" or "test", by its row in the split's file."""
-        split = self.split("test" if stage == "test" else "train")
-        return printable(" ".join(split.reviews.spelled(row)))
+        return printable(" ".join(self._split_of(stage).reviews.spelled(row)))
+
+    def token_counts(self, stage: str, rows: Tensor) -> Tensor:
+        """(N,), (N,) int64: how many tokens the reviews of these rows have, uncut."""
+        offsets = self._split_of(stage).reviews.offsets
+        return torch.from_numpy(offsets[rows.numpy() + 1] - offsets[rows.numpy()])
+
+    def _split_of(self, stage: str) -> Split:
+        return self.split("test" if stage == "test" else "train")
 
     def summary(self) -> dict[str, Any]:
         """What a record says of the data; shares are of the training part."""

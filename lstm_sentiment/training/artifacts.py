@@ -21,7 +21,7 @@ from lstm_sentiment.training.record import SCHEMA, recorded, write_json
 
 MODEL = "model"  # the folder of what is put to use
 
-Predictions = Mapping[str, Mapping[str, Tensor]]  # split -> index, label, probability: (N,) each
+Predictions = Mapping[str, Mapping[str, Tensor]]  # split -> (N,) by column
 
 
 def save_model(
@@ -36,7 +36,7 @@ def save_model(
 
 
 def save_predictions(path: Path, predictions: Predictions) -> None:
-    """A Parquet file: split, index (the row in the split's file), label, probability."""
+    """A Parquet file: split, index (the row in the split's file), label, probability, tokens."""
     parts = []
     for stage, columns in predictions.items():
         arrays = {name: values.numpy() for name, values in columns.items()}

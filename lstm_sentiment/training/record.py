@@ -16,6 +16,7 @@ RECIPE = 3
 RECORD_KEYS = frozenset({"name", "choices", "config", "epochs", "val", "test", "cost", "data"})
 CONFIG, RECORD, FAILED = "config.json", "run.json", "failed.json"
 PROGRESS = "progress.json"  # while it trains: how far it is
+PREDICTIONS = "predictions.parquet"  # of the kept weights, for every review of val and test
 SWEEP = "sweep.json"  # beside the runs: the names of all that were asked for
 
 # Where a run is kept, on what it runs and where its data lie: no part of what it computes.
@@ -26,6 +27,7 @@ PLACES = frozenset(
         "sweep",
         "rerun",
         "keep_checkpoints",
+        "reference",
         "data.source",
         "data.path",
         "data.test_path",

@@ -14,6 +14,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.trainer.states import TrainerFn, TrainerStatus
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+from torch import Tensor
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.data import embeddings
@@ -31,6 +32,7 @@ from lstm_sentiment.training.progress import Costs, EpochLines, Heartbeat, conso
 from lstm_sentiment.training.record import (
     CONFIG,
     FAILED,
+    PREDICTIONS,
     PROGRESS,
     RECORD,
     SCHEMA,
@@ -284,10 +286,10 @@ class _Attempt:
                 say(self.folder.name, f"goes on after epoch {epoch}")
         self.trainer.fit(self.module, self.data, ckpt_path=checkpoint)
         self.module.load_state_dict(self.best.weights)
-        predictions = {stage: self.module.scores[stage].predictions() for stage in self._evaluate()}
+        predictions = {stage: self._predictions(stage) for stage in self._evaluate()}
         record = self._record()
         save_model(self.folder / MODEL, self.module.classifier, self.data.vocabulary, self.config)
-        save_predictions(self.folder / "predictions.parquet", predictions)
+        save_predictions(self.folder / PREDICTIONS, predictions)
         save_figures(self.folder, record)
         self.board.finish(record, self.trainer.global_step, predictions, self.data.text)
         write_json(self.folder / RECORD, record)
@@ -333,6 +335,10 @@ class _Attempt:
             self.trainer.test(self.module, self.data, verbose=False)
             stages.append("test")
         return stages
+
+    def _predictions(self, stage: str) -> dict[str, Tensor]:
+        columns = self.module.scores[stage].predictions()
+        return {**columns, "tokens": self.data.token_counts(stage, columns["index"])}
 
     def _record(self) -> dict[str, Any]:
         latest, seconds = self.module.latest, self.costs.seconds
