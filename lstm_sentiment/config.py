@@ -406,6 +406,29 @@ class TrainerConfig:
 
 
 @dataclass
+class Reference:
+    """A published figure, printed beside ours: test scores of the runs whose choices are `run`.
+
+    `run` is written as on the command line: `encoder=lstm head=max`.
+    """
+
+    run: str = ""
+    accuracy: float | None = None
+    loss: float | None = None
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("run", "source"):
+            _text(f"reference.{name}", getattr(self, name) or None)
+        for word in self.run.split():
+            if not all(word.partition("=")):
+                raise InputError(f"reference.run={self.run} is not allowed: give NAME=VALUE ...")
+        for name in ("accuracy", "loss"):
+            if (value := getattr(self, name)) is not None:
+                setattr(self, name, _real(f"reference.{name}", value, "a score", lambda v: v >= 0))
+
+
+@dataclass
 class Config:
     """One run: what it computes, where its folder goes, and how often it was asked for."""
 
@@ -418,6 +441,7 @@ class Config:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     seed: int = 0
     test: bool = True
+    reference: list[Reference] = field(default_factory=list)
     root: str = "runs"
     sweep: str | None = None
     rerun: bool = False
@@ -428,6 +452,8 @@ class Config:
             kind, value = group.type, getattr(self, group.name)
             if isinstance(kind, type) and is_dataclass(kind):
                 _group(group.name, kind, value)
+        for figure in self.reference:
+            _group("reference", Reference, figure)
         _whole("seed", self.seed, 0, 2**32 - 1)
         _flag("test", self.test)
         _flag("rerun", self.rerun)
