@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -154,14 +155,15 @@ def _sentence(error: Exception) -> str:
 def compose(words: list[str], path: str | None = None) -> Config:
     """The configuration that these words make for training, with `data.path` as it is.
 
-    Raises InputError where they make none.
+    The axes of an experiment are left out. Raises InputError where they make none.
     """
     try:
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            composed = hydra.compose("config", words)
+            composed = hydra.compose("config", words, return_hydra_config=True)
         if path is not None:
             composed.data.path = path.replace("${", "\\${")  # no interpolation is meant
-        return _config(composed)
+        config = _config(composed)
+        return replace(config, sweep=config.sweep or composed.hydra.runtime.choices["experiment"])
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(f"{' '.join(words)}: {_sentence(error)}") from error
 
