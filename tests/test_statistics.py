@@ -1,0 +1,183 @@
+"""Worked examples, references, and effects that are known because they were put there."""
+
+import runpy
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from scipy.stats import ttest_1samp
+from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
+
+from lstm_sentiment.report.statistics import (
+    compare,
+    holm,
+    interactions,
+    interval,
+    main_effects,
+    mcnemar,
+    moderated,
+    p_value,
+    replicates,
+)
+
+
+def answers(accuracy: float, size: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).random(size) < accuracy
+
+
+def test_one_seed_carries_the_noise_of_reviews() -> None:
+    right = np.arange(2000) < 1700
+    drawn = replicates([{0: right}])[:, 0]
+    error = np.sqrt(0.85 * 0.15 / 2000)  # of a share
+    assert drawn.mean() == pytest.approx(0.85, abs=4 * error / np.sqrt(len(drawn)))
+    assert drawn.std() == pytest.approx(error, rel=0.05)
+    low, high = interval(drawn)
+    assert (low, high) == pytest.approx((0.85 - 1.96 * error, 0.85 + 1.96 * error), abs=error / 8)
+
+
+def test_seeds_alone_give_the_interval_of_a_t_test() -> None:
+    # All reviews answered alike leave no noise but that between seeds: 100 %, 0 %, 0 %.
+    yes, no = np.ones(50, bool), np.zeros(50, bool)
+    drawn = replicates([{0: yes, 1: no, 2: no}], count=40_000)[:, 0]
+    expected = ttest_1samp([1, 0, 0], 0).confidence_interval(0.95)
+    assert interval(drawn) == pytest.approx((expected.low, expected.high), abs=0.08)
+
+
+def test_what_configurations_share_cancels() -> None:
+    ours = {0: answers(0.8, 1000, 0)}
+    drawn = replicates([ours, ours])
+    assert np.array_equal(drawn[:, 0], drawn[:, 1])
+    assert p_value(drawn[:, 1] - drawn[:, 0]) == 1
+
+
+def test_replicates_are_repeated() -> None:
+    configurations = [{0: answers(0.8, 100, 1)}, {0: answers(0.8, 100, 2), 1: answers(0.8, 100, 3)}]
+    assert np.array_equal(replicates(configurations, 50), replicates(configurations, 50))
+
+
+def test_p_by_hand() -> None:
+    assert p_value(np.array([1.0, 2, 3, 4, 5, 6, 7, 8, 9])) == pytest.approx(0.2)  # 2 x 1 of 10
+    assert p_value(np.array([-1.0, 1, 2, 3, 4, 5, 6, 7, 8])) == pytest.approx(0.4)
+    assert p_value(np.zeros(9)) == 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_mcnemar_is_the_exact_one(seed: int) -> None:
+    ours, theirs = answers(0.85, 300, seed), answers(0.8, 300, seed + 100)
+    table = [[(ours & theirs).sum(), (ours & ~theirs).sum()]]
+    table.append([(~ours & theirs).sum(), (~ours & ~theirs).sum()])
+    assert mcnemar(ours, theirs) == pytest.approx(reference_mcnemar(table, exact=True).pvalue)
+    assert mcnemar(ours, ours) == 1
+
+
+def test_holm_by_hand() -> None:
+    # 0.01 x 3, 0.02 x 2, and never less than the one before: 0.04
+    assert holm({5: 0.02, 7: 0.01, 9: 0.03}) == pytest.approx({7: 0.03, 5: 0.04, 9: 0.04})
+    assert holm({}) == {}
+
+
+def test_a_verdict_is_of_the_corrected_p() -> None:
+    right = np.arange(1000) < 850
+    behind = right & ~(np.arange(1000) % 100 == 7)  # 9 reviews worse: 1 point
+    configurations = [{0: right}, {0: behind}, *({0: right} for _ in range(8))]
+    verdicts = compare(configurations, 0, replicates(configurations))
+    assert verdicts[1].difference == pytest.approx(-0.009)
+    alone = mcnemar(behind, right)
+    assert alone == pytest.approx(2 / 2**9)  # nine coins that fall alike
+    assert verdicts[1].mcnemar == pytest.approx({0: 9 * alone})
+    assert verdicts[1].verdict == "worse"
+    assert {verdicts[k].verdict for k in range(2, 10)} == {"cannot be told apart"}
+    assert compare(configurations[:1], 0, replicates(configurations[:1])) == {}
+
+
+def test_mcnemar_is_of_the_seeds_that_both_have() -> None:
+    right = np.arange(100) < 80
+    configurations = [{0: right, 1: right}, {1: right, 2: right}]
+    assert [*compare(configurations, 0, replicates(configurations, 9))[1].mcnemar] == [1]
+
+
+def test_variances_that_differ_by_chance_are_one() -> None:
+    freedom = np.array([2.0, 2.0, 4.0])
+    variances, together = moderated(np.array([1.0, 2.0, 3.0]), freedom)
+    assert variances == pytest.approx([9 / 4] * 3)  # (2 x 1 + 2 x 2 + 4 x 3) / 8
+    assert together.tolist() == [8, 8, 8]
+    alone = moderated(np.array([2.0]), np.array([2.0]))
+    assert (alone[0].tolist(), alone[1].tolist()) == ([2], [2])
+
+
+def test_variances_are_drawn_together_as_far_as_they_are_alike() -> None:
+    """Of 4,000 variances whose precision is drawn with 6 degrees of freedom around 1 / 0.5."""
+    random = np.random.default_rng(0)
+    true = 0.5 * 6 / random.chisquare(6, 4000)
+    seen = true * random.chisquare(2, 4000) / 2
+    found, freedom = moderated(seen, np.full(4000, 2.0))
+    prior = freedom[0] - 2
+    assert prior == pytest.approx(6, rel=0.15)
+    assert found == pytest.approx((prior * 0.5 + 2 * seen) / (prior + 2), rel=0.05)
+    assert np.mean((found - true) ** 2) < np.mean((seen - true) ** 2) / 2
+
+
+def test_no_variance_is_no_reason_to_stop() -> None:
+    same = {seed: np.arange(100) < 80 for seed in range(3)}
+    assert replicates([same, same], 50).std() > 0
+    spread = {0: np.arange(100) < 70, 1: np.arange(100) < 80, 2: np.arange(100) < 90}
+    assert np.isfinite(replicates([same, spread], 50)).all()
+
+
+def test_what_reviews_make_of_two_seeds_is_not_counted_twice() -> None:
+    """Seeds that are equally good, but answer by chance, add nothing to the noise of reviews."""
+    configurations = [
+        {seed: answers(0.8, 3000, 10 * k + seed) for seed in range(5)} for k in range(8)
+    ]
+    drawn = replicates(configurations)
+    of_a_mean = np.sqrt(0.8 * 0.2 / (5 * 3000))
+    assert np.median(drawn.std(0)) == pytest.approx(of_a_mean, rel=0.2)
+
+
+@pytest.mark.slow
+def test_an_effect_of_two_points_is_found_and_none_is_not() -> None:
+    """At the rates of docs/statistics.md, within what 200 simulations can tell."""
+    script = runpy.run_path(str(ROOT / "scripts" / "statistics_rates.py"))
+    found = script["rates"](script["Scenario"](4, 4_000, behind=0.02, spread=0.003), 200)
+    assert found.covered >= 0.9
+    assert found.found >= 0.8
+    assert found.alarms <= 0.07
+
+
+GRID = [
+    {"cell": cell, "head": head, "depth": depth}
+    for cell in ("rnn", "lstm", "gru")
+    for head in ("last", "max")
+    for depth in ("1", "2")
+]
+
+
+def test_main_effects_by_hand() -> None:
+    plus = {"rnn": -3.0, "lstm": 1.0, "gru": 2.0, "last": -1.0, "max": 1.0, "1": 0.5, "2": -0.5}
+    observed = np.array([80 + sum(plus[level] for level in c.values()) for c in GRID])
+    effects = main_effects(GRID, observed, np.stack([observed, observed]))
+    assert {name: round(e.size, 9) for e in effects for name in e.choice.values()} == plus
+    # Without a cell of the grid it is the same: the effects are fitted, not averaged.
+    effects = main_effects(GRID[1:], observed[1:], np.stack([observed[1:]] * 2))
+    assert {name: round(e.size, 9) for e in effects for name in e.choice.values()} == plus
+
+
+def test_the_strongest_interaction_comes_first() -> None:
+    def score(choice: dict[str, str]) -> float:
+        together = choice["cell"] == "rnn" and choice["head"] == "last"
+        return 85 - 6 * together + 0.1 * (choice["depth"] == "2" and choice["head"] == "max")
+
+    observed = np.array([score(choice) for choice in GRID])
+    first, second, third = interactions(GRID, observed, np.stack([observed] * 2))
+    assert dict(first.choice) == {"cell": "rnn", "head": "last"}
+    # -6 in one of six cells, less its row's mean (-3), less its column's (-2), plus the mean (-1)
+    assert first.size == pytest.approx(-2)
+    assert set(second.choice) == {"head", "depth"}
+    assert abs(second.size) == pytest.approx(0.025)
+    assert third.size == pytest.approx(0)
+
+
+def test_what_cannot_be_separated_is_not_claimed() -> None:
+    line = [{"cell": "rnn", "head": "last"}, {"cell": "lstm", "head": "max"}]
+    assert main_effects(line, np.array([0.8, 0.9]), np.full((3, 2), 0.8)) == []
+    assert interactions(line, np.array([0.8, 0.9]), np.full((3, 2), 0.8)) == []
