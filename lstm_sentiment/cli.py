@@ -2,9 +2,13 @@
 
 import argparse
 import re
+import shlex
 import signal
+import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,13 +23,13 @@ def main(arguments: list[str] | None = None) -> int:
     report = commands.add_parser(
         "report",
         help="compare all runs below a folder",
-        description="Prints every run below RUNS, ranked by validation accuracy, and writes the "
-        "same to report.md.",
+        description="Prints what was trained below RUNS, ranked by accuracy on validation, and "
+        "writes report.html, report.md, comparison.csv, runs.csv and figures/.",
         epilog="example: lstm-sentiment report runs/default",
     )
     report.add_argument("runs", type=Path, metavar="RUNS", help="a run, a sweep, or all of runs/")
     report.add_argument(
-        "-o", "--output", type=Path, metavar="DIR", help="where report.md goes (default: RUNS)"
+        "-o", "--output", type=Path, metavar="DIR", help="where the report goes (default: RUNS)"
     )
     report.set_defaults(command=_report)
     status = commands.add_parser(
@@ -36,6 +40,16 @@ def main(arguments: list[str] | None = None) -> int:
     )
     status.add_argument("runs", type=Path, metavar="RUNS", help="a run, a sweep, or all of runs/")
     status.set_defaults(command=_status)
+    board = commands.add_parser(
+        "tensorboard",
+        help="TensorBoard with runs under readable names",
+        description="Starts TensorBoard on the runs at or below RUNS, each under the name that "
+        "report gives it and its seed; what stands behind RUNS is handed on to TensorBoard.",
+        epilog="example: lstm-sentiment tensorboard runs/pooling --port 6007",
+    )
+    board.add_argument("runs", type=Path, metavar="RUNS", help="a run, a sweep, or all of runs/")
+    board.add_argument("options", nargs=argparse.REMAINDER, help="options of TensorBoard")
+    board.set_defaults(command=_tensorboard)
     data = commands.add_parser(
         "data",
         help="what is in the reviews, before one trains on them",
@@ -50,6 +64,16 @@ def main(arguments: list[str] | None = None) -> int:
         help="where the picture goes (default: here)",
     )  # fmt: skip
     data.set_defaults(command=_data)
+    baseline = commands.add_parser(
+        "baseline",
+        help="what counting words and bigrams reaches on the same reviews",
+        description="Trains logistic regression and NB-SVM on words and bigrams of the reviews "
+        "that a training command names, and leaves their records in its sweep. WORD is as typed "
+        "for train.py; what concerns networks alone is ignored, and so are axes.",
+        epilog="example: lstm-sentiment baseline experiment=pooling data.path=../imdb",
+    )
+    baseline.add_argument("words", nargs="*", metavar="WORD", help="as typed for train.py")
+    baseline.set_defaults(command=_baseline)
     options = parser.parse_args(arguments)
     try:
         options.command(options)
@@ -64,19 +88,31 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _report(options: argparse.Namespace) -> None:
     from lstm_sentiment.files import write_atomically
-    from lstm_sentiment.report.comparison import comparison, markdown
+    from lstm_sentiment.report import document, tables
+    from lstm_sentiment.report.ranking import ranking
+    from lstm_sentiment.report.report import report
     from lstm_sentiment.report.runs import read_runs
 
+    console = Console(soft_wrap=True, highlight=False)
     runs = read_runs(options.runs)
-    Console(soft_wrap=True, highlight=False).print(comparison(runs))
+    console.print(ranking(runs))
     folder = options.output or options.runs
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / "report.md", f"{markdown(runs)}\n".encode())
+        folder.mkdir(parents=True, exist_ok=True)  # before minutes go into what cannot be kept
+        blocks, comparisons = report(runs)
+        document.write(
+            f"Comparison of {options.runs.resolve().name}", blocks, folder, console.is_terminal
+        )
+        for name, text in (
+            ("comparison.csv", tables.comparison_table(comparisons)),
+            ("runs.csv", tables.run_table(runs)),
+        ):
+            write_atomically(folder / name, text.encode(), durable=False)
     except OSError as error:
         raise InputError(
-            f"report.md cannot be written to {folder} ({error.strerror}): name another with -o."
+            f"The report cannot be written to {folder} ({error.strerror}): name another with -o."
         ) from error
+    console.print("[bold]report[/]", escape(str(folder / "report.html")))
 
 
 def _status(options: argparse.Namespace) -> None:
@@ -84,6 +120,19 @@ def _status(options: argparse.Namespace) -> None:
     from lstm_sentiment.report.status import status
 
     Console(soft_wrap=True, highlight=False).print(status(read_runs(options.runs)))
+
+
+def _tensorboard(options: argparse.Namespace) -> None:
+    from lstm_sentiment.report.runs import read_runs
+    from lstm_sentiment.report.tensorboard import link
+
+    runs = read_runs(options.runs)
+    with TemporaryDirectory() as tree:
+        link(runs, Path(tree))
+        command = [sys.executable, "-m", "tensorboard.main", "--logdir", tree, *options.options]
+        with suppress(KeyboardInterrupt):  # which is how one ends it
+            if code := subprocess.run(command).returncode:
+                raise InputError(f"TensorBoard ended with exit code {code}: it says why above.")
 
 
 def _data(options: argparse.Namespace) -> None:
@@ -115,6 +164,36 @@ def _data(options: argparse.Namespace) -> None:
                 f"{picture} cannot be written ({error.strerror}): name another folder with -o."
             ) from error
         console.print(f"\n[bold]picture[/] {escape(str(picture))}")
+
+
+def _baseline(options: argparse.Namespace) -> None:
+    from lstm_sentiment.data.cache import begin_command, leave_nothing
+    from lstm_sentiment.launch import compose
+    from lstm_sentiment.model.ngrams import Classifier
+    from lstm_sentiment.training.baseline import baseline
+    from lstm_sentiment.training.run import unwritable
+    from lstm_sentiment.training.sweep import typed
+
+    console = Console(soft_wrap=True, highlight=False)
+    config = compose(options.words)
+    begin_command()
+    try:
+        for kind in Classifier:
+            record = baseline(kind, config)
+            scores = ", ".join(
+                f"{split} {record[split]['accuracy']:.2%}"
+                for split in ("val", "test")
+                if record[split]
+            )
+            spent = record["cost"]["fit_seconds"]
+            console.print(f"[bold]{record['name']}[/]  {scores}, trained in {spent:.1f} s")
+    except InputError:
+        leave_nothing()
+        raise
+    except OSError as error:
+        raise unwritable(config.root, error) from error
+    where = shlex.quote(f"{config.root}/{record['sweep']}")
+    console.print("[bold]next[/] ", escape(f"{typed('lstm-sentiment')} report {where}"))
 
 
 if __name__ == "__main__":

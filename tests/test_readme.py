@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import pytest
 import yaml
 from conftest import ROOT, Answer, synthetic_imdb
 
+from lstm_sentiment import cli
 from lstm_sentiment.cli import main
 from lstm_sentiment.config import Config, flat
 from lstm_sentiment.data import embeddings, reviews
@@ -83,13 +85,16 @@ def stand_in_for_the_hub(*_: Any) -> datasets.DatasetDict:
     return datasets.DatasetDict(train=rows, test=rows)
 
 
+SMALL = ["data.limit_train=40", "data.limit_test=20", "data.batch_size=16"]
+SMALL += ["trainer.max_epochs=1", "trainer=cpu"]
+
+
 @pytest.mark.parametrize("arguments", TRAINED, ids=" ".join)
 def test_its_commands_run(
     train: Callable[..., Answer], arguments: list[str], files: Path, cache: str
 ) -> None:
     """On few reviews and for one epoch, from files in place of the hub."""
-    small = ["data.limit_train=40", "data.limit_test=20", "data.batch_size=16"]
-    small += ["trainer.max_epochs=1", "trainer=cpu", f"data.cache={cache}"]
+    small = [*SMALL, f"data.cache={cache}"]
     imdb = [f"data.path={files / 'imdb'}"] * ("data=reviews" not in arguments)
     if arguments == ["--help"]:
         small, imdb = [], []
@@ -97,14 +102,51 @@ def test_its_commands_run(
     code, text = train(*typed, *small, *imdb)
     assert code == 0, text
     runs = [*files.glob("runs/*/*/run.json")]
-    axes = [len(word.split("=")[1].split(",")) for word in arguments if "=" in word]
-    expected = 1
-    for choices in axes:
-        expected *= choices
-    assert len(runs) == (0 if arguments == ["--help"] else expected)
-    reports = [words for words in commands("lstm-sentiment") if words[0] != "data"]
-    for report in reports if runs else []:
-        assert main(report) == 0
+    assert len(runs) == (0 if arguments == ["--help"] else asked_for(arguments))
+    commands_on_all = [words for words in commands("lstm-sentiment") if words[-1] == "runs"]
+    assert {words[0] for words in commands_on_all} == {"report", "status"}
+    for words in commands_on_all if runs else []:
+        assert main(words) == 0
+
+
+def asked_for(arguments: list[str]) -> int:
+    """How many runs a command stands for, by its axes and those of its experiment."""
+    axes = dict(word.split("=", 1) for word in arguments if "=" in word)
+    if "experiment" in axes:
+        file = ROOT / "conf" / "experiment" / f"{axes['experiment']}.yaml"
+        axes |= yaml.safe_load(file.read_text())["hydra"]["sweeper"]["params"]
+    return prod(len(choices.split(",")) for choices in axes.values())
+
+
+def test_its_comparison_runs(
+    train: Callable[..., Answer],
+    files: Path,
+    cache: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """An experiment, its baseline, its report and TensorBoard, as they stand there."""
+    [training] = [words for words in TRAINED if words == ["experiment=lstm_vs_gru"]]
+    named = [words for words in commands("lstm-sentiment") if "lstm_vs_gru" in words[-1]]
+    assert [words[0] for words in named] == ["baseline", "report", "tensorboard"]
+    small = [*SMALL, f"data.cache={cache}", f"data.path={files / 'imdb'}"]
+    assert train(*training, *small, "encoder.hidden_size=4").code == 0
+    baseline, report, tensorboard = named
+    assert main([*baseline, *small]) == 0
+    assert main(report) == 0
+    printed = capsys.readouterr().out
+    assert "ngrams-nb_svm" in printed
+    assert "gru-last" in printed
+    text = (files / "runs/lstm_vs_gru/report.md").read_text()
+    assert "| LSTM and GRU: encoder=lstm | accuracy | 87.15 |" in text
+    shown = []
+    monkeypatch.setattr(cli.subprocess, "run", lambda words: shown.append(words) or Ended())
+    assert main(tensorboard) == 0
+    assert shown[0][1:4] == ["-m", "tensorboard.main", "--logdir"]
+
+
+class Ended:
+    returncode = 0
 
 
 def test_it_shows_what_is_in_the_data(

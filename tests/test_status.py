@@ -6,39 +6,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from records import LABELS, answers, put, record, scores
 from rich.console import Console
 from test_files import held_elsewhere
 
 from lstm_sentiment.cli import main
+from lstm_sentiment.config import Config
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.report.runs import RunSummary, State, read_run, read_runs
 from lstm_sentiment.report.status import status
 from lstm_sentiment.training.record import write_json
 
 BEGUN = {"schema": 1, "choices": {}, "config": {"seed": 0}}
-RECORD = {
-    "schema": 1,
-    "name": "a",
-    "choices": {},
-    "config": {},
-    "epochs": [{"epoch": 1, "train": {"accuracy": 0.5}}, {"epoch": 2, "train": {"accuracy": 0.75}}],
-    "val": {"accuracy": 0.875},
-    "test": {"accuracy": 0.8125},
-    "cost": {},
-    "data": {},
-}
+DONE = record(Config(), answers(37), answers(25))
+DONE["epochs"] += [DONE["epochs"][0] | {"epoch": 2, "train": scores(LABELS, answers(50))}]
 PROGRESS = {"epoch": 2, "max_epochs": 4, "share": 0.25, "seconds": 100.0}
 
 
-def put(folder: Path, **files: Any) -> Path:
-    """A run's folder with these files, by their names without .json."""
-    folder.mkdir(parents=True)
-    for name, content in files.items():
-        if isinstance(content, str):
-            (folder / f"{name}.json").write_text(content)
-        else:
-            write_json(folder / f"{name}.json", content)
-    return folder
+def done(folder: Path, **changes: Any) -> Path:
+    """A run's folder with a record that tells of it."""
+    return put(folder, config=BEGUN, run=DONE | {"name": folder.name} | changes)
 
 
 def lines(*runs: RunSummary) -> list[str]:
@@ -59,9 +46,9 @@ def running(folder: Path, progress: dict[str, Any] | None = None) -> RunSummary:
 
 
 def test_a_run_with_a_record_is_done(tmp_path: Path) -> None:
-    folder = put(tmp_path / "default" / "a", config=BEGUN, run=RECORD)
-    assert read_run(folder) == RunSummary(folder, State.done, RECORD)
-    assert line(read_run(folder)) == "done default/a test 81.25%, 2 epochs"
+    folder = done(tmp_path / "default" / "a")
+    assert read_run(folder) == RunSummary(folder, State.done, DONE | {"name": "a"})
+    assert line(read_run(folder)) == "done default/a test 81.50%, 2 epochs"
 
 
 @pytest.mark.parametrize(
@@ -71,7 +58,7 @@ def test_a_run_with_a_record_is_done(tmp_path: Path) -> None:
 def test_without_a_test_the_next_best_score_is_told(
     tmp_path: Path, without: dict[str, None], said: str
 ) -> None:
-    run = read_run(put(tmp_path / "default" / "a", run=RECORD | without))
+    run = read_run(done(tmp_path / "default" / "a", **without))
     assert line(run) == f"done default/a {said}, 2 epochs"
 
 
@@ -83,7 +70,7 @@ def test_a_run_is_running_while_another_process_holds_its_lock(tmp_path: Path) -
         assert line(run) == "running default/a epoch 2 of 4, about 5 min left"
         write_json(folder / "failed.json", {"epoch": 1, "reason": "of an attempt before"})
         assert read_run(folder).state is State.running
-        write_json(folder / "run.json", RECORD)
+        write_json(folder / "run.json", DONE | {"name": "a"})
         assert read_run(folder).state is State.done
         (folder / "run.json").write_text('{"schema": 1, "of an attempt befo')
         assert read_run(folder).state is State.running
@@ -137,7 +124,7 @@ def test_what_was_begun_and_is_not_held_was_interrupted(
         ("", "run.json is damaged"),
         ([1, 2], "run.json is damaged"),
         ({"schema": 1, "name": "a"}, "run.json is damaged"),
-        (RECORD | {"schema": 2}, "run.json has schema 2, this reads 1"),
+        (DONE | {"schema": 2}, "run.json has schema 2, this reads 1"),
     ],
 )
 def test_a_record_that_cannot_be_read_is_a_failure(
@@ -149,20 +136,20 @@ def test_a_record_that_cannot_be_read_is_a_failure(
 
 
 def test_a_run_that_was_asked_for_and_not_begun_is_missing(tmp_path: Path) -> None:
-    put(tmp_path / "b" / "gru", config=BEGUN, run=RECORD)
+    done(tmp_path / "b" / "gru")
     write_json(tmp_path / "b" / "sweep.json", ["gru", "lstm"])
     (tmp_path / "b" / "rnn").mkdir()  # which nobody has asked for
-    done, missing = read_runs(tmp_path)
-    assert done.state is State.done
+    finished, missing = read_runs(tmp_path)
+    assert finished.state is State.done
     assert missing == RunSummary(tmp_path / "b" / "lstm", State.missing, None, "missing: not begun")
     assert line(missing) == "missing b/lstm not begun"
 
 
 def test_every_run_below_a_folder_is_found_once_and_nothing_else(tmp_path: Path) -> None:
-    put(tmp_path / "b" / "a", config=BEGUN, run=RECORD)
+    done(tmp_path / "b" / "a")
     put(tmp_path / "b" / "a" / "model", config={"schema": 1, "config": {}})
     put(tmp_path / "deep" / "er" / "c", config=BEGUN)
-    put(tmp_path / "d", run=RECORD)
+    put(tmp_path / "d", run=DONE)
     put(tmp_path / "editor", config={"font": "large"})
     put(tmp_path / "list", config=[1])
     write_json(tmp_path / "b" / "sweep.json", ["a"])
@@ -195,7 +182,7 @@ def test_time_left_is_what_the_rest_will_take_at_most(
 def test_what_needs_attention_stands_first(tmp_path: Path) -> None:
     states = [State.done, State.missing, State.interrupted, State.failed, State.running, State.done]
     runs = [
-        RunSummary(tmp_path / "b" / name, state, RECORD if state is State.done else None)
+        RunSummary(tmp_path / "b" / name, state, DONE if state is State.done else None)
         for name, state in zip("fedcba", states, strict=True)
     ]
     title, *found, counts = lines(*runs)
@@ -220,14 +207,14 @@ def test_states_without_runs_are_not_counted(tmp_path: Path) -> None:
 def test_the_command_tells_and_changes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    put(tmp_path / "b" / "gru", config=BEGUN, run=RECORD)
+    done(tmp_path / "b" / "gru")
     put(tmp_path / "b" / "lstm", config=BEGUN, failed={"epoch": 1, "reason": "it rained"})
     (put(tmp_path / "b" / "rnn", config=BEGUN) / ".lock").touch()  # of a killed process
     write_json(tmp_path / "b" / "sweep.json", ["gru", "lstm", "birnn"])
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     assert main(["status", str(tmp_path)]) == 0
     text = capsys.readouterr().out
-    for words in ("test 81.25%", "in epoch 1: it rained", "b/rnn", "not begun"):
+    for words in ("test 81.50%", "in epoch 1: it rained", "b/rnn", "not begun"):
         assert words in text
     assert text.splitlines()[-1] == "4 runs: 1 done, 1 failed, 1 interrupted, 1 missing"
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before

@@ -1,127 +1,229 @@
-"""record -> comparison: every run below a folder, ranked by validation accuracy."""
+"""configurations -> comparison: who is best, how sure that is, and what each choice contributes."""
 
-from collections.abc import Iterable
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from rich import box
-from rich.console import Group, RenderableType
-from rich.markup import escape
-from rich.table import Table
+import numpy as np
 
-from lstm_sentiment.report.runs import RunSummary
-from lstm_sentiment.training.record import PLACES
+from lstm_sentiment.config import DEPTHS, Cell, EmbeddingKind, HeadKind, Source
+from lstm_sentiment.errors import InputError
+from lstm_sentiment.report import statistics
+from lstm_sentiment.report.configurations import (
+    Answers,
+    Configuration,
+    Group,
+    read_answers,
+    telling,
+)
+from lstm_sentiment.report.statistics import Effect, Interval, Verdict
 
-COLUMNS: dict[str, Literal["left", "right"]] = {
-    "network": "left",
-    "head": "left",
-    "seed": "right",
-    "params": "right",
-    "val %": "right",
-    "test %": "right",
-    "F1 %": "right",
-    "AUROC %": "right",
-    "fit s": "right",
+FACTORS = {  # what a choice is called, by the setting behind it
+    "encoder.cell": "cell",
+    "encoder.bidirectional": "direction",
+    "encoder.num_layers": "depth",
+    "head.kind": "head",
 }
-# What the columns tell of a configuration; `set to` tells the rest where runs differ in it.
-SHOWN = {"encoder.cell", "encoder.num_layers", "encoder.bidirectional", "head.kind"}
-NOTE = "Accuracy on val and test, F1 and AUROC on test; ranked by validation."
+NETWORKS = [f"{depth}{bi}{cell}" for depth in DEPTHS.values() for bi in ("", "bi") for cell in Cell]
+OURS = {"encoder": NETWORKS, "head": [*HeadKind], "embedding": [*EmbeddingKind], "data": [*Source]}
+FEWEST = 4  # configurations whose effects can be told from one another
 
 
-def ranked(runs: Iterable[RunSummary]) -> list[RunSummary]:
-    """Best validation accuracy first; runs without one behind, in the order of their names."""
+class Comparison:
+    """The configurations of a group on the same test reviews.
 
-    def key(run: RunSummary) -> tuple[float, str]:
-        val = run.record["val"] if run.record else None
-        return (-val["accuracy"] if val else float("inf"), run.name)
+    `best` is the best on validation, `baseline` the best of those without recurrence and
+    `best_network` of the others; each is None where there is none. `remarks` say what keeps runs
+    from being compared.
+    """
 
-    return sorted(runs, key=key)
+    def __init__(self, group: Group) -> None:
+        self.title = group.title
+        self.configurations = group.configurations
+        self.remarks = [*group.remarks, *_odd_environments(group.configurations)]
+        validated = [c for c in self.configurations if not np.isnan(c.val)]
+        self.best = next(iter(validated), None)
+        self.baseline = next((c for c in validated if c.is_baseline), None)
+        self.networks = [c for c in self.configurations if not c.is_baseline]
+        self.best_network = next((c for c in validated if not c.is_baseline), None)
+        self.answers = {c.name: self._answers(c) for c in self.configurations}
+        self.tested = self._on_the_same_reviews()
+        self.right = [
+            {seed: answers.right for seed, answers in self.answers[c.name].items()}
+            for c in self.tested
+        ]
+        self.drawn = statistics.replicates(self.right) if self.tested else np.zeros((0, 0))
+        self.intervals: dict[str, Interval] = {
+            c.name: statistics.interval(self.drawn[:, k].clip(0, 1))  # no draw ends at a bound
+            for k, c in enumerate(self.tested)
+        }
+
+        self._verdicts: dict[str, dict[str, Verdict]] = {}
+
+    def against(self, other: Configuration | None) -> dict[str, Verdict]:
+        """How each of the others does beside `other`, by its name."""
+        if other is None or other not in self.tested:
+            return {}
+        if other.name not in self._verdicts:
+            found = statistics.compare(self.right, self.tested.index(other), self.drawn)
+            named = {self.tested[k].name: verdict for k, verdict in found.items()}
+            self._verdicts[other.name] = named
+        return self._verdicts[other.name]
+
+    def effects(self) -> tuple[list[Effect], list[Effect]]:
+        """What each choice contributes, and the interactions, the strongest first.
+
+        Both empty where fewer than two choices vary, or not apart from each other.
+        """
+        places = [k for k, c in enumerate(self.tested) if not c.is_baseline]
+        choices, order = _choices([self.tested[k] for k in places])
+        if len(places) < FEWEST or len(choices[0]) < 2:
+            return [], []
+        drawn = self.drawn[:, places]
+        observed = np.array([accuracy(self.right[k]) for k in places])
+        main = statistics.main_effects(choices, observed, drawn)
+        main.sort(key=lambda effect: order[next(iter(effect.choice.items()))])
+        return main, statistics.interactions(choices, observed, drawn) if main else []
+
+    def _answers(self, configuration: Configuration) -> dict[int, Answers]:
+        """By seed."""
+        answers = {}
+        for seed, run in configuration.runs.items():
+            if run.record and run.record["test"]:
+                try:
+                    answers[seed] = read_answers(run, "test")
+                except InputError as error:
+                    self.remarks.append(f"{error}: the run takes no part in intervals and tests.")
+        return answers
+
+    def _on_the_same_reviews(self) -> list[Configuration]:
+        """Those of which every seed answered the reviews that most of them did."""
+        asked = {
+            c.name: {answers.row.tobytes() + answers.label.tobytes() for answers in found.values()}
+            for c in self.configurations
+            if (found := self.answers[c.name])
+        }
+        alike = [next(iter(reviews)) for reviews in asked.values() if len(reviews) == 1]
+        usual = {max(alike, key=alike.count, default=b"")}
+        for name, reviews in asked.items():
+            if reviews != usual:
+                self.remarks.append(
+                    f"{name} was tested on other reviews than the rest: it takes no part in "
+                    "intervals and tests."
+                )
+        return [c for c in self.configurations if asked.get(c.name) == usual]
 
 
-def comparison(runs: Iterable[RunSummary]) -> Group:
-    """A table for each data set, and a line for every run without a record, for the terminal."""
-    parts: list[RenderableType] = []
-    for title, rows in _tables(runs):
-        table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, padding=0)
-        for name, justify in COLUMNS.items():
-            table.add_column(name, justify=justify, no_wrap=True)  # all fit into 80 characters
-        if any(row[-1] for row in rows):
-            table.add_column("set to", overflow="fold")
-        for row in rows:
-            table.add_row(*row[: len(table.columns)])
-        parts.append(table)
-    if parts:
-        parts.append(NOTE)
-    parts += [f"[red]{escape(name)}[/] {escape(trouble)}" for name, trouble in _without(runs)]
-    return Group(*parts)
+def accuracy(right: statistics.Correct) -> float:
+    """The mean over seeds."""
+    return float(np.mean([answers.mean() for answers in right.values()]))
 
 
-def markdown(runs: Iterable[RunSummary]) -> str:
-    """The same for a page."""
-    parts = []
-    for title, rows in _tables(runs):
-        width = len(COLUMNS) + any(row[-1] for row in rows)
-        head = [*COLUMNS, "set to"]
-        rule = ["--:" if COLUMNS.get(name) == "right" else "---" for name in head]
-        lines = [f"| {' | '.join(cells[:width])} |" for cells in (head, rule, *rows)]
-        parts.append("\n".join([title, "", *lines]))
-    if parts:
-        parts.append(NOTE)
-    parts += [f"- {name}: {trouble}" for name, trouble in _without(runs)]
-    return "\n\n".join(parts)
+def _odd_environments(configurations: Sequence[Configuration]) -> list[str]:
+    """Runs on another device or with other threads than most: their times are not alike."""
+    remarks = []
+    records = [record for c in configurations for record in c.records if not c.is_baseline]
+    for what in ("device", "threads"):
+        values = [record["environment"][what] for record in records]
+        usual = max(values, key=values.count, default=None)
+        for value in dict.fromkeys(value for value in values if value != usual):
+            names = [r["name"] for r in records if r["environment"][what] == value]
+            remarks.append(
+                f"{what} {value} instead of {usual}, so that times are not alike: "
+                f"{', '.join(names)}."
+            )
+    return remarks
 
 
-def _tables(runs: Iterable[RunSummary]) -> list[tuple[str, list[list[str]]]]:
-    """(what the data are, rows) for each set of reviews: only runs on the same can be compared."""
-    tables: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for run in ranked(runs):
-        if run.record:
-            data = run.record["data"]
-            sizes = ", ".join(f"{data[s]:,} {s}" for s in ("train", "val", "test") if data[s])
-            key = (f"{data['source']}: {sizes}", data["fingerprint"])
-            tables.setdefault(key, []).append(run.record)
-    return [(title, _rows(records)) for (title, _), records in tables.items()]
+def _choices(
+    configurations: Sequence[Configuration],
+) -> tuple[list[dict[str, str]], dict[tuple[str, str], tuple[int, int]]]:
+    """For each configuration the levels of what varies among them; the order to tell them in."""
+    chosen = [c.settings for c in configurations]
+    order = {}
+    for factor, name in enumerate(names := telling(chosen)):
+        values = sorted({values.get(name) for values in chosen}, key=natural_order)
+        for place, value in enumerate(values):
+            order[FACTORS.get(name, name), level(name, value)] = factor, place
+    levels = [{FACTORS.get(n, n): level(n, values.get(n)) for n in names} for values in chosen]
+    return levels, order
 
 
-def _rows(records: list[dict[str, Any]]) -> list[list[str]]:
-    """A row for each record; at its end the settings in which the records differ."""
-    settings = [_settings(record["config"]) for record in records]
-    names = dict.fromkeys(name for setting in settings for name in setting)
-    telling = [name for name in names if len({str(s.get(name)) for s in settings}) > 1]
-    rows = []
-    for record, setting in zip(records, settings, strict=True):
-        note = ", ".join(f"{name}={setting.get(name)}" for name in telling)
-        rows.append([*_cells(record), note])
-    return rows
+def natural_order(value: Any) -> tuple[int, float, str]:
+    """Cells and heads as they are listed, numbers by size, other words by spelling."""
+    if isinstance(value, int | float):
+        return 0, value, ""
+    listed = [*Cell, *HeadKind]
+    return 1, listed.index(value) if value in listed else len(listed), str(value)
 
 
-def _settings(config: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a run, by dotted name, that no column shows."""
-    named = {
-        f"{group}.{name}": value
-        for group, fields in config.items()
-        if isinstance(fields, dict)
-        for name, value in fields.items()
-    }
-    return {name: value for name, value in named.items() if name not in SHOWN | PLACES}
+def level(name: str, value: Any) -> str:
+    """In words: two directions, three layers, data.padding=keras."""
+    match name:
+        case "encoder.bidirectional":
+            return "two directions" if value else "one direction"
+        case "encoder.num_layers":
+            return ("one layer", "two layers", "three layers")[int(value) - 1]
+        case "encoder.cell" | "head.kind":
+            return str(value)
+    return f"{name}={value}"
 
 
-def _without(runs: Iterable[RunSummary]) -> list[tuple[str, str]]:
-    return [(run.name, run.trouble) for run in ranked(runs) if not run.record]
+@dataclass(frozen=True)
+class Published:
+    """A figure of a paper or a reference system beside ours."""
+
+    run: str  # as it is written: the words of a command line
+    source: str
+    score: str
+    theirs: float
+    name: str | None = None  # of the configuration that answers to it; None where none does
+    ours: float | None = None
 
 
-def _cells(record: dict[str, Any]) -> list[str]:
-    network, head = record["name"].split("-")[:2]
-    val, test, cost = record["val"] or {}, record["test"] or {}, record["cost"]
+def published(configurations: Sequence[Configuration]) -> list[Published]:
+    """Every published figure that the runs were given, beside each configuration it is of."""
+    found: dict[str, dict[str, Any]] = {}
+    for configuration in configurations:
+        for record in configuration.records:
+            for figure in record["config"].get("reference") or []:
+                found.setdefault(str(sorted(figure.items(), key=str)), figure)
     return [
-        network,
-        head,
-        str(record["config"]["seed"]),
-        f"{cost['parameters']:,}",
-        *(_percent(scores.get("accuracy")) for scores in (val, test)),
-        *(_percent(test.get(score)) for score in ("f1", "auroc")),
-        f"{cost['fit_seconds']:.1f}",
+        row
+        for figure in found.values()
+        for score in ("accuracy", "loss")
+        if figure.get(score) is not None
+        for row in _beside(figure, score, configurations)
     ]
 
 
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.2f}"
+def _beside(
+    figure: dict[str, Any], score: str, configurations: Sequence[Configuration]
+) -> list[Published]:
+    theirs = figure["run"], figure["source"], score, figure[score]
+    ours = [
+        Published(*theirs, c.name, float(c.scores("test", score).mean()))
+        for c in configurations
+        if len(c.scores("test", score)) and all(_is(word, c) for word in figure["run"].split())
+    ]
+    return ours or [Published(*theirs)]
+
+
+def _is(word: str, c: Configuration) -> bool:
+    """Whether a choice, written as on the command line, is the configuration's."""
+    name, _, text = word.partition("=")
+    if name in OURS:
+        # What the net is counts, however it was asked for; of others' names, what was typed.
+        typed = c.records[0]["choices"].get(name)
+        known = {"encoder": c.network, "head": c.settings.get("head.kind")}
+        known |= {"embedding": c.settings.get("embedding.kind")}
+        return text == (known.get(name, typed) if text in OURS[name] else typed)
+    value = c.settings.get(name, "")
+    if isinstance(value, bool):
+        return text == str(value).lower()
+    if isinstance(value, int | float):
+        try:
+            return float(text) == value
+        except ValueError:
+            return False
+    return text == ("null" if value is None else str(value))

@@ -98,7 +98,7 @@ def read_json(path: Path) -> Any | None:
     """None where there is no file that can be read, or one that was cut short."""
     try:
         return json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 

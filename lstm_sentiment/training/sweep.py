@@ -16,7 +16,7 @@ from lstm_sentiment.config import Config
 from lstm_sentiment.data.cache import begin_command
 from lstm_sentiment.errors import InputError, RunError
 from lstm_sentiment.files import LOCK, HeldError, is_held, remove_drafts, sole_writer
-from lstm_sentiment.report.comparison import comparison
+from lstm_sentiment.report.ranking import ranking
 from lstm_sentiment.report.runs import read_run
 from lstm_sentiment.training.progress import console, say
 from lstm_sentiment.training.record import SWEEP, planned_runs, read_record, write_json
@@ -81,15 +81,15 @@ class Sweep:
         self._complete()
         runs = [read_run(folder) for folder in self.plans if folder.exists()]
         if runs:
-            console.print(comparison(runs))
+            console.print(ranking(runs))
         if self.size != 1 or not self.begun:
             for refusal in dict.fromkeys(self.refusals):  # once more: they have scrolled away
                 console.print(f"[red]refused[/] {escape(refusal)}")
         if any(run.record for run in runs):
             where = shlex.quote(os.path.commonpath([folder.parent for folder in self.plans]))
-            report, tensorboard = typed("lstm-sentiment"), typed("tensorboard")
-            console.print("[bold]next[/] ", escape(f"{report} report {where}"))
-            console.print("     ", escape(f"{tensorboard} --logdir {where}"))
+            program = typed("lstm-sentiment")
+            console.print("[bold]next[/] ", escape(f"{program} report {where}"))
+            console.print("     ", escape(f"{program} tensorboard {where}"))
         return 1 if self.refusals or any(read_record(f) is None for f in self.plans) else 0
 
     def _plan(self, make_config: Callable[[], Config], choices: Mapping[str, str]) -> Plan:
