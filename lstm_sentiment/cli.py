@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -69,9 +70,10 @@ def main(arguments: list[str] | None = None) -> int:
         help="what counting words and bigrams reaches on the same reviews",
         description="Trains logistic regression and NB-SVM on words and bigrams of the reviews "
         "that a training command names, and leaves their records in its sweep. WORD is as typed "
-        "for train.py; what concerns networks alone is ignored, and so are axes.",
+        "for train.py; what concerns networks alone is ignored.",
         epilog="example: lstm-sentiment baseline experiment=pooling data.path=../imdb",
     )
+    baseline.add_argument("-m", "--multirun", action="store_true", help=argparse.SUPPRESS)
     baseline.add_argument("words", nargs="*", metavar="WORD", help="as typed for train.py")
     baseline.set_defaults(command=_baseline)
     options = parser.parse_args(arguments)
@@ -168,31 +170,31 @@ def _data(options: argparse.Namespace) -> None:
 
 def _baseline(options: argparse.Namespace) -> None:
     from lstm_sentiment.data.cache import begin_command, leave_nothing
-    from lstm_sentiment.launch import compose
+    from lstm_sentiment.launch import compose_all
     from lstm_sentiment.model.ngrams import Classifier
-    from lstm_sentiment.training.baseline import baseline
+    from lstm_sentiment.training.baseline import baseline, distinct
     from lstm_sentiment.training.run import unwritable
     from lstm_sentiment.training.sweep import typed
 
     console = Console(soft_wrap=True, highlight=False)
-    config = compose(options.words)
+    configs = distinct(compose_all(options.words))
     begin_command()
-    try:
-        for kind in Classifier:
-            record = baseline(kind, config)
-            scores = ", ".join(
-                f"{split} {record[split]['accuracy']:.2%}"
-                for split in ("val", "test")
-                if record[split]
-            )
-            spent = record["cost"]["fit_seconds"]
-            console.print(f"[bold]{record['name']}[/]  {scores}, trained in {spent:.1f} s")
-    except InputError:
-        leave_nothing()
-        raise
-    except OSError as error:
-        raise unwritable(config.root, error) from error
-    where = shlex.quote(f"{config.root}/{record['sweep']}")
+    for kind, config in product(Classifier, configs):
+        try:
+            with console.status(f"{kind}: counting words and bigrams"):
+                record = baseline(kind, config)
+        except InputError:
+            leave_nothing()
+            raise
+        except OSError as error:
+            leave_nothing()
+            raise unwritable(config.root, error) from error
+        scores = [
+            f"{split} {record[split]['accuracy']:.2%}" for split in ("val", "test") if record[split]
+        ]
+        spent = f"trained in {record['cost']['fit_seconds']:.1f} s"
+        console.print(f"[bold]{record['name']}[/]  {', '.join([*scores, spent])}")
+    where = shlex.quote(str(Path(config.root).expanduser() / record["sweep"]))
     console.print("[bold]next[/] ", escape(f"{typed('lstm-sentiment')} report {where}"))
 
 

@@ -423,9 +423,14 @@ class Reference:
         for word in self.run.split():
             if not all(word.partition("=")):
                 raise InputError(f"reference.run={self.run} is not allowed: give NAME=VALUE ...")
-        for name in ("accuracy", "loss"):
-            if (value := getattr(self, name)) is not None:
-                setattr(self, name, _real(f"reference.{name}", value, "a score", lambda v: v >= 0))
+        if self.accuracy is not None:
+            allowed = "a share from 0 to 1"
+            self.accuracy = _real(
+                "reference.accuracy", self.accuracy, allowed, lambda v: 0 <= v <= 1
+            )
+        if self.loss is not None:
+            allowed = "a number from 0 up"
+            self.loss = _real("reference.loss", self.loss, allowed, lambda v: v >= 0)
 
 
 @dataclass

@@ -168,6 +168,27 @@ def compose(words: list[str], path: str | None = None) -> Config:
         raise InputError(f"{' '.join(words)}: {_sentence(error)}") from error
 
 
+def compose_all(words: list[str]) -> list[Config]:
+    """The configuration of every run that these words stand for, axes among them.
+
+    Raises InputError where they stand for none.
+    """
+    try:
+        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+            parser = OverridesParser.create(GlobalHydra.instance().config_loader())
+            whole = [
+                word
+                for word, override in zip(words, parser.parse_overrides(words), strict=True)
+                if not override.is_sweep_override()
+            ]
+            composed = hydra.compose("config", whole, return_hydra_config=True)
+            composed.hydra.overrides.task = words
+            runs = list(combinations(composed))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise InputError(f"{' '.join(words)}: {_sentence(error)}") from error
+    return [compose(run) for run in runs]
+
+
 def _config(composed: DictConfig) -> Config:
     """Raises InputError where a value is out of bounds."""
     ours = composed.copy()

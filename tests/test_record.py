@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from lstm_sentiment.config import Config, DataConfig, EmbeddingConfig, EncoderConfig, TrainerConfig
+from lstm_sentiment.config import (
+    Config,
+    DataConfig,
+    EmbeddingConfig,
+    EncoderConfig,
+    Reference,
+    TrainerConfig,
+)
 from lstm_sentiment.files import write_atomically
 from lstm_sentiment.training.record import (
     PLACES,
@@ -40,6 +47,7 @@ def test_where_and_on_what_a_run_is_computed_is_no_part_of_it() -> None:
         sweep="other",
         rerun=True,
         keep_checkpoints=True,
+        reference=[Reference("encoder=lstm", 0.8715, source="a paper")],
         data=DataConfig(
             "reviews",  # type: ignore[arg-type]
             path="somewhere",

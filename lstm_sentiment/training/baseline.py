@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import shutil
 import time
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from torch.nn import functional as F
 from lstm_sentiment.config import Config
 from lstm_sentiment.data.batches import Batch, EncodedReviews
 from lstm_sentiment.data.datamodule import ReviewDataModule
+from lstm_sentiment.errors import InputError
 from lstm_sentiment.files import LOCK, remove_drafts, sole_writer
 from lstm_sentiment.model import ngrams
 from lstm_sentiment.model.module import StageScores
@@ -27,49 +30,71 @@ from lstm_sentiment.training.record import (
     RECORD,
     SCHEMA,
     read_record,
+    refuse_newer_record,
     write_json,
 )
 
 RECIPE = 1  # raised when the computation changes, as that of networks
-# What decides which reviews are learned from and asked; the cut, the batches and the vocabulary
-# are a network's.
+# What decides which reviews are learned from and asked, and what is a network's affair.
 DATA = ("source", "val_fraction", "split_seed", "limit_train", "limit_test")
+OF_NETWORKS = ("max_vocab", "max_length", "truncation_side", "padding", "batch_size", "augment")
 
 
 def baseline(kind: ngrams.Classifier, config: Config) -> dict[str, Any]:
     """Trains a bag of n-grams on the reviews of `config`, as many as its networks get.
 
     The record, as in `run.json`; one that is there is not made again, unless `config.rerun` asks
-    for it. Raises InputError where the reviews cannot be read, OSError where nothing can be kept.
+    for it. Raises InputError where the reviews cannot be used, OSError where nothing can be kept.
     """
-    data = ReviewDataModule(
-        config.data, config.seed, config.test, config.trainer.enable_progress_bar
-    )
-    identity = data.identity
-    folder = baseline_folder(kind, config, identity)
-    if (record := read_record(folder)) is not None and not config.rerun:
+    chosen = replace(config.data, batch_size=1)  # a bag has none: there may be fewer reviews
+    data = ReviewDataModule(chosen, config.seed, config.test, config.trainer.enable_progress_bar)
+    folder = baseline_folder(kind, config, data.identity)
+    if (record := _finished(folder, config)) is not None:
         return record
     data.setup()
     runtime.reset_peak_memory("cpu")
     folder.mkdir(parents=True, exist_ok=True)
+    asked = {"choices": {"encoder": ngrams.NETWORK, "head": str(kind)}}
+    asked |= {"config": recorded(kind, config)}
     with sole_writer(folder / LOCK, lambda: None):
+        if (record := _finished(folder, config)) is not None:  # another process had the lock
+            return record
         remove_drafts(folder)
         (folder / RECORD).unlink(missing_ok=True)
-        asked = {"choices": {"encoder": ngrams.NETWORK, "head": str(kind)}}
-        asked |= {"config": recorded(kind, config)}
         write_json(folder / CONFIG, {"schema": SCHEMA, **asked})
+        try:
+            trained = _trained(kind, data, folder)
+        except InputError:
+            shutil.rmtree(folder)
+            raise
         record = {
             "schema": SCHEMA,
             "name": folder.name,
             "sweep": folder.parent.name,
             **asked,
-            **_trained(kind, data, folder),
+            **trained,
             "data": data.summary(),
             "vectors": None,
             "environment": runtime.environment("cpu"),
         }
         write_json(folder / RECORD, record)
     return record
+
+
+def _finished(folder: Path, config: Config) -> dict[str, Any] | None:
+    if config.rerun:
+        return None
+    refuse_newer_record(folder)
+    return read_record(folder)
+
+
+def distinct(configs: Iterable[Config]) -> list[Config]:
+    """One of those that ask for the same reviews and the same place: a baseline has no network."""
+    found: dict[str, Config] = {}
+    for config in configs:
+        data = asdict(config.data) | dict.fromkeys(OF_NETWORKS)
+        found.setdefault(repr((data, config.test, config.root, config.sweep)), config)
+    return [*found.values()]
 
 
 def recorded(kind: ngrams.Classifier, config: Config) -> dict[str, Any]:
@@ -93,7 +118,13 @@ def _trained(kind: ngrams.Classifier, data: ReviewDataModule, folder: Path) -> d
     """Its scores and costs; leaves the predictions of val and test."""
     model = ngrams.bag_of_ngrams(kind)
     started = time.perf_counter()
-    model.fit(_tokens(data.train), _labels(data.train))
+    try:
+        model.fit(_tokens(data.train), _labels(data.train))
+    except ValueError as error:  # scikit-learn's, of an empty bag
+        raise InputError(
+            f"{data.corpus.name}: no word is in two of the {len(data.train)} reviews to train on, "
+            "so there is nothing to count: keep more of them."
+        ) from error
     seconds = time.perf_counter() - started
     parts = {"train": data.train, "val": data.val if len(data.val) else None, "test": data.test}
     scores: dict[str, dict[str, Any] | None] = dict.fromkeys(parts)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lstm_sentiment.config import Config, flat
+from lstm_sentiment.errors import InputError
 from lstm_sentiment.files import write_atomically
 
 SCHEMA = 1  # of the files; raised when their meaning changes
@@ -108,6 +109,17 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         return None
     return record if record.keys() >= RECORD_KEYS else None
+
+
+def refuse_newer_record(folder: Path) -> None:
+    """A record that this version cannot read is nobody's to throw away. Raises InputError."""
+    record = read_json(folder / RECORD)
+    schema = record.get("schema") if isinstance(record, dict) else None
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise InputError(
+            f"{folder / RECORD} has schema {schema}, this version reads {SCHEMA}: "
+            "use a newer one, or rerun=true to replace it."
+        )
 
 
 def planned_runs(sweep: Path) -> set[str]:

@@ -39,6 +39,7 @@ from lstm_sentiment.training.record import (
     read_json,
     read_record,
     recorded,
+    refuse_newer_record,
     run_folder,
     write_json,
 )
@@ -122,16 +123,6 @@ class Plan:
         failure = read_json(self.folder / FAILED) if self.is_new(FAILED) else None
         return None if failure is None else str(failure["reason"])
 
-    def refuse_a_newer_record(self) -> None:
-        """A record that this version cannot read is nobody's to throw away."""
-        record = read_json(self.folder / RECORD)
-        schema = record.get("schema") if isinstance(record, dict) else None
-        if isinstance(schema, int) and schema > SCHEMA and not self.config.rerun:
-            raise InputError(
-                f"{self.folder / RECORD} has schema {schema}, this version reads {SCHEMA}: "
-                "use a newer one, or rerun=true to replace it."
-            )
-
     def is_new(self, name: str) -> bool:
         """Whether a file of the run was written since this command began."""
         try:
@@ -156,7 +147,8 @@ def carry_out(plan: Plan, waiting: Callable[[], object] | None = None) -> dict[s
                 return record
             if (reason := plan.failed) is not None:
                 raise RunError(reason)
-            plan.refuse_a_newer_record()
+            if not plan.config.rerun:
+                refuse_newer_record(plan.folder)
             checkpoint = _open(plan)
         except OSError as error:
             raise unwritable(plan.config.root, error) from error
