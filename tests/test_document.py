@@ -330,3 +330,13 @@ def test_a_cell_is_one_line() -> None:
 @pytest.mark.parametrize("text", ["#000000", 'an id="x" here', "url(#x)"])
 def test_the_texts_of_a_drawing_stay(text: str) -> None:
     assert text in body(picture(text=text))
+
+
+def test_a_name_may_begin_with_a_number() -> None:
+    figure = Figure()
+    figure.subplots().plot([0, 1], [0, 1], marker="o")
+    found, *problems = parsed(body(Picture("1_curves", "Two points.", figure)))
+    assert problems == [[], []]
+    ids = [attributes["id"] or "" for _, attributes in found if "id" in attributes]
+    assert ids
+    assert all(name.startswith("1_curves-") for name in ids)

@@ -487,3 +487,17 @@ def test_every_part_has_a_review() -> None:
     figure = plots.by_length({"a": [given]})
     assert figure
     assert line(figure.axes[0], "a")[1] == [1] * len(ticks(figure.axes[0])[0])
+
+
+def test_long_names_leave_room_for_the_picture() -> None:
+    name = (
+        "stacked_bilstm-max_attention embedding.kind=word2vec data.max_vocab=30000 optimizer.lr=0.1"
+    )
+    ranges = [Interval(0.8, 0.9)] * 3
+    figure = plots.accuracy_bars([name, "a", "b"], [0.85] * 3, ranges, set())
+    [label, *_] = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert label.replace("\n", " ") == name
+    assert max(map(len, label.splitlines())) <= 40
+    figure.draw_without_rendering()
+    box = figure.axes[0].get_position()
+    assert box.width > 0.5

@@ -4,6 +4,7 @@ Only configurations that learned from the same reviews can be compared, so they 
 """
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -166,20 +167,34 @@ def _seed(run: RunSummary) -> int:
 
 
 def _named(sets: Collection[Mapping[int, RunSummary]]) -> list[Configuration]:
-    """Each with as much of a name as tells it from the others."""
+    """Each with as much of a name as tells it from the others: what most have is not said."""
     chosen = [settings(next(iter(runs.values()))) for runs in sets]
     unnamed = [{n: v for n, v in values.items() if n not in NAMED} for values in chosen]
     names = telling(unnamed)
+    usual = {name: _usual([values[name] for values in chosen if name in values]) for name in names}
     return [
         Configuration(
             " ".join(
-                [_short(runs), *(f"{name}={values[name]}" for name in names if name in values)]
+                [
+                    _short(runs),
+                    *(
+                        f"{n}={values[n]}"
+                        for n in names
+                        if n in values and str(values[n]) != usual[n]
+                    ),
+                ]
             ),
             values,
             dict(sorted(runs.items())),
         )
         for values, runs in zip(chosen, sets, strict=True)
     ]
+
+
+def _usual(values: Sequence[Any]) -> str | None:
+    """What more than half of them are, if anything."""
+    value, count = Counter(map(str, values)).most_common(1)[0]
+    return value if 2 * count > len(values) else None
 
 
 def _short(runs: Mapping[int, RunSummary]) -> str:

@@ -192,7 +192,7 @@ def _inline_svg(picture: Picture) -> str:
 def _inline_tag(tag: str, name: str) -> str:
     tag = tag.replace("#000000", "currentColor")
     tag = re.sub(r' id="(?!\w*[0-9a-f]{10})[^"]*"', "", tag)  # of groups that nothing refers to
-    return re.sub(r'(id="|href="#|url\(#)(\w)', rf"\1{name}-\2", tag)
+    return re.sub(r'(id="|href="#|url\(#)(\w)', rf"\g<1>{name}-\2", tag)
 
 
 def _on_white(text: str) -> str:

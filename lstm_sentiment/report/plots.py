@@ -1,5 +1,6 @@
 """configurations -> pictures. Every figure is drawn from what a record and its predictions say."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -30,6 +31,7 @@ from lstm_sentiment.training.figures import BEST, CLASSES, TRAIN, VAL
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A8A00", "#000000")
 STYLES = ("-", "--", ":", "-.")  # once through the colours, the next style
 FIFTHS = 5
+WIDEST, MATRIX = 40, 32  # characters of a line of a name, beside a picture and over a matrix
 PER_CENT = FuncFormatter(lambda share, _: f"{100 * share:g} %")
 
 
@@ -61,7 +63,8 @@ def contributions(
 def _points(
     labels: Sequence[str], means: Sequence[float], ranges: Sequence[Interval]
 ) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(8, 0.9 + 0.26 * len(labels)), layout="constrained")
+    labels = [_wrapped(label) for label in labels]
+    figure = Figure(figsize=(8, 0.9 + 0.26 * _lines(labels)), layout="constrained")
     axes = figure.subplots()
     places = np.arange(len(labels))[::-1]
     # A mean may lie beside the middle of its interval, but an interval never beside its mean.
@@ -120,7 +123,9 @@ def accuracy_against_time(
             color=COLOURS[1], marker="D", label="without recurrence",
         )  # fmt: skip
     for k in [*front, *without]:
-        axes.annotate(names[k], (seconds[k], accuracies[k]), (6, -11), textcoords="offset points")
+        axes.annotate(
+            _wrapped(names[k]), (seconds[k], accuracies[k]), (6, -11), textcoords="offset points"
+        )
     axes.set(xlabel="seconds of training", ylabel="accuracy on test", xscale="log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -151,7 +156,7 @@ def curves(answers: Mapping[str, Answers]) -> Figure:
             score(answer.label, answer.probability)
             for score in (roc_auc_score, average_precision_score)
         ]
-        label = f"{name}: {areas[0]:.3f}, {areas[1]:.3f}"
+        label = f"{_wrapped(name)}: {areas[0]:.3f}, {areas[1]:.3f}"
         roc.plot(shared, np.interp(shared, called, found), label=label, **style)
         precision, recall, _ = precision_recall_curve(answer.label, answer.probability)
         pr.plot(shared, np.interp(shared, recall[::-1], precision[::-1]), **style)
@@ -173,7 +178,7 @@ def reliability(answers: Mapping[str, Answers]) -> Figure:
     axes.plot([0, 1], [0, 1], color=BEST, linewidth=0.8, label="as said")
     for (name, answer), style in zip(answers.items(), _styles(len(answers)), strict=True):
         share, said = calibration_curve(answer.label, answer.probability, n_bins=10)
-        axes.plot(said, share, marker="o", markersize=3, label=name, **style)
+        axes.plot(said, share, marker="o", markersize=3, label=_wrapped(name), **style)
     axes.set(xlabel="probability said", ylabel="share that is positive", aspect="equal")
     axes.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return _tidy(figure)
@@ -199,7 +204,7 @@ def by_length(answers: Mapping[str, Sequence[Answers]]) -> Figure | None:
     for (name, parts), style in zip(known.items(), _styles(len(known)), strict=True):
         right = np.mean([part.right for part in parts], 0)
         values = [right[part_of == place].mean() for place in places]
-        axes.plot(places, values, marker="o", markersize=4, label=name, **style)
+        axes.plot(places, values, marker="o", markersize=4, label=_wrapped(name), **style)
     spans = [f"{low} to {high - 1}" for low, high in pairwise(bounds)]
     spans[-1] = f"{bounds[-2]} to {bounds[-1]}"
     axes.set_xticks(places, spans)
@@ -211,7 +216,8 @@ def by_length(answers: Mapping[str, Sequence[Answers]]) -> Figure | None:
 
 def gaps(configurations: Sequence[Configuration]) -> Figure:
     """Accuracy on train and on validation in the epoch that was kept."""
-    figure = Figure(figsize=(7, 1.3 + 0.3 * len(configurations)), layout="constrained")
+    names = [_wrapped(configuration.name) for configuration in configurations]
+    figure = Figure(figsize=(8, 1.3 + 0.3 * _lines(names)), layout="constrained")
     axes = figure.subplots()
     for place, configuration in zip(range(len(configurations))[::-1], configurations, strict=True):
         kept = [record["epochs"][record["best_epoch"] - 1] for record in configuration.records]
@@ -224,7 +230,6 @@ def gaps(configurations: Sequence[Configuration]) -> Figure:
             axes.scatter(end, place, color=colour, marker=marker, zorder=2)
     for split, colour, marker in (("train", TRAIN, "o"), ("val", VAL, "s")):
         axes.scatter([], [], color=colour, marker=marker, label=split)
-    names = [configuration.name for configuration in configurations]
     axes.set_yticks(range(len(names))[::-1], names)
     axes.set(xlabel="accuracy in the epoch kept")
     axes.xaxis.set_major_formatter(PER_CENT)
@@ -277,7 +282,7 @@ def confusion_matrices(matrices: Mapping[str, np.ndarray]) -> Figure:
             colour = "#010101" if share > 0.5 else "#ffffff"
             text = f"{share:.1%}\n{matrix[row, column]:,.0f}"
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize="small")
-        axes.set_title(name, fontsize="small")
+        axes.set_title(_wrapped(name, MATRIX), fontsize="small")
         axes.set_xticks(range(2), CLASSES, fontsize="small")
         axes.set_yticks(range(2), CLASSES, fontsize="small", rotation=90, va="center")
         axes.tick_params(length=0)
@@ -285,6 +290,16 @@ def confusion_matrices(matrices: Mapping[str, np.ndarray]) -> Figure:
     figure.supxlabel("answer", fontsize="medium")
     figure.supylabel("label", fontsize="medium")
     return figure
+
+
+def _wrapped(name: str, width: int = WIDEST) -> str:
+    """Over as many lines as it takes, broken between settings where that is possible."""
+    return textwrap.fill(name, width, break_on_hyphens=False)
+
+
+def _lines(labels: Sequence[str]) -> int:
+    """As high as the highest for each: they stand at equal distances."""
+    return len(labels) * max((label.count("\n") + 1 for label in labels), default=1)
 
 
 def _styles(count: int) -> list[dict[str, Any]]:
