@@ -100,7 +100,8 @@ def _report(options: argparse.Namespace) -> None:
     console.print(ranking(runs))
     folder = options.output or options.runs
     try:
-        folder.mkdir(parents=True, exist_ok=True)  # before minutes go into what cannot be kept
+        folder.mkdir(parents=True, exist_ok=True)  # before a minute goes into what cannot be kept
+        document.earlier_report(folder)
         blocks, comparisons = report(runs)
         document.write(
             f"Comparison of {options.runs.resolve().name}", blocks, folder, console.is_terminal

@@ -41,6 +41,7 @@ def experiments() -> str:
         figures = [
             f"{figure['run'].split('=')[-1]} {100 * figure['accuracy']:g} %"
             for figure in yaml.safe_load(text).get("reference", [])
+            if "accuracy" in figure
         ]
         lines.append(f"| `{file.stem}` | {question} | {', '.join(figures)} |")
     return "\n".join(lines)

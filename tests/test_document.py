@@ -9,6 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from lstm_sentiment.report.document import (
+    MARK,
     Block,
     Details,
     Heading,
@@ -275,7 +276,7 @@ def test_a_report_is_two_texts_and_each_picture_twice(tmp_path: Path) -> None:
     found = contents(tmp_path / "new" / "folder")
     drawn = {f"figures/{name}.{kind}" for name in ("one", "two") for kind in ("svg", "png")}
     assert found.keys() == {"report.md", "report.html"} | drawn
-    assert found["report.md"].decode() == markdown(blocks)
+    assert found["report.md"].decode() == f"{markdown(blocks)}\n{MARK}\n"
     assert found["report.html"].decode() == page("report", blocks)
     assert found["figures/one.png"][:8] == b"\x89PNG\r\n\x1a\n"
     links = re.findall(r"\]\((.+?)\)", markdown(blocks))

@@ -18,7 +18,7 @@ from records import answers, put, put_run
 
 from lstm_sentiment.cli import main
 from lstm_sentiment.config import Cell, Config, EncoderConfig, HeadConfig
-from lstm_sentiment.report.document import markdown
+from lstm_sentiment.report.document import MARK, markdown
 from lstm_sentiment.report.report import report
 from lstm_sentiment.report.runs import read_runs
 from lstm_sentiment.report.tables import comparison_table
@@ -68,7 +68,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     put_run(runs, chosen("rnn"), answers(0), answers(0), best_epoch=7)
     put(runs / "rnn-max-s0-1", config=BEGUN, failed={"epoch": 2, "reason": HOSTILE})
     (out / "figures").mkdir(parents=True)
-    (out / "report.md").write_text("![What was.](figures/earlier.svg)\n")
+    (out / "report.md").write_text(f"![What was.](figures/earlier.svg)\n{MARK}\n")
     for name in ("earlier.svg", "earlier.png", *KEPT):
         (out / "figures" / name).write_text("kept?")
     before = content_of(runs)
@@ -186,7 +186,7 @@ def test_runs_none_of_which_has_a_record_are_reported_as_well(
     figures = tmp_path / "out" / "figures"
     figures.mkdir(parents=True)
     (figures / "accuracy.svg").touch()
-    (figures.parent / "report.md").write_text("![Accuracy.](figures/accuracy.svg)\n")
+    (figures.parent / "report.md").write_text(f"![Accuracy.](figures/accuracy.svg)\n{MARK}\n")
     assert main(["report", str(tmp_path / "runs"), "-o", str(tmp_path / "out")]) == 0
     assert capsys.readouterr().err == ""
     text = (tmp_path / "out" / "report.md").read_text()
@@ -321,7 +321,7 @@ def test_damaged_predictions_are_named_and_the_scores_stay_without_an_interval(
     assert len(named) == 1
     assert re.fullmatch(
         r"(is missing|is not of its record|cannot be read[^:]*): "
-        r"the run takes no part in intervals and tests\.",
+        r"\S+ takes no part in intervals and tests\.",
         named[0],
     )
     row = told.rows[f"{cell}-{head}"]
@@ -362,3 +362,28 @@ def test_a_wrong_usage_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
             main(arguments)
         assert end.value.code == 2
         assert capsys.readouterr().err.startswith("usage: lstm-sentiment")
+
+
+def test_a_report_of_others_is_not_written_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_run(tmp_path / "runs", chosen("gru"), answers(10), answers(20))
+    (tmp_path / "out" / "figures").mkdir(parents=True)
+    files = [tmp_path / "out" / "report.md", tmp_path / "out" / "figures" / "mine.svg"]
+    for file in files:
+        file.write_text("![Mine.](figures/mine.svg)\n")
+    assert main(["report", str(tmp_path / "runs"), "-o", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert error == f"{files[0]} is no report of lstm-sentiment: name another folder with -o.\n"
+    assert {file.read_text() for file in files} == {"![Mine.](figures/mine.svg)\n"}
+    assert sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file()) == sorted(files)
+
+
+def test_two_sets_of_reviews_make_one_page(tmp_path: Path) -> None:
+    for fingerprint in ("1", "2"):
+        data = {"source": "imdb", "fingerprint": fingerprint, "train": 9, "val": 200, "test": 200}
+        put_run(tmp_path / fingerprint, chosen("gru"), answers(10), answers(20), data=data)
+    assert main(["report", str(tmp_path)]) == 0
+    page = (tmp_path / "report.html").read_text()
+    assert "2 different sets of reviews" in page
+    assert (tmp_path / "figures" / "2_accuracy.svg").exists()

@@ -119,7 +119,7 @@ def test_a_baseline_has_no_network_and_is_whole(run: Path) -> None:
         (("config", "encoder"), DELETED, "encoder is missing"),
         (("config", "encoder", "cell"), "transformer", "encoder.cell is transformer"),
         (("config", "encoder", "num_layers"), 4, "encoder.num_layers is 4"),
-        (("config", "encoder", "num_layers"), [1], "unhashable"),
+        (("config", "encoder", "num_layers"), [1], "not of its kind"),
         (("config", "encoder", "bidirectional"), 0, "encoder.bidirectional is no flag"),
         (("config", "head", "kind"), None, "head.kind is None"),
         (("config", "reference", 0, "run"), DELETED, "run is missing"),

@@ -5,7 +5,9 @@ import runpy
 import numpy as np
 import pytest
 from conftest import ROOT
-from scipy.stats import ttest_1samp
+from scipy.stats import norm, ttest_1samp
+from scipy.stats import t as student
+from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 
 from lstm_sentiment.report.statistics import (
@@ -18,6 +20,8 @@ from lstm_sentiment.report.statistics import (
     moderated,
     p_value,
     replicates,
+    simultaneous,
+    with_residuals,
 )
 
 
@@ -144,6 +148,7 @@ def test_an_effect_of_two_points_is_found_and_none_is_not() -> None:
     assert found.alarms <= 0.07
 
 
+CELLS, HEADS = ("rnn", "lstm", "gru"), ("last", "max")
 GRID = [
     {"cell": cell, "head": head, "depth": depth}
     for cell in ("rnn", "lstm", "gru")
@@ -181,3 +186,43 @@ def test_what_cannot_be_separated_is_not_claimed() -> None:
     line = [{"cell": "rnn", "head": "last"}, {"cell": "lstm", "head": "max"}]
     assert main_effects(line, np.array([0.8, 0.9]), np.full((3, 2), 0.8)) == []
     assert interactions(line, np.array([0.8, 0.9]), np.full((3, 2), 0.8)) == []
+
+
+def test_intervals_of_effects_hold_for_all_at_once() -> None:
+    """Of twenty effects that are but noise, in 95 % of draws none lies beyond its interval."""
+    random = np.random.default_rng(0)
+    noise = random.standard_normal((20, 20_001))
+    noise[:, 0] = 0
+    effects = simultaneous([{"factor": str(k)} for k in range(20)], noise)
+    within = [
+        (effect.interval.low < noise[k, 1:]) & (noise[k, 1:] < effect.interval.high)
+        for k, effect in enumerate(effects)
+    ]
+    assert np.all(within, 0).mean() == pytest.approx(0.95, abs=0.005)
+    assert effects[0].interval.high == pytest.approx(norm.ppf((1 + 0.95 ** (1 / 20)) / 2), rel=0.02)
+    assert simultaneous([], np.empty((0, 5))) == []
+
+
+def test_what_an_additive_model_misses_is_the_error_of_an_analysis_of_variance() -> None:
+    design = np.array([[1, c == "rnn", c == "lstm", h == "last"] for c in CELLS for h in HEADS])
+    choices = [{"cell": cell, "head": head} for cell in CELLS for head in HEADS]
+    observed = np.array([0.80, 0.83, 0.86, 0.84, 0.90, 0.88])
+    fit = OLS(observed, design.astype(float)).fit()
+    drawn = with_residuals(choices, observed, np.zeros((40_000, 6)))
+    assert drawn is not None
+    spread = interval(drawn[:, 0])
+    reach = student.ppf(0.975, fit.df_resid) * np.sqrt(fit.mse_resid)
+    assert (spread.low, spread.high) == pytest.approx((-reach, reach), rel=0.05)
+    saturated = [{"cell": "rnn"}, {"cell": "lstm"}]
+    assert with_residuals(saturated, observed[:2], np.zeros((5, 2))) is None
+
+
+@pytest.mark.slow
+def test_in_a_grid_what_is_there_is_found_and_what_is_not_is_not() -> None:
+    """At the rates of docs/statistics.md, within what 100 simulations can tell."""
+    script = runpy.run_path(str(ROOT / "scripts" / "statistics_rates.py"))
+    for seeds, least in ((3, 0.95), (1, 0.6)):
+        found = script["effect_rates"](seeds, 100, count=400)
+        assert found.found >= least
+        assert found.alarms <= 0.1
+        assert found.interactions <= 0.1

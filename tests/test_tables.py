@@ -85,16 +85,16 @@ def test_intervals_and_verdicts_are_of_the_comparison(
     for name, interval in compared.intervals.items():
         found = table.loc[name, ["test/accuracy/low", "test/accuracy/high"]]
         assert tuple(found) == pytest.approx(interval)
-    verdicts = compared.against(compared.best)
-    assert verdicts.keys() == {"gru-max", "ngrams-logistic"}
-    for name, verdict in verdicts.items():
-        found = table.loc[name, ["difference", "p"]]
-        assert tuple(found) == pytest.approx((verdict.difference, verdict.p))
-        assert table.loc[name, "verdict"] == verdict.verdict
-    assert table.loc["gru-max", "verdict"] == "worse"
+    for other, beside in ((compared.best, ""), (compared.baseline, "baseline/")):
+        for name, verdict in compared.against(other).items():
+            found = table.loc[name, [f"{beside}difference", f"{beside}p"]]
+            assert tuple(found) == pytest.approx((verdict.difference, verdict.p))
+            assert table.loc[name, f"{beside}verdict"] == verdict.verdict
     assert table.loc["gru-max", "difference"] == pytest.approx(0.7 - (0.9 + 0.88 + 0.845) / 3)
-    assert table.loc["ngrams-logistic", "verdict"] == "cannot be told apart"
+    assert table.loc["gru-max", "verdict"] == "worse"
+    assert table.loc["lstm-last", "baseline/verdict"] == "cannot be told apart"
     assert table.loc["lstm-last", ["difference", "p", "verdict"]].isna().all()
+    assert table.loc["ngrams-logistic", ["difference", "baseline/verdict"]].isna().all()
 
 
 def test_costs_are_means_and_what_is_not_known_is_empty(text: str, table: pd.DataFrame) -> None:

@@ -12,7 +12,6 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-NETWORK = "ngrams"  # what stands in the place of a network's name
 LONGEST = 2  # words of an n-gram
 LEAST = 2  # reviews it must occur in
 

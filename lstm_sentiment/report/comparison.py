@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ class Comparison:
         self.remarks = [*group.remarks, *_odd_environments(group.configurations)]
         validated = [c for c in self.configurations if not np.isnan(c.val)]
         self.best = next(iter(validated), None)
-        self.baseline = next((c for c in validated if c.is_baseline), None)
+        self.baseline = next((c for c in self.configurations if c.is_baseline), None)
         self.networks = [c for c in self.configurations if not c.is_baseline]
         self.best_network = next((c for c in validated if not c.is_baseline), None)
         self.answers = {c.name: self._answers(c) for c in self.configurations}
@@ -52,28 +53,47 @@ class Comparison:
             {seed: answers.right for seed, answers in self.answers[c.name].items()}
             for c in self.tested
         ]
-        self.drawn = statistics.replicates(self.right) if self.tested else np.zeros((0, 0))
-        self.intervals: dict[str, Interval] = {
+        self._verdicts: dict[str, dict[str, Verdict]] = {}
+
+    @cached_property
+    def drawn(self) -> np.ndarray:
+        """(count, K): replicates of the accuracies of those that were tested."""
+        return statistics.replicates(self.right) if self.tested else np.zeros((0, 0))
+
+    @cached_property
+    def intervals(self) -> dict[str, Interval]:
+        """Of accuracy on test, by the configuration's name."""
+        return {
             c.name: statistics.interval(self.drawn[:, k].clip(0, 1))  # no draw ends at a bound
             for k, c in enumerate(self.tested)
         }
 
-        self._verdicts: dict[str, dict[str, Verdict]] = {}
+    @property
+    def has_single_seeds(self) -> bool:
+        """Whether some network tells nothing of how much seeds matter."""
+        return any(len(c.runs) == 1 for c in self.networks)
 
     def against(self, other: Configuration | None) -> dict[str, Verdict]:
-        """How each of the others does beside `other`, by its name."""
+        """How the others do beside `other`, by name: all beside a baseline, networks beside one.
+
+        So no pair is judged twice, in two families of tests.
+        """
         if other is None or other not in self.tested:
             return {}
         if other.name not in self._verdicts:
-            found = statistics.compare(self.right, self.tested.index(other), self.drawn)
-            named = {self.tested[k].name: verdict for k, verdict in found.items()}
+            among = [k for k, c in enumerate(self.tested) if other.is_baseline or not c.is_baseline]
+            place = among.index(self.tested.index(other))
+            right = [self.right[k] for k in among]
+            found = statistics.compare(right, place, self.drawn[:, among])
+            named = {self.tested[among[k]].name: verdict for k, verdict in found.items()}
             self._verdicts[other.name] = named
         return self._verdicts[other.name]
 
     def effects(self) -> tuple[list[Effect], list[Effect]]:
         """What each choice contributes, and the interactions, the strongest first.
 
-        Both empty where fewer than two choices vary, or not apart from each other.
+        Both empty where fewer than two choices vary, or not apart from each other, or where
+        single seeds leave nothing to tell their part from.
         """
         places = [k for k, c in enumerate(self.tested) if not c.is_baseline]
         choices, order = _choices([self.tested[k] for k in places])
@@ -81,19 +101,27 @@ class Comparison:
             return [], []
         drawn = self.drawn[:, places]
         observed = np.array([accuracy(self.right[k]) for k in places])
+        if self.has_single_seeds:
+            with_seeds = statistics.with_residuals(choices, observed, drawn)
+            if with_seeds is None:
+                return [], []
+            drawn = with_seeds
         main = statistics.main_effects(choices, observed, drawn)
         main.sort(key=lambda effect: order[next(iter(effect.choice.items()))])
         return main, statistics.interactions(choices, observed, drawn) if main else []
 
     def _answers(self, configuration: Configuration) -> dict[int, Answers]:
-        """By seed."""
+        """By seed; empty where those of any seed are missing."""
         answers = {}
         for seed, run in configuration.runs.items():
             if run.record and run.record["test"]:
                 try:
                     answers[seed] = read_answers(run, "test")
                 except InputError as error:
-                    self.remarks.append(f"{error}: the run takes no part in intervals and tests.")
+                    self.remarks.append(
+                        f"{error}: {configuration.name} takes no part in intervals and tests."
+                    )
+                    return {}  # a mean over some of its seeds would not be that of its scores
         return answers
 
     def _on_the_same_reviews(self) -> list[Configuration]:
@@ -142,8 +170,8 @@ def _choices(
     chosen = [c.settings for c in configurations]
     order = {}
     for factor, name in enumerate(names := telling(chosen)):
-        values = sorted({values.get(name) for values in chosen}, key=natural_order)
-        for place, value in enumerate(values):
+        different = {str(values.get(name)): values.get(name) for values in chosen}
+        for place, value in enumerate(sorted(different.values(), key=natural_order)):
             order[FACTORS.get(name, name), level(name, value)] = factor, place
     levels = [{FACTORS.get(n, n): level(n, values.get(n)) for n in names} for values in chosen]
     return levels, order
@@ -153,8 +181,8 @@ def natural_order(value: Any) -> tuple[int, float, str]:
     """Cells and heads as they are listed, numbers by size, other words by spelling."""
     if isinstance(value, int | float):
         return 0, value, ""
-    listed = [*Cell, *HeadKind]
-    return 1, listed.index(value) if value in listed else len(listed), str(value)
+    listed = [str(name) for name in (*Cell, *HeadKind)]
+    return 1, listed.index(str(value)) if str(value) in listed else len(listed), str(value)
 
 
 def level(name: str, value: Any) -> str:
@@ -204,9 +232,13 @@ def _beside(
     ours = [
         Published(*theirs, c.name, float(c.scores("test", score).mean()))
         for c in configurations
-        if len(c.scores("test", score)) and all(_is(word, c) for word in figure["run"].split())
+        if len(c.scores("test", score)) and _is_of(figure["run"].split(), c)
     ]
     return ours or [Published(*theirs)]
+
+
+def _is_of(words: Sequence[str], c: Configuration) -> bool:
+    return bool(words) and all(_is(word, c) for word in words)
 
 
 def _is(word: str, c: Configuration) -> bool:

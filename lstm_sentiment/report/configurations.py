@@ -17,9 +17,8 @@ import pyarrow.parquet as pq
 from lstm_sentiment.config import Config, flat
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.report.runs import RunSummary
-from lstm_sentiment.training.record import PLACES, PREDICTIONS
+from lstm_sentiment.training.record import BASELINE, PLACES, PREDICTIONS
 
-BASELINE = "ngrams"  # what a baseline's name has in the place of a network's
 # What a name tells of a configuration; its settings tell the rest.
 NAMED = {"encoder.cell", "encoder.num_layers", "encoder.bidirectional", "head.kind"}
 NAMED |= {"ngrams.kind", "ngrams.c"}
@@ -61,7 +60,7 @@ class Configuration:
 
     @property
     def is_baseline(self) -> bool:
-        return self.network == BASELINE
+        return BASELINE in self.records[0]["config"]
 
     def scores(self, split: str, score: str) -> np.ndarray:
         """(S,): one for each seed that has it"""
@@ -130,7 +129,7 @@ def settings(run: RunSummary) -> dict[str, Any]:
     """
     assert run.record is not None
     values = _flat(run.record["config"])
-    if not run.name.startswith(f"{BASELINE}-"):
+    if BASELINE not in run.record["config"]:
         values = flat(Config()) | values
     for name in values.keys() & {"seed", "test", *PLACES}:
         del values[name]
@@ -201,9 +200,12 @@ def _short(runs: Mapping[int, RunSummary]) -> str:
     return "-".join(next(iter(runs.values())).name.split("-")[:2])
 
 
-def _rank(configuration: Configuration) -> tuple[bool, float, str]:
-    unknown = np.isnan(configuration.val)
-    return bool(unknown), 0 if unknown else -configuration.val, configuration.name
+def _rank(configuration: Configuration) -> tuple[float, float, str]:
+    """By accuracy on validation; of those that are level, the one with the lower loss there."""
+    loss = configuration.scores("val", "loss")
+    if not len(loss):
+        return np.inf, np.inf, configuration.name
+    return -configuration.val, float(loss.mean()), configuration.name
 
 
 def read_answers(run: RunSummary, split: str) -> Answers:

@@ -12,9 +12,11 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from rich.progress import track
 
+from lstm_sentiment.errors import InputError
 from lstm_sentiment.files import write_atomically
 
-FIGURES = "figures"
+FIGURES, REPORT = "figures", "report.md"
+MARK = "<!-- made by lstm-sentiment report -->"  # who has it may be written over
 
 
 @dataclass(frozen=True)
@@ -209,13 +211,25 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
+def earlier_report(folder: Path) -> str:
+    """The report.md that is there, if any. Raises InputError where it is another's."""
+    file = folder / REPORT
+    if not file.exists():
+        return ""
+    text = file.read_bytes().decode(errors="replace")
+    if MARK not in text:
+        raise InputError(f"{file} is no report of lstm-sentiment: name another folder with -o.")
+    return text
+
+
 def write(title: str, blocks: Sequence[Block], folder: Path, progress: bool = False) -> None:
     """report.md, report.html, and each picture as SVG and PNG in figures/.
 
-    Pictures that only an earlier report shows are removed. Raises OSError where they cannot be.
+    Pictures that only an earlier report shows are removed. Raises OSError where they cannot be,
+    and InputError where a report.md is there that is another's.
     """
-    figures, earlier = folder / FIGURES, folder / "report.md"
-    before = earlier.read_bytes().decode(errors="replace") if earlier.exists() else ""
+    figures = folder / FIGURES
+    before = earlier_report(folder)
     figures.mkdir(parents=True, exist_ok=True)
     for picture in track(pictures(blocks), "drawing", transient=True, disable=not progress):
         drawing = _on_white(picture.svg).encode()
@@ -225,5 +239,8 @@ def write(title: str, blocks: Sequence[Block], folder: Path, progress: bool = Fa
     for name in shown - {picture.name for picture in pictures(blocks)}:
         for ending in ("svg", "png"):
             (figures / f"{name}.{ending}").unlink(missing_ok=True)
-    for name, text in (("report.md", markdown(blocks)), ("report.html", page(title, blocks))):
+    for name, text in (
+        (REPORT, f"{markdown(blocks)}\n{MARK}\n"),
+        ("report.html", page(title, blocks)),
+    ):
         write_atomically(folder / name, text.encode(), durable=False)

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from lstm_sentiment.report import document
 from lstm_sentiment.report.configurations import Configuration, groups
 from lstm_sentiment.report.runs import RunSummary
 
@@ -34,13 +35,13 @@ def ranking(runs: Iterable[RunSummary]) -> Group:
 
 def markdown(runs: Iterable[RunSummary]) -> str:
     """The same for a page."""
-    parts = []
+    blocks: list[document.Block] = []
     for title, rows in _tables(runs):
-        rule = ["---"] + ["--:"] * len(COLUMNS)
-        lines = [f"| {' | '.join(cells)} |" for cells in (["", *COLUMNS], rule, *rows)]
-        parts += ["\n".join([title, "", *lines]), _note(rows)]
-    parts += [f"- {name}: {trouble}" for name, trouble in without_record(runs)]
-    return "\n\n".join(parts)
+        blocks += [document.Paragraph(title), document.Table(["", *COLUMNS], rows)]
+        blocks.append(document.Paragraph(_note(rows)))
+    if trouble := without_record(runs):
+        blocks.append(document.Listing([f"{name}: {why}" for name, why in trouble]))
+    return document.markdown(blocks).rstrip("\n")
 
 
 def without_record(runs: Iterable[RunSummary]) -> list[tuple[str, str]]:

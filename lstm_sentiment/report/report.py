@@ -30,6 +30,7 @@ NETWORK = ("encoder.cell", "encoder.num_layers", "encoder.bidirectional")
 
 CURVES = 8  # in one picture
 MATRICES = 12
+MODELS = 72  # as many as the grid has; a page with pictures of more is slow to open
 MISTAKES = 10  # of each model
 BINS = 15  # of the calibration error
 
@@ -37,16 +38,23 @@ NOTE = (
     "Ranked by accuracy on validation; every other score is of test, in per cent but for loss and "
     f"calibration error (expected, {BINS} bins). ± is the standard deviation over seeds. The "
     "interval is of accuracy on test, over seeds and reviews; that of a configuration with one "
-    "seed carries the noise of reviews only."
+    "seed carries the noise of reviews only. How much seeds matter is told from all configurations "
+    "together, so an interval may be wider than its ± suggests."
 )
 TESTS = (
     "Points of accuracy on the same test reviews. The interval and p are of a bootstrap over seeds "
     "and reviews; McNemar's exact test compares two trained networks, seed by seed, and says "
-    "nothing of other seeds. Both p are corrected for the number of configurations (Holm)."
+    "nothing of other seeds. Both p are corrected for the number of configurations (Holm); the "
+    "intervals are not."
 )
 ONE_SEED = (
-    "Where one of the two has one seed, a verdict is on these trained networks only: another seed "
-    "may turn it."
+    "Some networks have one seed. A verdict on them is on these trained networks only: another "
+    "seed may turn it."
+)
+EFFECTS = "The intervals hold for all of these at once."
+EFFECTS_OF_ONE_SEED = (
+    "Since some networks have one seed, what seeds do to them is told from how far the sum of the "
+    "contributions misses."
 )
 
 
@@ -84,7 +92,9 @@ def _section(comparison: Comparison, prefix: str) -> list[Block]:
     if comparison.remarks:
         blocks += [Heading("To be kept in mind", 3), Listing(comparison.remarks)]
     blocks.append(Heading("Model by model", 3))
-    for number, configuration in enumerate(comparison.configurations, 1):
+    if len(comparison.configurations) > MODELS:
+        blocks.append(Paragraph(f"The {MODELS} best; comparison.csv has the others."))
+    for number, configuration in enumerate(comparison.configurations[:MODELS], 1):
         answers = comparison.answers[configuration.name]
         name = f"{prefix}model_{number}"
         blocks.append(Details(configuration.name, _model(configuration, answers, name)))
@@ -95,15 +105,28 @@ def _answer(comparison: Comparison) -> list[Block]:
     """Who is best, and how sure that is, in sentences."""
     best = comparison.best
     if best is None:
-        return [Paragraph("No run was validated, so none is called the best.")]
-    said = f"**{best.name}** is best on validation ({_share(best.val)} %)."
-    if len(best.scores("test", "accuracy")):
-        within = _within(comparison, best)
-        tested = spread(best.scores("test", "accuracy"))
-        said += f" On test it gets {tested} %{f', 95 % interval {within}' if within else ''}."
+        nobody = Paragraph("No run was validated, so none is called the best.")
+        return [nobody, *_beside_the_baseline(comparison)]
+    said = (
+        f"**{best.name}** is best on validation ({_share(best.val)} %).{_tested(comparison, best)}"
+    )
     if verdicts := comparison.against(best):
         said += f" {_beside_the_rest(verdicts)}"
-    return [Paragraph(said), *_beside_the_baseline(comparison)]
+    network = comparison.best_network
+    if network not in (best, None):
+        said += f" The best network on validation is **{network.name}** ({_share(network.val)} %)."
+        said += _tested(comparison, network)
+    blocks: list[Block] = [Paragraph(said), *_beside_the_baseline(comparison)]
+    if comparison.has_single_seeds and len(comparison.configurations) > 1:
+        blocks.append(Paragraph(ONE_SEED))
+    return blocks
+
+
+def _tested(comparison: Comparison, c: Configuration) -> str:
+    scores, within = c.scores("test", "accuracy"), _within(comparison, c)
+    if not len(scores):
+        return ""
+    return f" On test it gets {spread(scores)} %{f', 95 % interval {within}' if within else ''}."
 
 
 def _beside_the_rest(verdicts: dict[str, Verdict]) -> str:
@@ -202,19 +225,15 @@ def _beside(theirs: float, ours: float | None, score: str) -> list[str]:
 
 def _verdicts(comparison: Comparison) -> list[Block]:
     blocks: list[Block] = []
-    chosen = (comparison.best, comparison.best_network, comparison.baseline)
-    others = dict.fromkeys(filter(None, chosen))
-    for other in others:
+    for other in (comparison.best_network, comparison.baseline):
         verdicts = comparison.against(other)
-        if not verdicts:
+        if other is None or not verdicts:
             continue
         kind = "baseline" if other.is_baseline else "network"
         title = f"Beside {other.name}, the best {kind} on validation"
         columns = ["", "points", "95 % interval", "p", "p of McNemar, by seed", "verdict"]
         rows = [_judged(name, verdict) for name, verdict in verdicts.items()]
         blocks += [Heading(title, 3), Table(columns, rows), Paragraph(TESTS)]
-    if blocks and any(len(c.runs) == 1 for c in comparison.networks):
-        blocks.append(Paragraph(ONE_SEED))
     return blocks
 
 
@@ -239,6 +258,7 @@ def _effects(comparison: Comparison, prefix: str) -> list[Block]:
     blocks: list[Block] = [
         Heading("What each choice contributes, on average over the others", 3),
         Listing([_sentence(effect) for effect in main]),
+        Paragraph(f"{EFFECTS} {EFFECTS_OF_ONE_SEED}" if comparison.has_single_seeds else EFFECTS),
         Picture(f"{prefix}effects", "What each choice adds to the average accuracy.", picture),
     ]
     if pairs:

@@ -12,6 +12,7 @@ from lstm_sentiment.config import DEPTHS, SCORES, Cell, HeadKind
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files import LOCK, is_held
 from lstm_sentiment.training.record import (
+    BASELINE,
     CONFIG,
     FAILED,
     PROGRESS,
@@ -98,7 +99,9 @@ def flaw(record: Mapping[str, Any], name: str) -> str | None:
         _check(record)
     except KeyError as error:
         return f"is damaged: {error.args[0]} is missing"
-    except (TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+    except (TypeError, AttributeError, IndexError):
+        return "is damaged: a part of it is not of its kind"
+    except (ValueError, OverflowError) as error:
         return f"is damaged: {error}"
     return None
 
@@ -136,8 +139,8 @@ def _check(record: Mapping[str, Any]) -> None:
 
 
 def _check_config(config: Mapping[str, Any]) -> None:
-    _number("seed", config["seed"])
-    if "ngrams" in config:  # a baseline, which has no network
+    _require(type(config["seed"]) is int and config["seed"] >= 0, "seed", config["seed"])
+    if BASELINE in config:  # a baseline, which has no network
         return
     cell, layers = config["encoder"]["cell"], config["encoder"]["num_layers"]
     _require(cell in list(Cell), "encoder.cell", cell)
@@ -147,9 +150,9 @@ def _check_config(config: Mapping[str, Any]) -> None:
     for figure in config.get("reference") or []:
         for name in ("run", "source"):
             _require(isinstance(figure[name], str), f"reference.{name}", figure[name])
-        for score in ("accuracy", "loss"):
+        for score, most in (("accuracy", 1.0), ("loss", float("inf"))):
             if figure.get(score) is not None:
-                _number(f"reference.{score}", figure[score])
+                _number(f"reference.{score}", figure[score], most)
 
 
 def _check_scores(split: str, scores: Mapping[str, Any] | None) -> None:

@@ -20,7 +20,7 @@ from statsmodels.stats.multitest import multipletests
 REPLICATES = 10_000
 AT_ONCE = 100  # replicates; they take memory for each review
 LEVEL = 0.95
-NOTHING = 1e-9  # what rounding makes of no effect
+ROUNDING = 1e-9  # what rounding makes of no effect
 
 Correct = Mapping[int, np.ndarray]  # by seed: (N,), whether each review was answered rightly
 
@@ -63,16 +63,15 @@ def _over_seeds(
 ) -> np.ndarray:
     """(count, K): how far the mean over seeds may lie beside that of all seeds there are."""
     variances, by_reviews, freedom = seed_variances(configurations)
-    beside = random.standard_normal((count, len(configurations)))
-    luck = random.uniform(size=count)
+    deviations = random.standard_normal((count, len(configurations)))
+    quantiles = random.uniform(size=(count, len(configurations)))
     for k, correct in enumerate(configurations):
-        variance = np.zeros(count)
-        if freedom[
-            k
-        ]:  # as likely as what was seen makes it: Student's distribution, but for reviews
-            variance = variances[k] * freedom[k] / chi2.ppf(luck, freedom[k])
-        beside[:, k] *= np.sqrt(np.maximum(variance - by_reviews[k], 0) / len(correct))
-    return beside
+        drawn = np.zeros(count)
+        if freedom[k]:
+            # As likely as what was seen makes it: Student's distribution, but for the reviews.
+            drawn = variances[k] * freedom[k] / chi2.ppf(quantiles[:, k], freedom[k])
+        deviations[:, k] *= np.sqrt(np.maximum(drawn - by_reviews[k], 0) / len(correct))
+    return deviations
 
 
 def seed_variances(
@@ -91,7 +90,9 @@ def seed_variances(
             freedom[k] = len(correct) - 1
     repeated = freedom > 0
     if variances.any():
-        variances[repeated], freedom[repeated] = moderated(variances[repeated], freedom[repeated])
+        together, freedom[repeated] = moderated(variances[repeated], freedom[repeated])
+        # Never less than was seen: else one that varies wildly would hide among steady ones.
+        variances[repeated] = np.maximum(together, variances[repeated])
     return variances, by_reviews, freedom
 
 
@@ -201,7 +202,7 @@ class Effect:
 
     @property
     def certain(self) -> bool:
-        return self.interval.low > NOTHING or self.interval.high < -NOTHING
+        return self.interval.low > ROUNDING or self.interval.high < -ROUNDING
 
 
 def main_effects(
@@ -210,18 +211,20 @@ def main_effects(
     """What each level of each factor contributes on average: least squares, effects adding to zero.
 
     `choices` are the levels of each configuration, (K,) `observed` accuracies, (count, K) `drawn`.
-    Empty where the configurations do not tell all of them apart.
+    The intervals hold for all effects at once. Empty where the configurations do not tell all of
+    them apart.
     """
     levels = _levels(choices)
-    model = [_codes(choices, factor, names) for factor, names in levels.items()]
-    fitted = _fit(model, observed, drawn)
+    fitted = _fit(_additive(choices), observed, drawn)
     if fitted is None:
         return []
-    return [
-        Effect({factor: name}, *_contribution(row, coefficients))
-        for (factor, names), coefficients in zip(levels.items(), fitted, strict=True)
-        for name, row in zip(names, _code_table(len(names)), strict=True)
+    names = [{factor: name} for factor, found in levels.items() for name in found]
+    values = [
+        row @ coefficients
+        for found, coefficients in zip(levels.values(), fitted, strict=True)
+        for row in _code_table(len(found))
     ]
+    return simultaneous(names, np.array(values))
 
 
 def interactions(
@@ -229,27 +232,68 @@ def interactions(
 ) -> list[Effect]:
     """For each two factors, the pair of levels that departs most from the sum of its effects.
 
-    The strongest first, by the mean square over all pairs of levels.
+    The surest first, by how many standard errors that is. The intervals hold for all pairs of
+    levels at once: the largest of many is far from zero by chance alone.
     """
-    levels = _levels(choices)
-    model = [_codes(choices, factor, names) for factor, names in levels.items()]
-    found: list[tuple[float, Effect]] = []
-    for (a, first), (b, second) in combinations(enumerate(levels.items()), 2):
-        both = (model[a][:, :, None] * model[b][:, None, :]).reshape(len(choices), -1)
-        fitted = _fit([*model, both], observed, drawn)
+    tables: list[list[Mapping[str, str]]] = []
+    values: list[np.ndarray] = []
+    for first, second in combinations(_levels(choices).items(), 2):
+        both = _codes(choices, *first)[:, :, None] * _codes(choices, *second)[:, None, :]
+        model = [*_additive(choices), both.reshape(len(choices), -1)]
+        fitted = _fit(model, observed, drawn)
         if fitted is None:
             continue
-        effects = [
-            Effect(
-                {first[0]: x, second[0]: y},
-                *_contribution(np.outer(row, column).ravel(), fitted[-1]),
-            )
-            for x, row in zip(first[1], _code_table(len(first[1])), strict=True)
-            for y, column in zip(second[1], _code_table(len(second[1])), strict=True)
-        ]
-        strength = float(np.mean([effect.size**2 for effect in effects]))
-        found.append((strength, max(effects, key=lambda effect: round(abs(effect.size), 9))))
-    return [effect for _, effect in sorted(found, key=lambda pair: -round(pair[0], 12))]
+        codes = np.kron(_code_table(len(first[1])), _code_table(len(second[1])))
+        values += [*(codes @ fitted[-1])]
+        tables.append([{first[0]: x, second[0]: y} for x in first[1] for y in second[1]])
+    effects = iter(simultaneous([pair for table in tables for pair in table], np.array(values)))
+    strongest = [max((next(effects) for _ in table), key=_strength) for table in tables]
+    return sorted(strongest, key=_strength, reverse=True)
+
+
+def simultaneous(names: Sequence[Mapping[str, str]], values: np.ndarray) -> list[Effect]:
+    """(E, 1 + count) effects as observed and as drawn, with intervals that hold for all at once.
+
+    They reach as many standard errors as the largest deviation of a draw does in 95 % of draws
+    (the maximum's distribution: Westfall and Young 1993).
+    """
+    if not len(names):
+        return []
+    sizes, drawn = values[:, 0], values[:, 1:]
+    deviations = drawn - drawn.mean(1, keepdims=True)
+    errors = np.maximum(deviations.std(1), ROUNDING)
+    reach = np.quantile(np.abs(deviations / errors[:, None]).max(0), LEVEL)
+    return [
+        Effect(name, float(size), Interval(float(size - reach * e), float(size + reach * e)))
+        for name, size, e in zip(names, sizes, errors, strict=True)
+    ]
+
+
+def _strength(effect: Effect) -> float:
+    """In standard errors, but for a factor that all effects share."""
+    return round(abs(effect.size) / (effect.interval.high - effect.size), 9)
+
+
+def with_residuals(
+    choices: Sequence[Mapping[str, str]], observed: np.ndarray, drawn: np.ndarray, seed: int = 0
+) -> np.ndarray | None:
+    """(count, K): the draws with what seeds add, told from how far the additive model misses.
+
+    For configurations of one seed, which do not tell it themselves: the error of an analysis of
+    variance. None where the model fits whatever was observed.
+    """
+    design = np.hstack([np.ones((len(observed), 1)), *_additive(choices)])
+    freedom = len(observed) - np.linalg.matrix_rank(design)
+    if freedom == 0:
+        return None
+    missed = observed - design @ np.linalg.lstsq(design, observed, rcond=None)[0]
+    random = np.random.default_rng(seed)
+    variance = (missed @ missed) / chi2.ppf(random.uniform(size=(len(drawn), 1)), freedom)
+    return drawn + np.sqrt(variance) * random.standard_normal(drawn.shape)
+
+
+def _additive(choices: Sequence[Mapping[str, str]]) -> list[np.ndarray]:
+    return [_codes(choices, factor, names) for factor, names in _levels(choices).items()]
 
 
 def _levels(choices: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
@@ -278,8 +322,3 @@ def _fit(
     coefficients = np.linalg.lstsq(design, np.vstack([observed, drawn]).T, rcond=None)[0]
     ends = np.cumsum([1] + [part.shape[1] for part in model])
     return np.split(coefficients, ends[:-1])[1:]
-
-
-def _contribution(code: np.ndarray, coefficients: np.ndarray) -> tuple[float, Interval]:
-    values = code @ coefficients
-    return float(values[0]), interval(values[1:])

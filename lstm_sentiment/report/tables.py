@@ -14,21 +14,26 @@ COSTS = ("parameters", "fit_seconds", "tokens_per_second", "peak_memory_mib")
 
 
 def comparison_table(comparisons: Iterable[Comparison]) -> str:
-    """A row for each configuration: scores over seeds, interval, verdict beside the best, costs.
+    """A row for each configuration: scores over seeds, interval, verdicts beside the best (of the
+    networks alone, where it is one) and beside the best baseline, costs.
 
     Scores are shares; costs are means. What is not known is empty.
     """
     rows = []
     for comparison in comparisons:
-        verdicts = comparison.against(comparison.best)
+        judged = {
+            "": comparison.against(comparison.best),
+            "baseline/": comparison.against(comparison.baseline),
+        }
         for rank, c in enumerate(comparison.configurations, 1):
             row: dict[str, Any] = {"reviews": comparison.title, "rank": rank}
             row |= {"configuration": c.name, "seeds": len(c.runs)} | _scores(c)
             if interval := comparison.intervals.get(c.name):
                 row |= {"test/accuracy/low": interval.low, "test/accuracy/high": interval.high}
-            if verdict := verdicts.get(c.name):
-                row |= {"difference": verdict.difference, "p": verdict.p}
-                row |= {"verdict": verdict.verdict}
+            for beside, verdicts in judged.items():
+                if verdict := verdicts.get(c.name):
+                    row |= {f"{beside}difference": verdict.difference, f"{beside}p": verdict.p}
+                    row[f"{beside}verdict"] = verdict.verdict
             row |= {cost: values.mean() for cost in COSTS if len(values := c.costs(cost))}
             rows.append(row | dict(c.settings))
     return _csv(rows)

@@ -19,12 +19,18 @@ def readable_names(runs: Sequence[RunSummary]) -> dict[str, Path]:
         for configuration in group.configurations:
             for seed, run in configuration.runs.items():
                 named[f"{prefix}{configuration.name} s{seed}"] = run.folder
-    unfinished = [run for run in runs if not run.record and run.folder.exists()]
-    return named | {run.name: run.folder for run in unfinished}
+    for run in runs:
+        if not run.record and run.folder.exists():
+            taken = run.name in named  # by a run of the same name in another sweep
+            named[f"{run.folder.parent.name} {run.name}" if taken else run.name] = run.folder
+    return named
 
 
 def link(runs: Sequence[RunSummary], tree: Path) -> None:
     """Makes the folder `tree` with a link to each run."""
     tree.mkdir(exist_ok=True)
     for name, folder in readable_names(runs).items():
-        (tree / name.replace("/", "_")).symlink_to(folder.resolve(), target_is_directory=True)
+        place = tree / name.replace("/", "_")
+        if place.exists():
+            place = tree / f"{place.name} {folder.name}"
+        place.symlink_to(folder.resolve(), target_is_directory=True)

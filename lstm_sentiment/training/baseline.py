@@ -25,6 +25,7 @@ from lstm_sentiment.model.module import StageScores
 from lstm_sentiment.training import runtime
 from lstm_sentiment.training.artifacts import save_predictions
 from lstm_sentiment.training.record import (
+    BASELINE,
     CONFIG,
     PREDICTIONS,
     RECORD,
@@ -54,7 +55,7 @@ def baseline(kind: ngrams.Classifier, config: Config) -> dict[str, Any]:
     data.setup()
     runtime.reset_peak_memory("cpu")
     folder.mkdir(parents=True, exist_ok=True)
-    asked = {"choices": {"encoder": ngrams.NETWORK, "head": str(kind)}}
+    asked = {"choices": {"encoder": BASELINE, "head": str(kind)}}
     asked |= {"config": recorded(kind, config)}
     with sole_writer(folder / LOCK, lambda: None):
         if (record := _finished(folder, config)) is not None:  # another process had the lock
@@ -101,7 +102,7 @@ def recorded(kind: ngrams.Classifier, config: Config) -> dict[str, Any]:
     """All that the run depends on beside its reviews. It draws nothing, so its seed is 0."""
     chosen = {name: value for name, value in asdict(config.data).items() if name in DATA}
     ours = {"kind": str(kind), "longest": ngrams.LONGEST, "least": ngrams.LEAST}
-    return {"seed": 0, "test": config.test, "ngrams": {**ours, "c": ngrams.C[kind]}, "data": chosen}
+    return {"seed": 0, "test": config.test, BASELINE: {**ours, "c": ngrams.C[kind]}, "data": chosen}
 
 
 def baseline_folder(kind: ngrams.Classifier, config: Config, identity: str) -> Path:
@@ -110,7 +111,7 @@ def baseline_folder(kind: ngrams.Classifier, config: Config, identity: str) -> P
     del chosen["data"]["source"]  # the data count by what they are
     text = json.dumps({"recipe": RECIPE, "data": identity, "config": chosen}, sort_keys=True)
     fingerprint = hashlib.sha256(text.encode()).hexdigest()[:8]
-    name = f"{ngrams.NETWORK}-{kind}-s0-{fingerprint}"
+    name = f"{BASELINE}-{kind}-s0-{fingerprint}"
     return Path(config.root).expanduser() / (config.sweep or "default") / name
 
 

@@ -14,6 +14,8 @@ SCHEMA = 1  # of the files; raised when their meaning changes
 # Raised when a default or the computation changes, so that no new run takes an old one's place.
 RECIPE = 3
 
+BASELINE = "ngrams"  # in a name in the place of a network, and in a configuration that has none
+
 RECORD_KEYS = frozenset({"name", "choices", "config", "epochs", "val", "test", "cost", "data"})
 CONFIG, RECORD, FAILED = "config.json", "run.json", "failed.json"
 PROGRESS = "progress.json"  # while it trains: how far it is
