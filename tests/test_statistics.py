@@ -20,6 +20,7 @@ from lstm_sentiment.report.statistics import (
     moderated,
     p_value,
     replicates,
+    seed_variances,
     simultaneous,
     with_residuals,
 )
@@ -107,6 +108,17 @@ def test_variances_that_differ_by_chance_are_one() -> None:
     assert together.tolist() == [8, 8, 8]
     alone = moderated(np.array([2.0]), np.array([2.0]))
     assert (alone[0].tolist(), alone[1].tolist()) == ([2], [2])
+
+
+def test_who_varies_wildly_keeps_its_own_variance_and_leaves_the_others_theirs() -> None:
+    steady = [
+        {seed: np.arange(10_000) < 8_700 + 20 * ((seed + k) % 3) for seed in range(3)}
+        for k in range(7)
+    ]
+    wild = {seed: np.arange(10_000) < 7_000 + 900 * seed for seed in range(3)}
+    variances, _, freedom = seed_variances([*steady, wild])
+    assert variances == pytest.approx([0.002**2] * 7 + [0.09**2])
+    assert freedom.tolist() == [14] * 7 + [2]
 
 
 def test_variances_are_drawn_together_as_far_as_they_are_alike() -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import digamma, polygamma
-from scipy.stats import binomtest, chi2
+from scipy.stats import binomtest, chi2, f
 from statsmodels.stats.multitest import multipletests
 
 REPLICATES = 10_000
@@ -88,12 +88,25 @@ def seed_variances(
             variances[k] = answers.mean(1).var(ddof=1)
             by_reviews[k] = answers.var(0, ddof=1).mean() / answers.shape[1]
             freedom[k] = len(correct) - 1
-    repeated = freedom > 0
-    if variances.any():
-        together, freedom[repeated] = moderated(variances[repeated], freedom[repeated])
-        # Never less than was seen: else one that varies wildly would hide among steady ones.
-        variances[repeated] = np.maximum(together, variances[repeated])
+    alike = freedom > 0
+    alike &= ~_wild(variances, freedom)
+    if variances[alike].any():
+        variances[alike], freedom[alike] = moderated(variances[alike], freedom[alike])
     return variances, by_reviews, freedom
+
+
+def _wild(variances: np.ndarray, freedom: np.ndarray) -> np.ndarray:
+    """(K,), (K,) -> (K,) bool: which vary so much more than the rest that they tell nothing of it.
+
+    They would hide among steady ones, and make these look unsteady (F test, 1 %).
+    """
+    rest = freedom.sum() - freedom
+    usual = ((variances * freedom).sum() - variances * freedom) / np.maximum(rest, 1)
+    return (
+        (rest > 0)
+        & (freedom > 0)
+        & (variances > usual * f.ppf(0.99, np.maximum(freedom, 1), np.maximum(rest, 1)))
+    )
 
 
 def moderated(variances: np.ndarray, freedom: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
