@@ -110,6 +110,7 @@ def rates(scenario: Scenario, repeats: int, draw: Draw = replicates, count: int 
     """Over so many simulated sweeps."""
     random = np.random.default_rng(0)
     counts = np.zeros(3)
+    truth = ACCURACY - scenario.behind * (scenario.configurations == 2)  # of the last one
     for number in range(repeats):
         configurations = simulated(scenario, random)
         drawn = draw(configurations, count, number)
@@ -117,7 +118,7 @@ def rates(scenario: Scenario, repeats: int, draw: Draw = replicates, count: int 
         verdicts = compare(configurations, 0, drawn)
         others = [verdicts[k].verdict for k in verdicts if k != 1]
         counts += (
-            low <= ACCURACY <= high,
+            low <= truth <= high,
             verdicts[1].verdict == "worse",
             any(verdict != "cannot be told apart" for verdict in others),
         )

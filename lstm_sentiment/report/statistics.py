@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import digamma, polygamma
-from scipy.stats import binomtest, chi2, f
+from scipy.stats import binomtest, chi2, f, norm
 from statsmodels.stats.multitest import multipletests
 
 REPLICATES = 10_000
@@ -273,8 +273,9 @@ def simultaneous(names: Sequence[Mapping[str, str]], values: np.ndarray) -> list
     if not len(names):
         return []
     sizes, drawn = values[:, 0], values[:, 1:]
-    deviations = drawn - drawn.mean(1, keepdims=True)
-    errors = np.maximum(deviations.std(1), ROUNDING)
+    low, middle, high = np.quantile(drawn, norm.cdf([-1, 0, 1]), axis=1)
+    deviations = drawn - middle[:, None]
+    errors = np.maximum((high - low) / 2, ROUNDING)  # few seeds have tails without a variance
     reach = np.quantile(np.abs(deviations / errors[:, None]).max(0), LEVEL)
     return [
         Effect(name, float(size), Interval(float(size - reach * e), float(size + reach * e)))
