@@ -1,5 +1,6 @@
 """What several test files need: a shared cache, tiny configurations, the real reviews."""
 
+import gc
 import os
 import runpy
 import sys
@@ -45,6 +46,12 @@ def kills(request: pytest.FixtureRequest) -> int:
 def pytest_configure() -> None:
     # One thread: tiny nets gain nothing from more, and the sums are the same on every machine.
     torch.set_num_threads(1)
+
+
+def pytest_collection_finish() -> None:
+    # What is imported by now stays: statsmodels collects garbage at every correction of a p, and
+    # would look through all of PyTorch each time.
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
