@@ -1,5 +1,6 @@
 """Worked examples, references, and effects that are known because they were put there."""
 
+import gc
 import runpy
 
 import numpy as np
@@ -150,7 +151,14 @@ def test_what_reviews_make_of_two_seeds_is_not_counted_twice() -> None:
     assert np.median(drawn.std(0)) == pytest.approx(of_a_mean, rel=0.2)
 
 
+@pytest.fixture
+def _whole_memory_is_left_alone() -> None:
+    """statsmodels collects garbage at every correction, and other tests leave much to look at."""
+    gc.freeze()
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("_whole_memory_is_left_alone")
 def test_an_effect_of_two_points_is_found_and_none_is_not() -> None:
     """At the rates of docs/statistics.md, within what 200 simulations can tell."""
     script = runpy.run_path(str(ROOT / "scripts" / "statistics_rates.py"))
@@ -230,6 +238,7 @@ def test_what_an_additive_model_misses_is_the_error_of_an_analysis_of_variance()
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_whole_memory_is_left_alone")
 def test_in_a_grid_what_is_there_is_found_and_what_is_not_is_not() -> None:
     """At the rates of docs/statistics.md, within what 100 simulations can tell."""
     script = runpy.run_path(str(ROOT / "scripts" / "statistics_rates.py"))
