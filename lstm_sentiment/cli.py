@@ -174,6 +174,7 @@ def _baseline(options: argparse.Namespace) -> None:
     from lstm_sentiment.launch import compose_all
     from lstm_sentiment.model.ngrams import Classifier
     from lstm_sentiment.training.baseline import baseline, distinct
+    from lstm_sentiment.training.record import sweep_folder
     from lstm_sentiment.training.run import unwritable
     from lstm_sentiment.training.sweep import typed
 
@@ -195,7 +196,7 @@ def _baseline(options: argparse.Namespace) -> None:
         ]
         spent = f"trained in {record['cost']['fit_seconds']:.1f} s"
         console.print(f"[bold]{record['name']}[/]  {', '.join([*scores, spent])}")
-    where = shlex.quote(str(Path(config.root).expanduser() / record["sweep"]))
+    where = shlex.quote(str(sweep_folder(config)))
     console.print("[bold]next[/] ", escape(f"{typed('lstm-sentiment')} report {where}"))
 
 

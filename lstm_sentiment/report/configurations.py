@@ -172,32 +172,23 @@ def _named(sets: Collection[Mapping[int, RunSummary]]) -> list[Configuration]:
     names = telling(unnamed)
     usual = {name: _usual([values[name] for values in chosen if name in values]) for name in names}
     return [
-        Configuration(
-            " ".join(
-                [
-                    _short(runs),
-                    *(
-                        f"{n}={values[n]}"
-                        for n in names
-                        if n in values and str(values[n]) != usual[n]
-                    ),
-                ]
-            ),
-            values,
-            dict(sorted(runs.items())),
-        )
+        Configuration(_name(runs, values, usual), values, dict(sorted(runs.items())))
         for values, runs in zip(chosen, sets, strict=True)
     ]
+
+
+def _name(
+    runs: Mapping[int, RunSummary], values: Mapping[str, Any], usual: Mapping[str, str | None]
+) -> str:
+    short = "-".join(next(iter(runs.values())).name.split("-")[:2])
+    odd = [n for n, value in usual.items() if n in values and str(values[n]) != value]
+    return " ".join([short, *(f"{name}={values[name]}" for name in odd)])
 
 
 def _usual(values: Sequence[Any]) -> str | None:
     """What more than half of them are, if anything."""
     value, count = Counter(map(str, values)).most_common(1)[0]
     return value if 2 * count > len(values) else None
-
-
-def _short(runs: Mapping[int, RunSummary]) -> str:
-    return "-".join(next(iter(runs.values())).name.split("-")[:2])
 
 
 def _rank(configuration: Configuration) -> tuple[float, float, str]:

@@ -1,7 +1,5 @@
 """config -> the runs without recurrence that its networks have to beat, as records like theirs."""
 
-import hashlib
-import json
 import shutil
 import time
 from collections.abc import Iterable
@@ -30,8 +28,10 @@ from lstm_sentiment.training.record import (
     PREDICTIONS,
     RECORD,
     SCHEMA,
+    digest,
     read_record,
     refuse_newer_record,
+    sweep_folder,
     write_json,
 )
 
@@ -109,10 +109,7 @@ def baseline_folder(kind: ngrams.Classifier, config: Config, identity: str) -> P
     """Named as a network's run: ngrams-<kind>-s0-<fingerprint>"""
     chosen = recorded(kind, config)
     del chosen["data"]["source"]  # the data count by what they are
-    text = json.dumps({"recipe": RECIPE, "data": identity, "config": chosen}, sort_keys=True)
-    fingerprint = hashlib.sha256(text.encode()).hexdigest()[:8]
-    name = f"{BASELINE}-{kind}-s0-{fingerprint}"
-    return Path(config.root).expanduser() / (config.sweep or "default") / name
+    return sweep_folder(config) / f"{BASELINE}-{kind}-s0-{digest(RECIPE, identity, chosen)}"
 
 
 def _trained(kind: ngrams.Classifier, data: ReviewDataModule, folder: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,11 @@ def fingerprint(config: Config, data: str) -> str:
         for name, value in flat(config).items()
         if name not in PLACES and value != default[name]
     }
-    text = json.dumps({"recipe": RECIPE, "data": data, "config": chosen}, sort_keys=True)
+    return digest(RECIPE, data, chosen)
+
+
+def digest(recipe: int, data: str, chosen: Mapping[str, Any]) -> str:
+    text = json.dumps({"recipe": recipe, "data": data, "config": chosen}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
@@ -82,7 +87,11 @@ def run_name(config: Config, data: str) -> str:
 
 
 def run_folder(config: Config, data: str) -> Path:
-    return Path(config.root).expanduser() / (config.sweep or "default") / run_name(config, data)
+    return sweep_folder(config) / run_name(config, data)
+
+
+def sweep_folder(config: Config) -> Path:
+    return Path(config.root).expanduser() / (config.sweep or "default")
 
 
 def recorded(config: Config) -> dict[str, Any]:
