@@ -109,6 +109,7 @@ def test_heads_are_what_their_names_say(head: str) -> None:
         ("optimizer.lr", float("inf"), "a number above 0"),
         ("optimizer.weight_decay", -1.0, "a number from 0 up"),
         ("optimizer.clip", 0.0, "a number above 0, or null"),
+        ("optimizer.adversarial", -0.1, "a number from 0 up"),
         ("early_stopping.monitor", "val_loss", "val/loss"),
         ("early_stopping.patience", 0, "a whole number from 1 up"),
         ("trainer.precision", "16", "32-true, bf16-mixed"),

@@ -34,8 +34,17 @@ class Classifier(nn.Module):
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """(B, T) ids padded on the right, (B,) lengths from 1 to T -> (B,) logits"""
         vectors, places = self._vectors(ids)
+        return self.classify(vectors, lengths, places)
+
+    def classify(self, vectors: Tensor, lengths: Tensor, places: Tensor | None = None) -> Tensor:
+        """(B, T, E) words' vectors, or (U, E) with (B, T) places among them -> (B,) logits"""
         encoded = self.encoder(vectors, lengths, places)
         return self.output(self.dropout(self.head(encoded))).squeeze(-1)
+
+    def vectors(self, ids: Tensor) -> Tensor:
+        """(B, T) -> (B, T, E): those of all words in the order in which they are read"""
+        vectors = self.embedding(ids)
+        return vectors if (kept := self._kept(ids)) is None else vectors * kept.unsqueeze(1)
 
     def _vectors(self, ids: Tensor) -> tuple[Tensor, Tensor | None]:
         """(B, T) -> (U, E), (B, >= T): the vectors of a batch, each once, and which stands where.
@@ -43,19 +52,23 @@ class Classifier(nn.Module):
         A word has one vector in the whole batch; under dropout it has one in each review. For
         cuDNN, which wants them spelled out, (B, T, E) and None.
         """
-        p = self.embedding_dropout if self.training else 0.0
-        kept = locked_dropout(p, (len(ids), self.embedding.embedding_dim), ids.device)
         if ids.is_cuda:
-            vectors = self.embedding(ids)
-            return vectors * kept.unsqueeze(1) if p > 0 else vectors, None
+            return self.vectors(ids), None
+        kept, words = self._kept(ids), self.embedding.num_embeddings
         ids = F.pad(ids, (0, one_of_few(ids.shape[1]) - ids.shape[1]), value=PAD_ID)
-        words = self.embedding.num_embeddings
-        keys = ids + words * torch.arange(len(ids)).unsqueeze(1) if p > 0 else ids
+        keys = ids if kept is None else ids + words * torch.arange(len(ids)).unsqueeze(1)
         distinct, places = torch.unique(keys, return_inverse=True)
         distinct = F.pad(distinct, (0, one_of_few(len(distinct)) - len(distinct)))
-        if p == 0:
+        if kept is None:
             return self.embedding(distinct), places
         return self.embedding(distinct % words) * kept[distinct // words], places
+
+    def _kept(self, ids: Tensor) -> Tensor | None:
+        """(B, E) of dropout, if there is any."""
+        if not self.training or self.embedding_dropout == 0:
+            return None
+        size = len(ids), self.embedding.embedding_dim
+        return locked_dropout(self.embedding_dropout, size, ids.device)
 
     @torch.no_grad()
     def start_from(self, vectors: np.ndarray, found: np.ndarray) -> None:

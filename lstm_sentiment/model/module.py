@@ -23,6 +23,7 @@ from torchmetrics.classification import (
 from lstm_sentiment.config import OptimizerConfig, OptimizerName, Schedule
 from lstm_sentiment.data.batches import Batch
 from lstm_sentiment.errors import RunError
+from lstm_sentiment.model.adversary import moved_against
 from lstm_sentiment.model.classifier import Classifier
 
 OPTIMIZERS = {OptimizerName.adam: torch.optim.Adam, OptimizerName.adamw: torch.optim.AdamW}
@@ -108,7 +109,19 @@ class SentimentModule(L.LightningModule):
             torch.manual_seed(int(seeds.generate_state(1)[0]))
 
     def training_step(self, batch: Batch) -> Tensor:
+        if self.optimizer_config.adversarial > 0:
+            return self._adversarial_step(batch)
         return self._step(batch, "train")
+
+    def _adversarial_step(self, batch: Batch) -> Tensor:
+        """The loss, and that of the same reviews moved against the network."""
+        vectors = self.classifier.vectors(batch.ids)
+        if not vectors.requires_grad:  # they are not trained in this epoch
+            vectors.requires_grad_()
+        losses = self._losses(self.classifier.classify(vectors, batch.lengths), batch, "train")
+        moved = moved_against(losses.sum(), vectors, self.optimizer_config.adversarial)
+        logits = self.classifier.classify(moved, batch.lengths)
+        return losses.mean() + F.binary_cross_entropy_with_logits(logits, batch.labels)
 
     def validation_step(self, batch: Batch) -> None:
         self._step(batch, "val")
@@ -117,10 +130,13 @@ class SentimentModule(L.LightningModule):
         self._step(batch, "test")
 
     def _step(self, batch: Batch, stage: str) -> Tensor:
-        logits = self(batch.ids, batch.lengths)
+        return self._losses(self(batch.ids, batch.lengths), batch, stage).mean()
+
+    def _losses(self, logits: Tensor, batch: Batch, stage: str) -> Tensor:
+        """(B,) -> (B,), counted among the stage's scores"""
         losses = F.binary_cross_entropy_with_logits(logits, batch.labels, reduction="none")
         self.scores[stage].update(logits, losses, batch)
-        return losses.mean()
+        return losses
 
     def on_train_epoch_start(self) -> None:
         self.scores["train"].reset()
