@@ -1,8 +1,10 @@
 # Everything starts here; GNU make 3.81 or newer. PYTHON= and TORCH_INDEX= are explained in scripts/create_venv.sh.
 
 python := .venv/bin/python
+# Folders below results/ that hold runs.
+experiments = $(sort $(patsubst %/,%,$(dir $(patsubst %/,%,$(dir $(wildcard results/*/*/run.json))))))
 
-.PHONY: help demo test check format bench lock clean
+.PHONY: help demo test check format bench results lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -24,6 +26,10 @@ format: .venv/installed-dev ## format the code, and mend what ruff can mend
 
 bench: .venv-peers/installed ## time training and prediction beside Keras and plain PyTorch; IMDB=folder reads it there
 	.venv-peers/bin/python scripts/benchmark_peers.py $(if $(IMDB),--path "$(IMDB)")
+
+results: .venv/installed ## make reports, README's tables, docs/results.md and the model card from results/
+	for runs in $(experiments); do .venv/bin/lstm-sentiment report $$runs || exit 1; done
+	$(python) scripts/publish.py
 
 lock: .venv/installed ## renew constraints.txt with the newest versions that fit together
 	$(python) scripts/lock.py

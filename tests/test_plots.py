@@ -184,6 +184,20 @@ def test_a_dashed_line_is_at_each_baseline() -> None:
         assert [list(each.get_xdata()) for each in dashed] == [[at, at] for at in expected]
 
 
+def test_a_cross_is_what_was_published() -> None:
+    ranges = [Interval(0.8, 0.9)] * 3
+    figure = plots.accuracy_bars(["a", "b", "c"], [0.85] * 3, ranges, set(), [0.7, None, 0.9])
+    crosses = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
+    places = {(line.get_xdata()[0], line.get_ydata()[0]) for line in crosses}
+    assert places == {(0.7, 2), (0.9, 0)}  # the first is on top
+
+
+def test_influence_is_a_share_of_the_last_words() -> None:
+    figure = plots.influence([0, 1, 10], {"rnn": [4.0, 2.0, 0.04], "lstm": [1.0, 0.9, 0.5]})
+    drawn = {line.get_label(): line.get_ydata().tolist() for line in figure.axes[0].lines}
+    assert drawn == {"rnn": [1.0, 0.5, 0.01], "lstm": [1.0, 0.9, 0.5]}
+
+
 def test_a_mean_beside_its_interval_is_drawn() -> None:
     ranges = [Interval(0.91, 0.92), Interval(0.7, 0.79)]
     [axes] = plots.accuracy_bars(["a", "b"], [0.9, 0.8], ranges, set()).axes

@@ -197,7 +197,7 @@ def _inline_tag(tag: str, name: str) -> str:
     return re.sub(r'(id="|href="#|url\(#)(\w)', rf"\g<1>{name}-\2", tag)
 
 
-def _on_white(text: str) -> str:
+def on_white(text: str) -> str:
     """The picture by itself: a viewer's ground may be dark."""
     opening = re.search(r"<svg[^>]*>", text)
     assert opening
@@ -232,7 +232,7 @@ def write(title: str, blocks: Sequence[Block], folder: Path, progress: bool = Fa
     before = earlier_report(folder)
     figures.mkdir(parents=True, exist_ok=True)
     for picture in track(pictures(blocks), "drawing", transient=True, disable=not progress):
-        drawing = _on_white(picture.svg).encode()
+        drawing = on_white(picture.svg).encode()
         for ending, content in (("svg", drawing), ("png", png(picture.figure))):
             write_atomically(figures / f"{picture.name}.{ending}", content, durable=False)
     shown = set(re.findall(rf"\]\({FIGURES}/(\w+)\.svg\)", before))

@@ -36,11 +36,21 @@ PER_CENT = FuncFormatter(lambda share, _: f"{100 * share:g} %")
 
 
 def accuracy_bars(
-    names: Sequence[str], means: Sequence[float], ranges: Sequence[Interval], baselines: set[str]
+    names: Sequence[str],
+    means: Sequence[float],
+    ranges: Sequence[Interval],
+    baselines: set[str],
+    published: Sequence[float | None] = (),
 ) -> Figure:
-    """Test accuracy with its 95 % interval, in the order given, the first on top."""
+    """Test accuracy with its 95 % interval, in the order given, the first on top.
+
+    A cross is what others have published of it.
+    """
     labels = [name + " (baseline)" * (name in baselines) for name in names]
     figure, axes = _points(labels, means, ranges)
+    for place, figure_of_others in enumerate(reversed(published)):
+        if figure_of_others is not None:
+            axes.plot(figure_of_others, place, "x", color=COLOURS[1], markersize=7)
     for name, mean in zip(names, means, strict=True):
         if name in baselines:
             axes.axvline(mean, color=BEST, linestyle="--", linewidth=1, zorder=0)
@@ -58,6 +68,23 @@ def contributions(
     axes.axvline(0, color=BEST, linewidth=1, zorder=0)
     axes.set(xlabel="points of accuracy on test, with their 95 % interval")
     return figure
+
+
+def influence(distances: Sequence[int], networks: Mapping[str, Sequence[float]]) -> Figure:
+    """How much a word moves the answer, as a share of what the last word does."""
+    figure = Figure(figsize=(8, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for (name, values), style in zip(networks.items(), _styles(len(networks)), strict=True):
+        shares = np.array(values) / values[0]
+        axes.plot(distances, shares, marker="o", markersize=3, label=name, **style)
+    axes.set(xlabel="words before the end of the review", ylabel="influence beside the last word's")
+    axes.set_xscale("symlog", linthresh=1)
+    axes.set_yscale("log")
+    axes.set_xticks(distances, map(str, distances))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    return _tidy(figure)
 
 
 def _points(

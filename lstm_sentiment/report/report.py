@@ -123,10 +123,10 @@ def _answer(comparison: Comparison) -> list[Block]:
 
 
 def _tested(comparison: Comparison, c: Configuration) -> str:
-    scores, within = c.scores("test", "accuracy"), _within(comparison, c)
+    scores, reach = c.scores("test", "accuracy"), within(comparison, c)
     if not len(scores):
         return ""
-    return f" On test it gets {spread(scores)} %{f', 95 % interval {within}' if within else ''}."
+    return f" On test it gets {spread(scores)} %{f', 95 % interval {reach}' if reach else ''}."
 
 
 def _beside_the_rest(verdicts: dict[str, Verdict]) -> str:
@@ -187,7 +187,7 @@ def _ranked(c: Configuration, comparison: Comparison) -> list[str]:
         str(len(c.runs)),
         spread(c.scores("val", "accuracy")),
         spread(c.scores("test", "accuracy")),
-        _within(comparison, c) or NOTHING,
+        within(comparison, c) or NOTHING,
         *(percent(c.scores("test", score)) for score in ("precision", "recall", "f1", "auroc")),
         _mean(c.scores("test", "loss"), "{:.3f}".format),
         _mean(np.array(calibration), "{:.3f}".format),
@@ -257,13 +257,13 @@ def _effects(comparison: Comparison, prefix: str) -> list[Block]:
     picture = plots.contributions(names, [e.size for e in main], [e.interval for e in main])
     blocks: list[Block] = [
         Heading("What each choice contributes, on average over the others", 3),
-        Listing([_sentence(effect) for effect in main]),
+        Listing([effect_sentence(effect) for effect in main]),
         Paragraph(f"{EFFECTS} {EFFECTS_OF_ONE_SEED}" if comparison.has_single_seeds else EFFECTS),
         Picture(f"{prefix}effects", "What each choice adds to the average accuracy.", picture),
     ]
     if pairs:
         blocks.append(Paragraph("The strongest interactions, beyond what each contributes:"))
-        blocks.append(Listing([_sentence(effect) for effect in pairs[:2]]))
+        blocks.append(Listing([effect_sentence(effect) for effect in pairs[:2]]))
     return blocks
 
 
@@ -271,7 +271,8 @@ def _what(effect: Effect) -> str:
     return " and ".join(effect.choice.values())
 
 
-def _sentence(effect: Effect) -> str:
+def effect_sentence(effect: Effect) -> str:
+    """What a choice contributes, or two at once beyond that, and how sure that is."""
     size, low, high = (f"{100 * value:+.2f}" for value in (effect.size, *effect.interval))
     than = "the average of all" if len(effect.choice) == 1 else "the two by themselves add up to"
     amount = f"{size[1:]} points {'less' if effect.size < 0 else 'more'} than {than}"
@@ -382,13 +383,14 @@ def _model(c: Configuration, answers: dict[int, Answers], name: str) -> list[Blo
     for seed, given in list(answers.items())[:1]:
         blocks += [
             Paragraph(f"By class, on test, seed {seed}:"),
-            _by_class(given),
+            class_table(given),
             Paragraph(_worst(given)),
         ]
     return blocks
 
 
-def _by_class(answers: Answers) -> Table:
+def class_table(answers: Answers) -> Table:
+    """Precision, recall and F1 of each class."""
     found = classification_report(
         answers.label,
         answers.positive,
@@ -434,7 +436,8 @@ def calibration_error(answers: Answers) -> float:
     )
 
 
-def _within(comparison: Comparison, configuration: Configuration) -> str:
+def within(comparison: Comparison, configuration: Configuration) -> str:
+    """The 95 % interval of its accuracy on test; "" where nothing is known of it."""
     found = comparison.intervals.get(configuration.name)
     return f"{_share(found.low)} to {_share(found.high)}" if found else ""
 

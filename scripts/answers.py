@@ -1,0 +1,421 @@
+"""records -> answers: what the reference systems claimed, what is found here, and how sure that is.
+
+Every number and every verdict is computed from the records below results/; what was not trained
+yet is said to be missing. scripts/publish.py makes docs/results.md of it.
+"""
+
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from lstm_sentiment.config import Padding
+from lstm_sentiment.report import plots
+from lstm_sentiment.report.comparison import Comparison, natural_order, published
+from lstm_sentiment.report.configurations import Configuration, groups
+from lstm_sentiment.report.document import Block, Heading, Listing, Paragraph, Picture, Table
+from lstm_sentiment.report.ranking import NOTHING, spread
+from lstm_sentiment.report.report import effect_sentence, within
+from lstm_sentiment.report.runs import read_runs
+from lstm_sentiment.report.statistics import Verdict
+
+RESULTS = Path(__file__).parent.parent / "results"
+
+HEADS = ("last", "flatten", "max", "avg")
+PADDINGS = {
+    Padding.exact: "masked",
+    Padding.keras: "in front, read as text",
+    Padding.trailing: "behind, read as text",
+}
+DEPTHS = ("lstm", "stacked_lstm", "deep_lstm")
+ARCHITECTURES = ("rnn", *DEPTHS, "bilstm")
+BEST = {
+    "best_scratch": "from the 25,000 labelled reviews alone",
+    "best_vectors": "with word vectors learned from the training and the unlabelled reviews",
+}
+FAR = 100  # words before the end of a review
+EXPERIMENTS = (
+    "pooling",
+    "architectures",
+    "keras_lstm",
+    "lstm_vs_gru",
+    "glove_bilstm",
+    "grid",
+    *BEST,
+)
+
+
+@cache
+def trained(experiment: str) -> Comparison | None:
+    """The comparison of what was trained for it; None where nothing was."""
+    folder = RESULTS / experiment
+    found = groups(read_runs(folder)) if folder.is_dir() else []
+    return Comparison(found[0]) if found else None
+
+
+def answers() -> list[Block]:
+    """All questions, in the order in which they are asked."""
+    blocks: list[Block] = [
+        Heading("Results: what was claimed, what is found, how sure that is", 1),
+        Paragraph(INTRODUCTION),
+    ]
+    questions: dict[str, tuple[str, Callable[[Comparison], list[Block]]]] = {
+        "What does pooling add to an LSTM's last state?": ("pooling", pooling),
+        "Where did the published 77 % come from?": ("pooling", padding),
+        "LSTM or GRU?": ("lstm_vs_gru", cells),
+        "Which architecture is best for its size?": ("architectures", architectures),
+        "Why does the simple RNN do as it does?": ("architectures", memory),
+        "What does the Keras recipe reach?": ("keras_lstm", recipe),
+        "How far do word vectors carry a BiLSTM on few labels?": ("glove_bilstm", recipe),
+        "What do cell, direction, depth and head contribute?": ("grid", contributions),
+        "How good does a recurrent network get on the labels alone?": ("best_scratch", recipe),
+        "And with word vectors?": ("best_vectors", recipe),
+    }
+    for question, (experiment, answer) in questions.items():
+        blocks.append(Heading(question))
+        compared = trained(experiment)
+        if compared is None:
+            blocks.append(Paragraph(f"Not trained yet: `experiment={experiment}`."))
+        else:
+            blocks += answer(compared)
+    return [*blocks, Heading("How far ahead or behind is counting words?"), *beside_counting()]
+
+
+INTRODUCTION = (
+    "Test accuracy on the 25,000 test reviews of IMDB, in per cent. ± is the standard deviation "
+    "over seeds; an interval (95 %) carries the luck of seeds and of test reviews, and p is "
+    "corrected for the number of configurations ([how](statistics.md)). Epochs and recipes were "
+    "chosen on validation; the test reviews were read once, at the end. Each folder of "
+    "[results/](../results) has the records, the predictions and a report with all pictures."
+)
+
+
+def pooling(compared: Comparison) -> list[Block]:
+    found = _heads_by_padding(compared)
+    rows = [
+        [head, *map(score, row), _share(published_accuracy(compared, row[0]) if row[0] else None)]
+        for head, row in zip(HEADS, found, strict=True)
+    ]
+    columns = ["head", *(f"padding {what}" for what in PADDINGS.values()), "published"]
+    last, *pooled = found
+    said = [
+        _beside(compared, f"{head}, padding {padding}", c, beside)
+        for padding, beside, *column in zip(PADDINGS.values(), last, *pooled, strict=True)
+        for head, c in zip(HEADS[1:], column, strict=True)
+        if c and beside
+    ]
+    return [
+        Table(columns, rows),
+        Paragraph("Beside the last state, padded alike:"),
+        Listing(said),
+    ]
+
+
+def padding(compared: Comparison) -> list[Block]:
+    found = {p: c for p in PADDINGS if (c := _find(compared, head="last", padding=p))}
+    exact = found.get(Padding.exact)
+    blocks: list[Block] = [
+        Listing(
+            [
+                f"Last state, padding {PADDINGS[p]}: {score(c)} %, seeds "
+                f"{', '.join(f'{100 * s:.1f}' for s in c.scores('test', 'accuracy'))}."
+                for p, c in found.items()
+            ]
+        )
+    ]
+    if exact is not None:
+        said = [
+            _beside(compared, f"padding {PADDINGS[p]}", c, exact)
+            for p, c in found.items()
+            if c is not exact
+        ]
+        blocks += [Paragraph("Beside masked padding:"), Listing(said)]
+    return blocks
+
+
+def cells(compared: Comparison) -> list[Block]:
+    rows = [
+        [c.name, score(c), interval(compared, c), _loss(c), _share(published_accuracy(compared, c))]
+        for c in compared.networks
+    ]
+    blocks: list[Block] = [Table(["", "test %", "95 % interval", "loss", "published"], rows)]
+    lstm, gru = (_find(compared, network=name) for name in ("lstm", "gru"))
+    if lstm and gru:
+        blocks.append(Paragraph(_beside(compared, "GRU beside LSTM", gru, lstm)))
+    return blocks
+
+
+def architectures(compared: Comparison) -> list[Block]:
+    networks = [c for name in ARCHITECTURES if (c := _find(compared, network=name))]
+    columns = ["", "test %", "95 % interval", "val %", "F1 %", "train - val", "training s"]
+    rows = [
+        [
+            c.network,
+            score(c),
+            interval(compared, c),
+            spread(c.scores("val", "accuracy")),
+            spread(c.scores("test", "f1")),
+            f"{100 * _gap(c):+.1f}",
+            f"{c.costs('fit_seconds').mean():,.0f}",
+        ]
+        for c in networks
+    ]
+    by_name = {c.network: c for c in networks}
+    claims = (
+        ("Bidirectional is best for its size", "bilstm", "lstm"),
+        ("LSTM beats the simple RNN", "lstm", "rnn"),
+        ("Two layers beside one", "stacked_lstm", "lstm"),
+        ("Three layers beside one", "deep_lstm", "lstm"),
+    )
+    said = [
+        _beside(compared, f"{claim}: {ours} beside {other}", by_name[ours], by_name[other])
+        for claim, ours, other in claims
+        if by_name.keys() >= {ours, other}
+    ]
+    gaps = {name: _gap(by_name[name]) for name in DEPTHS if name in by_name}
+    overfitting = ", ".join(f"{name} {100 * gap:+.1f}" for name, gap in gaps.items())
+    return [
+        Paragraph(
+            "Claimed, without figures: bidirectional gives the best accuracy for its size, deeper "
+            "risks overfitting, LSTM beats the simple RNN."
+        ),
+        Table(columns, rows),
+        Listing(said),
+        Paragraph(
+            "Overfitting, as accuracy on train less that on validation in the epoch kept, in "
+            f"points, by depth: {overfitting}."
+        ),
+    ]
+
+
+def memory(_: Comparison) -> list[Block]:
+    """From what scripts/measure_memory.py has measured on the trained networks."""
+    file = RESULTS / "memory.json"
+    if not file.exists():
+        return [Paragraph("Not measured yet: scripts/measure_memory.py.")]
+    measured = json.loads(file.read_text())
+    distances, networks = measured["distances"], measured["networks"]
+    far = distances.index(FAR)
+    said = [
+        f"{name}: {100 * values[far] / values[0]:.2g} % of the last word's."
+        for name, values in networks.items()
+    ]
+    title = "How much a word moves the answer, by how far before the end of the review it stands."
+    return [
+        Paragraph(
+            f"The answer's gradient with respect to a word's vector, on {measured['reviews']:,} "
+            f"test reviews of at least {max(distances)} tokens. {FAR} words before the end it is:"
+        ),
+        Listing(said),
+        Picture("memory", title, plots.influence(distances, networks)),
+    ]
+
+
+def recipe(compared: Comparison) -> list[Block]:
+    """Of an experiment that asks what one network reaches."""
+    rows = [
+        [
+            c.name,
+            str(len(c.runs)),
+            score(c),
+            interval(compared, c),
+            _loss(c),
+            f"{c.costs('parameters').mean():,.0f}",
+            f"{c.costs('fit_seconds').mean():,.0f}",
+        ]
+        for c in compared.configurations
+    ]
+    columns = ["", "seeds", "test %", "95 % interval", "loss", "parameters", "training s"]
+    return [Paragraph(f"{compared.title}."), Table(columns, rows)]
+
+
+def contributions(compared: Comparison) -> list[Block]:
+    main, pairs = compared.effects()
+    names = [" and ".join(effect.choice.values()) for effect in main]
+    title = "What each choice adds to the average accuracy."
+    drawn = plots.contributions(names, [e.size for e in main], [e.interval for e in main])
+    return [
+        Paragraph(f"{compared.title}; {len(compared.networks)} networks, one seed each."),
+        Listing([effect_sentence(effect) for effect in main]),
+        Picture("contributions", title, drawn),
+        Paragraph("The strongest interactions, beyond what each contributes:"),
+        Listing([effect_sentence(effect) for effect in pairs[:3]]),
+    ]
+
+
+@cache
+def highlights() -> list[tuple[str, Comparison, Configuration]]:
+    """What README shows: the networks of the reference systems, and the best of ours."""
+    return [
+        (experiment, compared, c)
+        for experiment in EXPERIMENTS
+        if experiment != "grid" and (compared := trained(experiment)) is not None
+        for c in sorted(compared.networks, key=lambda c: natural_order(c.settings["head.kind"]))
+        if experiment != "pooling" or c.settings["data.padding"] == Padding.exact
+    ]
+
+
+def summary() -> Table:
+    """A line for each of them."""
+    rows = [
+        [
+            f"`{experiment}`",
+            _network(c),
+            str(len(c.runs)),
+            _share(published_accuracy(compared, c)),
+            score(c),
+            interval(compared, c),
+            score(counting(compared)),
+        ]
+        for experiment, compared, c in highlights()
+    ]
+    columns = ["`experiment=`", "network", "seeds", "published %", "test %", "95 % interval"]
+    return Table([*columns, "counting %"], rows)
+
+
+def overview() -> list[Picture]:
+    """README's two pictures."""
+    if not highlights():
+        return []
+    shown = {
+        f"{experiment}: {_network(c)}": (compared, c) for experiment, compared, c in highlights()
+    }
+    bars = {
+        f"{c.records[0]['config']['ngrams']['kind']}, {c.records[0]['data']['train']:,} labels": (
+            compared,
+            c,
+        )
+        for compared, _ in shown.values()
+        if (c := counting(compared)) is not None
+    }
+    shown |= bars
+    title = "Accuracy on test with its 95 % interval; a cross is what was published."
+    drawn = plots.accuracy_bars(
+        [*shown],
+        [float(c.scores("test", "accuracy").mean()) for _, c in shown.values()],
+        [compared.intervals[c.name] for compared, c in shown.values()],
+        {*bars},
+        [published_accuracy(compared, c) for compared, c in shown.values()],
+    )
+    return [Picture("results", title, drawn), *_pooling_by_padding()]
+
+
+def _pooling_by_padding() -> list[Picture]:
+    compared = trained("pooling")
+    if compared is None:
+        return []
+    values = [
+        [c.scores("test", "accuracy").mean() if c else np.nan for c in row]
+        for row in _heads_by_padding(compared)
+    ]
+    title = "Accuracy on test of an LSTM by what follows it, and by how padding is treated."
+    drawn = plots.heat_map(HEADS, [*PADDINGS.values()], np.array(values))
+    return [Picture("pooling", title, drawn)]
+
+
+def _heads_by_padding(compared: Comparison) -> list[list[Configuration | None]]:
+    return [[_find(compared, head=h, padding=p) for p in PADDINGS] for h in HEADS]
+
+
+def beside_counting() -> list[Block]:
+    """The best network of every experiment, chosen on validation, beside words and bigrams."""
+    rows = []
+    for experiment in EXPERIMENTS:
+        compared = trained(experiment)
+        bar = counting(compared) if compared else None
+        if compared is None or bar is None:
+            continue
+        best = compared.best_network or compared.networks[0]
+        labels = best.records[0]["data"]["train"]
+        verdict = _points(compared.against(bar)[best.name])
+        rows.append(
+            [f"`{experiment}`", best.name, f"{labels:,}", score(best), score(bar), *verdict]
+        )
+    columns = ["", "best network on validation", "labels", "test %", "counting %", "difference"]
+    return [
+        Paragraph(
+            "The bar is the better on validation of logistic regression on TF-IDF and of NB-SVM "
+            "(Wang and Manning 2012), both on words and bigrams of the same training reviews:"
+        ),
+        Table([*columns, "the network is"], rows),
+    ]
+
+
+def counting(compared: Comparison) -> Configuration | None:
+    """The baseline beside these networks: of the kind that is best on validation, wherever there
+    is validation."""
+    found = {c.settings["ngrams.kind"]: c for c in compared.configurations if c.is_baseline}
+    return found.get(_best_kind())
+
+
+@cache
+def _best_kind() -> str | None:
+    validated: dict[str, list[float]] = {}
+    for experiment in EXPERIMENTS:
+        if (compared := trained(experiment)) is not None:
+            for c in compared.configurations:
+                if c.is_baseline and not np.isnan(c.val):
+                    validated.setdefault(c.settings["ngrams.kind"], []).append(c.val)
+    return max(validated, key=lambda kind: np.mean(validated[kind]), default=None)
+
+
+def _find(
+    compared: Comparison,
+    network: str | None = None,
+    head: str | None = None,
+    padding: str | None = None,
+) -> Configuration | None:
+    """The first that fits what is given."""
+    for c in compared.networks:
+        alike = network in (None, c.network)
+        alike &= head in (None, c.settings["head.kind"])
+        if alike and padding in (None, c.settings["data.padding"]):
+            return c
+    return None
+
+
+def score(c: Configuration | None) -> str:
+    """Accuracy on test in per cent, with its deviation over seeds."""
+    return spread(c.scores("test", "accuracy")) if c else NOTHING
+
+
+def interval(compared: Comparison, c: Configuration) -> str:
+    """The 95 % interval of that."""
+    return within(compared, c) or NOTHING
+
+
+def _loss(c: Configuration) -> str:
+    return f"{c.scores('test', 'loss').mean():.3f}"
+
+
+def published_accuracy(compared: Comparison, c: Configuration) -> float | None:
+    """What others have published of such a network."""
+    figures = published(compared.configurations)
+    return next((f.theirs for f in figures if f.name == c.name and f.score == "accuracy"), None)
+
+
+def _share(value: float | None) -> str:
+    return NOTHING if value is None else f"{100 * value:.2f}"
+
+
+def _network(c: Configuration) -> str:
+    return f"{c.network}, {c.settings['head.kind']}"
+
+
+def _gap(c: Configuration) -> float:
+    kept = [record["epochs"][record["best_epoch"] - 1] for record in c.records]
+    gaps = [epoch["train"]["accuracy"] - epoch["val"]["accuracy"] for epoch in kept]
+    return float(np.mean(gaps))
+
+
+def _beside(compared: Comparison, what: str, ours: Configuration, other: Configuration) -> str:
+    difference, verdict = _points(compared.against(other)[ours.name])
+    return f"{what}: {difference}: {verdict}."
+
+
+def _points(verdict: Verdict) -> tuple[str, str]:
+    low, high = (f"{100 * bound:+.2f}" for bound in verdict.interval)
+    p = "< 0.001" if verdict.p < 0.001 else f"= {verdict.p:.3f}"
+    return f"{100 * verdict.difference:+.2f} points ({low} to {high})", f"{verdict.verdict}, p {p}"

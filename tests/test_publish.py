@@ -1,0 +1,192 @@
+"""What is published with the project is what its records say."""
+
+import json
+import sys
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT
+from records import answers, put_run
+from test_configurations import put_baseline
+
+from lstm_sentiment.config import Config, DataConfig, EncoderConfig, HeadConfig, Reference
+from lstm_sentiment.report import document
+
+sys.path.insert(0, str(ROOT / "scripts"))
+import answers as published
+import model_card
+import publish
+
+
+def forget() -> None:
+    for kept in (published.trained, published.highlights, published._best_kind):
+        kept.cache_clear()
+
+
+@pytest.fixture
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder in the place of results/."""
+    monkeypatch.setattr(published, "RESULTS", tmp_path)
+    forget()
+    yield tmp_path
+    forget()
+
+
+def markdown() -> str:
+    return document.markdown(published.answers())
+
+
+def section(title: str) -> str:
+    [text] = [part for part in markdown().split("\n## ") if part.startswith(title)]
+    return text
+
+
+def network(cell: str, head: str = "last", padding: str = "exact", **fields: Any) -> Config:
+    encoder = EncoderConfig(cell, **fields.pop("encoder", {}))  # type: ignore[arg-type]
+    data = DataConfig(padding=padding)  # type: ignore[arg-type]
+    return Config(encoder, HeadConfig(head), data=data, **fields)  # type: ignore[arg-type]
+
+
+def test_every_page_is_that_of_the_records() -> None:
+    for file, text in publish.pages().items():
+        assert file.read_text() == text, f"{file.name} is not what its records say: make results"
+
+
+def test_every_picture_is_there() -> None:
+    for picture in publish.pictures():
+        assert (publish.DOCS / document.FIGURES / f"{picture.name}.svg").exists(), "make results"
+
+
+@pytest.mark.usefixtures("results")
+def test_what_was_not_trained_is_said_to_be_missing() -> None:
+    text = markdown()
+    assert text.count("Not trained yet") == 10
+    assert published.summary().rows == []
+    assert "Not trained yet" in document.markdown(model_card.card())
+
+
+def put_pooling(results: Path) -> None:
+    """Of 200 answers, so many wrong; a second seed has two more wrong."""
+    wrong = {"last": 60, "flatten": 30, "max": 20, "avg": 60}
+    reading = {"exact": 0, "keras": 4, "trailing": 30}
+    figures = [Reference("head=last", 0.77, source="them"), Reference("head=max", 0.87)]
+    for (head, count), (padding, more), seed in product(wrong.items(), reading.items(), (0, 1)):
+        given = answers(count + more + 2 * seed)
+        config = network("lstm", head, padding, seed=seed, reference=figures)
+        put_run(results / "pooling", config, given, given)
+
+
+def test_pooling_by_hand(results: Path) -> None:
+    put_pooling(results)
+    text = section("What does pooling add")
+    assert "| last | 69.50 ± 0.71 | 67.50 ± 0.71 | 54.50 ± 0.71 | 77.00 |" in text
+    assert "| flatten | 84.50 ± 0.71 | 82.50 ± 0.71 | 69.50 ± 0.71 | – |" in text
+    assert "- max, padding masked: +20.00 points" in text
+    [better] = [line for line in text.splitlines() if line.startswith("- max, padding masked")]
+    assert ": better, p = 0.00" in better
+    [level] = [line for line in text.splitlines() if line.startswith("- avg, padding masked")]
+    assert "cannot be told apart" in level
+    assert text.count("\n- ") == 9
+
+
+def test_padding_by_hand(results: Path) -> None:
+    put_pooling(results)
+    text = section("Where did the published 77 % come from?")
+    assert "padding masked: 69.50 ± 0.71 %, seeds 70.0, 69.0." in text
+    [behind] = [line for line in text.splitlines() if "behind" in line and "points" in line]
+    assert "-15.00 points" in behind
+    assert "worse" in behind
+
+
+def test_readme_shows_pooling_without_padding_read(results: Path) -> None:
+    put_pooling(results)
+    shown = [row[1] for row in published.summary().rows]
+    assert shown == ["lstm, last", "lstm, flatten", "lstm, max", "lstm, avg"]
+    names = [picture.name for picture in published.overview()]
+    assert names == ["results", "pooling"]
+
+
+def test_cells_by_hand(results: Path) -> None:
+    figures = [Reference("encoder=lstm", 0.8715), Reference("encoder=gru", 0.8777)]
+    for cell, wrong in (("lstm", 40), ("gru", 12)):
+        for seed in (0, 1):
+            given = answers(wrong + seed)
+            config = network(cell, seed=seed, reference=figures)
+            put_run(results / "lstm_vs_gru", config, given, given)
+    text = section("LSTM or GRU?")
+    assert "| gru-last | 93.75 ± 0.35 |" in text
+    assert "| 87.77 |" in text
+    assert "GRU beside LSTM: +14.00 points" in text
+    assert "better" in text
+
+
+def test_architectures_by_hand(results: Path) -> None:
+    nets: dict[str, dict[str, Any]] = {
+        "rnn": {"cell": "rnn"},
+        "lstm": {"cell": "lstm"},
+        "bilstm": {"cell": "lstm", "encoder": {"bidirectional": True}},
+        "deep_lstm": {"cell": "lstm", "encoder": {"num_layers": 3}},
+    }
+    for (_, fields), wrong in zip(nets.items(), (80, 30, 28, 32), strict=True):
+        for seed in (0, 1):
+            given = answers(wrong + seed)
+            put_run(results / "architectures", network(**fields, seed=seed), given, given)
+    text = section("Which architecture is best")
+    assert "LSTM beats the simple RNN: lstm beside rnn: +25.00 points" in text
+    [claim] = [line for line in text.splitlines() if "best for its size:" in line]
+    assert "cannot be told apart" in claim
+    # 20 of 200 wrong on train; on validation 30.5 and 32.5 in the mean
+    assert "lstm +5.3, deep_lstm +6.3" in text
+    assert "Two layers" not in text  # not trained
+
+
+def test_memory_is_what_was_measured(results: Path) -> None:
+    put_run(results / "architectures", network("rnn"), answers(30), answers(30))
+    assert "Not measured yet" in section("Why does the simple RNN")
+    measured = {"distances": [0, 10, 100, 200], "reviews": 512}
+    measured["networks"] = {"rnn": [4.0, 1.0, 0.002, 1e-4], "lstm": [1.0, 1.0, 0.5, 0.25]}
+    (results / "memory.json").write_text(json.dumps(measured))
+    text = section("Why does the simple RNN")
+    assert "- rnn: 0.05 % of the last word's." in text
+    assert "- lstm: 50 % of the last word's." in text
+
+
+def test_the_bar_is_the_baseline_that_is_best_on_validation(results: Path) -> None:
+    for experiment in ("lstm_vs_gru", "best_scratch"):
+        sweep, refitted = results / experiment, experiment == "best_scratch"
+        for wrong in (10, 11):
+            val = None if refitted else answers(wrong)
+            put_run(sweep, network("gru", seed=wrong - 10), answers(wrong), val)
+        for kind, wrong in (("logistic", 40), ("nb_svm", 30)):
+            val = None if refitted else answers(wrong)
+            put_baseline(sweep, answers(wrong), val, kind)
+    text = section("How far ahead or behind")
+    for experiment in ("lstm_vs_gru", "best_scratch"):
+        [row] = [line for line in text.splitlines() if f"`{experiment}`" in line]
+        assert "| 94.75 ± 0.35 | 85.00 | +9.75 points" in row
+        assert "better" in row
+
+
+def test_the_model_card_by_hand(results: Path) -> None:
+    for seed in (0, 1):
+        put_run(results / "best_scratch", network("gru", seed=seed), answers(20 + 2 * seed), None)
+    amended(results / "best_scratch")
+    text = document.markdown(model_card.card())
+    assert "A gru with 128 units" in text
+    assert "1,412,225 parameters, 5 MiB" in text
+    assert "| accuracy % | 89.50 ± 0.71 |" in text
+    # The first answers are the wrong ones, and the shortest reviews; 21 of 40 in the mean.
+    assert "| 1 to 40 | 47.50 |" in text
+    assert "| 161 to 200 | 100.00 |" in text
+    assert "experiment=best_scratch seed=0" in text
+
+
+def amended(sweep: Path) -> None:
+    """With what only a real run's data tell."""
+    for file in sweep.glob("*/run.json"):
+        record = json.loads(file.read_text())
+        record["data"] |= {"vocabulary": 10_000, "unknown_share": 0.05, "truncated_share": 0.1}
+        file.write_text(json.dumps(record))
