@@ -84,6 +84,17 @@ def test_lstm_vs_gru_has_its_published_figures() -> None:
     assert (gru.run, gru.accuracy, gru.loss) == ("encoder=gru", 0.8777, None)
 
 
+@pytest.mark.parametrize("name", ["best_scratch", "best_vectors"])
+def test_the_best_train_on_all_labels_for_a_number_of_epochs(name: str) -> None:
+    configs = experiment(name)
+    assert [config.seed for config in configs] == [0, 1, 2]
+    assert {config.data.val_fraction for config in configs} == {0}
+    assert {config.data.limit_train for config in configs} == {None}
+    assert {str(config.embedding.kind) for config in configs} == {
+        "random" if name == "best_scratch" else "word2vec"
+    }
+
+
 def test_the_grid_is_whole() -> None:
     configs = experiment("grid")
     nets = {(config.encoder.network, str(config.head.kind)) for config in configs}
