@@ -49,10 +49,11 @@ EXPERIMENTS = (
 
 @cache
 def trained(experiment: str) -> Comparison | None:
-    """The comparison of what was trained for it; None where nothing was."""
+    """The comparison of what was trained for it; None where no network was."""
     folder = RESULTS / experiment
     found = groups(read_runs(folder)) if folder.is_dir() else []
-    return Comparison(found[0]) if found else None
+    compared = Comparison(found[0]) if found else None
+    return compared if compared and compared.networks else None
 
 
 def answers() -> list[Block]:
@@ -417,5 +418,5 @@ def _beside(compared: Comparison, what: str, ours: Configuration, other: Configu
 
 def _points(verdict: Verdict) -> tuple[str, str]:
     low, high = (f"{100 * bound:+.2f}" for bound in verdict.interval)
-    p = "< 0.001" if verdict.p < 0.001 else f"= {verdict.p:.3f}"
+    p = "below 0.001" if verdict.p < 0.001 else f"= {verdict.p:.3f}"
     return f"{100 * verdict.difference:+.2f} points ({low} to {high})", f"{verdict.verdict}, p {p}"

@@ -34,12 +34,19 @@ def table(record: Path) -> str:
     """Of a folder of runs, a file that benchmark_peers.py has written, conf/experiment or all of
     results."""
     if record == RESULTS:
-        return document.markdown([answers.summary()]).strip()
+        return overview()
     if record == EXPERIMENTS:
         return experiments()
     if record.is_dir():
         return ranking.markdown(read_runs(record))
     return speed.markdown(json.loads(record.read_text()))
+
+
+def overview() -> str:
+    """README's table of all experiments, and its pictures."""
+    figures = (DOCS / document.FIGURES).relative_to(ROOT)
+    shown = [f"![{p.title}]({figures}/{p.name}.svg)" for p in answers.overview()]
+    return "\n\n".join([document.markdown([answers.summary()]).strip(), *shown])
 
 
 def experiments() -> str:

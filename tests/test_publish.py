@@ -68,6 +68,11 @@ def test_what_was_not_trained_is_said_to_be_missing() -> None:
     assert "Not trained yet" in document.markdown(model_card.card())
 
 
+def test_a_baseline_alone_is_nothing_trained(results: Path) -> None:
+    put_baseline(results / "best_scratch", answers(10), None)
+    assert markdown().count("Not trained yet") == 10
+
+
 def put_pooling(results: Path) -> None:
     """Of 200 answers, so many wrong; a second seed has two more wrong."""
     wrong = {"last": 60, "flatten": 30, "max": 20, "avg": 60}

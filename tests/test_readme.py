@@ -135,7 +135,7 @@ def test_its_comparison_runs(
     assert main(report) == 0
     printed = capsys.readouterr().out
     assert "ngrams-nb_svm" in printed
-    assert "gru-last" in printed
+    assert "gru-max_attention" in printed
     text = (files / "runs/lstm_vs_gru/report.md").read_text()
     assert "| LSTM and GRU: encoder=lstm | accuracy | 87.15 |" in text
     shown = []
