@@ -104,6 +104,8 @@ def test_padding_by_hand(results: Path) -> None:
     [behind] = [line for line in text.splitlines() if "behind" in line and "points" in line]
     assert "-15.00 points" in behind
     assert "worse" in behind
+    nearest = "Nearest is padding masked, -7.50 points away; the published figure lies outside"
+    assert nearest in text
 
 
 def test_readme_shows_pooling_without_padding_read(results: Path) -> None:
@@ -125,6 +127,7 @@ def test_cells_by_hand(results: Path) -> None:
     assert "| gru-last | 93.75 ± 0.35 |" in text
     assert "| 87.77 |" in text
     assert "GRU beside LSTM: +14.00 points" in text
+    assert "Published: +0.62 points" in text
     assert "better" in text
 
 
