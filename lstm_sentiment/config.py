@@ -258,10 +258,7 @@ class DataConfig:
 
     `limit_train` and `limit_test` keep that many reviews, the labels in proportion, and are
     counted before the validation split. `split_seed` alone draws limits and split, so runs with
-    different seeds share them. Reviews that stand next to each other in the file, `val_block` at
-    once, are trained on or validated on together: where a file has those of one film side by side,
-    validation is then on other films, as testing is. `cache` keeps the tokenized reviews between
-    runs.
+    different seeds share them. `cache` keeps the tokenized reviews between runs.
     """
 
     source: Source = Source.imdb
@@ -277,7 +274,6 @@ class DataConfig:
     truncation_side: Side = Side.right
     padding: Padding = Padding.exact
     val_fraction: float = 0.2
-    val_block: int = 1
     split_seed: int = 0
     limit_train: int | None = None
     limit_test: int | None = None
@@ -290,7 +286,6 @@ class DataConfig:
         self.padding = _choice("data.padding", Padding, self.padding)
         _whole("data.max_vocab", self.max_vocab, 3)  # <pad>, <unk> and a word
         _whole("data.max_length", self.max_length, 1)
-        _whole("data.val_block", self.val_block, 1)
         _whole("data.split_seed", self.split_seed, 0)
         _whole("data.batch_size", self.batch_size, 1)
         self.val_fraction = _share("data.val_fraction", self.val_fraction)

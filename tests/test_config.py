@@ -87,7 +87,6 @@ def test_heads_are_what_their_names_say(head: str) -> None:
         ("data.max_length", 0, "a whole number from 1 up"),
         ("data.max_vocab", 2, "a whole number from 3 up"),
         ("data.val_fraction", 1.0, "a number from 0 to below 1"),
-        ("data.val_block", 0, "a whole number from 1 up"),
         ("data.val_fraction", float("nan"), "a number from 0 to below 1"),
         ("data.split_seed", -1, "a whole number from 0 up"),
         ("data.limit_train", 1, "a whole number from 2 up"),

@@ -67,24 +67,6 @@ def rows_of(loader: DataLoader[Batch]) -> list[list[int]]:
     return [batch.rows.tolist() for batch in loader]
 
 
-def test_validation_takes_whole_blocks_of_the_file(make: Make) -> None:
-    data = make(unlike(60, negative=40), val_fraction=0.25, val_block=5)
-    assert by_label(data.val) == [10, 5]
-    blocks = np.unique(data.val.rows // 5, return_counts=True)
-    assert blocks[1].tolist() == [5, 5, 5]
-    assert sorted([*data.train.rows, *data.val.rows]) == list(range(60))
-
-
-def test_with_blocks_the_order_of_the_file_is_a_part_of_what_the_data_are(make: Make) -> None:
-    texts, labels = unlike(20, negative=10)
-    turned = texts[::-1], labels[::-1]
-    by_chance, in_blocks = make((texts, labels)), make(val_fraction=0.5, val_block=5)
-    others = make(turned), make(turned, val_fraction=0.5, val_block=5)
-    assert by_chance.identity == others[0].identity
-    assert len({in_blocks.identity, others[1].identity, by_chance.identity}) == 3
-    assert make(val_fraction=0.5, val_block=2).identity != others[1].identity
-
-
 def test_the_split_is_disjoint_whole_and_in_proportion(make: Make) -> None:
     data = make(unlike(60, negative=40), val_fraction=0.25)
     assert by_label(data.train) == [30, 15]

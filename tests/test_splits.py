@@ -78,42 +78,6 @@ def test_copies_are_the_first_places_of_the_same_texts(
     assert taken.copies.tolist() == [texts.index(text) for text in texts]
 
 
-def test_neighbours_in_the_file_stay_together_by_hand() -> None:
-    labels = [0, 0, 0, 0, 1, 1, 1, 1, 1]
-    texts = ["a", "b", "c", "d", "e", "f", "g", "h", "a"]  # the last is a copy of the first
-    split = whole([*zip(texts, labels, strict=True)])
-    together = split.together(2)
-    groups: dict[int, set[int]] = {}
-    for row, place in zip(split.rows.tolist(), together.tolist(), strict=True):
-        groups.setdefault(place, set()).add(row)
-    assert sorted(map(sorted, groups.values())) == [[0, 1, 8], [2, 3], [4, 5], [6, 7]]
-
-
-@CHECKED
-@given(LABELLED, st.integers(1, 9), st.floats(0, 0.9), st.integers(0, 9))
-def test_no_block_is_on_both_sides(
-    labelled: Labelled, block: int, fraction: float, seed: int
-) -> None:
-    split = whole(labelled)
-    together = split.together(block)
-    assert together.tolist() == together[together].tolist()  # each is the first of its group
-    places = np.arange(len(labelled))
-    random = np.random.default_rng(seed)
-    train, val = stratified_split(places, split.labels, together, fraction, random)
-    sides = [{labelled[row][0] for row in split.rows[side]} for side in (train, val)]
-    assert not sides[0] & sides[1]  # nor are copies
-    alone = Counter(text for text, _ in labelled)
-    blocks = [
-        {
-            (row // block, labelled[row][1])
-            for row in split.rows[side]
-            if alone[labelled[row][0]] == 1
-        }
-        for side in (train, val)
-    ]
-    assert not blocks[0] & blocks[1]
-
-
 @CHECKED
 @given(LABELLED, st.data())
 def test_what_is_known_of_a_split_is_the_same_in_any_order(
@@ -124,7 +88,6 @@ def test_what_is_known_of_a_split_is_the_same_in_any_order(
     assert named(one, labelled) == named(same, other)
     assert one.copies.tolist() == same.copies.tolist()
     assert one.identity == same.identity
-    assert (one.order == same.order) == (one.rows.tolist() == same.rows.tolist())
 
 
 def test_the_identity_tells_reviews_apart() -> None:

@@ -58,10 +58,7 @@ class ReviewDataModule(L.LightningDataModule):
         Raises InputError where that cannot be.
         """
         self.prepare_data()
-        parts = [self.split(name).identity for name in self._needed]
-        if (block := self.config.val_block) > 1:  # else the order of the file means nothing
-            parts.append(f"blocks-of-{block}-{self.split('train').order}")
-        return " ".join(parts)
+        return " ".join(self.split(name).identity for name in self._needed)
 
     def prepare_data(self) -> None:
         """Fills the cache of tokenized reviews. Raises InputError where that cannot be."""
@@ -81,11 +78,7 @@ class ReviewDataModule(L.LightningDataModule):
         train, val = (
             whole.take(places)
             for places in stratified_split(
-                chosen,
-                whole.labels,
-                whole.together(config.val_block),
-                config.val_fraction,
-                random,
+                chosen, whole.labels, whole.copies, config.val_fraction, random
             )
         )
         cause = self._cause(limit_train=config.limit_train, val_fraction=config.val_fraction)

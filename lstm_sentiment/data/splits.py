@@ -39,24 +39,6 @@ class Split:
         is_first[1:] = (digests[1:] != digests[:-1]).any(1)  # copies are neighbours
         return np.maximum.accumulate(np.where(is_first, np.arange(len(digests)), 0))
 
-    def together(self, block: int) -> np.ndarray:
-        """(N,) int64: for each review the first place of those that it must not be parted from.
-
-        These are its copies, and with a `block` above 1 its neighbours of the same label in the
-        file, so many at once. A copy goes where the first of them stands.
-        """
-        if block == 1:
-            return self.copies
-        first = self.copies
-        blocks = 2 * (self.rows[first] // block) + (self.labels[first] == 1)
-        _, places, members = np.unique(blocks, return_index=True, return_inverse=True)
-        return places[members]
-
-    @cached_property
-    def order(self) -> str:
-        """In which order the file has them."""
-        return f"sha256-{hashlib.sha256(self.rows.astype('<i8').tobytes()).hexdigest()}"
-
     @cached_property
     def identity(self) -> str:
         """What these reviews are, in whatever file and order."""
@@ -96,16 +78,16 @@ def stratified_sample(
 def stratified_split(
     rows: np.ndarray,
     labels: np.ndarray,
-    together: np.ndarray,
+    copies: np.ndarray,
     fraction: float,
     random: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows for training and for validation; what belongs together stays on one side.
+    """Rows for training and for validation; copies of a text stay on one side.
 
-    `labels` and `together` are of the whole split. Each label gives `fraction` of its reviews, up
-    to the size of a group; a text under both labels goes with its first one.
+    `labels` and `copies` are of the whole split. Each label gives `fraction` of its reviews, up
+    to the size of a group of copies; a text under both labels goes with its first one.
     """
-    groups, members = np.unique(together[rows], return_inverse=True)
+    groups, members = np.unique(copies[rows], return_inverse=True)
     sizes, group_labels = np.bincount(members), labels[groups]
     in_val = np.zeros(len(groups), bool)
     for value in np.unique(group_labels):
