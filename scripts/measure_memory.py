@@ -9,9 +9,10 @@ results/memory.json, of which `make results` makes a picture.
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -21,9 +22,11 @@ from torch import Tensor
 from lstm_sentiment.config import Config, DataConfig, EmbeddingConfig, EncoderConfig, HeadConfig
 from lstm_sentiment.data.batches import Batch
 from lstm_sentiment.data.datamodule import ReviewDataModule
+from lstm_sentiment.errors import InputError
 from lstm_sentiment.files import write_atomically
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.report.runs import read_runs
+from lstm_sentiment.training.record import RECORD
 
 OUTPUT = Path(__file__).parent.parent / "results" / "memory.json"
 DISTANCES = (0, 1, 2, 5, 10, 20, 50, 100, 200, 400)  # words before the last one
@@ -46,49 +49,57 @@ def influence(
     return gradient[rows, places].norm(dim=-1).mean(0)
 
 
-def load(folder: Path, cfg: dict[str, Any], words: int) -> Classifier:
+def load(folder: Path) -> tuple[Classifier, DataConfig]:
+    """A run's network, and the reviews it was trained for."""
+    record = json.loads((folder / RECORD).read_text())
+    chosen, words = record["config"], json.loads((folder / "model" / "vocab.json").read_text())
     config = Config(
-        encoder=EncoderConfig(**cfg["encoder"]),
-        head=HeadConfig(**cfg["head"]),
-        embedding=EmbeddingConfig(dim=cfg["embedding"]["dim"]),
-        data=DataConfig(max_length=cfg["data"]["max_length"], padding=cfg["data"]["padding"]),
+        encoder=EncoderConfig(**chosen["encoder"]),
+        head=HeadConfig(**chosen["head"]),
+        embedding=EmbeddingConfig(dim=chosen["embedding"]["dim"]),
+        data=DataConfig(**{k: v for k, v in chosen["data"].items() if k != "augment"}),
     )
-    classifier = Classifier(config, words)
+    classifier = Classifier(config, len(words))
     classifier.load_state_dict(safetensors.torch.load_file(folder / "model" / "model.safetensors"))
-    return classifier.eval()
+    return classifier.eval(), config.data
 
 
-def long_reviews(cfg: dict[str, Any], path: str | None) -> Batch:
-    """The first test reviews that are longer than all distances."""
-    names = ("max_vocab", "max_length", "truncation_side", "val_fraction", "split_seed")
-    data = ReviewDataModule(DataConfig(path=path, **{name: cfg["data"][name] for name in names}))
+def long_reviews(config: DataConfig, path: str | None, words: Path) -> Batch:
+    """The first test reviews that are longer than all distances, in the network's words."""
+    data = ReviewDataModule(replace(config, path=path))
     data.setup()
+    if data.vocabulary.words != json.loads(words.read_text()):
+        raise InputError(f"{words} has other words than the reviews: give what it was trained on.")
     assert data.test is not None
-    long = np.flatnonzero(data.test.lengths > max(DISTANCES))[:REVIEWS]
-    return data.test[long]
+    return data.test[np.flatnonzero(data.test.lengths > max(DISTANCES))[:REVIEWS]]
 
 
-def networks(runs: Path) -> Iterator[tuple[str, Path, dict[str, Any]]]:
-    """The first run of each: its network's name, folder and configuration."""
+def networks(runs: Path) -> Iterator[tuple[str, Path]]:
+    """The first run of each that has its model: the network's name, and the folder."""
     seen = set()
     for run in read_runs(runs):
         name = run.name.split("-")[0]
         if run.record and name not in seen and (run.folder / "model").exists():
             seen.add(name)
-            yield name, run.folder, run.record["config"]
+            yield name, run.folder
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("runs", type=Path, help="a sweep of one head, with its models")
     parser.add_argument("--path", help="IMDB in any of its forms; without it, from the hub")
     options = parser.parse_args()
-    found = {}
-    for name, folder, cfg in networks(options.runs):
-        batch = long_reviews(cfg, options.path)
-        classifier = load(folder, cfg, cfg["data"]["max_vocab"])
-        found[name] = influence(classifier, batch.ids, batch.lengths, DISTANCES).tolist()
-        print(name, *(f"{value:.2e}" for value in found[name]))
+    found: dict[str, list[float]] = {}
+    try:
+        for name, folder in networks(options.runs):
+            classifier, config = load(folder)
+            batch = long_reviews(config, options.path, folder / "model" / "vocab.json")
+            found[name] = influence(classifier, batch.ids, batch.lengths, DISTANCES).tolist()
+            print(name, *(f"{value:.2e}" for value in found[name]))
+        if not found:
+            raise InputError(f"{options.runs} has no run with its model: train it here first.")
+    except InputError as error:
+        sys.exit(str(error))
     record = {"distances": DISTANCES, "reviews": len(batch.ids), "networks": found}
     write_atomically(OUTPUT, (json.dumps(record, indent=1) + "\n").encode())
 

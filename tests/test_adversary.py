@@ -62,6 +62,18 @@ def test_moved_reviews_are_harder_and_padding_stays(head: HeadKind) -> None:
     assert not (there - vectors)[IDS == 0].any()
 
 
+def test_vectors_are_those_that_the_network_reads() -> None:
+    net = module().classifier.train()
+    net.embedding_dropout = 0.5
+    torch.manual_seed(1)
+    spelled = net.vectors(IDS)
+    torch.manual_seed(1)
+    distinct, places = net._vectors(IDS)
+    assert places is not None
+    assert torch.equal(spelled, distinct[places][:, : IDS.shape[1]])
+    assert (spelled == 0).any(1).any()  # some components are dropped
+
+
 def test_what_is_trained_on_is_the_sum_of_both_losses() -> None:
     trained = module()
     net = trained.classifier
