@@ -46,7 +46,7 @@ def _details(experiment: str, model: Configuration) -> list[Block]:
         Paragraph(
             f"`python train.py experiment={experiment} seed={config['seed']}` fetches IMDB and "
             f"leaves the model in `runs/{experiment}/{record['name']}/model/`, after "
-            f"{cost['fit_seconds'] / 60:.0f} minutes of training on "
+            f"{model.costs('fit_seconds').mean() / 60:.0f} minutes of training on "
             f"{record['environment']['threads']} cores. On the same machine, with as many threads, "
             "it is this very model, number by number. The folder holds weights (safetensors), "
             "configuration and words, and no code."
