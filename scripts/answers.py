@@ -368,16 +368,22 @@ def overview() -> list[Picture]:
 
 
 def _pooling_by_padding() -> list[Picture]:
+    """Where more than one way of padding was trained."""
     compared = trained("pooling")
-    if compared is None:
+    found = _heads_by_padding(compared) if compared else []
+    columns = [k for k in range(len(PADDINGS)) if any(row[k] for row in found)]
+    if len(columns) < 2:
         return []
     values = [
-        [c.scores("test", "accuracy").mean() if c else np.nan for c in row]
-        for row in _heads_by_padding(compared)
+        [
+            c.scores("test", "accuracy").mean() if c else np.nan
+            for c in map(row.__getitem__, columns)
+        ]
+        for row in found
     ]
+    names = [[*PADDINGS.values()][k].replace(", ", ",\n") for k in columns]
     title = "Accuracy on test of an LSTM by what follows it, and by how padding is treated."
-    drawn = plots.heat_map(HEADS, [*PADDINGS.values()], np.array(values))
-    return [Picture("pooling", title, drawn)]
+    return [Picture("pooling", title, plots.heat_map(HEADS, names, np.array(values)))]
 
 
 def _heads_by_padding(compared: Comparison) -> list[list[Configuration | None]]:
