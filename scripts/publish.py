@@ -83,8 +83,11 @@ def main() -> None:
         write_atomically(file, text.encode())
     figures = DOCS / document.FIGURES
     figures.mkdir(exist_ok=True)
-    for picture in pictures():
-        write_atomically(figures / f"{picture.name}.svg", document.on_white(picture.svg).encode())
+    made = {figures / f"{picture.name}.svg": picture.svg for picture in pictures()}
+    for outdated in {*figures.glob("*.svg")} - made.keys():
+        outdated.unlink()
+    for file, drawing in made.items():
+        write_atomically(file, document.on_white(drawing).encode())
 
 
 if __name__ == "__main__":
