@@ -11,7 +11,6 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +48,7 @@ def influence(
     return gradient[rows, places].norm(dim=-1).mean(0)
 
 
-def load(folder: Path) -> tuple[Classifier, DataConfig]:
+def load(folder: Path, path: str | None = None) -> tuple[Classifier, DataConfig]:
     """A run's network, and the reviews it was trained for."""
     record = json.loads((folder / RECORD).read_text())
     chosen, words = record["config"], json.loads((folder / "model" / "vocab.json").read_text())
@@ -57,21 +56,24 @@ def load(folder: Path) -> tuple[Classifier, DataConfig]:
         encoder=EncoderConfig(**chosen["encoder"]),
         head=HeadConfig(**chosen["head"]),
         embedding=EmbeddingConfig(dim=chosen["embedding"]["dim"]),
-        data=DataConfig(**{k: v for k, v in chosen["data"].items() if k != "augment"}),
+        data=DataConfig(**{k: v for k, v in chosen["data"].items() if k != "augment"}, path=path),
     )
     classifier = Classifier(config, len(words))
     classifier.load_state_dict(safetensors.torch.load_file(folder / "model" / "model.safetensors"))
     return classifier.eval(), config.data
 
 
-def long_reviews(config: DataConfig, path: str | None, words: Path) -> Batch:
+def long_reviews(config: DataConfig, words: Path) -> Batch:
     """The first test reviews that are longer than all distances, in the network's words."""
-    data = ReviewDataModule(replace(config, path=path))
+    data = ReviewDataModule(config)
     data.setup()
     if data.vocabulary.words != json.loads(words.read_text()):
         raise InputError(f"{words} has other words than the reviews: give what it was trained on.")
     assert data.test is not None
-    return data.test[np.flatnonzero(data.test.lengths > max(DISTANCES))[:REVIEWS]]
+    long = np.flatnonzero(data.test.lengths > max(DISTANCES))[:REVIEWS]
+    if not len(long):
+        raise InputError(f"No test review is longer than {max(DISTANCES)} tokens.")
+    return data.test[long]
 
 
 def networks(runs: Path) -> Iterator[tuple[str, Path]]:
@@ -79,7 +81,7 @@ def networks(runs: Path) -> Iterator[tuple[str, Path]]:
     seen = set()
     for run in read_runs(runs):
         name = run.name.split("-")[0]
-        if run.record and name not in seen and (run.folder / "model").exists():
+        if run.record and name not in seen and (run.folder / "model" / "vocab.json").exists():
             seen.add(name)
             yield name, run.folder
 
@@ -92,8 +94,8 @@ def main() -> None:
     found: dict[str, list[float]] = {}
     try:
         for name, folder in networks(options.runs):
-            classifier, config = load(folder)
-            batch = long_reviews(config, options.path, folder / "model" / "vocab.json")
+            classifier, config = load(folder, options.path)
+            batch = long_reviews(config, folder / "model" / "vocab.json")
             found[name] = influence(classifier, batch.ids, batch.lengths, DISTANCES).tolist()
             print(name, *(f"{value:.2e}" for value in found[name]))
         if not found:

@@ -57,9 +57,9 @@ def _details(experiment: str, model: Configuration) -> list[Block]:
             f"2011), half of them positive, by their {data['vocabulary']:,} most frequent words; "
             f"{100 * data['unknown_share']:.1f} % of the text is unknown to it, and "
             f"{100 * data['truncated_share']:.1f} % of the reviews are longer than the "
-            f"{config['data']['max_length']:,} tokens that are read.{learned} Recipe and number of "
-            "epochs were chosen on a fifth of these reviews, trained on the other four "
-            "(`results/search/`); then all of them were trained on for as many epochs."
+            f"{config['data']['max_length']:,} tokens that are read.{learned} Recipe and "
+            "length of the training are those of the run that was best on a fifth of these "
+            "reviews, trained on the other four (`results/search/`); then all were trained on."
         ),
     ]
 

@@ -75,4 +75,4 @@ def test_reviews_in_other_words_are_refused(tmp_path: Path) -> None:
     words.write_text('["<pad>", "<unk>", "film"]')
     data = DataConfig("synthetic", limit_train=100, limit_test=50, cache=str(tmp_path))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="other words than the reviews"):
-        long_reviews(data, None, words)
+        long_reviews(data, words)
