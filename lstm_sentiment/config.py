@@ -353,7 +353,7 @@ class OptimizerConfig:
             "optimizer.weight_decay", decay, "a number from 0 up", lambda v: v >= 0
         )
         self.adversarial = _real(
-            "optimizer.adversarial", self.adversarial, "a number from 0 up", lambda v: v >= 0
+            "optimizer.adversarial", self.adversarial, "a number from 0 to 1", lambda v: 0 <= v <= 1
         )
         if clip is not None:
             self.clip = _real("optimizer.clip", clip, "a number above 0, or null", lambda v: v > 0)

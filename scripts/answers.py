@@ -17,7 +17,7 @@ from lstm_sentiment.report.comparison import Comparison, natural_order, publishe
 from lstm_sentiment.report.configurations import Configuration, groups
 from lstm_sentiment.report.document import Block, Heading, Listing, Paragraph, Picture, Table
 from lstm_sentiment.report.ranking import NOTHING, spread
-from lstm_sentiment.report.report import effect_sentence, within
+from lstm_sentiment.report.report import effects, within
 from lstm_sentiment.report.runs import read_runs
 from lstm_sentiment.report.statistics import Verdict
 
@@ -45,13 +45,8 @@ EXPERIMENTS = (
 
 
 @cache
-def trained(experiment: str) -> Comparison | None:
-    """The comparison of what was trained for it; None where no network was."""
-    return together(experiment)
-
-
-def together(*experiments: str) -> Comparison | None:
-    """The same of several experiments on the same reviews."""
+def trained(*experiments: str) -> Comparison | None:
+    """What was trained for them on the same reviews; None where no network was."""
     folders = [RESULTS / experiment for experiment in experiments]
     runs = [run for folder in folders if folder.is_dir() for run in read_runs(folder)]
     found = groups(runs)
@@ -189,11 +184,11 @@ def cells(compared: Comparison) -> list[Block]:
 
 
 def architectures(compared: Comparison) -> list[Block]:
-    networks = [c for name in ARCHITECTURES if (c := _find(compared, network=name))]
+    found = {name: c for name in ARCHITECTURES if (c := _find(compared, network=name))}
     columns = ["", "parameters", "test %", "95 % interval", "val %", "F1 %", "train − val"]
     rows = [
         [
-            c.network,
+            name,
             f"{c.costs('parameters').mean():,.0f}",
             score(c),
             interval(compared, c),
@@ -202,9 +197,8 @@ def architectures(compared: Comparison) -> list[Block]:
             f"{100 * _gap(c):+.1f}",
             f"{c.costs('fit_seconds').mean():,.0f}",
         ]
-        for c in networks
+        for name, c in found.items()
     ]
-    by_name = {c.network: c for c in networks}
     pairs = (
         ("bilstm", "lstm"),
         ("bilstm", "stacked_lstm"),
@@ -213,12 +207,11 @@ def architectures(compared: Comparison) -> list[Block]:
         ("deep_lstm", "lstm"),
     )
     said = [
-        _beside(compared, f"{ours} beside {other}", by_name[ours], by_name[other])
+        _beside(compared, f"{ours} beside {other}", found[ours], found[other])
         for ours, other in pairs
-        if by_name.keys() >= {ours, other}
+        if found.keys() >= {ours, other}
     ]
-    gaps = {name: _gap(by_name[name]) for name in DEPTHS if name in by_name}
-    overfitting = ", ".join(f"{name} {100 * gap:+.1f}" for name, gap in gaps.items())
+    gaps = [f"{name}: {100 * _gap(found[name]):+.1f} points." for name in DEPTHS if name in found]
     return [
         Paragraph(
             "Claimed, without figures: bidirectional gives the best accuracy for its size, deeper "
@@ -228,7 +221,7 @@ def architectures(compared: Comparison) -> list[Block]:
         *_listed("Found:", said),
         *_listed(
             "Overfitting by depth, as accuracy on train less that on validation in the epoch kept:",
-            [f"{overfitting} points."] if gaps else [],
+            gaps,
         ),
     ]
 
@@ -239,11 +232,11 @@ def memory(_: Comparison) -> list[Block]:
     if not file.exists():
         return [Paragraph("Not measured yet: scripts/measure_memory.py.")]
     measured = json.loads(file.read_text())
-    distances, networks = measured["distances"], measured["networks"]
+    distances, curves = measured["distances"], measured["networks"]
     far = distances.index(FAR)
     said = [
         f"{name}: {100 * values[far] / values[0]:.2g} % of the last word's."
-        for name, values in networks.items()
+        for name, values in curves.items()
     ]
     title = "How much a word moves the answer, by how far before the end of what is read it stands."
     return [
@@ -253,7 +246,7 @@ def memory(_: Comparison) -> list[Block]:
             "before the end it is:"
         ),
         Listing(said),
-        Picture("memory", title, plots.influence(distances, networks)),
+        Picture("memory", title, plots.influence(distances, curves)),
     ]
 
 
@@ -277,7 +270,7 @@ def recipe(compared: Comparison) -> list[Block]:
 
 def vectors(compared: Comparison) -> list[Block]:
     """Beside the same network without them."""
-    both = together("best_scratch", "best_vectors")
+    both = trained("best_scratch", "best_vectors")
     found = {c.settings["embedding.kind"]: c for c in both.networks} if both else {}
     blocks = recipe(compared)
     if both and found.keys() >= {"word2vec", "random"}:
@@ -294,19 +287,10 @@ def vectors(compared: Comparison) -> list[Block]:
 
 
 def contributions(compared: Comparison) -> list[Block]:
-    main, pairs = compared.effects()
-    if not main:
-        return [Paragraph("Too little of the grid is trained to tell its effects apart.")]
-    names = [" and ".join(effect.choice.values()) for effect in main]
-    title = "What each choice adds to the average accuracy."
-    drawn = plots.contributions(names, [e.size for e in main], [e.interval for e in main])
-    return [
-        Paragraph(f"{compared.title}; {len(compared.networks)} networks, one seed each."),
-        Listing([effect_sentence(effect) for effect in main]),
-        Picture("contributions", title, drawn),
-        Paragraph("The strongest interactions, beyond what each contributes:"),
-        Listing([effect_sentence(effect) for effect in pairs[:3]]),
+    found = effects(compared, "grid_") or [
+        Paragraph("Too little of the grid is trained to tell its effects apart.")
     ]
+    return [Paragraph(f"{compared.title}; {len(compared.networks)} networks."), *found]
 
 
 @cache
@@ -316,7 +300,7 @@ def highlights() -> list[tuple[str, Comparison, Configuration]]:
         (experiment, compared, c)
         for experiment in EXPERIMENTS
         if experiment != "grid" and (compared := trained(experiment)) is not None
-        for c in sorted(_networks(compared), key=lambda c: natural_order(c.settings["head.kind"]))
+        for c in sorted(networks(compared), key=lambda c: natural_order(c.settings["head.kind"]))
         if experiment != "pooling" or c.settings["data.padding"] == Padding.exact
     ]
 
@@ -348,10 +332,7 @@ def overview() -> list[Picture]:
         f"{experiment}: {_network(c)}": (compared, c) for experiment, compared, c in highlights()
     }
     bars = {
-        f"{c.records[0]['config']['ngrams']['kind']}, {c.records[0]['data']['train']:,} labels": (
-            compared,
-            c,
-        )
+        f"{c.settings['ngrams.kind']}, {labels(c)} labels": (compared, c)
         for compared, _ in shown.values()
         if (c := counting(compared)) is not None
     }
@@ -449,7 +430,7 @@ def _find(
     """The one that fits what is given, if there is one and its answers are there."""
     fitting = [
         c
-        for c in _networks(compared)
+        for c in networks(compared)
         if network in (None, c.network)
         if head in (None, c.settings["head.kind"])
         if padding in (None, c.settings["data.padding"])
@@ -459,7 +440,7 @@ def _find(
     return fitting[0] if fitting else None
 
 
-def _networks(compared: Comparison) -> list[Configuration]:
+def networks(compared: Comparison) -> list[Configuration]:
     """Those whose answers are there."""
     return [c for c in compared.tested if not c.is_baseline]
 

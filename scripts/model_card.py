@@ -23,7 +23,7 @@ def card() -> list[Block]:
     blocks: list[Block] = [Heading("Model card: the best small network", 1)]
     for experiment in EXPERIMENTS:
         if (compared := answers.trained(experiment)) is not None:
-            [model, *_] = [c for c in compared.tested if not c.is_baseline]
+            [model, *_] = answers.networks(compared)
             about = [*_details(experiment, model), *_use(), *_measured(compared, model)]
             return [*blocks, *about, *_limits()]
     return [*blocks, Paragraph(f"Not trained yet: `experiment={EXPERIMENTS[0]}`.")]

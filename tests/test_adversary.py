@@ -68,7 +68,7 @@ def test_vectors_are_those_that_the_network_reads() -> None:
     torch.manual_seed(1)
     spelled = net.vectors(IDS)
     torch.manual_seed(1)
-    distinct, places = net._vectors(IDS)
+    distinct, places = net._distinct_vectors(IDS)
     assert places is not None
     assert torch.equal(spelled, distinct[places][:, : IDS.shape[1]])
     assert (spelled == 0).any(1).any()  # some components are dropped

@@ -39,13 +39,13 @@ def test_a_network_is_named_after_what_it_is(
 
 def inputs(net: Classifier, ids: torch.Tensor) -> torch.Tensor:
     """(B, T, E): what the encoder reads."""
-    vectors, places = net._vectors(ids)
+    vectors, places = net._distinct_vectors(ids)
     return vectors[places]
 
 
 def test_every_word_of_a_batch_is_embedded_once(tiny: Callable[..., Config]) -> None:
     net = Classifier(tiny(), 10).eval()
-    vectors, places = net._vectors(IDS)
+    vectors, places = net._distinct_vectors(IDS)
     assert len(vectors) == len(IDS.unique())
     assert torch.equal(vectors[places], net.embedding(IDS))
 

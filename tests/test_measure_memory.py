@@ -70,6 +70,18 @@ def test_a_loaded_network_gives_the_answers_of_its_run(
     assert [*networks(folder.parent)] == [("bigru", folder)]
 
 
+def test_reviews_that_are_all_too_short_are_refused(
+    tiny: Callable[..., Config],
+) -> None:
+    config = tiny()
+    record = run(config)
+    folder = Path(config.root) / record["sweep"] / record["name"]
+    _, data = load(folder)
+    short = replace(data, cache=config.data.cache)
+    with pytest.raises(InputError, match="No test review is longer than 400 tokens"):
+        long_reviews(short, folder / "model" / "vocab.json")
+
+
 def test_reviews_in_other_words_are_refused(tmp_path: Path) -> None:
     words = tmp_path / "vocab.json"
     words.write_text('["<pad>", "<unk>", "film"]')

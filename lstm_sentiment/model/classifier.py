@@ -33,7 +33,7 @@ class Classifier(nn.Module):
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """(B, T) ids padded on the right, (B,) lengths from 1 to T -> (B,) logits"""
-        vectors, places = self._vectors(ids)
+        vectors, places = self._distinct_vectors(ids)
         return self.classify(vectors, lengths, places)
 
     def classify(self, vectors: Tensor, lengths: Tensor, places: Tensor | None = None) -> Tensor:
@@ -46,7 +46,7 @@ class Classifier(nn.Module):
         vectors = self.embedding(ids)
         return vectors if (kept := self._kept(ids)) is None else vectors * kept.unsqueeze(1)
 
-    def _vectors(self, ids: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _distinct_vectors(self, ids: Tensor) -> tuple[Tensor, Tensor | None]:
         """(B, T) -> (U, E), (B, >= T): the vectors of a batch, each once, and which stands where.
 
         A word has one vector in the whole batch; under dropout it has one in each review. For

@@ -126,9 +126,9 @@ class SentimentModule(L.LightningModule):
         logits = net.classify(harder, batch.lengths)
         # What has the first loss's gradients, which are known, stands for it: a pass less.
         known = [(x * g).sum() for x, g in zip(sources, gradients, strict=True)]
-        first = torch.stack(known).sum()
-        first = first - first.detach() + loss.detach()
-        return first + F.binary_cross_entropy_with_logits(logits, batch.labels)
+        stand_in = torch.stack(known).sum()
+        stand_in = stand_in - stand_in.detach() + loss.detach()
+        return stand_in + F.binary_cross_entropy_with_logits(logits, batch.labels)
 
     def validation_step(self, batch: Batch) -> None:
         self._step(batch, "val")

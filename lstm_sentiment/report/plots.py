@@ -48,9 +48,9 @@ def accuracy_bars(
     """
     labels = [name + " (baseline)" * (name in baselines) for name in names]
     figure, axes = _points(labels, means, ranges)
-    for place, figure_of_others in enumerate(reversed(published)):
-        if figure_of_others is not None:
-            axes.plot(figure_of_others, place, "x", color=COLOURS[1], markersize=7)
+    for place, theirs in enumerate(reversed(published)):
+        if theirs is not None:
+            axes.plot(theirs, place, "x", color=COLOURS[1], markersize=7)
     for name, mean in zip(names, means, strict=True):
         if name in baselines:
             axes.axvline(mean, color=BEST, linestyle="--", linewidth=1, zorder=0)
@@ -77,7 +77,7 @@ def influence(distances: Sequence[int], networks: Mapping[str, Sequence[float]])
     for (name, values), style in zip(networks.items(), _styles(len(networks)), strict=True):
         shares = np.array(values) / values[0]
         axes.plot(distances, shares, marker="o", markersize=3, label=name, **style)
-    axes.set(xlabel="words before the end of the review", ylabel="influence beside the last word's")
+    axes.set(xlabel="words before the last that is read", ylabel="influence beside the last word's")
     axes.set_xscale("symlog", linthresh=1)
     axes.set_yscale("log")
     axes.set_xticks(distances, map(str, distances))

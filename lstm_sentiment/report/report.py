@@ -88,7 +88,7 @@ def _section(comparison: Comparison, prefix: str) -> list[Block]:
     """`prefix` keeps the names of its pictures apart from those of other sections."""
     blocks: list[Block] = [Heading(comparison.title), *_answer(comparison), _ranking(comparison)]
     blocks += [Paragraph(NOTE), *_published(comparison), *_verdicts(comparison)]
-    blocks += [*_effects(comparison, prefix), *_pictures(comparison, prefix)]
+    blocks += [*effects(comparison, prefix), *_pictures(comparison, prefix)]
     if comparison.remarks:
         blocks += [Heading("To be kept in mind", 3), Listing(comparison.remarks)]
     blocks.append(Heading("Model by model", 3))
@@ -249,7 +249,8 @@ def _judged(name: str, verdict: Verdict) -> list[str]:
     ]
 
 
-def _effects(comparison: Comparison, prefix: str) -> list[Block]:
+def effects(comparison: Comparison, prefix: str) -> list[Block]:
+    """What each choice contributes; nothing where that cannot be told."""
     main, pairs = comparison.effects()
     if not main:
         return []
@@ -257,13 +258,13 @@ def _effects(comparison: Comparison, prefix: str) -> list[Block]:
     picture = plots.contributions(names, [e.size for e in main], [e.interval for e in main])
     blocks: list[Block] = [
         Heading("What each choice contributes, on average over the others", 3),
-        Listing([effect_sentence(effect) for effect in main]),
+        Listing([_sentence(effect) for effect in main]),
         Paragraph(f"{EFFECTS} {EFFECTS_OF_ONE_SEED}" if comparison.has_single_seeds else EFFECTS),
         Picture(f"{prefix}effects", "What each choice adds to the average accuracy.", picture),
     ]
     if pairs:
         blocks.append(Paragraph("The strongest interactions, beyond what each contributes:"))
-        blocks.append(Listing([effect_sentence(effect) for effect in pairs[:2]]))
+        blocks.append(Listing([_sentence(effect) for effect in pairs[:2]]))
     return blocks
 
 
@@ -271,8 +272,7 @@ def _what(effect: Effect) -> str:
     return " and ".join(effect.choice.values())
 
 
-def effect_sentence(effect: Effect) -> str:
-    """What a choice contributes, or two at once beyond that, and how sure that is."""
+def _sentence(effect: Effect) -> str:
     size, low, high = (f"{100 * value:+.2f}" for value in (effect.size, *effect.interval))
     than = "the average of all" if len(effect.choice) == 1 else "the two by themselves add up to"
     amount = f"{size[1:]} points {'less' if effect.size < 0 else 'more'} than {than}"
