@@ -25,6 +25,35 @@ class Batch(NamedTuple):
     rows: Tensor  # (B,) int64, where the reviews stand in their file
 
 
+class Layout(NamedTuple):
+    """Reviews of different lengths as one rectangle, cut and padded."""
+
+    places: np.ndarray  # (B, T), which of all the tokens stands where
+    real: np.ndarray  # (B, T) bool, False on padding
+    lengths: np.ndarray  # (B,) int64, positions the network reads as text
+
+    def fill(self, tokens: np.ndarray, lookup: np.ndarray | None = None) -> np.ndarray:
+        """(all,) ids, or numbers of words to be looked up -> (B, T) int64 ids"""
+        chosen = tokens[self.places]
+        ids = chosen if lookup is None else lookup[chosen]
+        return np.where(self.real, ids, PAD_ID).astype(np.int64)
+
+
+def lay_out(
+    starts: np.ndarray, ends: np.ndarray, max_length: int, padding: Padding, truncation_side: Side
+) -> Layout:
+    """(B,), (B,): review i is the tokens from starts[i] up to ends[i]."""
+    kept = np.minimum(ends - starts, max_length)
+    if truncation_side is Side.left:
+        starts = ends - kept
+    width = int(kept.max()) if padding.masked else max_length
+    shift = (width - kept if padding is Padding.keras else np.zeros_like(kept))[:, None]
+    place = np.arange(width) - shift  # (B, T), the position in the review
+    real = (place >= 0) & (place < kept[:, None])
+    lengths = kept if padding.masked else np.full_like(kept, width)
+    return Layout(np.where(real, starts[:, None] + place, 0), real, lengths)
+
+
 @dataclass(frozen=True)
 class EncodedReviews(Dataset[Batch]):
     """Reviews of a split as batches of ids, gathered from the flat tokens at the moment of use."""
@@ -61,19 +90,11 @@ class EncodedReviews(Dataset[Batch]):
         self, rows: np.ndarray, tokens: np.ndarray, starts: np.ndarray, ends: np.ndarray
     ) -> Batch:
         """(B,) rows, (all,) numbers of words, (B,) each: review i is tokens[starts[i]:ends[i]]."""
-        kept = np.minimum(ends - starts, self.max_length)
-        if self.truncation_side is Side.left:
-            starts = ends - kept
-        width = int(kept.max()) if self.padding.masked else self.max_length
-        shift = (width - kept if self.padding is Padding.keras else np.zeros_like(kept))[:, None]
-        place = np.arange(width) - shift  # (B, T), the position in the review
-        real = (place >= 0) & (place < kept[:, None])
-        numbers = tokens[np.where(real, starts[:, None] + place, 0)]
-        ids = np.where(real, self.lookup[numbers], PAD_ID).astype(np.int64)
-        lengths = kept if self.padding.masked else np.full_like(kept, width)
+        layout = lay_out(starts, ends, self.max_length, self.padding, self.truncation_side)
+        ids = layout.fill(tokens, self.lookup)
         return Batch(
             torch.from_numpy(ids),
-            torch.from_numpy(lengths),
+            torch.from_numpy(layout.lengths),
             torch.from_numpy(self.reviews.labels[rows].astype(np.float32)),
             torch.from_numpy(rows),
         )
