@@ -23,13 +23,18 @@ class HeldError(Exception):
 
 def write_atomically(path: Path, content: bytes, durable: bool = True) -> None:
     """Replaces the file in one step. What is not `durable` may be lost with the power."""
+    with draft_of(path, durable) as draft:
+        draft.write_bytes(content)
+
+
+@contextmanager
+def draft_of(path: Path, durable: bool = True) -> Iterator[Path]:
+    """A draft of the file to write into, which takes its place at the end, if that is reached."""
     draft = path.with_name(f"{DRAFT}{path.name}-{os.getpid()}")
     try:
-        with draft.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            if durable:
-                os.fsync(stream.fileno())
+        yield draft
+        if durable:
+            _sync(draft)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

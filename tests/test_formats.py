@@ -595,8 +595,8 @@ def test_a_line_that_is_no_json_object_is_said(tmp_path: Path, line: str, reason
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ('{"label": 1}', "row 2 has no text, only label."),
-        ('{"text": "b", "Label": 1}', "row 2 has no label, only text, Label."),
+        ('{"label": 1}', "row 2: the text is missing: every review needs one."),
+        ('{"text": "b", "Label": 1}', "row 2: the label is missing: every review needs one."),
     ],
 )
 def test_a_json_object_without_text_or_label_is_said(
@@ -608,7 +608,7 @@ def test_a_json_object_without_text_or_label_is_said(
 @pytest.mark.parametrize("before", ["", '{"text": "a", "label": 0}\n'])
 def test_a_json_object_of_nothing_is_said(tmp_path: Path, before: str) -> None:
     sentence = refused(holding(tmp_path, "a.json", before + "{}\n"))
-    assert "no text" in sentence or "no column text" in sentence
+    assert "text is missing" in sentence or "no column text" in sentence
     assert not re.search("only *[.:]", sentence)
 
 

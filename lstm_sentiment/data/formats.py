@@ -8,9 +8,10 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
@@ -31,7 +32,7 @@ WHOLE_NUMBER = re.compile(r"^(-?\d+)\.0+$")
 # has filled the memory.
 LONGEST_FIELD = 2**26
 ROWS_AT_ONCE = 1_000
-PARQUET = ".parquet"
+PARQUET, TEXT = ".parquet", ".txt"
 
 csv.field_size_limit(LONGEST_FIELD)
 
@@ -52,15 +53,19 @@ class Columns:
     text: str | None = None
     label: str | None = None
     positive: str | None = None
+    # By which option each of the three is named, for a sentence that says so.
+    options: tuple[str, str, str] = ("data.text_column", "data.label_column", "data.positive_label")
 
     def find_text(self, present: Sequence[str]) -> str:
-        return _find("text", self.text, TEXT_COLUMNS, present)
+        return _find("texts", self.text, TEXT_COLUMNS, present, self.options[0])
 
     def find_label(self, present: Sequence[str]) -> str:
-        return _find("label", self.label, LABEL_COLUMNS, present)
+        return _find("labels", self.label, LABEL_COLUMNS, present, self.options[1])
 
 
-def _find(what: str, wanted: str | None, usual: Sequence[str], present: Sequence[str]) -> str:
+def _find(
+    what: str, wanted: str | None, usual: Sequence[str], present: Sequence[str], option: str
+) -> str:
     names = usual if wanted is None else (wanted,)
     for name in names:
         found = [column for column in present if column == name]
@@ -73,7 +78,7 @@ def _find(what: str, wanted: str | None, usual: Sequence[str], present: Sequence
             return found[0]
     raise InputError(
         f"there is no column {_listed(names, ' or ')}, only {_listed(present)}: "
-        f"name the one of the {what}s with data.{what}_column."
+        f"name the one of the {what} with {option}."
     )
 
 
@@ -96,7 +101,7 @@ def read_tables(
 
     Raises InputError with the file, and the row counted from 1 where there is one.
     """
-    label = _Labels(columns.positive)
+    label = _Labels(columns)
     first: Sequence[str] | None = None
 
     def choose(present: Sequence[str]) -> Sequence[str]:
@@ -113,7 +118,42 @@ def read_tables(
 
     for file in files:
         with _said_of(file):
-            yield from _checked(_reader(file)(file, choose), label, labelled)
+            yield from _checked(_reader(file)(file, choose, "strict"), label, labelled)
+
+
+class Rows(NamedTuple):
+    """All columns of a table, row by row."""
+
+    names: Sequence[str]
+    text: int  # which of them holds the text
+    rows: Iterator[Row]
+
+
+def read_rows(file: Path, columns: Columns = Columns()) -> Rows:
+    """Every row as it stands there, whatever its text is; of a text file (.txt), its lines.
+
+    What is no UTF-8 is replaced, and an object's missing value is None, as an empty field is.
+    Raises InputError with the file, also while rows are read, where it cannot be read on.
+    """
+    names: Sequence[str] = ()
+
+    def choose(present: Sequence[str]) -> Sequence[str]:
+        nonlocal names
+        if len(set(present)) < len(present):
+            twice = max(present, key=list(present).count)
+            raise InputError(f"{_listed([twice])} names more than one column: rename one of them.")
+        columns.find_text(present)
+        names = present
+        return present
+
+    rows = _said(file, _reader(file, {TEXT: _text_lines} | READERS)(file, choose, "replace"))
+    first = list(islice(rows, 1))  # with it come the names
+    return Rows(names, names.index(columns.find_text(names)), chain(first, rows))
+
+
+def _said(file: Path, rows: Iterator[Row]) -> Iterator[Row]:
+    with _said_of(file):
+        yield from rows
 
 
 def read_arrow(
@@ -125,7 +165,7 @@ def read_arrow(
         if labelled:
             chosen.append(columns.find_label(table.column_names))
         rows = _rows(table.to_batches(ROWS_AT_ONCE), chosen)
-        yield from _checked(rows, _Labels(columns.positive), labelled)
+        yield from _checked(rows, _Labels(columns), labelled)
 
 
 def _checked(rows: Iterator[Row], label: "_Labels", labelled: bool) -> Iterator[Review]:
@@ -150,9 +190,12 @@ def text_files(folder: Path) -> list[Path]:
 
 def table_suffix(file: Path) -> str | None:
     """The part of the name that says how to read it, such as ".csv"; None where nothing does."""
-    suffix = (file.with_suffix("") if _is_gzip(file) else file).suffix.lower()
-    known = suffix in READERS and not (_is_gzip(file) and suffix == PARQUET)  # it packs by itself
-    return suffix if known else None
+    known = _suffix(file) in READERS and not (_is_gzip(file) and _suffix(file) == PARQUET)
+    return _suffix(file) if known else None
+
+
+def _suffix(file: Path) -> str:
+    return (file.with_suffix("") if _is_gzip(file) else file).suffix.lower()
 
 
 def count_rows(files: Sequence[Path]) -> int | None:
@@ -169,14 +212,15 @@ def _is_gzip(file: Path) -> bool:
     return file.suffix.lower() == ".gz"
 
 
-def _reader(file: Path) -> "Reader":
-    suffix = table_suffix(file)
-    if suffix is None:
+def _reader(file: Path, readers: Mapping[str, "Reader"] | None = None) -> "Reader":
+    readers = readers or READERS
+    suffix = _suffix(file)
+    if suffix not in readers or (suffix == PARQUET and _is_gzip(file)):  # which packs by itself
         raise InputError(
-            f"its name ends in none of {', '.join(READERS)} (all but the last also with .gz): "
+            f"its name ends in none of {', '.join(readers)} (all but the last also with .gz): "
             "so it is not known how to read it."
         )
-    return READERS[suffix]
+    return readers[suffix]
 
 
 @contextmanager
@@ -214,8 +258,9 @@ def _text(value: Any) -> str:
 class _Labels:
     """Turns a column's values into labels; remembers what stands for negative."""
 
-    def __init__(self, positive: str | None) -> None:
-        self.positive = None if positive is None else _label_text(positive)
+    def __init__(self, columns: Columns) -> None:
+        self.positive = None if columns.positive is None else _label_text(columns.positive)
+        self.option = columns.options[2]
         self.negative: str | None = None
 
     def __call__(self, value: Any) -> int:
@@ -228,7 +273,7 @@ class _Labels:
                 raise ValueError(
                     f"label {text!r:.60} is not allowed: allowed are 0 and 1, neg and pos, "
                     "negative and positive, false and true; for others, "
-                    "name the positive one with data.positive_label."
+                    f"name the positive one with {self.option}."
                 )
             return label
         if text == self.positive:
@@ -236,7 +281,7 @@ class _Labels:
         self.negative = text if self.negative is None else self.negative
         if text != self.negative:
             raise ValueError(
-                f"label {text!r:.60} is neither data.positive_label={self.positive} nor "
+                f"label {text!r:.60} is neither {self.option}={self.positive} nor "
                 f"{self.negative!r:.60}, which stands for negative: there may be two labels."
             )
         return NEGATIVE
@@ -256,10 +301,10 @@ def _open(file: Path) -> IO[bytes]:
     return cast(IO[bytes], gzip.open(file)) if _is_gzip(file) else file.open("rb")
 
 
-def _separated(delimiter: str, file: Path, choose: Choose) -> Iterator[Row]:
+def _separated(delimiter: str, file: Path, choose: Choose, errors: str = "strict") -> Iterator[Row]:
     with _open(file) as stream:
         # Read as bytes and decoded line by line, so that the place of what is no text is known.
-        reader = csv.reader(_lines(stream), delimiter=delimiter, strict=True)
+        reader = csv.reader(_lines(stream, errors), delimiter=delimiter, strict=True)
         place, number = "the header", 0
         try:
             header = next(filter(None, reader), None)  # perhaps behind empty lines
@@ -297,20 +342,27 @@ def _of_csv(error: str) -> str:
     return "something stands behind a closing quote: a quote within a text is written twice"
 
 
-def _lines(stream: IO[bytes]) -> Iterator[str]:
+def _lines(stream: IO[bytes], errors: str = "strict") -> Iterator[str]:
     for number, line in enumerate(stream):
-        yield line.decode("utf-8-sig" if number == 0 else "utf-8")
+        yield line.decode("utf-8-sig" if number == 0 else "utf-8", errors)
 
 
-def _csv(file: Path, choose: Choose) -> Iterator[Row]:
-    return _separated(",", file, choose)
+def _csv(file: Path, choose: Choose, errors: str = "strict") -> Iterator[Row]:
+    return _separated(",", file, choose, errors)
 
 
-def _tsv(file: Path, choose: Choose) -> Iterator[Row]:
-    return _separated("\t", file, choose)
+def _tsv(file: Path, choose: Choose, errors: str = "strict") -> Iterator[Row]:
+    return _separated("\t", file, choose, errors)
 
 
-def _json_lines(file: Path, choose: Choose) -> Iterator[Row]:
+def _text_lines(file: Path, choose: Choose, errors: str = "strict") -> Iterator[Row]:
+    choose([TEXT_COLUMNS[0]])
+    with _open(file) as stream:
+        for line in _lines(stream, errors):
+            yield [line.rstrip("\r\n")]
+
+
+def _json_lines(file: Path, choose: Choose, errors: str = "strict") -> Iterator[Row]:
     chosen: Sequence[str] | None = None
     number = 0
     with _open(file) as stream:
@@ -319,7 +371,7 @@ def _json_lines(file: Path, choose: Choose) -> Iterator[Row]:
                 continue
             number += 1
             try:
-                item = json.loads(line.decode("utf-8-sig"))
+                item = json.loads(line.decode("utf-8-sig", errors))
             except UnicodeDecodeError as error:
                 raise InputError(
                     f"row {number}: it is not UTF-8 ({_undecodable(error)})."
@@ -333,17 +385,12 @@ def _json_lines(file: Path, choose: Choose) -> Iterator[Row]:
                 raise InputError(f"row {number}: it is no JSON object, as each line must be.")
             if chosen is None:
                 chosen = choose(list(item))
-            for name in chosen:
-                if name not in item:
-                    raise InputError(
-                        f"row {number} has no {_listed([name])}, only {_listed(item)}."
-                    )
-            yield [item[name] for name in chosen]
+            yield [item.get(name) for name in chosen]
     if chosen is None:
         raise InputError("it is empty.")
 
 
-def _parquet(file: Path, choose: Choose) -> Iterator[Row]:
+def _parquet(file: Path, choose: Choose, errors: str = "strict") -> Iterator[Row]:
     with (
         file.open("rb") as stream,
         pq.ParquetFile(stream, page_checksum_verification=True) as table,
@@ -366,7 +413,8 @@ def _values(column: pa.Array) -> list[Any]:
     return column.to_pylist()
 
 
-Reader = Callable[[Path, Choose], Iterator[Row]]
+# The last says what becomes of bytes that are no UTF-8, as for `bytes.decode`.
+Reader = Callable[[Path, Choose, str], Iterator[Row]]
 READERS: dict[str, Reader] = {
     ".csv": _csv,
     ".tsv": _tsv,

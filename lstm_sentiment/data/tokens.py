@@ -61,6 +61,9 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.words)
 
+    def __contains__(self, word: str) -> bool:
+        return word in self._ids
+
     def id(self, word: str) -> int:
         return self._ids.get(word, UNK_ID)
 
