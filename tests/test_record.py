@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from lstm_sentiment.config import (
     Reference,
     TrainerConfig,
 )
+from lstm_sentiment.errors import InputError
 from lstm_sentiment.files import write_atomically
 from lstm_sentiment.training.record import (
     PLACES,
@@ -19,6 +21,7 @@ from lstm_sentiment.training.record import (
     flat,
     read_json,
     recorded,
+    restored,
     run_folder,
     run_name,
     write_json,
@@ -98,6 +101,50 @@ def test_a_record_names_no_folder_of_the_machine(tmp_path: Path) -> None:
     assert nested["encoder"]["cell"] == "lstm"
     assert nested["data"]["max_vocab"] == 10_000
     assert nested["seed"] == 0
+
+
+PATHLESS = {"root": "", "data.path": None, "data.test_path": None, "embedding.path": None}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        Config(),
+        Config(
+            encoder=EncoderConfig("rnn", bidirectional=True, num_layers=3),
+            seed=7,
+            reference=[Reference("encoder=rnn", 0.5, source="a paper")],
+        ),
+        Config(data=DataConfig("reviews", path="a.csv", test_path="b.csv", max_length=30)),
+        Config(embedding=EmbeddingConfig("glove", name="6B", dim=50)),
+        Config(embedding=EmbeddingConfig("glove", path="vectors.txt", dim=50)),
+        Config(embedding=EmbeddingConfig("word2vec")),
+    ],
+)
+def test_what_a_record_shows_is_understood_again(config: Config) -> None:
+    nested = json.loads(json.dumps(recorded(config)))
+    found = restored(nested)
+    assert recorded(found) == nested
+    assert {name: value for name, value in flat(found).items() if name not in PATHLESS} == {
+        name: value for name, value in flat(config).items() if name not in PATHLESS
+    }
+
+
+@pytest.mark.parametrize(
+    ("nested", "reason"),
+    [
+        ([], "config=[] is no group of fields"),
+        ({"encoder": "gru"}, "encoder='gru' is no group of fields"),
+        ({"encoder": {"wheels": 4}}, "encoder.wheels is no field"),
+        ({"root": "/etc"}, "root is no field of a model's configuration"),
+        ({"data": {"path": "/etc/passwd"}}, "data.path is no field of a model's"),
+        ({"encoder": {"hidden_size": -1}}, "encoder.hidden_size=-1"),
+        ({"encoder": {"hidden_size": {}}}, "encoder.hidden_size"),
+    ],
+)
+def test_what_no_record_shows_is_refused(nested: object, reason: str) -> None:
+    with pytest.raises(InputError, match=re.escape(reason)):
+        restored(nested)
 
 
 def test_writing_replaces_the_whole_file_or_nothing(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a finished run leaves beside its record: model, predictions and pictures."""
+"""What a finished run leaves beside its record and its model: predictions and pictures."""
 
 import io
 from collections.abc import Mapping
@@ -8,31 +8,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import safetensors.torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from lstm_sentiment.config import Config
-from lstm_sentiment.data.tokens import Vocabulary
 from lstm_sentiment.files import write_atomically
-from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.training import figures
-from lstm_sentiment.training.record import SCHEMA, recorded, write_json
-
-MODEL = "model"  # the folder of what is put to use
 
 Predictions = Mapping[str, Mapping[str, Tensor]]  # split -> (N,) by column
-
-
-def save_model(
-    folder: Path, classifier: Classifier, vocabulary: Vocabulary, config: Config
-) -> None:
-    """A folder without code: weights, configuration and words, each whole or not there."""
-    folder.mkdir(exist_ok=True)
-    weights = {name: value.cpu().contiguous() for name, value in classifier.state_dict().items()}
-    write_atomically(folder / "model.safetensors", safetensors.torch.save(weights))
-    write_json(folder / "config.json", {"schema": SCHEMA, "config": recorded(config)})
-    write_json(folder / "vocab.json", vocabulary.words)
 
 
 def save_predictions(path: Path, predictions: Predictions) -> None:

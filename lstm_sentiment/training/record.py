@@ -3,17 +3,19 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from lstm_sentiment.config import Config, flat
+from lstm_sentiment.config import Config, EmbeddingKind, Reference, Source, flat
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files import write_atomically
 
 SCHEMA = 1  # of the files; raised when their meaning changes
 # Raised when a default or the computation changes, so that no new run takes an old one's place.
 RECIPE = 3
+
+UNTOLD = "unrecorded"  # stands for the path of a file that was read, in what is restored
 
 BASELINE = "ngrams"  # in a name in the place of a network, and in a configuration that has none
 
@@ -104,6 +106,48 @@ def recorded(config: Config) -> dict[str, Any]:
             part = part[group]
         del part[field]
     return nested
+
+
+def restored(nested: Any) -> Config:
+    """The configuration that `recorded` has shown; what is not shown is at its default.
+
+    Raises InputError where a field is none of this version's, or has a value that is not allowed.
+    """
+    try:
+        return _restored(Config, nested, "")
+    except (TypeError, OverflowError, RecursionError) as error:  # of values of no sensible type
+        raise InputError(f"its configuration cannot be understood ({error}).") from error
+
+
+def _restored(kind: type[Any], nested: Any, prefix: str) -> Any:
+    if not isinstance(nested, dict):
+        raise InputError(f"{prefix.rstrip('.') or 'config'}={nested!r:.60} is no group of fields.")
+    groups = {field.name: field.type for field in fields(kind)}
+    chosen: dict[str, Any] = {}
+    for name, value in nested.items():
+        if name not in groups or prefix + name in UNRECORDED:
+            raise InputError(f"{prefix}{name:.60} is no field of a model's configuration.")
+        group = groups[name]
+        if isinstance(group, type) and is_dataclass(group):
+            value = _restored(group, value, f"{prefix}{name}.")
+        elif prefix + name == "reference" and isinstance(value, list):
+            value = [_restored(Reference, figure, "reference.") for figure in value]
+        chosen[name] = value
+    return kind(**chosen, **_untold(prefix, chosen))
+
+
+def _untold(prefix: str, chosen: Mapping[str, Any]) -> dict[str, str]:
+    """What has to be named for the choices to be allowed together, and records do not show."""
+    if prefix == "data." and chosen.get("source") == Source.reviews:
+        drawn = chosen.get("test_fraction") is not None
+        return {"path": UNTOLD} if drawn else {"path": UNTOLD, "test_path": UNTOLD}
+    if prefix == "embedding." and chosen.get("name") is None:
+        return (
+            {}
+            if chosen.get("kind", EmbeddingKind.random) == EmbeddingKind.random
+            else {"path": UNTOLD}
+        )
+    return {}
 
 
 def read_json(path: Path) -> Any | None:

@@ -26,8 +26,9 @@ from lstm_sentiment.files import LOCK, HeldError, remove_drafts, sole_writer
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.module import SentimentModule
 from lstm_sentiment.training import checkpoints, runtime
-from lstm_sentiment.training.artifacts import MODEL, save_figures, save_model, save_predictions
+from lstm_sentiment.training.artifacts import save_figures, save_predictions
 from lstm_sentiment.training.board import Board
+from lstm_sentiment.training.model_folder import MODEL, save_model
 from lstm_sentiment.training.progress import Costs, EpochLines, Heartbeat, console, say
 from lstm_sentiment.training.record import (
     CONFIG,
