@@ -1,10 +1,12 @@
 """A laboratory for recurrent sentiment classifiers.
 
-from lstm_sentiment import Config, run
+from lstm_sentiment import Config, Predictor, run
 record = run(Config(sweep="mine"))
+Predictor.load(f"runs/mine/{record['name']}").predict("Not bad at all.")
 """
 
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lstm_sentiment.config import (
@@ -25,6 +27,7 @@ from lstm_sentiment.errors import InputError, RunError
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 if TYPE_CHECKING:
+    from lstm_sentiment.serving.predictor import Prediction, Predictor
     from lstm_sentiment.training.run import run
 
 __all__ = [
@@ -36,16 +39,23 @@ __all__ = [
     "HeadConfig",
     "InputError",
     "OptimizerConfig",
+    "Prediction",
+    "Predictor",
     "RunError",
     "TrainerConfig",
     "run",
 ]
 
 
+LATER = {
+    "Prediction": "lstm_sentiment.serving.predictor",
+    "Predictor": "lstm_sentiment.serving.predictor",
+    "run": "lstm_sentiment.training.run",
+}
+
+
 def __getattr__(name: str) -> Any:
     # PyTorch and Lightning take seconds to import: `train.py --help` must not wait for them.
-    if name == "run":
-        from lstm_sentiment.training.run import run
-
-        return run
+    if name in LATER:
+        return getattr(import_module(LATER[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

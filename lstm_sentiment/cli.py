@@ -1,6 +1,7 @@
 """lstm-sentiment: what is done before and after training."""
 
 import argparse
+import os
 import re
 import shlex
 import signal
@@ -11,15 +12,21 @@ from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import shtab
 from rich.console import Console
 from rich.markup import escape
 
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.serving.commands import add_commands
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit codes: 0, 1 for an input that cannot be used, 2 for a wrong usage."""
-    parser = argparse.ArgumentParser(prog="lstm-sentiment", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="lstm-sentiment",
+        description=__doc__,
+        epilog="example: lstm-sentiment report runs/default; COMMAND --help has more",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     report = commands.add_parser(
         "report",
@@ -76,16 +83,33 @@ def main(arguments: list[str] | None = None) -> int:
     baseline.add_argument("-m", "--multirun", action="store_true", help=argparse.SUPPRESS)
     baseline.add_argument("words", nargs="*", metavar="WORD", help="as typed for train.py")
     baseline.set_defaults(command=_baseline)
-    options = parser.parse_args(arguments)
+    add_commands(commands)
+    shtab.add_argument_to(parser, help="print what completes commands in a shell, and end")
     try:
+        options = _parsed(parser, arguments)
         options.command(options)
+        sys.stdout.flush()
     except InputError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 128 + signal.SIGINT
+    except BrokenPipeError:  # who reads the output has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     return 0
+
+
+def _parsed(parser: argparse.ArgumentParser, words: list[str] | None) -> argparse.Namespace:
+    """Also where texts or runs stand behind options, which argparse takes for words too many."""
+    options, behind = parser.parse_known_args(words)
+    end = behind.index("--") if "--" in behind else len(behind)
+    if behind and ("repeated" not in options or any(w.startswith("-") for w in behind[:end])):
+        parser.error(f"unrecognized arguments: {' '.join(behind)}")
+    if behind:
+        getattr(options, options.repeated).extend(behind[:end] + behind[end + 1 :])
+    return options
 
 
 def _report(options: argparse.Namespace) -> None:

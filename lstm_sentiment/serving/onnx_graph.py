@@ -1,0 +1,198 @@
+"""classifier -> ONNX graph, node by node.
+
+ONNX has the recurrent cells with a length for each review, so the graph is the network itself.
+PyTorch's exporters are not used: the newer one freezes the time axis of recurrent
+networks, and the older one is to be removed.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from lstm_sentiment.config import Cell, Config, HeadKind
+from lstm_sentiment.errors import InputError
+from lstm_sentiment.model.classifier import Classifier
+
+OPSET, IR = 17, 8
+
+# PyTorch's order of the gates, in ONNX's: i f g o -> i o f c, and r z n -> z r h.
+GATES = {Cell.rnn: (0,), Cell.lstm: (0, 3, 1, 2), Cell.gru: (1, 0, 2)}
+NODES = {
+    Cell.rnn: ("RNN", {}),
+    Cell.lstm: ("LSTM", {}),
+    Cell.gru: ("GRU", {"linear_before_reset": 1}),  # as PyTorch and cuDNN have it
+}
+
+
+class Graph:
+    """Nodes in the order in which they compute; a value goes by its name."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.weights: list[TensorProto] = []
+
+    def constant(self, value: Any, dtype: Any = np.float32) -> str:
+        name = f"w{len(self.weights)}"
+        array = np.ascontiguousarray(value, dtype)
+        self.weights.append(numpy_helper.from_array(array, name))
+        return name
+
+    def integers(self, *values: int) -> str:
+        return self.constant(values, np.int64)
+
+    def node(self, kind: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
+        names = [f"v{len(self.nodes)}_{k}" for k in range(outputs)]
+        self.nodes.append(helper.make_node(kind, inputs, names, **attributes))
+        return names[0] if outputs == 1 else names
+
+
+class Encoded(NamedTuple):
+    """Names of what the encoder gives, as in `model.encoders`."""
+
+    states: str  # (B, T, D)
+    final: str  # (B, D)
+    mask: str  # (B, T, 1) bool
+    lengths: str  # (B,) int64
+
+
+def onnx_model(classifier: Classifier, config: Config) -> onnx.ModelProto:
+    """`ids` (B, T) int64 padded on the right and `lengths` (B,) int64 -> `logits` (B,)
+
+    Raises InputError where the cell or the head has no form in ONNX here.
+    """
+    for what, kind, known in (
+        ("cell", config.encoder.cell, NODES),
+        ("head", config.head.kind, HEADS),
+    ):
+        if kind not in known:
+            raise InputError(f"The {what} {kind} has no form in ONNX: {', '.join(known)} have.")
+    g = Graph()
+    encoded = _encoder(g, classifier, config)
+    reduced = HEADS[config.head.kind](g, encoded, classifier.head)
+    logits = g.node("Squeeze", _linear(g, reduced, classifier.output), g.integers(1))
+    g.nodes.append(helper.make_node("Identity", [logits], ["logits"]))
+    graph = helper.make_graph(
+        g.nodes,
+        "classifier",
+        [
+            helper.make_tensor_value_info("ids", TensorProto.INT64, ["B", "T"]),
+            helper.make_tensor_value_info("lengths", TensorProto.INT64, ["B"]),
+        ],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["B"])],
+        g.weights,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _encoder(g: Graph, classifier: Classifier, config: Config) -> Encoded:
+    rnn, kind = classifier.encoder.rnn, config.encoder.cell
+    vectors = g.node("Gather", g.constant(_array(classifier.embedding.weight)), "ids")
+    read = g.node("Transpose", vectors, perm=[1, 0, 2])  # (T, B, E)
+    lengths = g.node("Cast", "lengths", to=TensorProto.INT32)
+    for layer in range(rnn.num_layers):
+        node, attributes = NODES[kind]
+        weights = [g.constant(w) for w in _layer(rnn, layer, GATES[kind])]
+        states, final, *_ = g.node(
+            node,
+            *(read, *weights, lengths),
+            outputs=2,
+            hidden_size=rnn.hidden_size,
+            direction="bidirectional" if rnn.bidirectional else "forward",
+            **attributes,
+        )
+        # (T, directions, B, H) -> (T, B, D)
+        beside = g.node("Transpose", states, perm=[0, 2, 1, 3])
+        read = g.node("Reshape", beside, g.integers(0, 0, -1))
+    final = g.node("Reshape", g.node("Transpose", final, perm=[1, 0, 2]), g.integers(0, -1))
+    steps = g.node("Gather", g.node("Shape", "ids"), g.constant(1, np.int64))
+    places = g.node("Range", g.constant(0, np.int64), steps, g.constant(1, np.int64))
+    mask = g.node("Less", places, g.node("Unsqueeze", "lengths", g.integers(1)))
+    return Encoded(
+        g.node("Transpose", read, perm=[1, 0, 2]),
+        final,
+        g.node("Unsqueeze", mask, g.integers(2)),
+        "lengths",
+    )
+
+
+def _layer(rnn: nn.RNNBase, layer: int, gates: tuple[int, ...]) -> Iterator[np.ndarray]:
+    """(directions, G, input), (directions, G, H) and (directions, 2 G): weights and biases."""
+    names = [f"l{layer}", f"l{layer}_reverse"][: 2 if rnn.bidirectional else 1]
+
+    def ordered(kind: str) -> np.ndarray:
+        parts = []
+        for name in names:
+            pieces = np.split(_array(getattr(rnn, f"{kind}_{name}")), len(gates))
+            parts.append(np.concatenate([pieces[gate] for gate in gates]))
+        return np.stack(parts)
+
+    yield ordered("weight_ih")
+    yield ordered("weight_hh")
+    yield np.concatenate([ordered("bias_ih"), ordered("bias_hh")], 1)
+
+
+def _linear(g: Graph, x: str, layer: nn.Linear) -> str:
+    product = g.node("MatMul", x, g.constant(_array(layer.weight).T))
+    return product if layer.bias is None else g.node("Add", product, g.constant(_array(layer.bias)))
+
+
+def _last(g: Graph, encoded: Encoded, head: Any) -> str:
+    return encoded.final
+
+
+def _flatten(g: Graph, encoded: Encoded, head: Any) -> str:
+    flat = g.node("Reshape", encoded.states, g.integers(0, -1))  # (B, T D)
+    size = g.node("Gather", g.node("Shape", flat), g.integers(1))
+    missing = g.node("Sub", g.integers(head.output_size), size)
+    sides = g.node("Concat", g.integers(0, 0, 0), missing, axis=0)
+    return g.node("Pad", flat, sides)
+
+
+def _max(g: Graph, encoded: Encoded, head: Any) -> str:
+    real = g.node("Where", encoded.mask, encoded.states, g.constant(-np.inf))
+    return g.node("ReduceMax", real, axes=[1], keepdims=0)
+
+
+def _average(g: Graph, encoded: Encoded, head: Any) -> str:
+    total = g.node("ReduceSum", encoded.states, g.integers(1), keepdims=0)  # zero on padding
+    lengths = g.node("Cast", encoded.lengths, to=TensorProto.FLOAT)
+    return g.node("Div", total, g.node("Unsqueeze", lengths, g.integers(1)))
+
+
+def _attention(g: Graph, encoded: Encoded, head: Any) -> str:
+    hidden = g.node("Tanh", _linear(g, encoded.states, head.hidden))
+    return _weighted_sum(g, encoded, _linear(g, hidden, head.query))
+
+
+def _max_attention(g: Graph, encoded: Encoded, head: Any) -> str:
+    query = g.node("Unsqueeze", _max(g, encoded, head), g.integers(2))
+    norm = g.node("ReduceL2", encoded.states, axes=[2], keepdims=1)
+    units = g.node("Div", encoded.states, g.node("Max", norm, g.constant(1e-12)))
+    return _weighted_sum(g, encoded, g.node("MatMul", units, query))
+
+
+def _weighted_sum(g: Graph, encoded: Encoded, scores: str) -> str:
+    """Scores are (B, T, 1)."""
+    real = g.node("Where", encoded.mask, scores, g.constant(-np.inf))
+    product = g.node("Mul", encoded.states, g.node("Softmax", real, axis=1))
+    return g.node("ReduceSum", product, g.integers(1), keepdims=0)
+
+
+HEADS: Mapping[HeadKind, Callable[[Graph, Encoded, Any], str]] = {
+    HeadKind.last: _last,
+    HeadKind.flatten: _flatten,
+    HeadKind.max: _max,
+    HeadKind.avg: _average,
+    HeadKind.attention: _attention,
+    HeadKind.max_attention: _max_attention,
+}
+
+
+def _array(weight: Tensor) -> np.ndarray:
+    return weight.detach().numpy()
