@@ -97,14 +97,19 @@ def test_runs_are_scored_and_averaged(
     out = tmp_path / "scores.json"
     assert main(["evaluate", run, other, "--file", file, "-o", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert [line.split()[0] for line in printed.splitlines()[1:4]] == ["run", "other", "ensemble"]
+    assert [line.split() for line in printed.splitlines()[:3]] == [
+        ["1:", "run"],
+        ["2:", "other"],
+        ["1", "2", "ensemble"],
+    ]
     found = json.loads(out.read_text())
     assert found["file"] == "in.csv"
     assert list(found["networks"]) == ["run", "other", "ensemble"]
     assert main(["evaluate", run, "--file", file, "--json", other]) == 0
     assert json.loads(capsys.readouterr().out) == found
     accuracy = found["networks"]["ensemble"]["accuracy"]
-    assert f"{100 * accuracy:.2f}" in printed.splitlines()[3]
+    [row] = [line for line in printed.splitlines() if "accuracy" in line]
+    assert row.endswith(f"{100 * accuracy:.2f} ")
 
 
 def test_labels_of_ones_own_are_scored(run: str, tmp_path: Path, capsys: Capture) -> None:

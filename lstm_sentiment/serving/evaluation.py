@@ -26,16 +26,18 @@ from lstm_sentiment.serving.rows import ROWS
 
 ENSEMBLE = "ensemble"
 NOTHING = "–"
-COLUMNS = {
+SCORES = {
+    "reviews": "reviews",
     "accuracy": "accuracy %",
     "interval": "95 % interval",
-    "precision": "precision %",
-    "recall": "recall %",
-    "f1": "F1 %",
+    "precision": "precision of positive %",
+    "recall": "recall of positive %",
+    "f1": "F1 of positive %",
     "auroc": "AUROC %",
     "loss": "loss",
     "calibration_error": "calibration error",
 }
+PLAIN = {"reviews": ",", "loss": ".4f", "calibration_error": ".4f"}  # no shares
 
 
 def evaluate(
@@ -99,28 +101,33 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
 
 
 def table(found: Mapping[str, Mapping[str, Any]]) -> RenderableType:
-    """A row for each network, and the confusion matrix of the last: of the ensemble, if any."""
+    """A column for each network, and the confusion matrix of the last: of the ensemble, if any.
+
+    Of several the columns have numbers, since runs have longer names than scores have digits.
+    """
+    *members, last = found
     grid = Table("", box=None, header_style="bold")
-    for title in COLUMNS.values():
+    for title in (*map(str, range(1, len(found))), last):
         grid.add_column(title, justify="right")
-    for name, values in found.items():
-        grid.add_row(name, *(_cell(column, values[column]) for column in COLUMNS))
-    name, last = list(found.items())[-1]
-    matrix = Table(f"{name}: it is", box=None, header_style="bold")
+    for score, title in SCORES.items():
+        grid.add_row(title, *(_cell(score, values[score]) for values in found.values()))
+    matrix = Table(f"{last}: it is", box=None, header_style="bold")
     for label in LABELS:
         matrix.add_column(f"said {label}", justify="right")
-    for label, row in zip(LABELS, last["confusion_matrix"], strict=True):
+    for label, row in zip(LABELS, found[last]["confusion_matrix"], strict=True):
         matrix.add_row(label, *(f"{count:,}" for count in row))
-    reviews = Text(f"{last['reviews']:,} reviews; precision, recall and F1 of the positive ones")
-    return Group(grid, reviews, Text(), matrix)
+    legend = [Text(f" {number}: {name}") for number, name in enumerate(members, 1)]
+    return Group(*legend, grid, Text(), matrix)
 
 
-def _cell(column: str, value: Any) -> str:
+def _cell(score: str, value: Any) -> str:
     if value is None:
         return NOTHING
-    if column == "interval":
-        return " to ".join(f"{100 * bound:.2f}" for bound in value)
-    return f"{value:.4f}" if column in ("loss", "calibration_error") else f"{100 * value:.2f}"
+    if score in PLAIN:
+        return f"{value:{PLAIN[score]}}"
+    if score == "interval":
+        return "\n".join(f"{100 * bound:.2f}" for bound in value)
+    return f"{100 * value:.2f}"
 
 
 def names(folders: Sequence[Path]) -> list[str]:

@@ -15,11 +15,12 @@ NAMED = 8  # tokens listed for each side
 STYLE = """
 :root { color-scheme: light dark; }
 body { font: 17px/1.9 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.4rem; }
 .token { padding: .1em .15em; border-radius: .2em; }
 .unknown { text-decoration: underline dotted; }
 .note { opacity: .75; font-size: .9rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .1rem .8rem .1rem 0; text-align: right; }
+th, td { padding: 0 .8rem 0 0; line-height: 1.5; text-align: right; }
 th:first-child, td:first-child { text-align: left; }
 """
 

@@ -1,0 +1,58 @@
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from networks import saved
+
+from lstm_sentiment.config import Config
+from lstm_sentiment.data.formats import Columns
+from lstm_sentiment.data.synthetic import generate
+from lstm_sentiment.serving.evaluation import evaluate
+from lstm_sentiment.serving.predictor import Predictor
+
+sys.path.insert(0, str(ROOT / "scripts"))
+
+
+def call(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "scripts/benchmark_serving.py", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_it_measures_every_form_and_a_file_of_rows(
+    tiny: Callable[..., Config], tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime")
+    run = saved(tmp_path / "run", tiny(encoder={"cell": "gru"}))
+    texts, labels = generate(60, 1)
+    lines = [
+        f'{{"text": {json.dumps(t)}, "label": {n}}}' for t, n in zip(texts, labels, strict=True)
+    ]
+    file, output = tmp_path / "a.jsonl", tmp_path / "serving.json"
+    file.write_text("\n".join(lines))
+    result = call(str(run), "--file", str(file), "--rows", "30", "-o", str(output))
+    assert result.returncode == 0, result.stderr
+    record = json.loads(output.read_text())
+    eager, exported, int8 = record["networks"]
+    assert [row["form"] for row in record["networks"]] == ["eager", "ONNX", "ONNX int8"]
+    assert eager["network"] == "gru, last"
+    expected = evaluate({"it": Predictor.load(run)}, file, Columns())["it"]
+    assert eager["accuracy"] == exported["accuracy"] == expected["accuracy"]
+    weights = run / "model" / "model.safetensors"
+    assert eager["mib"] == weights.stat().st_size / 2**20
+    assert all(0 < row["p50_ms"] <= row["p99_ms"] for row in record["networks"])
+    assert record["file"]["rows"] == 30
+    assert record["file"]["peak_mib"] > 100  # which is what PyTorch takes
+    assert "| gru, last | eager | 0.0 |" in result.stdout
+    assert "A CSV of 30 rows" in result.stdout
+    assert int8["reviews_per_second"] > 0
+
+
+def test_what_it_cannot_measure_is_said_in_a_sentence(tmp_path: Path) -> None:
+    result = call(str(tmp_path), "--file", str(tmp_path / "none.csv"))
+    assert result.returncode == 1
+    assert "none.csv" in result.stderr
+    assert "Traceback" not in result.stderr
