@@ -28,6 +28,7 @@ FACTORS = {  # what a choice is called, by the setting behind it
 NETWORKS = [f"{depth}{bi}{cell}" for depth in DEPTHS.values() for bi in ("", "bi") for cell in Cell]
 OURS = {"encoder": NETWORKS, "head": [*HeadKind], "embedding": [*EmbeddingKind], "data": [*Source]}
 FEWEST = 4  # configurations whose effects can be told from one another
+NAMED = 3  # runs of a remark that are named; of more, how many
 
 
 class Comparison:
@@ -157,10 +158,14 @@ def _odd_environments(configurations: Sequence[Configuration]) -> list[str]:
         for value in dict.fromkeys(value for value in values if value != usual):
             names = [r["name"] for r in records if r["environment"][what] == value]
             remarks.append(
-                f"{what} {value} instead of {usual}, so that times are not alike: "
-                f"{', '.join(names)}."
+                f"{what} {value} instead of {usual}, so that times are not alike: {_first(names)}."
             )
     return remarks
+
+
+def _first(names: Sequence[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _choices(
