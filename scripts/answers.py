@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,7 @@ PADDINGS = {
 }
 DEPTHS = ("lstm", "stacked_lstm", "deep_lstm")
 ARCHITECTURES = ("rnn", *DEPTHS, "bilstm")
+CHANCE = 0.6  # accuracies up to this are taken for it
 FAR = 100  # words before the end of a review
 EXPERIMENTS = (
     "pooling",
@@ -72,13 +74,16 @@ def answers() -> list[Block]:
         "How good does a recurrent network get on the labels alone?": ("best_scratch", recipe),
         "How much do word vectors of the reviews add?": ("best_vectors", vectors),
     }
+    remarked = set()  # two questions may be answered by one experiment
     for question, (experiment, answer) in questions.items():
         blocks.append(Heading(question))
         compared = trained(experiment)
         if compared is None:
             blocks.append(Paragraph(f"Not trained yet: `experiment={experiment}`."))
         else:
-            blocks += [*answer(compared), *_remarks(compared)]
+            blocks += answer(compared)
+            blocks += [] if experiment in remarked else _remarks(compared)
+            remarked.add(experiment)
     return [*blocks, Heading("How far ahead or behind is counting words?"), *beside_counting()]
 
 
@@ -143,7 +148,12 @@ def padding(compared: Comparison) -> list[Block]:
             if c is not exact
         ]
         blocks += _listed("Beside masked padding:", said)
-    return [*blocks, *_nearest_to_published(compared, found)]
+    return [
+        *blocks,
+        *_nearest_to_published(compared, found),
+        *_epoch_by_epoch(compared),
+        *_given_time(),
+    ]
 
 
 def _nearest_to_published(
@@ -165,6 +175,67 @@ def _nearest_to_published(
             f"{inside} its interval ({interval(compared, found[nearest])})."
         )
     ]
+
+
+def _epoch_by_epoch(compared: Comparison) -> list[Block]:
+    """How fast each head learns, where nothing but the text is read."""
+    found = {head: c for head in HEADS if (c := _find(compared, head=head, padding=Padding.exact))}
+    rows = {head: _by_epoch(c) for head, c in found.items()}
+    if rows.keys() != set(HEADS):
+        return []
+    epochs = min(map(len, rows.values()))
+    theirs = [published_accuracy(compared, c) for c in found.values()]
+    table = [
+        [head, *(f"{100 * value:.1f}" for value in values[:epochs]), _share(figure)]
+        for (head, values), figure in zip(rows.items(), theirs, strict=True)
+    ]
+    return [
+        Paragraph("Validation accuracy after each epoch, mean over seeds, padding masked:"),
+        Table(["head", *(f"epoch {n + 1}" for n in range(epochs)), "published test"], table),
+        *_passed_by_last(rows, theirs[0]),
+    ]
+
+
+def _passed_by_last(rows: Mapping[str, np.ndarray], theirs: float | None) -> list[Block]:
+    """When the last state has the published accuracy, and whether the others have more by then."""
+    last, *pooled = rows.values()
+    if theirs is None or last.max() < theirs:
+        return []
+    nearest = int(np.argmin(abs(last - theirs)))
+    ahead = all(values[nearest] > last[nearest] for values in pooled)
+    sentence = (
+        f"So {_share(theirs)} % is what a last state has on its way: it is nearest after epoch "
+        f"{nearest + 1}, with {100 * last[nearest]:.1f} %, and comes to {100 * last.max():.1f} %. "
+    )
+    return [Paragraph(sentence + "Every other head is ahead of it by then." * ahead)]
+
+
+def _by_epoch(configuration: Configuration) -> np.ndarray:
+    """(epochs that every seed has,) the mean accuracy on validation"""
+    curves = [[e["val"]["accuracy"] for e in r["epochs"]] for r in configuration.records]
+    return np.mean([curve[: min(map(len, curves))] for curve in curves], 0)
+
+
+def _given_time() -> list[Block]:
+    """Whether a last state that stands behind its padding learns past it in more epochs."""
+    compared = trained("trailing_padding")
+    if compared is None:
+        return [Paragraph("Not trained yet: `experiment=trailing_padding`.")]
+    said = [_awakening(record) for c in compared.networks for record in c.records]
+    return _listed("Padding behind, read as text, with more epochs than the five above:", said)
+
+
+def _awakening(record: Mapping[str, Any]) -> str:
+    """When a run has left chance, and where it has come to."""
+    curve = [epoch["val"]["accuracy"] for epoch in record["epochs"]]
+    left = next((n for n, value in enumerate(curve) if value > CHANCE), None)
+    if left is None:
+        return f"Seed {record['config']['seed']}: at chance in all {len(curve)} epochs."
+    return (
+        f"Seed {record['config']['seed']}: at chance for {left} epochs, then {_share(curve[left])} "
+        f"% on validation after epoch {left + 1} and at best {_share(max(curve))} %; "
+        f"{_share(record['test']['accuracy'])} % on test."
+    )
 
 
 def cells(compared: Comparison) -> list[Block]:
@@ -232,21 +303,39 @@ def memory(_: Comparison) -> list[Block]:
     if not file.exists():
         return [Paragraph("Not measured yet: scripts/measure_memory.py.")]
     measured = json.loads(file.read_text())
-    distances, curves = measured["distances"], measured["networks"]
-    far = distances.index(FAR)
-    said = [
-        f"{name}: {100 * values[far] / values[0]:.2g} % of the last word's."
-        for name, values in curves.items()
+    last, distances = measured["last"], measured["distances"]
+    names = [name for name in ARCHITECTURES if name in measured["accuracy"]]
+    read = {name: np.array(measured["accuracy"][name]) for name in names}
+    influence = {name: np.array(measured["influence"][name]) for name in names}
+    whole, near = last[-1], last.index(FAR)
+    gains = [
+        f"{name}: {100 * (values[-1] - values[near]):+.1f} points, where reading {FAR} instead of "
+        f"{last[0]} adds {100 * (values[near] - values[0]):.1f}."
+        for name, values in read.items()
     ]
     title = "How much a word moves the answer, by how far before the end of what is read it stands."
     return [
         Paragraph(
-            f"The answer's gradient with respect to a word's vector, on {measured['reviews']:,} "
-            f"test reviews of more than {max(distances)} tokens, cut as in training. {FAR} words "
-            "before the end it is:"
+            f"Accuracy on the {measured['reviews']:,} test reviews of more than {whole} tokens "
+            "where nothing but the last words of what is read reaches the network, mean over seeds:"
         ),
-        Listing(said),
-        Picture("memory", title, plots.influence(distances, curves)),
+        Table(
+            ["last words", *map(str, last)],
+            [[name, *(f"{100 * value:.1f}" for value in values)] for name, values in read.items()],
+        ),
+        *_listed(f"What the words before the last {FAR} add:", gains),
+        Paragraph(
+            "The answer's gradient with respect to a word's vector (median over reviews, mean over "
+            "seeds), in per cent of the last word's, by how many words stand behind it:"
+        ),
+        Table(
+            ["words behind it", *map(str, distances[1:])],
+            [
+                [name, *(f"{100 * share:.1f}" for share in (values / values[0])[1:])]
+                for name, values in influence.items()
+            ],
+        ),
+        Picture("memory", title, plots.influence(distances, influence)),
     ]
 
 

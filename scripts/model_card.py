@@ -46,10 +46,10 @@ def _details(experiment: str, model: Configuration) -> list[Block]:
         Paragraph(
             f"`python train.py experiment={experiment} seed={config['seed']}` fetches IMDB and "
             f"leaves the model in `runs/{experiment}/{record['name']}/model/`, after "
-            f"{model.costs('fit_seconds').mean() / 60:.0f} minutes of training on "
-            f"{record['environment']['threads']} cores. On the same machine, with as many threads, "
-            "it is this very model, number by number. The folder holds weights (safetensors), "
-            "configuration and words, and no code."
+            f"{model.costs('fit_seconds').mean() / 60:.0f} minutes of training with "
+            f"`trainer.threads={record['environment']['threads']}`, with which, on the same "
+            "machine, it is this very model, number by number. The folder holds weights "
+            "(safetensors), configuration and words, and no code."
         ),
         Heading("What it learned from"),
         Paragraph(

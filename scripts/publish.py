@@ -1,9 +1,9 @@
 """Makes all that the project says of its measurements from their records.
 
-    make results       # README's tables, docs/results.md, docs/model_card.md and their pictures
+    make results     # tables of README and docs/performance.md, docs/results.md, the model card
 
-README's tables stand between comments that name their records. Experiments below results/ get their
-report by `lstm-sentiment report results/pooling`, which `make results` calls before this.
+Tables stand between comments that name their records. Experiments below results/ get their report
+by `lstm-sentiment report results/pooling`, which `make results` calls before this.
 """
 
 import json
@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 import answers
+import benchmark_serving
 import model_card
 import yaml
 
@@ -22,6 +23,7 @@ from lstm_sentiment.report.runs import read_runs
 ROOT = Path(__file__).parent.parent
 README, DOCS = ROOT / "README.md", ROOT / "docs"
 EXPERIMENTS, RESULTS = ROOT / "conf" / "experiment", ROOT / "results"
+BENCHMARKS = {"peers.json": speed.markdown, "serving.json": benchmark_serving.markdown}
 TABLE = re.compile(r"(<!-- table of (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -31,15 +33,14 @@ def with_tables(text: str) -> str:
 
 
 def table(record: Path) -> str:
-    """Of a folder of runs, a file that benchmark_peers.py has written, conf/experiment or all of
-    results."""
+    """Of a folder of runs, a benchmark's file, conf/experiment or all of results."""
     if record == RESULTS:
         return overview()
     if record == EXPERIMENTS:
         return experiments()
     if record.is_dir():
         return ranking.markdown(read_runs(record))
-    return speed.markdown(json.loads(record.read_text()))
+    return BENCHMARKS[record.name](json.loads(record.read_text()))
 
 
 def overview() -> str:
@@ -67,7 +68,7 @@ def experiments() -> str:
 def pages() -> dict[Path, str]:
     """Every text that is made from records, by its file."""
     return {
-        README: with_tables(README.read_text()),
+        **{file: with_tables(file.read_text()) for file in (README, DOCS / "performance.md")},
         DOCS / "results.md": document.markdown(answers.answers()),
         DOCS / "model_card.md": document.markdown(model_card.card()),
     }

@@ -1,24 +1,25 @@
 """How far back a network remembers, beside networks whose memory is known."""
 
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import torch
 from conftest import ROOT
 
 from lstm_sentiment.config import Config, DataConfig, EmbeddingConfig, EncoderConfig, HeadConfig
-from lstm_sentiment.data.datamodule import ReviewDataModule
+from lstm_sentiment.data.batches import Batch
+from lstm_sentiment.data.tokens import SPECIALS, Vocabulary
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.model.classifier import Classifier
+from lstm_sentiment.training.model_folder import read_model
 from lstm_sentiment.training.run import run
 
 sys.path.insert(0, str(ROOT / "scripts"))
-from measure_memory import influence, load, long_reviews, networks
+from measure_memory import accuracy, influence, long_reviews, networks
 
 IDS, LENGTHS = torch.full((2, 8), 2), torch.tensor([8, 6])
 
@@ -52,39 +53,39 @@ def test_an_average_remembers_the_first_word_better_than_the_last() -> None:
     assert (found / found[0]).tolist() == pytest.approx([1, 1.5, 1.9921875], rel=1e-3)
 
 
-def test_a_loaded_network_gives_the_answers_of_its_run(
-    tiny: Callable[..., Config],
-) -> None:
-    config = tiny(encoder={"cell": "gru", "bidirectional": True}, head={"kind": "attention"})
-    record = run(config)
-    folder = Path(config.root) / record["sweep"] / record["name"]
-    net, data = load(folder)
-    reviews = ReviewDataModule(replace(data, cache=config.data.cache))
-    reviews.setup()
-    assert reviews.test is not None
-    table = pq.read_table(folder / "predictions.parquet", filters=[("split", "=", "test")])
-    batch = reviews.test[np.arange(len(reviews.test))]
-    said = dict(zip(batch.rows.tolist(), net(batch.ids, batch.lengths).sigmoid(), strict=True))
-    for row, probability in zip(table["index"], table["probability"], strict=True):
-        assert said[row.as_py()].item() == pytest.approx(probability.as_py(), abs=1e-5)
-    assert [*networks(folder.parent)] == [("bigru", folder)]
+def test_only_the_last_words_are_read() -> None:
+    net = forgetful_rnn("avg", 0)
+    with torch.no_grad():
+        net.embedding.weight[3] = -1e-4
+        net.output.weight.fill_(1)
+        net.output.bias.fill_(0)
+    # Two good words and two that are bad; padding (0) is no word.
+    ids = torch.tensor([[2, 2, 2, 3, 3], [3, 2, 2, 3, 0]])
+    reviews = Batch(ids, torch.tensor([5, 4]), torch.tensor([1.0, 1.0]), torch.arange(2))
+    assert [accuracy(net, reviews, last) for last in (1, 2, 3)] == [0, 0, 0.5]
+    assert accuracy(net, reviews._replace(labels=torch.tensor([0.0, 1.0])), 3) == 1
 
 
-def test_reviews_that_are_all_too_short_are_refused(
-    tiny: Callable[..., Config],
-) -> None:
+def test_every_run_that_has_its_model_is_measured(tiny: Callable[..., Config]) -> None:
+    config = tiny(encoder={"cell": "gru", "bidirectional": True})
+    records = [run(config), run(replace(config, seed=1))]
+    folder = Path(config.root) / records[0]["sweep"]
+    assert sorted(networks(folder)) == [
+        ("bigru", path) for path in sorted(folder / record["name"] for record in records)
+    ]
+    shutil.rmtree(folder / records[1]["name"] / "model")
+    assert [*networks(folder)] == [("bigru", folder / records[0]["name"])]
+
+
+def test_reviews_that_are_all_too_short_are_refused(tiny: Callable[..., Config]) -> None:
     config = tiny()
     record = run(config)
     folder = Path(config.root) / record["sweep"] / record["name"]
-    _, data = load(folder)
-    short = replace(data, cache=config.data.cache)
     with pytest.raises(InputError, match="No test review is longer than 400 tokens"):
-        long_reviews(short, folder / "model" / "vocab.json")
+        long_reviews(config.data, read_model(folder / "model").vocabulary)
 
 
 def test_reviews_in_other_words_are_refused(tmp_path: Path) -> None:
-    words = tmp_path / "vocab.json"
-    words.write_text('["<pad>", "<unk>", "film"]')
     data = DataConfig("synthetic", limit_train=100, limit_test=50, cache=str(tmp_path))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="other words than the reviews"):
-        long_reviews(data, words)
+        long_reviews(data, Vocabulary([*SPECIALS, "film"]))

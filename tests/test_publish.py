@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT
-from records import answers, put_run
+from records import LABELS, answers, put_run, scores
 from test_configurations import put_baseline
 
 from lstm_sentiment.config import (
@@ -131,6 +131,51 @@ def test_padding_by_hand(results: Path) -> None:
     assert ("lies within its interval" in text) == (low <= 77 <= high)
 
 
+def curve(*wrong: int) -> list[dict[str, Any]]:
+    """Epochs after which so many of 200 answers are wrong."""
+    given = [scores(LABELS, answers(count)) for count in wrong]
+    return [
+        {"epoch": number, "seconds": 20.0, "train": each, "val": each}
+        for number, each in enumerate(given, 1)
+    ]
+
+
+def test_learning_by_hand(results: Path) -> None:
+    put_pooling(results)
+    figures = [Reference("head=last", 0.77, source="them")]
+    for (head, first), seed in product({"last": 46, "flatten": 30, "max": 40}.items(), (0, 1)):
+        given, config = answers(20), network("lstm", head, seed=seed, reference=figures)
+        put_run(results / "pooling", config, given, given, epochs=curve(first + 2 * seed, 20))
+    avg = [network("lstm", "avg", seed=seed, reference=figures) for seed in (0, 1)]
+    for first, config in zip((36, 38), avg, strict=True):
+        put_run(results / "pooling", config, answers(20), answers(20), epochs=curve(first, 20, 10))
+    text = section("Where did the published 77 % come from?")
+    assert "| head | epoch 1 | epoch 2 | published test |" in text
+    assert "| last | 76.5 | 90.0 | 77.00 |" in text
+    assert "| flatten | 84.5 | 90.0 | – |" in text
+    assert "after epoch 1, with 76.5 %, and comes to 90.0 %. Every other head is ahead" in text
+    for config in avg:
+        put_run(results / "pooling", config, answers(20), answers(20), epochs=curve(50, 20))
+    forget()
+    assert "Every other head" not in section("Where did the published 77 % come from?")
+
+
+def test_whoever_is_given_time_by_hand(results: Path) -> None:
+    put_pooling(results)
+    question = "Where did the published 77 % come from?"
+    assert "Not trained yet: `experiment=trailing_padding`." in section(question)
+    for seed, wrong in enumerate([(99, 98, 44, 30), (99, 98, 97, 96)]):
+        config = network("lstm", padding="trailing", seed=seed)
+        val, test = answers(wrong[-1]), answers(wrong[-1] + 2)
+        put_run(results / "trailing_padding", config, test, val, epochs=curve(*wrong))
+    forget()
+    assert (
+        "- Seed 0: at chance for 2 epochs, then 78.00 % on validation after epoch 3 and at best "
+        "85.00 %; 84.00 % on test." in section(question)
+    )
+    assert "- Seed 1: at chance in all 4 epochs." in section(question)
+
+
 def test_readme_shows_pooling_without_padding_read(results: Path) -> None:
     put_pooling(results)
     shown = [row[1] for row in published.summary().rows]
@@ -199,12 +244,23 @@ def test_a_grid_that_tells_nothing_says_so(results: Path) -> None:
 def test_memory_is_what_was_measured(results: Path) -> None:
     put_run(results / "architectures", network("rnn"), answers(30), answers(30))
     assert "Not measured yet" in section("Why does the simple RNN")
-    measured = {"distances": [0, 10, 100, 200], "reviews": 512}
-    measured["networks"] = {"rnn": [4.0, 1.0, 0.002, 1e-4], "lstm": [1.0, 1.0, 0.5, 0.25]}
+    measured = {
+        "reviews": 4_000,
+        "distances": [0, 10, 100],
+        "influence": {"rnn": [4.0, 1.0, 0.002], "lstm": [1.0, 1.0, 0.5]},
+        "last": [10, 100, 400],
+        "accuracy": {"rnn": [0.6, 0.75, 0.7], "lstm": [0.6, 0.7, 0.815]},
+    }
     (results / "memory.json").write_text(json.dumps(measured))
     text = section("Why does the simple RNN")
-    assert "- rnn: 0.05 % of the last word's." in text
-    assert "- lstm: 50 % of the last word's." in text
+    assert "the 4,000 test reviews of more than 400 tokens" in text
+    assert "| last words | 10 | 100 | 400 |" in text
+    assert "| lstm | 60.0 | 70.0 | 81.5 |" in text
+    assert "- rnn: -5.0 points, where reading 100 instead of 10 adds 15.0." in text
+    assert "- lstm: +11.5 points, where reading 100 instead of 10 adds 10.0." in text
+    assert "| words behind it | 10 | 100 |" in text
+    assert "| rnn | 25.0 | 0.1 |" in text
+    assert "| lstm | 100.0 | 50.0 |" in text
 
 
 def test_the_bar_is_the_baseline_that_is_best_on_validation(results: Path) -> None:

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from conftest import ROOT, Answer, synthetic_imdb
+from networks import saved
 
 from lstm_sentiment import cli
 from lstm_sentiment.cli import main
@@ -163,12 +164,59 @@ def test_its_python_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))  # where the cache of reviews goes by default
-    [code] = [block for block in blocks("python") if not block.startswith("# ")]
+    [code] = [block for block in blocks("python") if "import Config" in block]
     exec(code, {})
     accuracy, seconds = capsys.readouterr().out.split()[-2:]
     assert 0.4 < float(accuracy) <= 1
     assert float(seconds) > 0
     assert [*tmp_path.glob("runs/python/gru-max-s0-*/run.json")]
+
+
+[RUN] = re.findall("^RUN=(.*)$", README, re.MULTILINE)
+
+
+@pytest.fixture
+def trained(files: Path, tiny: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where README's run is, a small one; also the folder above imdb/ of its commands."""
+    (files / "here").mkdir()
+    monkeypatch.chdir(files / "here")
+    Path("reviews.csv").write_text("id,text\n1,A gem.\n2,\n")
+    config = tiny(encoder={"cell": "gru"}, head={"kind": "max_attention"})
+    return saved(Path(RUN), config)
+
+
+def test_its_run_is_one_of_the_results() -> None:
+    assert (ROOT / "results" / Path(RUN).relative_to("runs") / "run.json").exists()
+
+
+def test_its_uses_of_a_run_work(
+    trained: Path, tiny: Callable[..., Config], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the order in which they stand there; what it shows of them has their form."""
+    pytest.importorskip("onnxruntime")
+    saved(Path("OTHER_RUN"), tiny())
+    uses = [words for words in commands("lstm-sentiment") if any("$RUN" in w for w in words)]
+    assert [words[0] for words in uses] == [
+        "predict", "predict", "predict", "evaluate", "explain", "export", "predict"
+    ]  # fmt: skip
+    [shown] = [text for text in blocks("text") if "$RUN" in text and "A waste" in text]
+    for number, words in enumerate(uses):
+        assert main([word.replace("$RUN", str(trained)) for word in words]) == 0
+        printed = capsys.readouterr().out
+        if number == 0:
+            given, there = (text.splitlines() for text in (printed, shown))
+            assert [line.split("\t")[2] for line in given] == words[2:]
+            assert [line.split("\t")[2] for line in there[1:]] == words[2:]
+    with Path("labelled.csv").open(newline="") as stream:
+        assert next(csv.reader(stream)) == ["id", "text", "label", "probability"]
+    assert Path("why.html").exists()
+
+
+@pytest.mark.usefixtures("trained")
+def test_its_python_uses_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    [code] = [block for block in blocks("python") if "Predictor" in block]
+    exec(code, {})
+    assert len(capsys.readouterr().out.splitlines()) == 2
 
 
 def test_its_walk_through_adds_a_cell_and_a_head(tmp_path: Path) -> None:
