@@ -110,9 +110,10 @@ def disk_full_at(name: str, lasting: bool) -> None:
     """From the first writing of a file so named on: for that moment, or for good."""
     import numpy
 
-    from lstm_sentiment.training import artifacts, checkpoints, record
+    from lstm_sentiment import files
+    from lstm_sentiment.training import run  # noqa: F401 - every module that writes a run
 
-    write, save = record.write_atomically, numpy.save
+    write, save = files.write_atomically, numpy.save
     again = [True]
 
     def full(function: Callable[..., None], path: Path, *rest: Any) -> None:
@@ -126,8 +127,9 @@ def disk_full_at(name: str, lasting: bool) -> None:
         with disk_full():
             return function(path, *rest)
 
-    for module in (artifacts, checkpoints, record):
-        module.write_atomically = lambda *a: full(write, *a)  # type: ignore[attr-defined]
+    for module in [*sys.modules.values()]:
+        if getattr(module, "write_atomically", None) is write:
+            module.write_atomically = lambda *a: full(write, *a)  # type: ignore[attr-defined]
     numpy.save = lambda *a: full(save, *a)  # type: ignore[assignment]
 
 
