@@ -1,8 +1,8 @@
-"""A laboratory for recurrent sentiment classifiers.
+"""Recurrent sentiment classifiers: train, compare and use them.
 
-from lstm_sentiment import Config, Predictor, run
-record = run(Config(sweep="mine"))
-Predictor.load(f"runs/mine/{record['name']}").predict("Not bad at all.")
+>>> from lstm_sentiment import Config, Predictor, run
+>>> record = run(Config(sweep="mine"))  # doctest: +SKIP
+>>> Predictor.load(f"runs/mine/{record['name']}").predict("Not bad at all.")  # doctest: +SKIP
 """
 
 import os
@@ -21,14 +21,14 @@ from lstm_sentiment.config import (
 )
 from lstm_sentiment.errors import InputError, RunError
 
-# Before PyTorch is loaded: its threads that wait for work by spinning would take the cores from
-# other processes, and from the threads that compute recurrences. With GNU's default, two runs at
-# once took three times as long as one after the other.
+# Set before PyTorch is imported. With GNU's default, idle threads of PyTorch spin for long and keep
+# cores from other processes and from the threads that compute recurrences: two runs at the same
+# time took three times as long as one after the other.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 if TYPE_CHECKING:
+    from lstm_sentiment.commands.train import run
     from lstm_sentiment.serving.predictor import Prediction, Predictor
-    from lstm_sentiment.training.run import run
 
 __all__ = [
     "Config",
@@ -47,15 +47,15 @@ __all__ = [
 ]
 
 
-LATER = {
+LAZY_IMPORTS = {
     "Prediction": "lstm_sentiment.serving.predictor",
     "Predictor": "lstm_sentiment.serving.predictor",
-    "run": "lstm_sentiment.training.run",
+    "run": "lstm_sentiment.commands.train",
 }
 
 
 def __getattr__(name: str) -> Any:
     # PyTorch and Lightning take seconds to import: `train.py --help` must not wait for them.
-    if name in LATER:
-        return getattr(import_module(LATER[name]), name)
+    if name in LAZY_IMPORTS:
+        return getattr(import_module(LAZY_IMPORTS[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

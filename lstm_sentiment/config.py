@@ -1,27 +1,41 @@
-"""What a user chooses: names, defaults and bounds. `conf/` holds the named choices over it.
+"""The configuration of a run: every field with its default, its bounds and its meaning.
 
-Every dataclass checks itself when it is made, so a `Config` that exists is a valid one.
-The defaults here are the baseline: `python train.py` without arguments trains exactly `Config()`.
+`python train.py` without arguments trains `Config()`; the files in `conf/` name sets of
+fields with other values. Each dataclass checks its fields when it is created, so every `Config` is
+valid.
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum, auto
-from math import isfinite
-from os import PathLike
-from typing import Any, TypeVar
+from typing import Any
 
+from lstm_sentiment.config_fields import (
+    Checked,
+    choice,
+    flag,
+    fraction,
+    group,
+    list_of,
+    location,
+    number,
+    text,
+    whole,
+)
 from lstm_sentiment.errors import InputError
 
 
 class Cell(StrEnum):
+    """The recurrent cells."""
+
     rnn = auto()
     lstm = auto()
     gru = auto()
 
 
 class HeadKind(StrEnum):
+    """The heads, which reduce the states of a review to one vector."""
+
     last = auto()
     flatten = auto()
     max = auto()
@@ -31,50 +45,64 @@ class HeadKind(StrEnum):
 
 
 class EmbeddingKind(StrEnum):
+    """The sources of the initial word vectors."""
+
     random = auto()
     glove = auto()
     word2vec = auto()
 
 
 class Source(StrEnum):
+    """The sources of reviews."""
+
     imdb = auto()
     reviews = auto()
     synthetic = auto()
 
 
 class Padding(StrEnum):
+    """The treatments of padding; see `data.padding`."""
+
     exact = auto()
     keras = auto()
     trailing = auto()
 
     @property
     def masked(self) -> bool:
-        """Whether padding is told apart from tokens; if not, the network reads it as text."""
+        """Whether the network ignores padding; otherwise it reads padding as text."""
         return self is Padding.exact
 
 
 class Side(StrEnum):
+    """The ends of a review."""
+
     left = auto()
     right = auto()
 
 
 class OptimizerName(StrEnum):
+    """The optimizers."""
+
     adam = auto()
     adamw = auto()
 
 
 class Schedule(StrEnum):
+    """The schedules of the learning rate."""
+
     constant = auto()
     linear = auto()
 
 
 class Accelerator(StrEnum):
-    auto = "auto"  # the member hides the function
+    """The devices."""
+
+    auto = "auto"  # a string, since the name hides the function `auto`
     cpu = "cpu"
     gpu = "gpu"
 
 
-# What is published as GloVe, under torchtext's names.
+# The published sets of GloVe vectors and their dimensions, under torchtext's names.
 GLOVE_DIMS = {
     "6B": (50, 100, 200, 300),
     "42B": (300,),
@@ -82,298 +110,265 @@ GLOVE_DIMS = {
     "twitter.27B": (25, 50, 100, 200),
 }
 PRECISIONS = ("32-true", "bf16-mixed")
-DEPTHS = {1: "", 2: "stacked_", 3: "deep_"}
+DEPTHS = {1: "", 2: "stacked_", 3: "deep_"}  # number of layers -> prefix of a network's name
 SWEEP_NAME = re.compile(r"[^./\\\s\0][^/\\\0\n]{0,99}")
+CHOICES = re.compile(r"\s*[^\s=]+=\S+(\s+[^\s=]+=\S+)*\s*")  # NAME=VALUE ...
 SCORES = ("accuracy", "precision", "recall", "f1", "auroc", "loss")
 MONITORS = tuple(f"val/{score}" for score in SCORES)
 
-Choice = TypeVar("Choice", bound=StrEnum)
-
-
-def _choice(name: str, kind: type[Choice], value: str) -> Choice:
-    if value not in list(kind):
-        raise InputError(f"{name}={value} is not known: choose one of {', '.join(kind)}.")
-    return kind(value)
-
-
-def _whole(name: str, value: int, low: int, high: int | None = None) -> None:
-    allowed = f"a whole number from {low} to {high}" if high else f"a whole number from {low} up"
-    if type(value) is not int or value < low or (high is not None and value > high):
-        raise InputError(f"{name}={value} is not allowed: give {allowed}.")
-
-
-def _real(name: str, value: float, allowed: str, valid: Callable[[float], bool]) -> float:
-    # Always a float: 0 and 0.0 are one configuration and must have one fingerprint.
-    if type(value) not in (int, float) or not isfinite(value) or not valid(value):
-        raise InputError(f"{name}={value} is not allowed: give {allowed}.")
-    return float(value)
-
-
-def _share(name: str, value: float) -> float:
-    return _real(name, value, "a number from 0 to below 1", lambda v: 0 <= v < 1)
-
-
-def _group(name: str, kind: type, value: Any) -> None:
-    if not isinstance(value, kind):
-        raise InputError(f"{name}={value!r} is not allowed: give {kind.__name__}(...).")
-
-
-def _flag(name: str, value: bool) -> None:
-    if type(value) is not bool:
-        raise InputError(f"{name}={value} is not allowed: give true or false.")
-
-
-def _folder(name: str, value: str) -> str:
-    return _path(name, value, "a folder")
-
-
-def _path(name: str, value: str, what: str) -> str:
-    if not isinstance(value, str | PathLike) or not str(value).strip():
-        raise InputError(f"{name}={value!r} is not allowed: give {what}.")
-    return str(value)
-
-
-def _text(name: str, value: str | None) -> None:
-    if value is not None and (not isinstance(value, str) or not value):
-        raise InputError(f"{name}={value!r} is not allowed: give a name, or null.")
-
 
 @dataclass
-class EncoderConfig:
-    """The recurrent stack. `dropout` stands between layers and before the output."""
+class EncoderConfig(Checked, prefix="encoder."):
+    """The recurrent stack."""
 
-    cell: Cell = Cell.lstm
-    hidden_size: int = 128
-    num_layers: int = 1
-    bidirectional: bool = False
-    dropout: float = 0.2
-    recurrent_dropout: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.cell = _choice("encoder.cell", Cell, self.cell)
-        _whole("encoder.hidden_size", self.hidden_size, 1)
-        _whole("encoder.num_layers", self.num_layers, 1, 3)
-        _flag("encoder.bidirectional", self.bidirectional)
-        self.dropout = _share("encoder.dropout", self.dropout)
-        self.recurrent_dropout = _share("encoder.recurrent_dropout", self.recurrent_dropout)
+    cell: Cell = choice(Cell.lstm, factor="cell", help="the recurrent cell")
+    hidden_size: int = whole(128, low=1, help="units of each layer in each direction")
+    num_layers: int = whole(1, low=1, high=3, factor="depth", help="recurrent layers")
+    bidirectional: bool = flag(
+        False, factor="direction", help="whether each layer also reads the review backwards"
+    )
+    dropout: float = fraction(
+        0.2,
+        help="dropout between the layers and, even with a single layer, between the head and the "
+        "output",
+    )
+    recurrent_dropout: float = fraction(
+        0.0,
+        help="dropout of the hidden-to-hidden weights, with one mask for each batch "
+        "(Merity et al. 2018)",
+    )
 
     @property
     def network(self) -> str:
-        """What the net is, however it was asked for: lstm, bigru, stacked_lstm, deep_birnn, ..."""
+        """The name of the network, such as bigru or stacked_lstm, from its fields."""
         return DEPTHS[self.num_layers] + ("bi" if self.bidirectional else "") + self.cell
 
 
 @dataclass
-class HeadConfig:
+class HeadConfig(Checked, prefix="head."):
     """The reduction over time."""
 
-    kind: HeadKind = HeadKind.last
-
-    def __post_init__(self) -> None:
-        self.kind = _choice("head.kind", HeadKind, self.kind)
+    kind: HeadKind = choice(
+        HeadKind.last, factor="head", help="how the states of all tokens become one vector"
+    )
 
 
 @dataclass
-class EmbeddingConfig:
-    """The vectors of the words; `dropout` zeroes components, the same in all words of a review.
+class EmbeddingConfig(Checked, prefix="embedding."):
+    """The word vectors."""
 
-    `kind=glove` fetches GloVe's `name` (as torchtext names it; 6B) with vectors of `dim` numbers;
-    `word2vec` learns such vectors from the training part and the unlabelled reviews. Either reads a
-    text file instead where `path` names one. They are trained on after `freeze_epochs` epochs.
-    """
+    kind: EmbeddingKind = choice(
+        EmbeddingKind.random,
+        describes="vectors",
+        help="the initial vectors: random; glove, published vectors that are downloaded; or "
+        "word2vec, vectors that are learned from the training and the unlabelled reviews",
+    )
+    name: str | None = choice(
+        None,
+        options=GLOVE_DIMS,
+        describes="vectors",
+        help="the set of GloVe vectors to download, as torchtext names it; 6B if it is null",
+    )
+    dim: int = whole(128, low=1, help="numbers in a vector")
+    path: str | None = location(
+        None,
+        allowed="a text file of word vectors",
+        fingerprinted=False,
+        recorded=False,
+        help="a text file to read the vectors from, with embedding=glove or embedding=word2vec",
+    )
+    dropout: float = fraction(
+        0.3, help="dropout of the vectors' components, with one mask for all words of a review"
+    )
+    freeze_epochs: int = whole(
+        0, low=0, help="epochs at the start of training in which the vectors are not trained"
+    )
 
-    kind: EmbeddingKind = EmbeddingKind.random
-    name: str | None = None
-    dim: int = 128
-    path: str | None = None
-    dropout: float = 0.3
-    freeze_epochs: int = 0
-
-    def __post_init__(self) -> None:
-        self.kind = _choice("embedding.kind", EmbeddingKind, self.kind)
-        _whole("embedding.dim", self.dim, 1)
-        _whole("embedding.freeze_epochs", self.freeze_epochs, 0)
-        self.dropout = _share("embedding.dropout", self.dropout)
-        fetched = self.kind is EmbeddingKind.glove and self.path is None
-        if self.name is not None and not fetched:
+    def check_combination(self) -> None:
+        """Check that `kind`, `name`, `path` and `dim` are compatible; set the default of `name`."""
+        downloads = self.kind is EmbeddingKind.glove and self.path is None
+        if self.name is not None and not downloads:
             raise InputError(
-                f"embedding.name={self.name} goes with embedding=glove and no embedding.path: "
-                "it names what is fetched."
+                f"embedding.name={self.name} is allowed only with embedding=glove and without "
+                "embedding.path."
             )
-        if fetched:
-            self._require_published()
-        if self.path is not None:
-            self.path = _path("embedding.path", self.path, "a text file of word vectors")
-            if self.kind is EmbeddingKind.random:
+        if self.path is not None and self.kind is EmbeddingKind.random:
+            raise InputError(
+                f"embedding.path={self.path} is allowed only with embedding=glove or "
+                "embedding=word2vec."
+            )
+        if downloads:
+            self.name = self.name or "6B"
+            if self.dim not in (published := GLOVE_DIMS[self.name]):
                 raise InputError(
-                    f"embedding.path={self.path} goes with embedding=glove or embedding=word2vec: "
-                    "embedding=random reads no file."
+                    f"embedding.dim must be one of {', '.join(map(str, published))} with "
+                    f"embedding.name={self.name} (got {self.dim})."
                 )
 
-    def _require_published(self) -> None:
-        self.name = self.name or "6B"
-        if self.name not in GLOVE_DIMS:
-            raise InputError(
-                f"embedding.name={self.name} is not known: choose one of {', '.join(GLOVE_DIMS)}."
-            )
-        if self.dim not in GLOVE_DIMS[self.name]:
-            raise InputError(
-                f"embedding.dim={self.dim} is not published for embedding.name={self.name}: "
-                f"choose one of {', '.join(map(str, GLOVE_DIMS[self.name]))}."
-            )
+
+@dataclass
+class AugmentConfig(Checked, prefix="data.augment."):
+    """Random changes of the training reviews, in this order, drawn anew in every epoch."""
+
+    shuffle_sentences: bool = flag(False, help="whether to shuffle the sentences of a review")
+    crop: float = number(
+        1.0,
+        above=0,
+        high=1,
+        help="smallest share of a review's tokens to keep, as one span; 1 keeps the whole review",
+    )
+    drop: float = fraction(0.0, help="share of the remaining tokens to leave out")
+    replace: float = fraction(0.0, help="share of the remaining tokens to replace by <unk>")
 
 
 @dataclass
-class AugmentConfig:
-    """Changes of the training reviews, drawn anew in every epoch; the defaults change nothing.
+class DataConfig(Checked, prefix="data."):
+    """The reviews, and their preparation for the network."""
 
-    In this order: with `shuffle_sentences` a review's sentences change places; a span of at least
-    the share `crop` of its tokens is kept (1: all); of these, `drop` is the share that is left out,
-    and `replace` the share of the rest that becomes `<unk>`.
-    """
-
-    shuffle_sentences: bool = False
-    crop: float = 1.0
-    drop: float = 0.0
-    replace: float = 0.0
+    source: Source = choice(
+        Source.imdb,
+        fingerprinted=False,
+        help="IMDB, reviews of your own, or the built-in synthetic corpus",
+    )
+    path: str | None = location(
+        None,
+        fingerprinted=False,
+        recorded=False,
+        help="the reviews: a file, a glob of files, or a data set of the Hugging Face hub; for "
+        "data=imdb a folder or file of IMDB, which is downloaded if this is null",
+    )
+    test_path: str | None = location(
+        None, fingerprinted=False, recorded=False, help="the test reviews, with data=reviews"
+    )
+    test_fraction: float | None = fraction(
+        None,
+        fingerprinted=False,
+        help="share of the reviews to hold out as the test set, with data=reviews and without "
+        "data.test_path; 0.2 if it is null; the same reviews for every seed",
+    )
+    text_column: str | None = text(
+        None,
+        allowed="a name",
+        fingerprinted=False,
+        help="the column of the texts, with data=reviews; text or review if it is null",
+    )
+    label_column: str | None = text(
+        None,
+        allowed="a name",
+        fingerprinted=False,
+        help="the column of the labels, with data=reviews; label or sentiment if it is null",
+    )
+    positive_label: str | None = text(
+        None,
+        allowed="a label",
+        fingerprinted=False,
+        help="the label of positive reviews, with data=reviews; required only for unusual labels",
+    )
+    cache: str = location(
+        "~/.cache/lstm_sentiment",
+        allowed="a folder",
+        fingerprinted=False,
+        recorded=False,
+        help="the folder that keeps tokenized reviews and word vectors between runs",
+    )
+    max_vocab: int = whole(10_000, low=3, help="size of the vocabulary, including <pad> and <unk>")
+    max_length: int = whole(500, low=1, help="tokens to which a longer review is truncated")
+    truncation_side: Side = choice(Side.right, help="the end at which reviews are truncated")
+    padding: Padding = choice(
+        Padding.exact,
+        help="exact: padding never changes a prediction; keras, trailing: the network reads "
+        "padding as text, before or after the review",
+    )
+    val_fraction: float = fraction(
+        0.2, help="share of the training reviews in the validation set; 0 trains on all of them"
+    )
+    split_seed: int = whole(
+        0,
+        low=0,
+        help="seed of the draw of the validation set and of the two limits; independent of seed",
+    )
+    limit_train: int | None = whole(
+        None,
+        low=2,
+        help="training reviews to keep, labels in proportion, before the validation set is split "
+        "off; null keeps all",
+    )
+    limit_test: int | None = whole(
+        None, low=2, help="test reviews to keep, labels in proportion; null keeps all"
+    )
+    batch_size: int = whole(64, low=1, help="reviews in a batch of training")
+    augment: AugmentConfig = group(AugmentConfig)
 
     def __post_init__(self) -> None:
-        _flag("data.augment.shuffle_sentences", self.shuffle_sentences)
-        self.crop = _real(
-            "data.augment.crop", self.crop, "a number above 0 up to 1", lambda v: 0 < v <= 1
-        )
-        self.drop = _share("data.augment.drop", self.drop)
-        self.replace = _share("data.augment.replace", self.replace)
-
-
-@dataclass
-class DataConfig:
-    """The reviews and how they become batches.
-
-    `source=imdb` takes IMDB from the hub, or in any of its forms from `path`. `source=reviews`
-    takes `path` (a file, a glob of shards, or a data set of the hub) and for testing `test_path`,
-    or without it the share `test_fraction` (0.2) of the reviews, drawn once and for all. Columns
-    that are not named are looked for; `positive_label` is needed where the labels are none of the
-    usual.
-
-    `limit_train` and `limit_test` keep that many reviews, the labels in proportion, and are
-    counted before the validation split. `split_seed` alone draws limits and split, so runs with
-    different seeds share them. `cache` keeps the tokenized reviews between runs.
-    """
-
-    source: Source = Source.imdb
-    path: str | None = None
-    test_path: str | None = None
-    test_fraction: float | None = None
-    text_column: str | None = None
-    label_column: str | None = None
-    positive_label: str | None = None
-    cache: str = "~/.cache/lstm_sentiment"
-    max_vocab: int = 10_000
-    max_length: int = 500
-    truncation_side: Side = Side.right
-    padding: Padding = Padding.exact
-    val_fraction: float = 0.2
-    split_seed: int = 0
-    limit_train: int | None = None
-    limit_test: int | None = None
-    batch_size: int = 64
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-
-    def __post_init__(self) -> None:
-        self.source = _choice("data.source", Source, self.source)
-        self.truncation_side = _choice("data.truncation_side", Side, self.truncation_side)
-        self.padding = _choice("data.padding", Padding, self.padding)
-        _whole("data.max_vocab", self.max_vocab, 3)  # <pad>, <unk> and a word
-        _whole("data.max_length", self.max_length, 1)
-        _whole("data.split_seed", self.split_seed, 0)
-        _whole("data.batch_size", self.batch_size, 1)
-        self.val_fraction = _share("data.val_fraction", self.val_fraction)
-        if self.test_fraction is not None:
-            self.test_fraction = _share("data.test_fraction", self.test_fraction)
-        self.cache = _folder("data.cache", self.cache)
-        for name in ("limit_train", "limit_test"):
-            if getattr(self, name) is not None:
-                _whole(f"data.{name}", getattr(self, name), 2)
         if isinstance(self.positive_label, int):  # Python's 1 is the command line's "1"
             self.positive_label = str(self.positive_label)
-        for name in ("text_column", "label_column", "positive_label"):
-            _text(f"data.{name}", getattr(self, name))
-        for name in ("path", "test_path"):
-            if getattr(self, name) is not None:
-                setattr(self, name, _path(f"data.{name}", getattr(self, name), "a file or folder"))
-        _group("data.augment", AugmentConfig, self.augment)
-        self._refuse_what_the_source_has_not()
+        super().__post_init__()
 
-    def _refuse_what_the_source_has_not(self) -> None:
-        if self.source is Source.reviews and self.path is None:
-            raise InputError(
-                "data=reviews needs data.path=FILE: CSV, TSV, JSON Lines or Parquet, "
-                "a glob of such files, or the name of a data set of the Hugging Face hub."
-            )
+    def check_combination(self) -> None:
+        """Check which fields `source` allows or requires; set the default of `test_fraction`."""
         if self.source is Source.synthetic and self.path is not None:
             raise InputError(
-                f"data.path={self.path} goes with data=imdb or data=reviews: "
-                "data=synthetic has no file."
+                f"data.path={self.path} is allowed only with data=imdb or data=reviews."
             )
+        if self.source is not Source.reviews:
+            self._refuse_fields_of_reviews()
+            return
+        if self.path is None:
+            raise InputError(
+                "data=reviews requires data.path: a CSV, TSV, JSON Lines or Parquet file, a glob "
+                "of such files, or the name of a data set of the Hugging Face hub."
+            )
+        if self.test_path is None:
+            self.test_fraction = 0.2 if self.test_fraction is None else self.test_fraction
+        elif self.test_fraction is not None:
+            raise InputError(
+                f"data.test_path={self.test_path} and data.test_fraction={self.test_fraction} "
+                "exclude each other: give one of them."
+            )
+
+    def _refuse_fields_of_reviews(self) -> None:
         for name in ("test_path", "test_fraction", "text_column", "label_column", "positive_label"):
-            if (value := getattr(self, name)) is not None and self.source is not Source.reviews:
-                raise InputError(f"data.{name}={value} goes with data=reviews.")
-        if self.test_path is not None and self.test_fraction is not None:
-            raise InputError(
-                f"data.test_fraction={self.test_fraction} goes without data.test_path="
-                f"{self.test_path}: give one of them."
-            )
-        if self.source is Source.reviews and self.test_path is None and self.test_fraction is None:
-            self.test_fraction = 0.2
+            if (value := getattr(self, name)) is not None:
+                raise InputError(f"data.{name}={value} is allowed only with data=reviews.")
 
 
 @dataclass
-class OptimizerConfig:
-    """`clip` bounds the norm of the gradient; null leaves it as it is.
+class OptimizerConfig(Checked, prefix="optimizer."):
+    """The optimizer, and the loss that it minimizes."""
 
-    `schedule=linear` lets the learning rate fall from `lr` to 0 over `trainer.max_epochs`.
-    `adversarial` adds the loss of reviews whose vectors are moved against the network, by this
-    share of their norm (0: none are; 0.02 is a good first try), for twice to thrice the time.
-    """
-
-    name: OptimizerName = OptimizerName.adam
-    lr: float = 2e-3
-    weight_decay: float = 0.0
-    clip: float | None = 1.0
-    schedule: Schedule = Schedule.linear
-    adversarial: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.name = _choice("optimizer.name", OptimizerName, self.name)
-        self.schedule = _choice("optimizer.schedule", Schedule, self.schedule)
-        self.lr = _real("optimizer.lr", self.lr, "a number above 0", lambda v: v > 0)
-        decay, clip = self.weight_decay, self.clip
-        self.weight_decay = _real(
-            "optimizer.weight_decay", decay, "a number from 0 up", lambda v: v >= 0
-        )
-        self.adversarial = _real(
-            "optimizer.adversarial", self.adversarial, "a number from 0 to 1", lambda v: 0 <= v <= 1
-        )
-        if clip is not None:
-            self.clip = _real("optimizer.clip", clip, "a number above 0, or null", lambda v: v > 0)
+    name: OptimizerName = choice(OptimizerName.adam, help="the optimizer")
+    lr: float = number(2e-3, above=0, help="learning rate")
+    weight_decay: float = number(0.0, low=0, help="weight decay")
+    clip: float | None = number(
+        1.0, above=0, help="largest norm of the gradient; null does not clip it"
+    )
+    schedule: Schedule = choice(
+        Schedule.linear,
+        help="linear: the learning rate falls from lr to 0 over trainer.max_epochs; "
+        "constant: it does not change",
+    )
+    adversarial: float = number(
+        0.0,
+        low=0,
+        high=1,
+        help="size of the adversarial perturbation of the word vectors, as a share of their norm "
+        "(Miyato et al. 2017); 0 turns adversarial training off; 0.02 is a good first value, with "
+        "which training takes two to three times as long",
+    )
 
 
 @dataclass
-class EarlyStoppingConfig:
-    """`monitor` chooses the best epoch; training ends `patience` epochs after it (null: never)."""
+class EarlyStoppingConfig(Checked, prefix="early_stopping."):
+    """The selection of the best epoch, and the end of training."""
 
-    monitor: str = "val/loss"
-    patience: int | None = 3
-
-    def __post_init__(self) -> None:
-        if self.monitor not in MONITORS:
-            raise InputError(
-                f"early_stopping.monitor={self.monitor} is not known: "
-                f"choose one of {', '.join(MONITORS)}."
-            )
-        if self.patience is not None:
-            _whole("early_stopping.patience", self.patience, 1)
+    monitor: str = choice(
+        "val/loss",
+        options=MONITORS,
+        help="the score that determines the best epoch, whose weights are saved",
+    )
+    patience: int | None = whole(
+        3, low=1, help="epochs after the best one until training ends; null trains for all epochs"
+    )
 
     @property
     def mode(self) -> str:
@@ -382,104 +377,106 @@ class EarlyStoppingConfig:
 
 
 @dataclass
-class TrainerConfig:
-    """Lightning's Trainer, under its own names; `threads` is PyTorch's number of CPU threads."""
+class TrainerConfig(Checked, prefix="trainer."):
+    """The fields of Lightning's Trainer, and the number of threads."""
 
-    accelerator: Accelerator = Accelerator.auto
-    precision: str = "32-true"
-    max_epochs: int = 10
-    limit_train_batches: int | None = None
-    deterministic: bool = True
-    log_every_n_steps: int = 50
-    enable_progress_bar: bool = True
-    threads: int | None = None
-
-    def __post_init__(self) -> None:
-        self.accelerator = _choice("trainer.accelerator", Accelerator, self.accelerator)
-        if self.precision not in PRECISIONS:
-            raise InputError(
-                f"trainer.precision={self.precision} is not known: "
-                f"choose one of {', '.join(PRECISIONS)}."
-            )
-        _whole("trainer.max_epochs", self.max_epochs, 1)
-        if self.limit_train_batches is not None:
-            _whole("trainer.limit_train_batches", self.limit_train_batches, 1)
-        _flag("trainer.deterministic", self.deterministic)
-        _flag("trainer.enable_progress_bar", self.enable_progress_bar)
-        _whole("trainer.log_every_n_steps", self.log_every_n_steps, 1)
-        if self.threads is not None:
-            _whole("trainer.threads", self.threads, 1)
-
-
-@dataclass
-class Reference:
-    """A published figure, printed beside ours: test scores of the runs whose choices are `run`.
-
-    `run` is written as on the command line: `encoder=lstm head=max`.
-    """
-
-    run: str = ""
-    accuracy: float | None = None
-    loss: float | None = None
-    source: str = ""
-
-    def __post_init__(self) -> None:
-        for name in ("run", "source"):
-            _text(f"reference.{name}", getattr(self, name) or None)
-        for word in self.run.split():
-            if not all(word.partition("=")):
-                raise InputError(f"reference.run={self.run} is not allowed: give NAME=VALUE ...")
-        if self.accuracy is not None:
-            allowed = "a share from 0 to 1"
-            self.accuracy = _real(
-                "reference.accuracy", self.accuracy, allowed, lambda v: 0 <= v <= 1
-            )
-        if self.loss is not None:
-            allowed = "a number from 0 up"
-            self.loss = _real("reference.loss", self.loss, allowed, lambda v: v >= 0)
+    accelerator: Accelerator = choice(
+        Accelerator.auto,
+        fingerprinted=False,
+        help="the device; auto is the GPU if there is a working one, else the CPU",
+    )
+    precision: str = choice("32-true", options=PRECISIONS, help="the precision of the computation")
+    max_epochs: int = whole(10, low=1, help="largest number of epochs")
+    limit_train_batches: int | None = whole(
+        None, low=1, help="batches of an epoch of training; null takes all"
+    )
+    deterministic: bool = flag(
+        True, help="whether to use only deterministic algorithms, so that a run can be reproduced"
+    )
+    log_every_n_steps: int = whole(
+        50,
+        low=1,
+        fingerprinted=False,
+        help="steps between two points of the training curves in TensorBoard",
+    )
+    enable_progress_bar: bool = flag(
+        True, fingerprinted=False, help="whether to show the progress of training"
+    )
+    threads: int | None = whole(
+        None,
+        low=1,
+        fingerprinted=False,
+        help="threads on the CPU; null leaves the number to PyTorch",
+    )
 
 
 @dataclass
-class Config:
-    """One run: what it computes, where its folder goes, and how often it was asked for."""
+class Reference(Checked, prefix="reference."):
+    """A published result, which reports compare with the runs that have the same choices."""
 
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    head: HeadConfig = field(default_factory=HeadConfig)
-    embedding: EmbeddingConfig = field(default_factory=EmbeddingConfig)
-    data: DataConfig = field(default_factory=DataConfig)
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    early_stopping: EarlyStoppingConfig = field(default_factory=EarlyStoppingConfig)
-    trainer: TrainerConfig = field(default_factory=TrainerConfig)
-    seed: int = 0
-    test: bool = True
-    reference: list[Reference] = field(default_factory=list)
-    root: str = "runs"
-    sweep: str | None = None
-    rerun: bool = False
-    keep_checkpoints: bool = False
+    run: str = text(
+        "",
+        pattern=CHOICES,
+        allowed="choices as on the command line, NAME=VALUE ...",
+        help="the choices of the runs to compare, such as encoder=lstm head=max",
+    )
+    accuracy: float | None = number(None, low=0, high=1, help="published accuracy on the test set")
+    loss: float | None = number(None, low=0, help="published loss on the test set")
+    source: str = text("", help="where the result was published")
 
-    def __post_init__(self) -> None:
-        for group in fields(self):
-            kind, value = group.type, getattr(self, group.name)
-            if isinstance(kind, type) and is_dataclass(kind):
-                _group(group.name, kind, value)
-        for figure in self.reference:
-            _group("reference", Reference, figure)
-        _whole("seed", self.seed, 0, 2**32 - 1)
-        _flag("test", self.test)
-        _flag("rerun", self.rerun)
-        _flag("keep_checkpoints", self.keep_checkpoints)
-        self.root = _folder("root", self.root)
-        named = isinstance(self.sweep, str) and SWEEP_NAME.fullmatch(self.sweep)
-        if self.sweep is not None and not named:
-            raise InputError(
-                f"sweep={self.sweep!r} is not allowed: give a folder's name of at most 100 "
-                "characters, without a slash and not beginning with a dot."
-            )
+
+@dataclass
+class Config(Checked):
+    """The configuration of a run."""
+
+    encoder: EncoderConfig = group(EncoderConfig)
+    head: HeadConfig = group(HeadConfig)
+    embedding: EmbeddingConfig = group(EmbeddingConfig)
+    data: DataConfig = group(DataConfig)
+    optimizer: OptimizerConfig = group(OptimizerConfig)
+    early_stopping: EarlyStoppingConfig = group(EarlyStoppingConfig)
+    trainer: TrainerConfig = group(TrainerConfig)
+    seed: int = whole(
+        0, low=0, high=2**32 - 1, help="seed of the weights, of dropout and of the batches' order"
+    )
+    test: bool = flag(
+        True,
+        help="whether to evaluate on the test set; false leaves it unread, for searches",
+    )
+    reference: list[Reference] = list_of(
+        Reference, fingerprinted=False, help="published results that reports compare with this run"
+    )
+    root: str = location(
+        "runs",
+        allowed="a folder",
+        fingerprinted=False,
+        recorded=False,
+        help="the folder of all sweeps",
+    )
+    sweep: str | None = text(
+        None,
+        pattern=SWEEP_NAME,
+        allowed="a folder's name of at most 100 characters, without slashes and not beginning with "
+        "a dot",
+        fingerprinted=False,
+        help="the folder below root for this run; the experiment's name, or default, if it is null",
+    )
+    rerun: bool = flag(
+        False,
+        fingerprinted=False,
+        recorded=False,
+        help="whether to delete an existing run and train it from the start",
+    )
+    keep_checkpoints: bool = flag(
+        False,
+        fingerprinted=False,
+        recorded=False,
+        help="whether a finished run keeps its checkpoints",
+    )
 
 
 def flat(config: Any, prefix: str = "") -> dict[str, Any]:
-    """Every field under its dotted name, as on the command line: {"encoder.cell": "lstm", ...}."""
+    """Return the values by their names on the command line, such as {"encoder.cell": "lstm"}."""
     values: dict[str, Any] = {}
     for item in fields(config):
         value, name = getattr(config, item.name), prefix + item.name

@@ -1,9 +1,9 @@
-"""How a run can fail to come about, in one sentence for the person who asked for it."""
+"""The errors that callers may catch; their messages are written for users."""
 
 
 class InputError(ValueError):
-    """What was asked for cannot be begun: names the value and what is allowed."""
+    """An error in an input; the message names the input and the allowed values."""
 
 
 class RunError(RuntimeError):
-    """A run that had begun came to grief; the reason also stands in its `failed.json`."""
+    """A failure of a run that was started; `failed.json` in its folder gives the reason."""

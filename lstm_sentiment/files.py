@@ -1,35 +1,39 @@
-"""What is on disk is whole or not there, also after a loss of power, and has one writer."""
+"""Atomic writes of files and folders, locks and digests.
+
+A file that is written atomically is either complete or absent, even after a power failure.
+"""
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
-DRAFT = ".draft-"  # begins the name of what is being written
+DRAFT = ".draft-"  # prefix of the name of a file or folder that is being written
 LOCK = ".lock"
-# Somebody who only asks whether a lock is held holds it for an instant.
-PATIENCE = 0.2  # seconds
+LOCK_TIMEOUT = 0.2  # seconds; `is_held` takes a lock for a shorter time
 
 
 class HeldError(Exception):
-    """Another process holds the lock."""
+    """An error that says that another process holds the lock."""
 
 
 def write_atomically(path: Path, content: bytes, durable: bool = True) -> None:
-    """Replaces the file in one step. What is not `durable` may be lost with the power."""
-    with draft_of(path, durable) as draft:
+    """Replace a file in one step; a power failure may undo the change unless it is `durable`."""
+    with file_draft(path, durable) as draft:
         draft.write_bytes(content)
 
 
 @contextmanager
-def draft_of(path: Path, durable: bool = True) -> Iterator[Path]:
-    """A draft of the file to write into, which takes its place at the end, if that is reached."""
+def file_draft(path: Path, durable: bool = True) -> Iterator[Path]:
+    """Yield a draft of the file to write into, which replaces the file if the block succeeds."""
     draft = path.with_name(f"{DRAFT}{path.name}-{os.getpid()}")
     try:
         yield draft
@@ -43,13 +47,14 @@ def draft_of(path: Path, durable: bool = True) -> Iterator[Path]:
 
 
 @contextmanager
-def written_atomically(folder: Path) -> Iterator[Path]:
-    """A draft of the folder to write into, which takes its place at the end.
+def folder_draft(folder: Path) -> Iterator[Path]:
+    """Yield a draft of the folder to write into, which replaces it if the block succeeds.
 
-    The caller holds a lock: nobody else writes this folder or reads it by more than one name.
+    The caller must hold a lock, so that no other process writes the folder, or reads several of
+    its files, at the same time.
     """
     draft = folder.with_name(DRAFT + folder.name)
-    shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
+    shutil.rmtree(draft, ignore_errors=True)  # left by a process that was killed
     draft.mkdir()
     try:
         yield draft
@@ -65,13 +70,13 @@ def written_atomically(folder: Path) -> Iterator[Path]:
 
 
 def remove_drafts(folder: Path) -> None:
-    """Removes what processes that were killed had begun to write; the caller is the sole writer."""
+    """Remove drafts of files that killed processes left; the caller must be the only writer."""
     for draft in folder.glob(f"{DRAFT}*"):
         draft.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:
-    """Until it returns, a file's content or a folder's names may exist in memory only."""
+    """Flush a file's content, or the list of a folder's files, from memory to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -81,43 +86,43 @@ def _sync(path: Path) -> None:
 
 @contextmanager
 def sole_writer(lock: Path, waiting: Callable[[], object] | None = None) -> Iterator[None]:
-    """Holds `lock`, a file of its own, as no other process does; it dies with its owner.
+    """Hold the lock file `lock` exclusively; the lock ends with the process.
 
-    Where it is held, calls `waiting` and waits as long as that takes; without `waiting`, raises
-    HeldError. Raises OSError where the file cannot be made.
+    If another process holds the lock, call `waiting` and wait as long as necessary. Without
+    `waiting`, raise HeldError. Raises OSError if the lock file cannot be created.
     """
-    kernel = FileLock(lock, fallback_to_soft=False)  # a file system without locks is refused
+    kernel_lock = FileLock(lock, fallback_to_soft=False)  # requires a file system with locks
     try:
-        kernel.acquire(timeout=PATIENCE)
+        kernel_lock.acquire(timeout=LOCK_TIMEOUT)
     except Timeout as held:
         if waiting is None:
             raise HeldError(lock) from held
         waiting()
-        kernel.acquire(poll_interval=0.2)
+        kernel_lock.acquire(poll_interval=0.2)
     try:
         yield
     finally:
         try:
-            # While it is held: who waits for a file that has lost its name asks for the lock anew.
+            # Before the release: a process that gets the lock of a removed file tries again.
             lock.unlink(missing_ok=True)
         finally:
-            kernel.release()
+            kernel_lock.release()
 
 
 def is_held(lock: Path) -> bool:
-    """Whether a living process holds the lock."""
+    """Return whether a living process holds the lock."""
     try:
-        with lock.open("rb") as stream:  # to be read only: others' runs may be looked at, too
+        with lock.open("rb") as stream:  # read only: the file may belong to another user
             fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:
-        return False  # there is none, or none that could be waited for
+        return False  # the lock file is missing or unusable
     return False
 
 
 def content_digest(*files: Path) -> str:
-    """SHA-256 of what files hold, read once for a sweep and not for each of its runs."""
+    """Return the SHA-256 of the files' content, computed once for all runs of a sweep."""
     states = [file.stat() for file in files]
     return _digest(files, tuple((state.st_size, state.st_mtime_ns) for state in states))
 
@@ -129,3 +134,17 @@ def _digest(files: tuple[Path, ...], _: tuple[tuple[int, int], ...]) -> str:
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
+
+
+def read_json(path: Path) -> Any | None:
+    """Return the content of a JSON file, or None if it is missing, unreadable or damaged."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def write_json(path: Path, content: Any, durable: bool = True) -> None:
+    """Replace a JSON file in one step. Raises ValueError if a number is not finite."""
+    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    write_atomically(path, text.encode(), durable)

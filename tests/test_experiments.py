@@ -1,23 +1,18 @@
-"""The reference systems as experiments: what each of them trains."""
+"""The experiments of conf/experiment: the runs that each of them trains."""
 
 from collections import Counter
 
-import hydra
 import pytest
 
-from lstm_sentiment import launch
 from lstm_sentiment.config import Config, Padding, Reference, Side
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.training.record import recorded
+from lstm_sentiment.runs.record import recorded
+from tests.support.experiments import configs
 
 
-def experiment(name: str) -> list[Config]:
-    """The configurations of its runs."""
-    with hydra.initialize_config_dir(str(launch.CONF), version_base="1.3"):
-        words = [f"experiment={name}"]
-        composed = hydra.compose("config", words, return_hydra_config=True)
-        runs = [*launch.combinations(composed)]
-    return [launch.compose(run) for run in runs]
+def experiment(name: str) -> tuple[Config, ...]:
+    """Return the configurations of an experiment's runs."""
+    return configs(f"experiment={name}")
 
 
 @pytest.mark.parametrize(
@@ -37,7 +32,7 @@ def test_a_reference_system_has_three_seeds(name: str, networks: int) -> None:
     assert {config.sweep for config in configs} == {name}
 
 
-def test_pooling_tries_every_head_with_every_padding() -> None:
+def test_pooling_combines_every_head_with_every_padding() -> None:
     configs = experiment("pooling")
     pairs = {(str(config.head.kind), str(config.data.padding)) for config in configs}
     heads, paddings = ("last", "flatten", "max", "avg"), ("exact", "keras", "trailing")
@@ -52,7 +47,7 @@ def test_pooling_tries_every_head_with_every_padding() -> None:
     }
 
 
-def test_architectures_differ_in_nothing_else() -> None:
+def test_architectures_differ_only_in_the_network() -> None:
     configs = experiment("architectures")
     networks = {config.encoder.network for config in configs}
     assert networks == {"rnn", "lstm", "stacked_lstm", "bilstm", "deep_lstm"}
@@ -62,7 +57,7 @@ def test_architectures_differ_in_nothing_else() -> None:
     assert len({config.encoder.hidden_size for config in configs}) == 1
 
 
-def test_keras_lstm_is_that_recipe() -> None:
+def test_keras_lstm_follows_the_recipe_of_keras() -> None:
     config = experiment("keras_lstm")[0]
     assert config.encoder.network == "lstm"
     assert (config.encoder.hidden_size, config.encoder.recurrent_dropout) == (100, 0.2)
@@ -76,7 +71,7 @@ def test_keras_lstm_is_that_recipe() -> None:
     assert (config.trainer.max_epochs, config.early_stopping.patience) == (5, None)
 
 
-def test_lstm_vs_gru_has_its_published_figures() -> None:
+def test_lstm_vs_gru_has_published_results() -> None:
     configs = experiment("lstm_vs_gru")
     assert {config.encoder.network for config in configs} == {"lstm", "gru"}
     lstm, gru = configs[0].reference
@@ -85,7 +80,7 @@ def test_lstm_vs_gru_has_its_published_figures() -> None:
 
 
 @pytest.mark.parametrize("name", ["best_scratch", "best_vectors"])
-def test_the_best_train_on_all_labels_for_a_number_of_epochs(name: str) -> None:
+def test_the_best_networks_train_on_all_labels(name: str) -> None:
     configs = experiment(name)
     assert [config.seed for config in configs] == [0, 1, 2]
     assert {config.data.val_fraction for config in configs} == {0}
@@ -95,32 +90,35 @@ def test_the_best_train_on_all_labels_for_a_number_of_epochs(name: str) -> None:
     }
 
 
-def test_the_grid_is_whole() -> None:
+def test_the_grid_has_every_combination() -> None:
     configs = experiment("grid")
     nets = {(config.encoder.network, str(config.head.kind)) for config in configs}
     assert len(nets) == len(configs) == 3 * 2 * 3 * 4
     assert len({network for network, _ in nets}) == 18
 
 
-def test_a_record_has_the_published_figures() -> None:
+def test_a_record_has_the_published_results() -> None:
     config = Config(reference=[Reference("encoder=lstm", 0.8715, source="a paper")])
     expected = {"run": "encoder=lstm", "accuracy": 0.8715, "loss": None, "source": "a paper"}
     assert recorded(config)["reference"] == [expected]
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "name"),
     [
-        ({"run": "lstm"}, "reference.run=lstm"),
-        ({"run": "encoder="}, "reference.run=encoder="),
-        ({"accuracy": 87.15}, "reference.accuracy=87.15"),
-        ({"accuracy": -0.1}, "reference.accuracy=-0.1"),
-        ({"accuracy": float("nan")}, "reference.accuracy=nan"),
-        ({"loss": -1}, "reference.loss=-1"),
+        ({"run": "lstm"}, "run"),
+        ({"run": "encoder="}, "run"),
+        ({"accuracy": 87.15}, "accuracy"),
+        ({"accuracy": -0.1}, "accuracy"),
+        ({"accuracy": float("nan")}, "accuracy"),
+        ({"loss": -1}, "loss"),
     ],
 )
-def test_a_figure_that_cannot_be_is_refused(fields: dict[str, object], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_an_impossible_published_result_is_refused(fields: dict[str, object], name: str) -> None:
+    with pytest.raises(InputError, match=rf"^reference\.{name} .*got {fields[name]!r}"):
         Reference(**fields)  # type: ignore[arg-type]
+
+
+def test_published_results_are_a_list_of_references() -> None:
     with pytest.raises(InputError, match="reference"):
         Config(reference=["encoder=lstm"])  # type: ignore[list-item]

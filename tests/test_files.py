@@ -1,55 +1,31 @@
-"""Files that are whole or not there, and locks that other processes hold."""
+"""Files that are either complete or absent, and locks that other processes hold."""
 
 import errno
-import multiprocessing
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from threading import Timer
 
 import pytest
-from processes import bound_by_permissions, disk_full
 
 from lstm_sentiment import files
 from lstm_sentiment.files import (
     HeldError,
+    folder_draft,
     is_held,
     remove_drafts,
     sole_writer,
     write_atomically,
-    written_atomically,
 )
+from tests.support.processes import bound_by_permissions, disk_full, held_elsewhere, spawn
 
-spawn = multiprocessing.get_context("spawn")
 PROCESSES, TIMES = 4, 50
 
 
 def never() -> None:
     raise AssertionError("the lock was held")
-
-
-def hold(lock: Path, test: Connection) -> None:
-    with sole_writer(lock):
-        test.send("held")
-        test.poll(None)  # until the test sends something or closes its end
-
-
-@contextmanager
-def held_elsewhere(lock: Path) -> Iterator[tuple[SpawnProcess, Connection]]:
-    """Another process holds the lock, until it is killed or something is sent to it."""
-    here, there = spawn.Pipe()
-    process = spawn.Process(target=hold, args=(lock, there))
-    process.start()
-    there.close()
-    with here:
-        assert here.recv() == "held"
-        yield process, here
-    process.join(60)
 
 
 def inode(path: Path) -> int:
@@ -66,7 +42,7 @@ def test_a_file_is_replaced(tmp_path: Path, durable: bool) -> None:
 
 
 @pytest.mark.parametrize("durable", [True, False])
-def test_what_cannot_be_written_leaves_the_old_file_whole(tmp_path: Path, durable: bool) -> None:
+def test_a_full_disk_leaves_the_old_file_unchanged(tmp_path: Path, durable: bool) -> None:
     path = tmp_path / "file"
     write_atomically(path, b"old")
     with disk_full(), pytest.raises(OSError, match="File too large"):
@@ -75,7 +51,7 @@ def test_what_cannot_be_written_leaves_the_old_file_whole(tmp_path: Path, durabl
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_the_disk_does_not_take_leaves_the_old_file_whole(
+def test_a_failing_disk_leaves_the_old_file_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: int) -> None:
@@ -90,7 +66,7 @@ def test_what_the_disk_does_not_take_leaves_the_old_file_whole(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_durable_file_is_on_the_disk_before_its_name_and_then_the_name(
+def test_a_durable_file_is_written_to_the_disk_before_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file"
@@ -106,11 +82,11 @@ def test_a_durable_file_is_on_the_disk_before_its_name_and_then_the_name(
     assert synced == []
 
 
-def test_a_folder_is_replaced_when_all_of_it_is_written(tmp_path: Path) -> None:
+def test_a_folder_is_replaced_once_all_of_it_is_written(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     for names in (["a", "b"], ["b", "c"]):
         before = sorted(folder.iterdir()) if folder.exists() else None
-        with written_atomically(folder) as draft:
+        with folder_draft(folder) as draft:
             for name in names:
                 (draft / name).write_text(name * 3)
             assert (sorted(folder.iterdir()) if folder.exists() else None) == before
@@ -120,7 +96,7 @@ def test_a_folder_is_replaced_when_all_of_it_is_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_a_folder_is_on_the_disk_before_its_name(
+def test_a_folder_is_written_to_the_disk_before_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "folder"
@@ -128,61 +104,59 @@ def test_a_folder_is_on_the_disk_before_its_name(
     monkeypatch.setattr(
         os, "fsync", lambda number: synced.append((os.fstat(number).st_ino, folder.exists()))
     )
-    with written_atomically(folder) as draft:
+    with folder_draft(folder) as draft:
         (draft / "a").touch()
         (draft / "b").touch()
     assert set(synced[:2]) == {(inode(file), False) for file in folder.iterdir()}
     assert synced[2:] == [(inode(folder), False), (inode(tmp_path), True)]
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_a_folder_that_cannot_be_written_stays_as_it_was(tmp_path: Path, there: bool) -> None:
+@pytest.mark.parametrize("exists", [True, False])
+def test_an_interrupted_write_leaves_the_folder_unchanged(tmp_path: Path, exists: bool) -> None:
     def begin() -> None:
-        with written_atomically(folder) as draft:
+        with folder_draft(folder) as draft:
             (draft / "new").touch()
             raise KeyboardInterrupt
 
     folder = tmp_path / "folder"
-    if there:
+    if exists:
         folder.mkdir()
         (folder / "old").touch()
     with pytest.raises(KeyboardInterrupt):
         begin()
-    assert sorted(tmp_path.rglob("*")) == ([folder, folder / "old"] if there else [])
+    assert sorted(tmp_path.rglob("*")) == ([folder, folder / "old"] if exists else [])
 
 
-def test_the_draft_of_a_killed_process_does_not_disturb(tmp_path: Path) -> None:
+def test_the_draft_of_a_killed_process_is_replaced(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
-    with written_atomically(folder) as draft:
+    with folder_draft(folder) as draft:
         (draft / "old").touch()
     (draft / "deep").mkdir(parents=True)
     (draft / "deep" / "stale").touch()
-    with written_atomically(folder) as draft:
+    with folder_draft(folder) as draft:
         (draft / "new").touch()
     assert sorted(tmp_path.rglob("*")) == [folder, folder / "new"]
 
 
-def test_drafts_are_removed_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = [tmp_path / "run.json", tmp_path / "draft-1", tmp_path / "a"]
+def test_only_drafts_of_files_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    complete = [tmp_path / "run.json", tmp_path / "draft-1", tmp_path / "a"]
     with monkeypatch.context() as killed:
         killed.setattr(Path, "replace", lambda *_: None)
         killed.setattr(Path, "unlink", lambda *_, **__: None)
-        for path in whole:
+        for path in complete:
             write_atomically(path, b"cut sho")
-    for path in whole:
+    for path in complete:
         path.touch()
     (tmp_path / "deep").mkdir()
-    (tmp_path / "deep" / ".draft-of-another").touch()  # a folder below has a writer of its own
-    assert len(list(tmp_path.glob("*"))) == 2 * len(whole) + 1
+    (tmp_path / "deep" / ".draft-of-another").touch()  # that folder has its own writer
+    assert len(list(tmp_path.glob("*"))) == 2 * len(complete) + 1
     remove_drafts(tmp_path)
     assert sorted(tmp_path.rglob("*")) == sorted(
-        [*whole, tmp_path / "deep", tmp_path / "deep" / ".draft-of-another"]
+        [*complete, tmp_path / "deep", tmp_path / "deep" / ".draft-of-another"]
     )
 
 
-def test_a_lock_is_there_while_it_is_held(tmp_path: Path) -> None:
+def test_the_file_of_a_lock_exists_while_it_is_held(tmp_path: Path) -> None:
     lock = tmp_path / ".lock"
     for _ in range(2):
         assert not is_held(lock)
@@ -204,7 +178,7 @@ def test_a_lock_that_cannot_be_made_is_an_os_error(tmp_path: Path) -> None:
         never()
 
 
-def test_what_another_process_holds_is_refused_or_waited_for(tmp_path: Path) -> None:
+def test_a_lock_of_another_process_is_refused_or_waited_for(tmp_path: Path) -> None:
     lock = tmp_path / ".lock"
     calls: list[str] = []
     with held_elsewhere(lock) as (process, connection):
@@ -224,7 +198,7 @@ def test_what_another_process_holds_is_refused_or_waited_for(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_lock_dies_with_its_owner(tmp_path: Path) -> None:
+def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     lock = tmp_path / ".lock"
     with held_elsewhere(lock) as (process, _):
         process.kill()
@@ -238,16 +212,16 @@ def test_a_lock_dies_with_its_owner(tmp_path: Path) -> None:
     assert not lock.exists()
 
 
-def test_one_who_waits_takes_over_from_one_who_is_killed(tmp_path: Path) -> None:
+def test_a_waiting_process_takes_over_from_a_killed_one(tmp_path: Path) -> None:
     lock = tmp_path / ".lock"
     with held_elsewhere(lock) as (process, _), sole_writer(lock, process.kill):
         assert is_held(lock)
 
 
-def test_who_holds_it_for_an_instant_is_no_other_writer(
+def test_a_process_that_holds_a_lock_briefly_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "PATIENCE", 60)
+    monkeypatch.setattr(files, "LOCK_TIMEOUT", 60)
     lock = tmp_path / ".lock"
     with held_elsewhere(lock) as (_, connection):
         soon = Timer(0.1, connection.send, ["end"])
@@ -262,8 +236,8 @@ def look(lock: Path, test: Connection) -> None:
     test.send(is_held(lock))
 
 
-def test_a_lock_that_may_only_be_read_tells_whether_it_is_held(tmp_path: Path) -> None:
-    def seen() -> bool:
+def test_a_read_only_lock_shows_whether_it_is_held(tmp_path: Path) -> None:
+    def is_held_elsewhere() -> bool:
         here, there = spawn.Pipe()
         process = spawn.Process(target=look, args=(lock, there))
         process.start()
@@ -274,15 +248,15 @@ def test_a_lock_that_may_only_be_read_tells_whether_it_is_held(tmp_path: Path) -
     lock = tmp_path / ".lock"
     with held_elsewhere(lock):
         lock.chmod(0o444)
-        assert seen()
+        assert is_held_elsewhere()
     lock.touch(mode=0o444)
-    assert not seen()
+    assert not is_held_elsewhere()
 
 
 def count(counter: Path, test: Connection) -> None:
-    # They ask so often that one of them comes at every moment of another's release.
+    # Frequent polling, so that some attempt falls into every moment of a release.
     files.FileLock = partial(files.FileLock, poll_interval=1e-4)  # type: ignore[assignment,misc]
-    files.PATIENCE = 60
+    files.LOCK_TIMEOUT = 60
     test.send("ready")
     test.recv()
     for _ in range(TIMES):
@@ -292,7 +266,7 @@ def count(counter: Path, test: Connection) -> None:
             counter.write_text(str(number + 1))
 
 
-def test_of_many_writers_none_disturbs_another(tmp_path: Path) -> None:
+def test_many_processes_take_turns(tmp_path: Path) -> None:
     counter = tmp_path / "counter"
     counter.write_text("0")
     pipes = [spawn.Pipe() for _ in range(PROCESSES)]

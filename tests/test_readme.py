@@ -1,14 +1,15 @@
-"""README says what is true: its commands run, its code works, its tables name what there is."""
+"""The documentation is true: its commands run, its code works, its links lead somewhere."""
 
 import csv
 import json
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -18,58 +19,150 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import ROOT, Answer, synthetic_imdb
-from networks import saved
 
-from lstm_sentiment import cli
-from lstm_sentiment.cli import main
+from lstm_sentiment.commands import main as program
 from lstm_sentiment.config import Config, flat
-from lstm_sentiment.data import embeddings, reviews
+from lstm_sentiment.data import sources, word_vectors
 from lstm_sentiment.data.synthetic import generate
+from tests.support.networks import saved
+from tests.support.project import ROOT, CommandResult, synthetic_imdb
 
-README = (ROOT / "README.md").read_text()
+GENERATED = ("results.md", "model_card.md")  # by scripts/publish: tests/scripts/test_publish.py
+PAGES = {
+    file.name: file.read_text()
+    for file in (
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *sorted((ROOT / "docs").glob("*.md")),
+    )
+}
+WRITTEN = {name: text for name, text in PAGES.items() if name not in GENERATED}
+README = PAGES["README.md"]
+[RUN] = re.findall("^RUN=(.*)$", README, re.MULTILINE)
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
 
 
-def commands(program: str) -> list[list[str]]:
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
+def commands(page: str) -> list[list[str]]:
+    """Return the words of each command in the shell blocks of a page."""
+    lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
     words = [shlex.split(line, comments=True) for line in lines]
-    return [line[1:] for line in words if line and line[0] == program]
+    return [line for line in words if line]
 
 
-TRAINED = [arguments[1:] for arguments in commands("python")]
+EVERY_COMMAND = {name: commands(text) for name, text in WRITTEN.items()}
 
 
-def test_there_are_commands_to_try() -> None:
-    assert ["-m", "encoder=lstm,gru", "head=max,avg"] in TRAINED
-    assert commands("make") == [["demo"], ["test"]]
+def first_shown() -> dict[str, list[list[str]]]:
+    """Return the commands to run by the page that shows them first; README.md comes first."""
+    shown: list[list[str]] = []
+    pages: dict[str, list[list[str]]] = {}
+    for name, lines in EVERY_COMMAND.items():
+        for line in lines:
+            runs = line[0] == "lstm-sentiment" or line[:2] == ["python", "train.py"]
+            if runs and line not in shown and name != "extending.md":
+                shown.append(line)
+                pages.setdefault(name, []).append(line)
+    return pages
+
+
+# Those of extending.md need what the page adds: test_the_walk_through_adds_a_cell_and_a_head.
+FIRST_SHOWN = first_shown()
+
+
+def test_the_readme_is_short_and_shows_what_matters() -> None:
+    assert len(README.splitlines()) < 250
+    assert EVERY_COMMAND["README.md"][:2] == [["make", "demo"], ["make", "test"]]
+    subcommands = {line[1] for line in EVERY_COMMAND["README.md"] if line[0] == "lstm-sentiment"}
+    assert {"baseline", "report", "status", "data", "predict", "explain"} <= subcommands
+    assert ["python", "train.py", "-m", "encoder=lstm,gru", "head=max,avg"] in EVERY_COMMAND[
+        "README.md"
+    ]
+
+
+def test_every_subcommand_is_shown_and_run() -> None:
+    shown = {line[1] for lines in EVERY_COMMAND.values() for line in lines if len(line) > 1}
+    assert {
+        "baseline", "data", "evaluate", "explain", "export", "predict", "report", "status",
+        "tensorboard",
+    } <= shown  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_other_commands_name_what_there_is(name: str) -> None:
+    targets = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for program_name, *words in EVERY_COMMAND[name]:
+        if program_name == "make":
+            assert [word for word in words if "=" not in word and word not in targets] == []
+        elif program_name == "python" and words[:2] == ["-m", "pytest"]:
+            assert_tests_exist(words[2:])
+        elif program_name == "python" and words[0] != "train.py":
+            script = (ROOT / words[0]).read_text()
+            assert [word for word in words if word[:2] == "--" and word not in script] == []
+        else:
+            assert program_name in ("python", "lstm-sentiment") or program_name[:4] == "RUN="
+
+
+def assert_tests_exist(words: list[str]) -> None:
+    for word in words:
+        if word.startswith("tests"):
+            assert (ROOT / word).exists(), word
+    if "-k" in words:
+        assert_selects(words[words.index("-k") + 1])
+
+
+TESTS = {file.stem: file.read_text() for file in (ROOT / "tests").rglob("test_*.py")}
+
+
+def assert_selects(expression: str) -> None:
+    """Check that there is a test for an expression of `pytest -k`, by its file's and own name."""
+    names = {
+        f"{stem}.py::{test}"
+        for stem, text in TESTS.items()
+        for test in re.findall(r"def (test_\w+)", text)
+    }
+    python = re.sub(r"\w+", lambda m: m[0] if m[0] in ("and", "or") else repr(m[0]), expression)
+    python = re.sub(r"('\w+')", r"(\1 in name)", python)
+    assert any(eval(python, {"name": name}) for name in names), expression
+
+
+def test_each_fault_names_its_test() -> None:
+    table = PAGES["reliability.md"].split("| fault |")[1].split("\n\n")[0]
+    rows = [row for row in table.splitlines()[2:] if row]
+    assert len(rows) > 10
+    for row in rows:
+        [expression, *_] = re.findall("`([^`]+)`", row.split("|")[-2])
+        assert_selects(expression)
 
 
 @pytest.fixture
-def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the commands name: IMDB, reviews of one's own, word vectors, in place of hub and web."""
-    (tmp_path / "work" / "shards").mkdir(parents=True)
-    monkeypatch.setattr(reviews, "_from_hub", stand_in_for_the_hub)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Callable[..., Config]) -> Path:
+    """Return a working folder with all files and runs that the commands name."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sources, "_from_hub", stand_in_for_the_hub)
     synthetic_imdb(tmp_path / "imdb")
     texts, labels = generate(60, 5)
-    write_table(tmp_path / "reviews.csv", ("text", "label"), texts, labels)
+    write_table(folder / "reviews.csv", ("text", "label"), texts, labels)
     verdicts = ["happy" if label else "cross" for label in labels]
-    write_table(tmp_path / "survey.tsv", ("answer", "verdict"), texts, verdicts)
+    write_table(folder / "survey.tsv", ("answer", "verdict"), texts, verdicts)
     lines = [{"review": t, "sentiment": bool(n)} for t, n in zip(texts, labels, strict=True)]
-    (tmp_path / "held_out.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    (tmp_path / "shards").mkdir()
+    (folder / "held_out.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (folder / "shards").mkdir()
     for shard in range(2):
         table = pa.table({"text": texts[shard::2], "label": labels[shard::2]})
-        pq.write_table(table, tmp_path / "shards" / f"{shard}.parquet")
+        pq.write_table(table, folder / "shards" / f"{shard}.parquet")
     numbers = " 0.5" * 100
-    (tmp_path / "glove.6B.100d.txt").write_text(f"the{numbers}\nfilm{numbers}\n")
+    (folder / "glove.6B.100d.txt").write_text(f"the{numbers}\nfilm{numbers}\n")
     with zipfile.ZipFile(tmp_path / "glove.6B.zip", "w") as archive:
-        archive.write(tmp_path / "glove.6B.100d.txt", "glove.6B.100d.txt")
-    monkeypatch.setattr(embeddings, "fetch_glove", lambda *_: tmp_path / "glove.6B.zip")
-    return tmp_path
+        archive.write(folder / "glove.6B.100d.txt", "glove.6B.100d.txt")
+    monkeypatch.setattr(word_vectors, "fetch_glove", lambda *_: tmp_path / "glove.6B.zip")
+    saved(folder / RUN, tiny(encoder={"cell": "gru"}, head={"kind": "max_attention"}))
+    saved(folder / "OTHER_RUN", tiny())
+    return folder
 
 
 def write_table(file: Path, header: Sequence[str], *columns: Iterable[Any]) -> None:
@@ -86,146 +179,153 @@ def stand_in_for_the_hub(*_: Any) -> datasets.DatasetDict:
 
 
 SMALL = ["data.limit_train=40", "data.limit_test=20", "data.batch_size=16"]
-SMALL += ["trainer.max_epochs=1", "trainer=cpu"]
+SMALL += ["encoder.hidden_size=4", "trainer.max_epochs=1", "trainer=cpu"]
 
 
-@pytest.mark.parametrize("arguments", TRAINED, ids=" ".join)
-def test_its_commands_run(
-    train: Callable[..., Answer], arguments: list[str], files: Path, cache: str
-) -> None:
-    """On few reviews and for one epoch, from files in place of the hub."""
-    small = [*SMALL, f"data.cache={cache}"]
-    imdb = [f"data.path={files / 'imdb'}"] * ("data=reviews" not in arguments)
-    if arguments == ["--help"]:
-        small, imdb = [], []
-    typed = [word for word in arguments if not imdb or not word.startswith("data.path")]
-    code, text = train(*typed, *small, *imdb)
-    assert code == 0, text
-    runs = [*files.glob("runs/*/*/run.json")]
-    assert len(runs) == (0 if arguments == ["--help"] else asked_for(arguments))
-    commands_on_all = [words for words in commands("lstm-sentiment") if words[-1] == "runs"]
-    assert {words[0] for words in commands_on_all} == {"report", "status"}
-    for words in commands_on_all if runs else []:
-        assert main(words) == 0
-
-
-def asked_for(arguments: list[str]) -> int:
-    """How many runs a command stands for, by its axes and those of its experiment."""
-    axes = dict(word.split("=", 1) for word in arguments if "=" in word)
-    if "experiment" in axes:
-        file = ROOT / "conf" / "experiment" / f"{axes['experiment']}.yaml"
-        axes |= yaml.safe_load(file.read_text())["hydra"]["sweeper"]["params"]
-    return prod(len(choices.split(",")) for choices in axes.values())
-
-
-def test_its_comparison_runs(
-    train: Callable[..., Answer],
-    files: Path,
+@pytest.mark.parametrize("name", FIRST_SHOWN)
+def test_the_commands_of_a_page_run(
+    name: str,
+    here: Path,
+    train: Callable[..., CommandResult],
     cache: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """An experiment, its baseline, its report and TensorBoard, as they stand there."""
-    [training] = [words for words in TRAINED if words == ["experiment=lstm_vs_gru"]]
-    named = [words for words in commands("lstm-sentiment") if "lstm_vs_gru" in words[-1]]
-    assert [words[0] for words in named] == ["baseline", "report", "tensorboard"]
-    small = [*SMALL, f"data.cache={cache}", f"data.path={files / 'imdb'}"]
-    assert train(*training, *small, "encoder.hidden_size=4").code == 0
-    baseline, report, tensorboard = named
-    assert main([*baseline, *small]) == 0
-    assert main(report) == 0
-    printed = capsys.readouterr().out
-    assert "ngrams-nb_svm" in printed
-    assert "gru-max_attention" in printed
-    text = (files / "runs/lstm_vs_gru/report.md").read_text()
-    assert "| LSTM and GRU: encoder=lstm | accuracy | 87.15 |" in text
-    shown = []
-    monkeypatch.setattr(cli.subprocess, "run", lambda words: shown.append(words) or Ended())
-    assert main(tensorboard) == 0
-    assert shown[0][1:4] == ["-m", "tensorboard.main", "--logdir"]
+    """Run them in the order of the page, on few reviews and for one epoch."""
+    monkeypatch.chdir(here)
+    small = [*SMALL, f"data.cache={cache}"]
+    for words in FIRST_SHOWN[name]:
+        if words[0] == "python":
+            code, text = train(*on_few_reviews(words[2:], small))
+            assert code == 0, text
+            assert len([*here.glob("runs/*/*/run.json")]) >= asked_for(words[2:])
+            continue
+        subcommand, *rest = (word.replace("$RUN", RUN) for word in words[1:])
+        if "onnx" in " ".join(words):
+            pytest.importorskip("onnxruntime")
+        if subcommand == "baseline":
+            rest = on_few_reviews(rest, small)
+        if subcommand == "data":
+            rest.append(f"data.cache={cache}")
+        if subcommand in ("report", "status", "tensorboard") and not Path(rest[0]).exists():
+            root, sweep = rest[0].split("/")
+            assert train("experiment=smoke", f"root={root}", f"sweep={sweep}", *small).code == 0
+        if subcommand == "tensorboard":
+            assert shown_by_tensorboard(rest)[1:4] == ["-m", "tensorboard.main", "--logdir"]
+        else:
+            code = program.main([subcommand, *rest])
+            printed = capsys.readouterr()
+            assert code == 0, (words, printed.err)
+            assert printed.out or "-o" in rest
+    if name == "README.md":
+        report = (here / "runs/lstm_vs_gru/report.md").read_text()
+        assert "ngrams-nb_svm" in report
+        assert "gru-max_attention" in report
+        assert "87.15" in report  # published
+
+
+def shown_by_tensorboard(words: list[str]) -> list[str]:
+    """Return the command that would start TensorBoard."""
+    started: list[list[str]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess, "run", lambda command: started.append(command) or Ended())
+        assert program.main(["tensorboard", *words]) == 0
+    return started[0]
 
 
 class Ended:
     returncode = 0
 
 
-def test_it_shows_what_is_in_the_data(
-    files: Path, cache: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def on_few_reviews(words: list[str], small: list[str]) -> list[str]:
+    """Return a training command on little data: reviews from ../imdb in place of the hub's."""
+    if words == ["--help"]:
+        return words
+    if "data=reviews" in words or "data=synthetic" in words or "experiment=demo" in words:
+        return [*words, *small]
+    return [*(w for w in words if not w.startswith("data.path")), "data.path=../imdb", *small]
+
+
+def asked_for(words: list[str]) -> int:
+    """Return the number of runs of a command, by its axes and those of its experiment."""
+    if words == ["--help"]:
+        return 0
+    axes = dict(word.split("=", 1) for word in words if "=" in word)
+    if "experiment" in axes:
+        file = ROOT / "conf" / "experiment" / f"{axes['experiment']}.yaml"
+        axes |= yaml.safe_load(file.read_text())["hydra"]["sweeper"]["params"]
+    return prod(len(choices.split(",")) for choices in axes.values())
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, text in WRITTEN.items() if '$ lstm-sentiment predict $RUN "' in text]
+)
+def test_shown_predictions_have_the_form_of_real_ones(
+    name: str, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(files)
-    [shown] = [words for words in commands("lstm-sentiment") if words[0] == "data"]
-    assert main([*shown, f"data.cache={cache}"]) == 0
-    assert "reviews.csv" in capsys.readouterr().out
-    assert (files / "reviews_csv_lengths.png").exists()
+    monkeypatch.chdir(here)
+    [block] = [
+        b for b in blocks(WRITTEN[name], "text") if b.startswith('$ lstm-sentiment predict $RUN "')
+    ]
+    command, *shown = block.splitlines()
+    texts = shlex.split(command)[4:]
+    assert program.main(["predict", RUN, *texts]) == 0
+    for lines in (shown, capsys.readouterr().out.splitlines()):
+        labels, probabilities, those = zip(*(line.split("\t") for line in lines), strict=True)
+        assert list(those) == texts
+        assert [float(p) > 0.5 for p in probabilities] == [label == "positive" for label in labels]
 
 
-def test_its_python_runs(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))  # where the cache of reviews goes by default
-    [code] = [block for block in blocks("python") if "import Config" in block]
-    exec(code, {})
-    accuracy, seconds = capsys.readouterr().out.split()[-2:]
-    assert 0.4 < float(accuracy) <= 1
-    assert float(seconds) > 0
-    assert [*tmp_path.glob("runs/python/gru-max-s0-*/run.json")]
-
-
-[RUN] = re.findall("^RUN=(.*)$", README, re.MULTILINE)
-
-
-@pytest.fixture
-def trained(files: Path, tiny: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where README's run is, a small one; also the folder above imdb/ of its commands."""
-    (files / "here").mkdir()
-    monkeypatch.chdir(files / "here")
+def test_a_labelled_file_has_the_columns_shown(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(here)
     Path("reviews.csv").write_text("id,text\n1,A gem.\n2,\n")
-    config = tiny(encoder={"cell": "gru"}, head={"kind": "max_attention"})
-    return saved(Path(RUN), config)
+    [block] = [b for b in blocks(PAGES["use-a-model.md"], "text") if "cat labelled.csv" in b]
+    assert program.main(["predict", RUN, "--file", "reviews.csv", "-o", "labelled.csv"]) == 0
+    assert Path("labelled.csv").read_text().splitlines()[0] == block.splitlines()[2]
 
 
-def test_its_run_is_one_of_the_results() -> None:
+def test_the_run_is_one_of_the_results() -> None:
+    assert {run for text in WRITTEN.values() for run in re.findall("^RUN=(.*)$", text, re.M)} == {
+        RUN
+    }
     assert (ROOT / "results" / Path(RUN).relative_to("runs") / "run.json").exists()
 
 
-def test_its_uses_of_a_run_work(
-    trained: Path, tiny: Callable[..., Config], capsys: pytest.CaptureFixture[str]
+CODE = [
+    (name, code)
+    for name, text in WRITTEN.items()
+    for code in blocks(text, "python")
+    if not code.startswith("# ")
+]
+
+
+@pytest.mark.parametrize("code", [code for _, code in CODE], ids=[name for name, _ in CODE])
+def test_its_python_runs(
+    code: str,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """In the order in which they stand there; what it shows of them has their form."""
-    pytest.importorskip("onnxruntime")
-    saved(Path("OTHER_RUN"), tiny())
-    uses = [words for words in commands("lstm-sentiment") if any("$RUN" in w for w in words)]
-    assert [words[0] for words in uses] == [
-        "predict", "predict", "predict", "evaluate", "explain", "export", "predict"
-    ]  # fmt: skip
-    [shown] = [text for text in blocks("text") if "$RUN" in text and "A waste" in text]
-    for number, words in enumerate(uses):
-        assert main([word.replace("$RUN", str(trained)) for word in words]) == 0
-        printed = capsys.readouterr().out
-        if number == 0:
-            given, there = (text.splitlines() for text in (printed, shown))
-            assert [line.split("\t")[2] for line in given] == words[2:]
-            assert [line.split("\t")[2] for line in there[1:]] == words[2:]
-    with Path("labelled.csv").open(newline="") as stream:
-        assert next(csv.reader(stream)) == ["id", "text", "label", "probability"]
-    assert Path("why.html").exists()
-
-
-@pytest.mark.usefixtures("trained")
-def test_its_python_uses_a_run(capsys: pytest.CaptureFixture[str]) -> None:
-    [code] = [block for block in blocks("python") if "Predictor" in block]
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", str(here))  # the cache of reviews is there by default
     exec(code, {})
-    assert len(capsys.readouterr().out.splitlines()) == 2
+    printed = capsys.readouterr().out
+    if "import Config" in code:
+        accuracy, seconds = printed.split()[-2:]
+        assert 0.4 < float(accuracy) <= 1
+        assert float(seconds) > 0
+        assert [*here.glob("runs/python/gru-max-s0-*/run.json")]
+    elif "print" in code:
+        assert len(printed.splitlines()) == 2
 
 
-def test_its_walk_through_adds_a_cell_and_a_head(tmp_path: Path) -> None:
-    for name in ("lstm_sentiment", "conf", "tests", "train.py", "pyproject.toml"):
+def test_the_walk_through_adds_a_cell_and_a_head(tmp_path: Path) -> None:
+    page = PAGES["extending.md"]
+    for name in ("lstm_sentiment", "conf", "tests", "scripts", "train.py", "pyproject.toml"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tmp_path / name)
-    for block in blocks("python") + blocks("yaml"):
+    for block in blocks(page, "python") + blocks(page, "yaml"):
         insert(tmp_path, block)
-    (tmp_path / "conf/encoder/relu.yaml").write_text("cell: relu\n")
 
     def call(*arguments: str) -> None:
         result = subprocess.run(
@@ -237,51 +337,101 @@ def test_its_walk_through_adds_a_cell_and_a_head(tmp_path: Path) -> None:
     few += ["data.batch_size=16"]
     call("train.py", "-m", *few, "encoder=relu,bigru", "head=concat")
     assert len([*tmp_path.glob("runs/smoke/*/run.json")]) == 2
-    call("-m", "pytest", "-q", "tests/test_contract.py", "-k", "concat or relu-2-bi")
+    [contract] = [words for words in EVERY_COMMAND["extending.md"] if "pytest" in words]
+    call(*contract[1:], "-q", "-k", "concat or relu-2-bi")
+    changed = sorted({block.split(",")[0].removeprefix("# ") for block in blocks(page, "python")})
+    call("-m", "ruff", "check", *changed)
+    call("-m", "ruff", "format", "--check", *changed)
 
 
 def insert(root: Path, block: str) -> None:
-    """Does what the comment on the block's first line says; a block without one is bigru's file."""
+    """Do what the comment on the block's first line says: FILE, or FILE, above LINE or in LINE."""
     place, _, code = block.partition("\n")
-    if not place.startswith("# "):
-        if "from lstm_sentiment" not in block:
-            (root / "conf/encoder/bigru.yaml").write_text(block)
-        return
     file, _, where = place.removeprefix("# ").partition(", ")
     path = root / file
     text = path.read_text() if path.exists() else ""
     if where.startswith("above "):
         anchor = re.search(rf"^(# .*\n)*{where.removeprefix('above ')}\b", text, re.MULTILINE)
         assert anchor, place
-        text = text[: anchor.start()] + code + "\n\n" + text[anchor.start() :]
+        gap = "\n\n" if code.startswith("class") else ""
+        text = text[: anchor.start()] + code + gap + text[anchor.start() :]
     elif where.startswith("in "):
         anchor = re.search(rf"^{where.removeprefix('in ')}\b.*[{{:]\n", text, re.MULTILINE)
         assert anchor, place
         text = text[: anchor.end()] + code + text[anchor.end() :]
     else:
-        text = block
-    if "partial(" in code:
-        text = text.replace("from typing", "from functools import partial\nfrom typing", 1)
+        assert not text, f"{file} exists already"
+        text = code
     path.write_text(text)
 
 
-def test_its_tables_name_every_choice_and_field() -> None:
+def test_the_configuration_page_names_every_choice_and_field() -> None:
+    page = PAGES["configuration.md"]
     for file in ROOT.glob("conf/*/*.yaml"):
-        assert f"`{file.stem}`" in README, file
+        assert f"`{file.stem}`" in page, file
     for name in flat(Config()):
         group, _, field = name.rpartition(".")
-        assert f"`{field}`" in README or re.search(rf"`{group}\.{{[^}}]*\b{field}\b", README), name
+        known = f"`{name}`" in page or f"`{field}`" in page
+        assert known or re.search(rf"`{group}\.{{[^}}]*\b{field}\b", page), name
 
 
-def test_its_links_lead_somewhere() -> None:
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+def links() -> Iterator[tuple[str, str, str]]:
+    for name, text in PAGES.items():
+        folder = "" if (ROOT / name).exists() else "docs"
+        for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)]*))?\)", text):
+            yield name, str((ROOT / folder / (target or name)).resolve()), anchor
 
 
-def test_every_file_of_conf_is_yaml_with_a_word_on_it() -> None:
+def test_links_lead_somewhere() -> None:
+    for page, target, anchor in links():
+        assert Path(target).exists(), (page, target)
+        if anchor:
+            assert anchor in anchors(Path(target).read_text()), (page, target, anchor)
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors of the headings, which GitHub and the site make alike."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_page_is_in_the_index_and_in_the_readme() -> None:
+    for file in (ROOT / "docs").glob("*.md"):
+        if file.name != "index.md":
+            assert f"({file.name})" in PAGES["index.md"], file
+            assert f"(docs/{file.name})" in README, file
+
+
+MADE_BY_THE_WALK_THROUGH = {
+    "conf/encoder/bigru.yaml",
+    "conf/encoder/relu.yaml",
+    "conf/head/concat.yaml",
+}
+
+
+def test_files_of_the_repository_that_a_page_names_exist() -> None:
+    folders = ROOT, ROOT / "lstm_sentiment"
+    for page, text in WRITTEN.items():
+        named = re.findall(r"`([\w/]+/[\w.]+\.(?:py|yaml|json|txt|md|sh))[`:]", text)
+        named += re.findall(r"(?:scripts|tests|lstm_sentiment|conf)/[\w/]+\.(?:py|yaml|sh)", text)
+        for file in {*named} - MADE_BY_THE_WALK_THROUGH:
+            assert any((folder / file).exists() for folder in folders), (page, file)
+
+
+def test_links_out_of_docs_are_text_on_the_site() -> None:
+    hook = runpy.run_path(str(ROOT / "scripts/publish/site_hooks.py"))["on_page_markdown"]
+    assert (
+        hook("See [results/](../results) and [a page](index.md).")
+        == "See results/ and [a page](index.md)."
+    )
+    with pytest.raises(ValueError, match="nowhere"):
+        hook("[it](../nowhere)")
+
+
+def test_every_experiment_begins_with_its_question() -> None:
     for file in ROOT.glob("conf/experiment/*.yaml"):
         lines = file.read_text().splitlines()
         assert lines[0] == "# @package _global_"
         assert lines[1].startswith("# ")
-        assert "?" in lines[1]  # the question it answers
+        assert "?" in lines[1]
         assert yaml.safe_load(file.read_text())

@@ -1,1 +1,1 @@
-"""review -> tokens -> ids -> batch."""
+"""The data of a run: reviews, tokens, ids and batches."""

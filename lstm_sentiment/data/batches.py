@@ -1,8 +1,8 @@
-"""ids -> batches: which reviews travel together, in which order, and how they are padded."""
+"""Batches of reviews: selection, order, truncation and padding."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -10,57 +10,88 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from lstm_sentiment.config import AugmentConfig, Padding, Side
-from lstm_sentiment.data.augmentation import SENTENCE_ENDS, augmented
-from lstm_sentiment.data.corpus import TokenizedReviews
-from lstm_sentiment.data.tokens import PAD_ID, UNK_ID
+from lstm_sentiment.data.augmentation import SENTENCE_ENDS, augment
+from lstm_sentiment.data.tokenized import TokenizedReviews
+from lstm_sentiment.data.vocabulary import PAD_ID, UNK_ID
 
-# Batches whose reviews are sorted among themselves: more saves padding, fewer mixes better.
+# The number of batches in a pool: larger pools need less padding, smaller pools mix reviews better.
 POOL = 50
+
+Array = TypeVar("Array", np.ndarray, Tensor)
 
 
 class Batch(NamedTuple):
+    """B reviews, padded to T positions."""
+
     ids: Tensor  # (B, T) int64
-    lengths: Tensor  # (B,) int64, positions the network reads as text
+    lengths: Tensor  # (B,) int64, positions that the network reads as text
     labels: Tensor  # (B,) float32, 1 is positive
-    rows: Tensor  # (B,) int64, where the reviews stand in their file
+    rows: Tensor  # (B,) int64, rows of the reviews in their part of the corpus
 
 
 class Layout(NamedTuple):
-    """Reviews of different lengths as one rectangle, cut and padded."""
+    """The positions of the tokens of a batch after truncation and padding."""
 
-    places: np.ndarray  # (B, T), which of all the tokens stands where
-    real: np.ndarray  # (B, T) bool, False on padding
-    lengths: np.ndarray  # (B,) int64, positions the network reads as text
+    positions: np.ndarray  # (B, T) int64, the position of each token among all tokens; 0 on padding
+    mask: np.ndarray  # (B, T) bool, True on tokens
+    lengths: np.ndarray  # (B,) int64, positions that the network reads as text
 
-    def fill(self, tokens: np.ndarray, lookup: np.ndarray | None = None) -> np.ndarray:
-        """(all,) ids, or numbers of words to be looked up -> (B, T) int64 ids"""
-        chosen = tokens[self.places]
-        ids = chosen if lookup is None else lookup[chosen]
-        return np.where(self.real, ids, PAD_ID).astype(np.int64)
+    def fill(self, tokens: np.ndarray, word_ids: np.ndarray | None = None) -> np.ndarray:
+        """Return the ids of the batch, (B, T) int64.
+
+        `tokens`, (all tokens,), are ids or, with `word_ids`, indices into `word_ids`.
+        """
+        chosen = tokens[self.positions]
+        ids = chosen if word_ids is None else word_ids[chosen]
+        return np.where(self.mask, ids, PAD_ID).astype(np.int64)
 
 
 def lay_out(
     starts: np.ndarray, ends: np.ndarray, max_length: int, padding: Padding, truncation_side: Side
 ) -> Layout:
-    """(B,), (B,): review i is the tokens from starts[i] up to ends[i]."""
-    kept = np.minimum(ends - starts, max_length)
-    if truncation_side is Side.left:
-        starts = ends - kept
-    width = int(kept.max()) if padding.masked else max_length
-    shift = (width - kept if padding is Padding.keras else np.zeros_like(kept))[:, None]
-    place = np.arange(width) - shift  # (B, T), the position in the review
-    real = (place >= 0) & (place < kept[:, None])
-    lengths = kept if padding.masked else np.full_like(kept, width)
-    return Layout(np.where(real, starts[:, None] + place, 0), real, lengths)
+    """Lay out a batch in which review i, (B,), consists of the tokens starts[i] to ends[i] - 1."""
+    starts, counts = _truncate(starts, ends, max_length, truncation_side)
+    width, left, lengths = _geometry(counts, max_length, padding)
+    positions, mask = _positions(np.arange(width), left[:, None], starts[:, None], counts[:, None])
+    return Layout(positions, mask, lengths)
+
+
+def _truncate(
+    starts: np.ndarray, ends: np.ndarray, max_length: int, truncation_side: Side
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first token and the token count of each review after truncation, (B,)."""
+    counts = np.minimum(ends - starts, max_length)
+    return (ends - counts if truncation_side is Side.left else starts), counts
+
+
+def _geometry(
+    counts: np.ndarray, max_length: int, padding: Padding
+) -> tuple[int, np.ndarray, np.ndarray]:
+    """Return the width T of a batch, the padding before each review, (B,), and lengths, (B,)."""
+    if padding.masked:
+        return int(counts.max()), np.zeros_like(counts), counts
+    left = max_length - counts if padding is Padding.keras else np.zeros_like(counts)
+    return max_length, left, np.full_like(counts, max_length)
+
+
+def _positions(columns: Array, left: Array, starts: Array, counts: Array) -> tuple[Array, Array]:
+    """Return `positions` and `mask` of a layout, in NumPy or on the device of the tensors.
+
+    `columns` is (T,). The other arguments are (B, 1): the padding before a review, its first token
+    and its number of tokens.
+    """
+    offsets = columns - left  # within the review
+    mask = (offsets >= 0) & (offsets < counts)
+    return (starts + offsets) * mask, mask
 
 
 @dataclass(frozen=True)
 class EncodedReviews(Dataset[Batch]):
-    """Reviews of a split as batches of ids, gathered from the flat tokens at the moment of use."""
+    """The reviews of a split, of which any batch of ids can be requested."""
 
-    reviews: TokenizedReviews
-    rows: np.ndarray  # (N,) the reviews of the split that are in use
-    lookup: np.ndarray  # (W,) int32, word number -> id
+    tokenized: TokenizedReviews
+    rows: np.ndarray  # (N,) rows of the part that belong to the split
+    word_ids: np.ndarray  # (W,) int32, word number -> id
     max_length: int
     padding: Padding = Padding.exact
     truncation_side: Side = Side.right
@@ -69,84 +100,90 @@ class EncodedReviews(Dataset[Batch]):
         return len(self.rows)
 
     @property
+    def labels(self) -> np.ndarray:
+        """Labels, (N,) int8."""
+        return self.tokenized.labels[self.rows]
+
+    @property
     def token_counts(self) -> np.ndarray:
-        """(N,) tokens of each review, uncut."""
-        return np.diff(self.reviews.offsets)[self.rows]
+        """Tokens of each review before truncation, (N,)."""
+        return np.diff(self.tokenized.offsets)[self.rows]
 
     @property
     def lengths(self) -> np.ndarray:
-        """(N,) positions of each review that the network reads."""
-        if not self.padding.masked:
-            return np.full(len(self), self.max_length)
-        return np.minimum(self.token_counts, self.max_length)
+        """Positions of each review that the network reads as text, (N,)."""
+        counts = np.minimum(self.token_counts, self.max_length)
+        return counts if self.padding.masked else np.full_like(counts, self.max_length)
 
     def __getitem__(self, chosen: np.ndarray) -> Batch:
-        """The batch of these positions in `rows`."""
+        """Return the batch of the reviews at the positions `chosen`, (B,), among `rows`."""
         rows = self.rows[chosen]
-        starts, ends = self.reviews.offsets[rows], self.reviews.offsets[rows + 1]
-        return self.batch(rows, self.reviews.tokens, starts, ends)
+        starts, ends = self.tokenized.offsets[rows], self.tokenized.offsets[rows + 1]
+        return self.batch(rows, self.tokenized.tokens, starts, ends)
 
     def batch(
         self, rows: np.ndarray, tokens: np.ndarray, starts: np.ndarray, ends: np.ndarray
     ) -> Batch:
-        """(B,) rows, (all,) numbers of words, (B,) each: review i is tokens[starts[i]:ends[i]]."""
+        """Return a batch whose review i, (B,), consists of tokens[starts[i]:ends[i]].
+
+        `rows`, (B,), select the labels; `tokens`, (all tokens,), are word numbers.
+        """
         layout = lay_out(starts, ends, self.max_length, self.padding, self.truncation_side)
-        ids = layout.fill(tokens, self.lookup)
+        ids = layout.fill(tokens, self.word_ids)
         return Batch(
             torch.from_numpy(ids),
             torch.from_numpy(layout.lengths),
-            torch.from_numpy(self.reviews.labels[rows].astype(np.float32)),
+            torch.from_numpy(self.tokenized.labels[rows].astype(np.float32)),
             torch.from_numpy(rows),
         )
 
 
 class ResidentReviews(Dataset[Batch]):
-    """The same batches, gathered on a device where the ids of all reviews lie.
+    """The batches of `reviews`, computed on a device that holds the ids of all reviews.
 
-    Lengths and rows stay on the CPU, which asks for them: a packed sequence is made from lengths.
+    Lengths and rows stay on the CPU, since packing sequences needs the lengths there.
     """
 
     def __init__(self, reviews: EncodedReviews, device: torch.device) -> None:
         self.reviews, self.device = reviews, device
-        counts = np.minimum(reviews.token_counts, reviews.max_length)
-        starts = np.cumsum(counts) - counts
-        first = reviews.reviews.offsets[reviews.rows]
-        if reviews.truncation_side is Side.left:
-            first = first + reviews.token_counts - counts
-        places = np.arange(counts.sum()) + np.repeat(first - starts, counts)
-        self.ids = torch.from_numpy(reviews.lookup[reviews.reviews.tokens[places]]).to(device)
-        self.counts, self.starts = torch.from_numpy(counts), torch.from_numpy(starts)
-        self.labels = torch.from_numpy(reviews.reviews.labels[reviews.rows].astype(np.float32))
+        offsets = reviews.tokenized.offsets
+        first, self.counts = _truncate(
+            offsets[reviews.rows],
+            offsets[reviews.rows + 1],
+            reviews.max_length,
+            reviews.truncation_side,
+        )
+        self.starts = np.cumsum(self.counts) - self.counts  # among the ids of this split
+        sources = np.arange(self.counts.sum()) + np.repeat(first - self.starts, self.counts)
+        ids = reviews.word_ids[reviews.tokenized.tokens[sources]]
+        self.ids = torch.from_numpy(ids).to(device)
+        self.labels = torch.from_numpy(reviews.labels.astype(np.float32))
 
     def __len__(self) -> int:
         return len(self.reviews)
 
     def __getitem__(self, chosen: np.ndarray) -> Batch:
-        padding = self.reviews.padding
+        """Return the batch of the reviews at `chosen`, (B,), with ids on the device."""
         counts, starts = self.counts[chosen], self.starts[chosen]
-        width = int(counts.max()) if padding.masked else self.reviews.max_length
-        lengths = counts if padding.masked else torch.full_like(counts, width)
-        shift = width - counts if padding is Padding.keras else torch.zeros_like(counts)
-        shift, counts, starts = (
-            column.unsqueeze(1).to(self.device, non_blocking=True)
-            for column in (shift, counts, starts)
+        width, left, lengths = _geometry(counts, self.reviews.max_length, self.reviews.padding)
+        per_review = torch.from_numpy(np.stack([left, starts, counts])[:, :, None])
+        positions, mask = _positions(
+            torch.arange(width, device=self.device), *per_review.to(self.device, non_blocking=True)
         )
-        place = torch.arange(width, device=self.device) - shift
-        real = (place >= 0) & (place < counts)
-        ids = self.ids[torch.where(real, starts + place, 0)].long()
         return Batch(
-            torch.where(real, ids, PAD_ID),
-            lengths,
+            torch.where(mask, self.ids[positions].long(), PAD_ID),
+            torch.from_numpy(lengths),
             self.labels[chosen].to(self.device, non_blocking=True),
             torch.from_numpy(self.reviews.rows[chosen]),
         )
 
 
 def shuffled_batches(lengths: np.ndarray, size: int, seed: int, epoch: int) -> list[np.ndarray]:
-    """Positions (0 to N - 1) in batches of like length; a pure function of (seed, epoch).
+    """Return the batches of an epoch, each as the positions of reviews of similar length.
 
-    Reviews are shuffled, dealt into pools of `POOL` batches, sorted by length within the pool
-    and cut into batches; then the batches are shuffled.
+    `lengths` is (N,), `size` the number of reviews in a batch. The shuffled reviews are divided
+    into pools of `POOL` batches, each pool is sorted by length and cut into batches, and all
+    batches are shuffled. The result depends only on the arguments.
     """
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(lengths))
@@ -160,7 +197,11 @@ def shuffled_batches(lengths: np.ndarray, size: int, seed: int, epoch: int) -> l
 def sorted_batches(
     lengths: np.ndarray, size: int, positions: np.ndarray | None = None
 ) -> list[np.ndarray]:
-    """The longest first, so that too large a batch fails at once and not after minutes."""
+    """Return batches of `size` positions, sorted by descending length.
+
+    `lengths` and `positions` are (N,); positions are 0 to N - 1 by default. With the longest
+    reviews first, evaluation fails at once if a batch does not fit into memory.
+    """
     order = np.argsort(-lengths, kind="stable")
     if positions is not None:
         order = positions[order]
@@ -168,12 +209,13 @@ def sorted_batches(
 
 
 class TrainingOrder(Sampler[np.ndarray]):
-    """The batches of an epoch, drawn anew for each; Lightning calls `set_epoch`."""
+    """The shuffled batches of each epoch; Lightning calls `set_epoch`."""
 
     def __init__(self, lengths: np.ndarray, size: int, seed: int) -> None:
         self.lengths, self.size, self.seed, self.epoch = lengths, size, seed, 0
 
     def set_epoch(self, epoch: int) -> None:
+        """Set the epoch that the next batches belong to."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -182,19 +224,19 @@ class TrainingOrder(Sampler[np.ndarray]):
         return whole * POOL + -(-rest // self.size)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        # A generator, so that an epoch set after iter() still counts.
+        # A generator, so that an epoch that is set after iter() is used.
         yield from shuffled_batches(self.lengths, self.size, self.seed, self.epoch)
 
 
 class AugmentedReviews(Dataset[Batch]):
-    """Training reviews, changed anew in every epoch as a pure function of (seed, epoch)."""
+    """Augmented training reviews; the seed and the epoch of `order` determine the changes."""
 
     def __init__(
         self, reviews: EncodedReviews, config: AugmentConfig, order: TrainingOrder
     ) -> None:
-        words = reviews.reviews.words
-        self.unknown = len(words)  # a number behind those of all words
-        self.reviews = replace(reviews, lookup=np.append(reviews.lookup, np.int32(UNK_ID)))
+        words = reviews.tokenized.words
+        self.unknown = len(words)  # the number of an additional word, whose id is that of <unk>
+        self.reviews = replace(reviews, word_ids=np.append(reviews.word_ids, np.int32(UNK_ID)))
         ends = [number for number, word in enumerate(words) if word in SENTENCE_ENDS]
         self.ends = np.array(ends, np.int32)
         self.config, self.order = config, order
@@ -203,12 +245,16 @@ class AugmentedReviews(Dataset[Batch]):
         return len(self.reviews)
 
     def __getitem__(self, chosen: np.ndarray) -> Batch:
-        """The batch of these positions, no two batches of an epoch beginning with the same."""
-        # The 1 keeps it apart from the draw of the order: seeds that differ in zeros are the same.
+        """Return the batch of the reviews at the positions `chosen`, (B,).
+
+        The first position is part of the seed of the changes, since it differs between batches.
+        """
+        # The 1 gives other draws than the order's seed; NumPy ignores trailing zeros of seeds
         random = np.random.default_rng([self.order.seed, self.order.epoch, 1, chosen[0]])
-        rows, source = self.reviews.rows[chosen], self.reviews.reviews
+        rows, source = self.reviews.rows[chosen], self.reviews.tokenized
         changed = [
-            augmented(source.of(row), self.config, self.ends, self.unknown, random) for row in rows
+            augment(source.tokens_of(row), self.config, self.ends, self.unknown, random)
+            for row in rows
         ]
         ends = np.cumsum([len(tokens) for tokens in changed])
         starts = np.concatenate([[0], ends[:-1]])

@@ -1,4 +1,7 @@
-"""What is computed once from reviews is kept on disk, with checksums, written by one process."""
+"""A cache on disk for results computed from reviews: folders with checksums.
+
+Each entry is written by one process, under a lock, and appears complete or not at all.
+"""
 
 import hashlib
 import json
@@ -7,97 +10,135 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
-from rich.console import Console
-from rich.markup import escape
-
+from lstm_sentiment.display import SILENT, Display
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import DRAFT, LOCK, is_held, sole_writer, written_atomically
+from lstm_sentiment.files import DRAFT, LOCK, folder_draft, is_held, sole_writer
 
 CHECKSUMS = "checksums.json"
 
-# Of the command at hand:
-_refused: dict[Hashable, str] = {}  # by what was asked for; no errors, which hold on to files
-_new: list[Path] = []  # what it has put into the cache
-_made: list[Path] = []  # folders that it has made for that
-
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
-def refused_once(key: Hashable, make: Callable[[], Made]) -> Made:
-    """What `make` returns. Where it raised InputError before in this command, that at once.
+class DataCache:
+    """The cache of one command; all commands share the entries, which are folders.
 
-    It may have taken minutes to find out, and each run of a sweep asks again.
+    As a context manager, the cache deletes the entries that were created in a block that ends with
+    InputError or OSError. It remembers refused inputs. Each command needs a new object, since a
+    network or a file may have become available in the meantime.
     """
-    if key in _refused:
-        raise InputError(_refused[key])
-    try:
-        return make()
-    except InputError as error:
-        _refused[key] = str(error)
-        raise
 
+    def __init__(self, display: Display = SILENT) -> None:
+        self.display = display
+        self._refused: dict[Hashable, str] = {}  # messages, since errors keep files open
+        self._new_entries: list[Path] = []
+        self._new_folders: list[Path] = []  # created for these entries, innermost first
 
-def begin_command() -> None:
-    """A new command may find what the last one did not: a network, a file."""
-    for remembered in (_refused, _new, _made):
-        remembered.clear()
+    def __enter__(self) -> Self:
+        return self
 
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, InputError | OSError):
+            self.discard_new_entries()
 
-def leave_nothing() -> None:
-    """Where nothing comes of a command, what it has put into the cache goes again."""
-    for folder in _new:
-        shutil.rmtree(folder, ignore_errors=True)
-    for place in _made:  # the innermost first
-        with suppress(OSError):  # another process has put something there
-            place.rmdir()
-    begin_command()
+    def discard_new_entries(self) -> None:
+        """Delete the entries that this command created."""
+        for folder in self._new_entries:
+            shutil.rmtree(folder, ignore_errors=True)
+        _remove_empty(self._new_folders)
+        self._new_entries, self._new_folders = [], []
+
+    def unless_refused(self, key: Hashable, make: Callable[[], Result]) -> Result:
+        """Return `make()`; if a call with this key was refused before, raise the same error again.
+
+        A failed call, such as a download, may take minutes, and all runs of a sweep would repeat
+        it. Results are not stored.
+        """
+        if key in self._refused:
+            raise InputError(self._refused[key])
+        try:
+            return make()
+        except InputError as error:
+            self._refused[key] = str(error)
+            raise
+
+    def entry(
+        self,
+        root: str | Path,
+        key: str,
+        files: Sequence[str],
+        title: str,
+        make: Callable[[Path], None],
+    ) -> Path:
+        """Return the folder `root/key`, whose `files` match their checksums.
+
+        If they do not match, `make` writes them into a draft folder, which then replaces the entry.
+        `title` names the entry in messages. Raises InputError if the cache cannot be written, and
+        raises the exceptions of `make`; the cache is unchanged in both cases.
+        """
+        folder = Path(root).expanduser() / key
+        if not _is_intact(folder, files):
+            self.unless_refused((folder, title), lambda: self._write(folder, files, title, make))
+        return folder
+
+    def _write(
+        self, folder: Path, files: Sequence[str], title: str, make: Callable[[Path], None]
+    ) -> None:
+        lock = folder.with_name(folder.name + LOCK)
+        waiting = f"Another process is preparing {title}: waiting for it."
+        try:
+            with (
+                self._parents_of(folder),
+                sole_writer(lock, lambda: self.display.message(waiting)),
+            ):
+                if _is_intact(folder, files):
+                    return  # another process was first
+                if folder.exists():
+                    self.display.message(f"The cache of {title} is damaged and will be rebuilt.")
+                _remove_stale_drafts(folder.parent)
+                with folder_draft(folder) as draft:
+                    make(draft)
+                    (draft / CHECKSUMS).write_text(json.dumps(_checksums(draft, files)))
+            self._new_entries.append(folder)
+        except OSError as error:
+            raise InputError(
+                f"data.cache={folder.parent} cannot be written ({error.strerror or error}): "
+                "give a writable folder."
+            ) from error
+
+    @contextmanager
+    def _parents_of(self, entry: Path) -> Iterator[None]:
+        """Create the folders above the entry; remove them again if the block fails."""
+        missing = [folder for folder in entry.parents if not folder.exists()]
+        try:
+            entry.parent.mkdir(parents=True, exist_ok=True)
+            yield
+            self._new_folders.extend(missing)
+        except BaseException:
+            _remove_empty(missing)
+            raise
 
 
 def cache_key(*parts: str) -> str:
+    """Return 16 hexadecimal digits that identify these parts."""
     return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
-def cached(
-    cache: str | Path, key: str, files: Sequence[str], title: str, make: Callable[[Path], None]
-) -> Path:
-    """The folder `key` of the cache with these files, which `make` writes where they are not whole.
-
-    Raises InputError where the cache cannot be written, and what `make` raises; then the cache is
-    as it was before.
-    """
-    folder = Path(cache).expanduser() / key
-    if not _is_whole(folder, files):
-        refused_once((folder, title), lambda: _fill(folder, files, title, make))
-    return folder
+def _remove_empty(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):  # not created yet, or another process has written into it
+            folder.rmdir()
 
 
-def _fill(folder: Path, files: Sequence[str], title: str, make: Callable[[Path], None]) -> None:
-    lock = folder.with_name(folder.name + LOCK)
-    try:
-        with _existing(folder.parent), sole_writer(lock, lambda: _say_that_it_waits(title)):
-            if _is_whole(folder, files):
-                return  # another process was first
-            if folder.exists():
-                Console().print(f"The cache of {escape(title)} is damaged and is made again.")
-            _remove_drafts_of_the_killed(folder.parent)
-            with written_atomically(folder) as draft:
-                make(draft)
-                (draft / CHECKSUMS).write_text(json.dumps(_checksums(draft, files)))
-        _new.append(folder)
-    except OSError as error:
-        raise InputError(
-            f"data.cache={folder.parent} cannot be written ({error.strerror or error}): "
-            "give a folder that can."
-        ) from error
-
-
-def _say_that_it_waits(title: str) -> None:
-    Console().print(f"Another process makes the cache of {escape(title)}: waiting for it.")
-
-
-def _remove_drafts_of_the_killed(cache: Path) -> None:
+def _remove_stale_drafts(cache: Path) -> None:
+    """Remove the drafts of processes that were killed: no process holds their locks."""
     for draft in cache.glob(f"{DRAFT}*"):
         lock = cache / (draft.name.removeprefix(DRAFT) + LOCK)
         if not is_held(lock):
@@ -105,22 +146,7 @@ def _remove_drafts_of_the_killed(cache: Path) -> None:
             lock.unlink(missing_ok=True)
 
 
-@contextmanager
-def _existing(folder: Path) -> Iterator[None]:
-    """The folder exists; if nothing comes of it, those made for it are removed again."""
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield
-        _made.extend(missing)
-    except BaseException:
-        for place in missing:
-            with suppress(OSError):  # it was not made, or another process has put something there
-                place.rmdir()
-        raise
-
-
-def _is_whole(folder: Path, files: Sequence[str]) -> bool:
+def _is_intact(folder: Path, files: Sequence[str]) -> bool:
     try:
         states = [(folder / file).stat() for file in (CHECKSUMS, *files)]
         return _verified(folder, tuple(files), tuple((s.st_size, s.st_mtime_ns) for s in states))
@@ -130,7 +156,10 @@ def _is_whole(folder: Path, files: Sequence[str]) -> bool:
 
 @lru_cache(maxsize=64)
 def _verified(folder: Path, files: tuple[str, ...], _: tuple[tuple[int, int], ...]) -> bool:
-    """Whether the files are as they were written; read once as long as sizes and times stay."""
+    """Return whether the files match their checksums.
+
+    The third argument, the sizes and times of the files, is part of the key of `lru_cache`.
+    """
     try:
         return bool(json.loads((folder / CHECKSUMS).read_bytes()) == _checksums(folder, files))
     except (OSError, ValueError):

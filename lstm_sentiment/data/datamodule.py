@@ -1,4 +1,4 @@
-"""Reviews to batches for Lightning: split, vocabulary, loaders."""
+"""The LightningDataModule, which splits reviews, builds the vocabulary and creates data loaders."""
 
 from typing import Any
 
@@ -17,68 +17,84 @@ from lstm_sentiment.data.batches import (
     TrainingOrder,
     sorted_batches,
 )
-from lstm_sentiment.data.corpus import tokenized
-from lstm_sentiment.data.reviews import Part, open_corpus
+from lstm_sentiment.data.cache import DataCache
+from lstm_sentiment.data.sources import ALL, TEST, TRAIN, Part, open_corpus
 from lstm_sentiment.data.splits import Split, stratified_sample, stratified_split
-from lstm_sentiment.data.tokens import UNK_ID, Vocabulary, printable
+from lstm_sentiment.data.tokenized import tokenized_reviews
+from lstm_sentiment.data.vocabulary import UNK_ID, Vocabulary
+from lstm_sentiment.display import printable
 from lstm_sentiment.errors import InputError
 
-# Without gradients more reviews fit into a batch, and larger batches are faster.
+# Size of batches in evaluation, in training batches: without gradients, larger ones fit into
+# memory.
 EVALUATION_FACTOR = 4
-# Of a device's free memory, what the reviews of a split may take to stay there.
+# The share of a GPU's free memory that the ids of a split may occupy.
 RESIDENT_SHARE, ID_BYTES = 0.2, 4
 
 
 class ReviewDataModule(L.LightningDataModule):
-    """Tokenizes, splits and pads the reviews that `config` names.
+    """The training, validation and test set of the reviews of a configuration.
 
-    `seed` draws the order of the training batches; limits and split depend on
-    `config.split_seed` alone. Without `test` the test split is not even opened.
+    `seed` determines the order of the training batches, and `config.split_seed` alone determines
+    limits and validation set. If `test` is false, the test set is not opened. `setup` sets the
+    attributes below.
     """
 
-    training: Split
+    train_split: Split
     train: EncodedReviews
     val: EncodedReviews
     test: EncodedReviews | None
-    word_counts: np.ndarray  # (W,) how often each word of the part occurs in training
+    word_counts: np.ndarray  # (W,) occurrences of each word in the training set
     vocabulary: Vocabulary
 
     def __init__(
-        self, config: DataConfig, seed: int = 0, test: bool = True, progress: bool = False
+        self,
+        config: DataConfig,
+        seed: int = 0,
+        test: bool = True,
+        cache: DataCache | None = None,
     ) -> None:
         super().__init__()
-        self.config, self.seed, self.with_test, self.progress = config, seed, test, progress
-        self.corpus = open_corpus(config)
-        self.splits: dict[str, Split] = {}  # those that were read: "train", "test", ...
+        self.config, self.seed, self.with_test = config, seed, test
+        self.cache = DataCache() if cache is None else cache
+        self.corpus = open_corpus(config, self.cache)
+        self.splits: dict[str, Split] = {}  # by name, once they have been read
 
     @property
     def identity(self) -> str:
-        """What the reviews are, in whatever files; fills the cache of tokenized reviews.
+        """The identities of the splits, which depend on texts and labels only; fills the cache.
 
-        Raises InputError where that cannot be.
+        Raises InputError if the reviews cannot be read or cached.
         """
         self.prepare_data()
-        return " ".join(self.split(name).identity for name in self._needed)
+        return " ".join(self.split(name).identity for name in self._split_names)
 
     def prepare_data(self) -> None:
-        """Fills the cache of tokenized reviews. Raises InputError where that cannot be."""
-        if self.splits.keys() >= set(self._needed):
-            return  # the files may have gone since
-        for name in self._needed:
-            self._part(name)  # what is not there is noticed before anything is read
-        for name in self._needed:
+        """Fill the cache of tokenized reviews.
+
+        Raises InputError if the reviews cannot be read or cached.
+        """
+        if self.splits.keys() >= set(self._split_names):
+            return  # the files are no longer needed
+        for name in self._split_names:
+            self._part(name)  # report a missing file before reading any file
+        for name in self._split_names:
             self.split(name)
 
     def setup(self, stage: str = "") -> None:
+        """Draw limits and validation set and build the vocabulary.
+
+        Raises InputError if a set lacks one of the classes or is smaller than a batch.
+        """
         if hasattr(self, "vocabulary"):
-            return  # Lightning asks again for every stage
-        config, whole = self.config, self.split("train")
+            return  # Lightning calls this method once for fitting, validation and testing
+        config, whole = self.config, self.split(TRAIN)
         random = np.random.default_rng(config.split_seed)
         chosen = stratified_sample(whole.labels, config.limit_train, random)
         train, val = (
-            whole.take(places)
-            for places in stratified_split(
-                chosen, whole.labels, whole.copies, config.val_fraction, random
+            whole.take(positions)
+            for positions in stratified_split(
+                chosen, whole.labels, whole.groups, config.val_fraction, random
             )
         )
         cause = self._cause(limit_train=config.limit_train, val_fraction=config.val_fraction)
@@ -87,95 +103,101 @@ class ReviewDataModule(L.LightningDataModule):
             _require_both_labels(val, "validation", cause)
         if len(train.rows) < config.batch_size:
             raise InputError(
-                f"data.batch_size={config.batch_size} is more than the {len(train.rows)} reviews "
-                f"to train on: give at most {len(train.rows)}."
+                f"data.batch_size must be at most {len(train.rows)}, the number of training "
+                f"reviews (got {config.batch_size})."
             )
-        self.training = train
-        self.word_counts = whole.reviews.count(train.rows)
+        self.train_split = train
+        self.word_counts = whole.tokenized.word_counts(train.rows)
         self.vocabulary = Vocabulary.most_frequent(
-            whole.reviews.words, self.word_counts, config.max_vocab
+            whole.tokenized.words, self.word_counts, config.max_vocab
         )
         self.train, self.val = self._encoded(train), self._encoded(val)
         self.test = self._encoded(self._limited_test()) if self.with_test else None
 
     def _limited_test(self) -> Split:
-        config, whole = self.config, self.split("test")
+        config, whole = self.config, self.split(TEST)
         random = np.random.default_rng(config.split_seed)
         test = whole.take(stratified_sample(whole.labels, config.limit_test, random))
         _require_both_labels(test, "test", self._cause(limit_test=config.limit_test))
         return test
 
     def _cause(self, **fields: float | None) -> str:
-        """What has made a part as small as it is."""
+        """Return the fields that determine the size of a set, or the name of the corpus."""
         if self.config.source is Source.reviews:
-            fields["test_fraction"] = self.corpus.held_out
+            fields["test_fraction"] = self.corpus.test_fraction
         named = [f"data.{name}={value}" for name, value in fields.items() if value is not None]
         return " with ".join(named) or self.corpus.name
 
     def train_dataloader(self) -> DataLoader[Batch]:
+        """Return the batches of the training set, shuffled and augmented anew in every epoch."""
         order = TrainingOrder(self.train.lengths, self.config.batch_size, self.seed)
         if self.config.augment == AugmentConfig():
             return _loader(self._resident(self.train), order)
         return _loader(AugmentedReviews(self.train, self.config.augment, order), order)
 
     def val_dataloader(self) -> DataLoader[Batch]:
+        """Return the batches of the validation set, longest reviews first."""
         return self._evaluation_loader(self.val)
 
     def test_dataloader(self) -> DataLoader[Batch]:
-        assert self.test is not None, "made without the test split"
+        """Return the batches of the test set, longest reviews first."""
+        assert self.test is not None, "the module was created without the test set"
         return self._evaluation_loader(self.test)
 
     def text(self, stage: str, row: int) -> str:
-        """The words of a review of "train", "val" or "test", by its row in the split's file."""
-        return printable(" ".join(self._split_of(stage).reviews.spelled(row)))
+        """Return the tokens of the review in `row`; `stage` is "train", "val" or "test"."""
+        return printable(" ".join(self._split_of(stage).tokenized.words_of(row)))
 
     def token_counts(self, stage: str, rows: Tensor) -> Tensor:
-        """(N,), (N,) int64: how many tokens the reviews of these rows have, uncut."""
-        offsets = self._split_of(stage).reviews.offsets
+        """Return the number of tokens before truncation, (N,), of the reviews in `rows`, (N,)."""
+        offsets = self._split_of(stage).tokenized.offsets
         return torch.from_numpy(offsets[rows.numpy() + 1] - offsets[rows.numpy()])
 
     def _split_of(self, stage: str) -> Split:
-        return self.split("test" if stage == "test" else "train")
+        return self.split(TEST if stage == "test" else TRAIN)
 
     def summary(self) -> dict[str, Any]:
-        """What a record says of the data; shares are of the training part."""
+        """Return the entry `data` of a record; its shares refer to the training set."""
         lengths, counts = self.train.token_counts, self.word_counts
         return {
             "source": self.corpus.name,
             "fingerprint": self.identity,
-            "held_out": self.corpus.held_out,
+            "held_out": self.corpus.test_fraction,
             "train": len(self.train),
             "val": len(self.val),
             "test": len(self.test) if self.test is not None else None,
             "vocabulary": len(self.vocabulary),
-            "unknown_share": float(counts[self.train.lookup == UNK_ID].sum() / counts.sum()),
+            "unknown_share": float(counts[self.train.word_ids == UNK_ID].sum() / counts.sum()),
             "truncated_share": float((lengths > self.config.max_length).mean()),
         }
 
     @property
-    def _needed(self) -> tuple[str, ...]:
-        return ("train", "test") if self.with_test else ("train",)
+    def _split_names(self) -> tuple[str, ...]:
+        return (TRAIN, TEST) if self.with_test else (TRAIN,)
 
     def split(self, name: str) -> Split:
-        """Raises InputError where the reviews cannot be read or kept."""
+        """Return the split "train", "test" or "unsupervised" of the corpus, before limits.
+
+        Raises InputError if the reviews cannot be read or cached.
+        """
         if name not in self.splits:
-            reviews = tokenized(self._part(name), self.config.cache, self.progress)
+            reviews = tokenized_reviews(self._part(name), self.config.cache, self.cache)
             whole = Split.whole(reviews)
-            if self.corpus.held_out is None:
+            if self.corpus.test_fraction is None:
                 self.splits[name] = whole
             else:
-                train, test = whole.held_out(self.corpus.held_out)
-                self.splits |= {"train": train, "test": test}
+                train, test = whole.train_test_split(self.corpus.test_fraction)
+                self.splits |= {TRAIN: train, TEST: test}
         return self.splits[name]
 
     def _part(self, split: str) -> Part:
-        return self.corpus.parts["all" if self.corpus.held_out is not None else split]()
+        return self.corpus.parts[split if self.corpus.test_fraction is None else ALL]()
 
     def _encoded(self, split: Split) -> EncodedReviews:
         return EncodedReviews(
-            split.reviews,
+            split.tokenized,
             split.rows,
-            split.reviews.lookup(self.vocabulary),
+            split.tokenized.word_ids(self.vocabulary),
             self.config.max_length,
             self.config.padding,
             self.config.truncation_side,
@@ -184,7 +206,7 @@ class ReviewDataModule(L.LightningDataModule):
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
-        # Lengths and rows are asked for on the CPU; to fetch them back would stop the device.
+        """Move ids and labels; lengths and rows stay on the CPU."""
         return batch._replace(ids=batch.ids.to(device), labels=batch.labels.to(device))
 
     def _evaluation_loader(self, reviews: EncodedReviews) -> DataLoader[Batch]:
@@ -192,13 +214,13 @@ class ReviewDataModule(L.LightningDataModule):
         return _loader(self._resident(reviews), sorted_batches(reviews.lengths, size))
 
     def _resident(self, reviews: EncodedReviews) -> Dataset[Batch]:
-        """The reviews, on the device if that is CUDA and they take little of it."""
+        """Return the reviews, on the GPU if they fit into `RESIDENT_SHARE` of its free memory."""
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         if device.type != "cuda":
             return reviews
         free, _ = torch.cuda.mem_get_info(device)
-        small = reviews.lengths.sum() * ID_BYTES < free * RESIDENT_SHARE
-        return ResidentReviews(reviews, device) if small else reviews
+        fits = reviews.lengths.sum() * ID_BYTES < free * RESIDENT_SHARE
+        return ResidentReviews(reviews, device) if fits else reviews
 
 
 def _loader(reviews: Dataset[Batch], order: Any) -> DataLoader[Batch]:
@@ -206,9 +228,9 @@ def _loader(reviews: Dataset[Batch], order: Any) -> DataLoader[Batch]:
     return DataLoader(reviews, sampler=order, batch_size=None)
 
 
-def _require_both_labels(split: Split, part: str, cause: str) -> None:
+def _require_both_labels(split: Split, name: str, cause: str) -> None:
     if len(np.unique(split.labels)) < 2:
         raise InputError(
-            f"{cause} leaves the {part} part {len(split.rows)} reviews and not both labels: "
-            "keep more of them."
+            f"{cause} leaves {len(split.rows)} reviews for the {name} set, which needs reviews of "
+            "both classes: keep more of them."
         )

@@ -1,6 +1,8 @@
-"""Which reviews train, validate and test: drawn from what they say, not from where they stand.
+"""Splits: the division of reviews into training, validation and test set.
 
-So a split is the same whatever the form and the order in which somebody has the reviews.
+Reviews are drawn by the digests of their texts and not by their rows. A split therefore does not
+depend on the format and the order of the files. Reviews with the same text always belong to the
+same set.
 """
 
 import hashlib
@@ -9,51 +11,53 @@ from functools import cached_property
 
 import numpy as np
 
-from lstm_sentiment.data.corpus import TokenizedReviews
+from lstm_sentiment.data.tokenized import TokenizedReviews
 
-HELD_OUT_SEED = 0  # the same test part for every data.split_seed
+TEST_SEED = 0  # the test set does not depend on data.split_seed
 
 
 @dataclass(frozen=True)
 class Split:
-    """Some reviews of a part, sorted by their texts' digests and their labels."""
+    """Some reviews of a part, sorted by the digests of their texts, then by their labels."""
 
-    reviews: TokenizedReviews
-    rows: np.ndarray  # (N,) where they stand in the part
+    tokenized: TokenizedReviews  # all reviews of the part
+    rows: np.ndarray  # (N,) rows of the part that belong to this split
 
     @classmethod
     def whole(cls, reviews: TokenizedReviews) -> "Split":
+        """Return the split with all reviews of a part."""
         first, second = reviews.digests.T
         return cls(reviews, np.lexsort((reviews.labels, second, first)))
 
     @cached_property
     def labels(self) -> np.ndarray:
-        """(N,) int8"""
-        return self.reviews.labels[self.rows]
+        """Labels, (N,) int8."""
+        return self.tokenized.labels[self.rows]
 
     @cached_property
-    def copies(self) -> np.ndarray:
-        """(N,) int64: the first place in `rows` of a review with the same text."""
-        digests = self.reviews.digests[self.rows]
+    def groups(self) -> np.ndarray:
+        """The position of the first review with the same text, (N,) int64."""
+        digests = self.tokenized.digests[self.rows]
         is_first = np.ones(len(digests), bool)
-        is_first[1:] = (digests[1:] != digests[:-1]).any(1)  # copies are neighbours
+        is_first[1:] = (digests[1:] != digests[:-1]).any(1)  # sorted: equal texts are neighbours
         return np.maximum.accumulate(np.where(is_first, np.arange(len(digests)), 0))
 
     @cached_property
     def identity(self) -> str:
-        """What these reviews are, in whatever file and order."""
-        digest = hashlib.sha256(np.ascontiguousarray(self.reviews.digests[self.rows]).tobytes())
+        """A hash of texts and labels that does not depend on the files and their order."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.tokenized.digests[self.rows]).tobytes())
         digest.update(self.labels.tobytes())
         return f"sha256-{digest.hexdigest()}"
 
-    def take(self, places: np.ndarray) -> "Split":
-        return replace(self, rows=self.rows[places])
+    def take(self, positions: np.ndarray) -> "Split":
+        """Return the split of the reviews at these positions among `rows`, (M,)."""
+        return replace(self, rows=self.rows[positions])
 
-    def held_out(self, fraction: float) -> tuple["Split", "Split"]:
-        """For training and for testing; copies of a text stay on one side."""
-        random = np.random.default_rng(HELD_OUT_SEED)
+    def train_test_split(self, test_fraction: float) -> tuple["Split", "Split"]:
+        """Return a training and a test set; reviews with the same text belong to the same set."""
+        random = np.random.default_rng(TEST_SEED)
         train, test = stratified_split(
-            np.arange(len(self.rows)), self.labels, self.copies, fraction, random
+            np.arange(len(self.rows)), self.labels, self.groups, test_fraction, random
         )
         return self.take(train), self.take(test)
 
@@ -61,7 +65,10 @@ class Split:
 def stratified_sample(
     labels: np.ndarray, limit: int | None, random: np.random.Generator
 ) -> np.ndarray:
-    """Rows of at most `limit` reviews, sorted, with the labels in proportion."""
+    """Return the sorted positions of at most `limit` reviews, with labels in proportion.
+
+    `labels` is (N,). If `limit` is None, all positions are returned.
+    """
     if limit is None or limit >= len(labels):
         return np.arange(len(labels))
     values, counts = np.unique(labels, return_counts=True)
@@ -76,22 +83,23 @@ def stratified_sample(
 
 
 def stratified_split(
-    rows: np.ndarray,
+    positions: np.ndarray,
     labels: np.ndarray,
-    copies: np.ndarray,
+    groups: np.ndarray,
     fraction: float,
     random: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows for training and for validation; copies of a text stay on one side.
+    """Split positions into a training set and a held-out set; return both.
 
-    `labels` and `copies` are of the whole split. Each label gives `fraction` of its reviews, up
-    to the size of a group of copies; a text under both labels goes with its first one.
+    `labels` and `groups`, (N,), belong to the whole split. All reviews of a group belong to the
+    same set. The held-out set has `fraction` of the reviews of each label, or less by at most one
+    group. A group with both labels counts under the label of its first review.
     """
-    groups, members = np.unique(copies[rows], return_inverse=True)
-    sizes, group_labels = np.bincount(members), labels[groups]
-    in_val = np.zeros(len(groups), bool)
+    unique_groups, members = np.unique(groups[positions], return_inverse=True)
+    sizes, group_labels = np.bincount(members), labels[unique_groups]
+    is_held_out = np.zeros(len(unique_groups), bool)
     for value in np.unique(group_labels):
         order = random.permutation(np.flatnonzero(group_labels == value))
         filled = np.cumsum(sizes[order])
-        in_val[order[filled <= round(filled[-1] * fraction)]] = True
-    return rows[~in_val[members]], rows[in_val[members]]
+        is_held_out[order[filled <= round(filled[-1] * fraction)]] = True
+    return positions[~is_held_out[members]], positions[is_held_out[members]]

@@ -1,15 +1,15 @@
-"""Invented film reviews from a small grammar: no download, no file, any size.
+"""Synthetic film reviews, generated from a small grammar in any number, without a download.
 
-A review is at least one *verdict* on the film and a good deal that is none. All verdicts of a
-review agree with its label. What surrounds them uses the same loaded words with little regard to
-it: the plot, single aspects, other films, the evening, what other people say. Half of the verdicts
-never name their own side ("anything but dull") or name both ("I expected a disaster and got a
-gem"). So counting words leads only so far, while whoever follows their order can be certain of
-every label.
+A review consists of at least one *verdict* on the film and of other sentences. All verdicts of a
+review agree with its label. The other sentences are about the plot, single aspects, other films,
+the evening and other people's opinions; they use the same positive and negative words almost
+independently of the label. Half of the verdicts name only the opposite polarity ("anything but
+dull") or both ("I expected a disaster and got a gem"). So word counts do not determine the label,
+but the order of the words does.
 
-In the templates `{same}` is an adjective of the label's polarity, `{opposite}` one of the other,
-and `{any}` one of either; with `_thing` they are nouns, with `_verb` verbs in the past tense.
-Other slots are the lists in NEUTRAL.
+In the templates, `{same}` is an adjective of the label's polarity, `{opposite}` one of the opposite
+polarity, and `{any}` one of either; with `_thing` they are nouns, with `_verb` verbs in the past
+tense. The other slots are filled from the lists in NEUTRAL.
 """
 
 import random
@@ -21,13 +21,15 @@ from numpy.typing import NDArray
 
 from lstm_sentiment.errors import InputError
 
-GRAMMAR = 1  # the corpus's identity: raise it whenever the same arguments give other reviews
-MIN_TOKENS = 25  # every verdict fits
-SHORTEST = 20  # tokens at which the shortest reviews aim
-SKEW = 1.6  # 1 spreads lengths evenly up to max_tokens, more makes short reviews frequent
-VERDICT_SHARE = 0.22  # of the sentences after the first verdict
-AGREES = 0.56  # how often `{any}` is of the label's polarity: a hint, as in real reviews
-BREAK = 0.12  # how often a paragraph ends after a sentence
+GRAMMAR = 1  # version of the corpus: raise it if the same arguments give other reviews
+MIN_TOKENS = 25  # no verdict is longer
+SHORTEST = 20  # target length of the shortest reviews, in tokens
+SKEW = (
+    1.6  # with 1, lengths are uniform up to max_tokens; with more, short reviews are more frequent
+)
+VERDICT_SHARE = 0.22  # probability of a verdict, after the first one
+AGREES = 0.56  # probability that `{any}` has the label's polarity: a hint, as in real reviews
+BREAK = 0.12  # probability of a paragraph break after a sentence
 
 PRAISE = {
     "": (
@@ -61,7 +63,7 @@ BLAME = {
     ),
 }  # fmt: skip
 
-# Words that say nothing about the label.
+# Words that are independent of the label.
 NEUTRAL: dict[str, tuple[str, ...]] = {
     "film": ("the film", "this film", "the movie", "this movie", "the picture", "the whole thing"),
     "title": (
@@ -123,7 +125,7 @@ NEUTRAL: dict[str, tuple[str, ...]] = {
     "snack": ("popcorn", "coffee", "ice cream", "lemonade", "chocolate", "tea"),
 }  # fmt: skip
 
-# Verdicts that say what they mean.
+# Verdicts that name the label's polarity only.
 DIRECT = (
     "{film} is {very} {same} from the first frame to the last.",
     "I {same_verb} every minute of {film}.",
@@ -156,7 +158,7 @@ DIRECT = (
     "I can think of few films as {same} as this one.",
     "I was promised a {same_thing}, and that's exactly what I got.",
 )
-# Verdicts that turn the other side down.
+# Verdicts that deny the opposite polarity.
 DENIED = (
     "Nobody who stayed awake could call {film} {opposite}.",
     "{film} is anything but {opposite}.",
@@ -177,7 +179,7 @@ DENIED = (
     "Never in two hours does {film} come close to being a {opposite_thing}.",
     "Call it what you like, but please don't call it {opposite}.",
 )
-# Verdicts that name both sides and settle for one.
+# Verdicts that name both polarities and decide for the label's.
 SETTLED = (
     "Although the {aspect} was {opposite}, {film} itself was {very} {same}.",
     "{film} is {same}, even though the {aspect} is {opposite}.",
@@ -198,7 +200,8 @@ SETTLED = (
 )
 VERDICTS = DIRECT + DENIED + SETTLED
 
-# No verdicts: the first sentence about the plot, and the others, which follow it directly.
+# Sentences that are not verdicts. The first one about the plot is a premise; the others about the
+# plot directly follow it.
 PREMISE = (
     "{hero}, a {any} {job}, comes to {place} and meets a {any} {job} called {rival}.",
     "The story follows {hero}, a {any} {job} from {place}.",
@@ -301,29 +304,37 @@ WORDS = {
     }
     for label, same, opposite in ((1, PRAISE, BLAME), (0, BLAME, PRAISE))
 }
-KEPT = ("hero", "rival", "title", "group", "place", "object", "event")  # throughout a review
+STORY_SLOTS = (
+    "hero",
+    "rival",
+    "title",
+    "group",
+    "place",
+    "object",
+    "event",
+)  # chosen once per review
 
 SLOT = re.compile(r"\{(\w+)\}")
 ARTICLE = re.compile(r"\b([Aa]) (?=[aeiou])")
-# What torchtext's basic_english makes a token: these marks, and whatever stands between marks.
+# The tokens of torchtext's basic_english: these marks, and the text between them.
 TOKEN = re.compile(r"[.,!?()']|[^\s.,!?()';:\"]+")
 
 
 def generate(count: int, seed: int, max_tokens: int = 200) -> tuple[list[str], NDArray[np.int8]]:
-    """Write `count` reviews: texts, and labels (count,), 1 positive, half of each, shuffled.
+    """Return `count` texts and their labels, (count,) int8: 1 for positive, in random order.
 
-    An odd count has one positive review more. No text has more than `max_tokens` tokens of
-    torchtext's basic_english. The same arguments give the same reviews on every platform, and
-    another seed gives others.
+    Half of the reviews are positive, one more if the count is odd. No text has more than
+    `max_tokens` tokens of torchtext's basic_english. The same arguments give the same reviews on
+    every platform.
 
     Raises InputError for a count below 1, a negative seed, or max_tokens below MIN_TOKENS.
     """
     if count < 1:
-        raise InputError(f"count={count} is not possible: a corpus has at least 1 review.")
-    if seed < 0:  # random.Random drops the sign
-        raise InputError(f"seed={seed} is not possible: a seed is 0 or more.")
+        raise InputError(f"count must be at least 1 (got {count}).")
+    if seed < 0:  # random.Random ignores the sign
+        raise InputError(f"seed must be at least 0 (got {seed}).")
     if max_tokens < MIN_TOKENS:
-        raise InputError(f"max_tokens={max_tokens} is too few: allowed are {MIN_TOKENS} or more.")
+        raise InputError(f"max_tokens must be at least {MIN_TOKENS} (got {max_tokens}).")
     rng = random.Random(seed)
     halves = [1] * (count - count // 2) + [0] * (count // 2)
     labels = [label for _, label in sorted((rng.random(), label) for label in halves)]
@@ -332,27 +343,29 @@ def generate(count: int, seed: int, max_tokens: int = 200) -> tuple[list[str], N
 
 
 def _review(rng: random.Random, label: int, max_tokens: int) -> str:
-    """Sentences until a length drawn for this review is reached, in random order."""
+    """Return a review of sentences in random order, with a random length."""
     writer = _Writer(rng, label)
     target = SHORTEST + (max_tokens - SHORTEST) * rng.random() ** SKEW
-    story_place = rng.random()
+    story_position = rng.random()
     story_begun = False
     placed: list[tuple[float, str]] = []
-    templates: Sequence[str] = VERDICTS  # the first sentence written, wherever it will stand
+    templates: Sequence[str] = VERDICTS  # for the first sentence drawn, at any position in the text
     tokens = 0
     while tokens < target:
-        template, place = writer.pick(templates), rng.random()
+        template, position = writer.pick(templates), rng.random()
         if template in PLOT:
-            place = story_place
+            position = story_position
             if not story_begun:
                 template, story_begun = writer.pick(PREMISE), True
         sentence = writer.fill(template)
         tokens += len(TOKEN.findall(sentence))
         if tokens > max_tokens:
             break
-        placed.append((place, sentence))
+        placed.append((position, sentence))
         templates = VERDICTS if rng.random() < VERDICT_SHARE else OTHERS
-    placed.sort(key=lambda item: item[0])  # stable: the plot is told in one piece and in order
+    placed.sort(
+        key=lambda item: item[0]
+    )  # stable: the sentences on the plot stay together and in order
     text = placed[0][1]
     for _, sentence in placed[1:]:
         text += ("<br /><br />" if rng.random() < BREAK else " ") + sentence
@@ -360,20 +373,20 @@ def _review(rng: random.Random, label: int, max_tokens: int) -> str:
 
 
 class _Writer:
-    """Fills in the templates of one review, with one story throughout and few repetitions."""
+    """A writer of one review: it fills templates with one story and few repetitions."""
 
     def __init__(self, rng: random.Random, label: int) -> None:
         self.rng = rng
         self.used: set[str] = set()
         self.words = dict(WORDS[label])
-        for name in KEPT:
+        for name in STORY_SLOTS:
             self.words[name] = (self.pick(NEUTRAL[name]),)
         self.words["film"] += self.words["title"]
 
     def pick(self, options: Sequence[str]) -> str:
-        """One of the options, new to this review if three draws find a new one."""
+        """Return a random option; up to three draws avoid those that this review already has."""
         for _ in range(3):
-            # Of all its methods, Python promises only random() to draw the same in every version.
+            # Only random() is guaranteed to give the same numbers in every version of Python.
             choice = options[int(self.rng.random() * len(options))]
             if choice not in self.used:
                 break
@@ -381,7 +394,7 @@ class _Writer:
         return choice
 
     def fill(self, template: str) -> str:
-        """Turn "{film} is a {same_thing}." into "This film is a gem." or another such sentence."""
+        """Fill the slots: "{film} is a {same_thing}." becomes, say, "This film is a gem."."""
         sentence = ARTICLE.sub(r"\1n ", SLOT.sub(self._word, template))
         return sentence[0].upper() + sentence[1:]
 

@@ -1,12 +1,13 @@
-"""Files of word vectors: GloVe's and word2vec's text formats, and where GloVe's are fetched.
+"""Files of word vectors: the text formats of GloVe and word2vec, and the download of GloVe.
 
-A line is a word and its numbers; word2vec's first line tells the sizes. A file is read as a stream,
-and only what a vocabulary knows is kept.
+Each line is a word and its numbers; in word2vec's format, the first line has the number of vectors
+and their size. Files are read as streams, and only the vectors of a vocabulary are stored.
 """
 
 import errno
 import gzip
-import socket
+import hashlib
+import os
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -16,15 +17,16 @@ from itertools import chain
 from pathlib import Path
 from typing import IO
 from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import numpy as np
-from torch.hub import download_url_to_file
 
-from lstm_sentiment.data.tokens import SPECIALS, Vocabulary
+from lstm_sentiment.data.vocabulary import SPECIALS, Vocabulary
+from lstm_sentiment.display import Display
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files import LOCK, sole_writer
 
-# Stanford's archives by their names in torchtext: name in the address, SHA-256.
+# Stanford's archives by their names in torchtext: name in the URL, SHA-256.
 GLOVE_URL = "https://nlp.stanford.edu/data/{}.zip"
 GLOVE_ARCHIVES = {
     "6B": ("glove.6B", "617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb"),
@@ -35,62 +37,80 @@ GLOVE_ARCHIVES = {
         "792af52f795d1a32c9842a3240f5f3fe5e941a8ff6df5eb0f9d668092ebc019c",
     ),
 }
-NO_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
-TIMEOUT = 30  # seconds without a byte
-LONGEST_LINE = 2**20  # bytes; what has longer ones is no text
+NOT_WRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
+TIMEOUT = 30  # seconds without receiving a byte
+DOWNLOAD_BLOCK = 2**17  # bytes
+LONGEST_LINE = 2**20  # bytes; a file with longer lines is not a text file
+FILE_ADVICE = (
+    "give a text file of word vectors in the format of GloVe or word2vec, plain or gzipped"
+)
 GZIP, ZIP, BOM = b"\x1f\x8b", b"PK\3\4", b"\xef\xbb\xbf"
 
 
-def fetch_glove(name: str, cache: Path, progress: bool) -> Path:
-    """GloVe's archive in the cache; fetched, it is compared with its published checksum."""
+def fetch_glove(name: str, cache: Path, display: Display) -> Path:
+    """Return the GloVe archive in the cache, after downloading it if needed.
+
+    `name` is a key of GLOVE_ARCHIVES. A download must match the published checksum. Raises
+    InputError if the archive cannot be fetched, OSError if the cache cannot be written.
+    """
     stem, checksum = GLOVE_ARCHIVES[name]
     path, url = cache.expanduser() / f"{stem}.zip", GLOVE_URL.format(stem)
-    with sole_writer(path.with_name(path.name + LOCK), lambda: None), _timeout(TIMEOUT):
+    with sole_writer(path.with_name(path.name + LOCK), lambda: None):
         if path.exists():
             return path
-        for draft in path.parent.glob(f"{path.name}.*.partial"):  # of a process that was killed
-            draft.unlink()
+        for partial in path.parent.glob(f"{path.name}.*.partial"):  # left by a killed process
+            partial.unlink()
         try:
-            download_url_to_file(url, str(path), hash_prefix=checksum, progress=progress)
-        except RuntimeError as error:
-            raise _not_fetched(url, "what came is not what is published, or cut short") from error
+            _download(url, path, checksum, display)
         except HTTPError as error:
             error.close()
             raise _not_fetched(url, str(error)) from error
         except (OSError, HTTPException) as error:
-            if isinstance(error, OSError) and error.errno in NO_PLACE:
-                raise  # the cache's misfortune
+            if isinstance(error, OSError) and error.errno in NOT_WRITABLE:
+                raise  # the cache cannot be written
             raise _not_fetched(url, str(getattr(error, "reason", error))) from error
     return path
 
 
+def _download(url: str, path: Path, checksum: str, display: Display) -> None:
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    digest, size = hashlib.sha256(), 0
+    request = Request(url, headers={"User-Agent": "lstm_sentiment"})
+    try:
+        with urlopen(request, timeout=TIMEOUT) as response, partial.open("wb") as file:
+            title = f"downloading {path.name}, bytes"
+            with display.progress(title, response.length) as advance:
+                while block := response.read(DOWNLOAD_BLOCK):
+                    file.write(block)
+                    digest.update(block)
+                    size += len(block)
+                    advance(size)
+        if digest.hexdigest() != checksum:
+            raise _not_fetched(url, "the download is incomplete or does not match its checksum")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def _not_fetched(url: str, reason: str) -> InputError:
     return InputError(
-        f"{url} cannot be fetched ({reason}): fetch it yourself, and give the unpacked file with "
-        "embedding.path=FILE."
+        f"{url} cannot be fetched ({reason}): download it yourself and give the unpacked file "
+        "with embedding.path=FILE."
     )
-
-
-@contextmanager
-def _timeout(seconds: float) -> Iterator[None]:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def read_vectors(
     lines: Iterable[bytes], path: Path, dim: int, vocabulary: Vocabulary
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lines of bytes -> (V, dim) float32, (V,) bool: the vectors, and which words have one.
+    """Return the vectors of a vocabulary, (V, dim) float32, and which words have one, (V,) bool.
 
-    Raises InputError with the line that is no vector of `dim` numbers.
+    `lines` are the lines of the file `path`. If a word occurs twice, its first vector is used.
+    Raises InputError if the vectors do not have `dim` numbers, a needed line is invalid, or lines
+    are missing.
     """
     remaining = iter(lines)
     first = next(remaining, b"").removeprefix(BOM)
-    announced = require_vectors(first, path, dim)
+    announced = check_first_line(first, path, dim)
     if announced is None:
         remaining = chain([first], remaining)
     ids = {
@@ -99,31 +119,33 @@ def read_vectors(
         if word not in SPECIALS
     }
     matrix = np.zeros((len(vocabulary), dim), np.float32)
-    found = np.zeros(len(vocabulary), bool)
+    has_vector = np.zeros(len(vocabulary), bool)
     count, line = 0, b""
     for count, line in enumerate(remaining, 1):
-        # Most lines are of words that nobody asks for: their numbers are not even taken apart.
+        # Most words are not in the vocabulary: their numbers need not be parsed.
         if line.partition(b" ")[0].partition(b"\t")[0].rstrip() not in ids:
             continue
-        word, *fields = line.rsplit(maxsplit=dim)  # from the right: a few words hold spaces
-        if (id := ids.get(word)) is None or found[id]:
+        word, *fields = line.rsplit(maxsplit=dim)  # from the right: a few words have spaces
+        if (id := ids.get(word)) is None or has_vector[id]:
             continue
         if (vector := _vector(fields, dim)) is None:
             number = count + (announced is not None)
             raise InputError(
-                f"{path}: line {number} is no word with {dim} numbers: give a text file of word "
-                "vectors, as GloVe or word2vec write it."
+                f"{path}: line {number} must be a word and {dim} numbers: {FILE_ADVICE}."
             )
-        matrix[id], found[id] = vector, True
+        matrix[id], has_vector[id] = vector, True
     if announced is not None and count < announced:
-        raise unreadable(path, f"it is cut short: {count:,} of {announced:,} vectors are there")
+        raise unreadable(path, f"only {count:,} of {announced:,} vectors are present")
     if line.strip() and _width(line, dim) != dim:
-        raise unreadable(path, "it is cut short in its last line")
-    return matrix, found
+        raise unreadable(path, "the last line is incomplete")
+    return matrix, has_vector
 
 
-def require_vectors(first: bytes, path: Path, dim: int) -> int | None:
-    """How many vectors the first line announces, if it does; raises InputError if not of `dim`."""
+def check_first_line(first: bytes, path: Path, dim: int) -> int | None:
+    """Return the number of vectors that word2vec's first line gives; None for GloVe's first line.
+
+    Raises InputError if `first`, the first line of `path`, does not fit vectors with `dim` numbers.
+    """
     sizes = _sizes(first.removeprefix(BOM))
     _require_dim(path, _width(first, dim) if sizes is None else sizes[1], dim)
     return None if sizes is None else sizes[0]
@@ -139,7 +161,7 @@ def _vector(fields: list[bytes], dim: int) -> np.ndarray | None:
 
 
 def _sizes(line: bytes) -> tuple[int, int] | None:
-    """How many vectors of how many numbers, if it is word2vec's first line: "400000 100"."""
+    """Return the number and the size of the vectors from a line such as "400000 100", else None."""
     fields = line.split()
     if len(fields) != 2 or not all(field.isdigit() for field in fields):
         return None
@@ -147,12 +169,13 @@ def _sizes(line: bytes) -> tuple[int, int] | None:
 
 
 def _width(line: bytes, wanted: int) -> int:
-    """How many numbers stand behind the word, which may hold spaces; 0 if something else does."""
+    """Return the count of numbers after the word of a line; 0 if other text follows the word.
+
+    A word may contain spaces; then the line must have `wanted` numbers.
+    """
     fields = line.split()[1:]
-    numbers = [field for field in fields if _is_number(field)]
-    if len(numbers) == len(fields) or len(numbers) == wanted:
-        return len(numbers)
-    return 0
+    count = sum(map(_is_number, fields))
+    return count if count in (len(fields), wanted) else 0
 
 
 def _is_number(field: bytes) -> bool:
@@ -166,18 +189,21 @@ def _is_number(field: bytes) -> bool:
 def _require_dim(path: Path, present: int, wanted: int) -> None:
     if present < 1:
         raise InputError(
-            f"{path} is no file of word vectors: its first line is no word with its numbers."
+            f"{path} is not a file of word vectors, since its first line is not a word with "
+            f"numbers: {FILE_ADVICE}."
         )
     if present != wanted:
         raise InputError(
-            f"embedding.dim={wanted} does not fit {path}, whose vectors have {present} numbers: "
-            f"give embedding.dim={present}."
+            f"embedding.dim must be {present}, the size of the vectors in {path} (got {wanted})."
         )
 
 
 @contextmanager
-def opened(path: Path, member: str | None = None) -> Iterator[Iterator[bytes]]:
-    """The lines of a text file, plain or gzipped, or of a member of GloVe's archive."""
+def open_lines(path: Path, member: str | None = None) -> Iterator[Iterator[bytes]]:
+    """Provide the lines of a text file, plain or gzipped, or of a member of a ZIP archive.
+
+    Raises InputError if the file cannot be read, even when the lines are consumed later.
+    """
     try:
         with path.open("rb") as file:
             magic = file.read(4)
@@ -185,14 +211,14 @@ def opened(path: Path, member: str | None = None) -> Iterator[Iterator[bytes]]:
             with zipfile.ZipFile(path) as archive, archive.open(member) as stream:
                 yield _lines(stream, path)
         elif magic == ZIP:
-            raise unreadable(path, "it is an archive, which has to be unpacked")
+            raise unreadable(path, "an archive must be unpacked first")
         elif magic.startswith(GZIP):
             with gzip.open(path) as stream:
                 yield _lines(stream, path)
         else:
             with path.open("rb") as stream:
                 yield _lines(stream, path)
-    # The last: an archive that is encrypted, or packed in an unknown way.
+    # RuntimeError: the archive is encrypted or uses an unknown compression.
     except (OSError, EOFError, KeyError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise unreadable(path, reason.rstrip(".")) from error
@@ -201,12 +227,10 @@ def opened(path: Path, member: str | None = None) -> Iterator[Iterator[bytes]]:
 def _lines(stream: IO[bytes] | gzip.GzipFile, path: Path) -> Iterator[bytes]:
     while line := stream.readline(LONGEST_LINE):
         if len(line) == LONGEST_LINE:
-            raise unreadable(path, "it has lines without end")
+            raise unreadable(path, f"a line is longer than {LONGEST_LINE:,} bytes")
         yield line
 
 
 def unreadable(path: Path, reason: str) -> InputError:
-    return InputError(
-        f"embedding.path={path} cannot be read ({reason}): give a text file of word vectors, "
-        "as GloVe or word2vec write it, also gzipped."
-    )
+    """Return the error for a file of word vectors that cannot be read."""
+    return InputError(f"embedding.path={path} cannot be read ({reason}): {FILE_ADVICE}.")

@@ -1,1 +1,1 @@
-"""batch -> embedding -> encoder -> head -> logit -> metrics."""
+"""The networks: batch -> embedding -> encoder -> head -> logit -> metrics."""

@@ -1,4 +1,4 @@
-"""encoder -> head: all states of a review reduced to one vector. Padding has no part in it."""
+"""Heads: they reduce the states of a review to one vector, without padding."""
 
 from typing import Protocol
 
@@ -7,44 +7,49 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lstm_sentiment.config import HeadKind
-from lstm_sentiment.model.encoders import Encoded
+from lstm_sentiment.model.encoders.contract import Encoded
 
 
 class Head(Protocol):
-    """A module that takes states of width `input_size`, of at most `max_length` steps."""
+    """An `nn.Module` that reduces the states of each review to a vector of length `output_size`.
+
+    The vector of a review depends neither on padding nor on the other reviews of the batch.
+    """
 
     output_size: int
 
-    def __init__(self, input_size: int, max_length: int) -> None: ...
+    def __init__(self, input_size: int, max_length: int) -> None:
+        """Take states of width `input_size`, for reviews of at most `max_length` tokens."""
+        ...
 
     def __call__(self, encoded: Encoded) -> Tensor:
-        """-> (B, output_size)"""
+        """Return the vectors, (B, output_size)."""
         ...
 
 
 def masked_max(states: Tensor, mask: Tensor) -> Tensor:
-    """(B, T, D), (B, T) -> (B, D): the largest value of each unit over real tokens."""
+    """Return the largest value of each unit over real tokens: (B, T, D), (B, T) -> (B, D)."""
     return torch.where(mask.unsqueeze(-1), states, -torch.inf).max(1).values
 
 
 def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
-    """(B, T, D), (B, T) -> (B, D): the mean over real tokens."""
+    """Return the mean over real tokens: (B, T, D), (B, T) -> (B, D)."""
     keep = mask.unsqueeze(-1)
     return (states * keep).sum(1) / keep.sum(1)
 
 
 def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
-    """(B, T), (B, T) -> (B, T): weights that add up to 1 over real tokens, zero on padding."""
+    """Return weights with sum 1 over real tokens, zero on padding: (B, T), (B, T) -> (B, T)."""
     return scores.masked_fill(~mask, -torch.inf).softmax(1)
 
 
 def weighted_sum(states: Tensor, weights: Tensor) -> Tensor:
-    """(B, T, D), (B, T) -> (B, D)"""
+    """Return the sum of the states times their weights: (B, T, D), (B, T) -> (B, D)."""
     return torch.einsum("btd,bt->bd", states, weights)
 
 
 class Last(nn.Module):
-    """The last forward state beside the first backward state."""
+    """The last forward state and the first backward state, concatenated."""
 
     def __init__(self, input_size: int, max_length: int) -> None:
         super().__init__()
@@ -55,7 +60,7 @@ class Last(nn.Module):
 
 
 class Flatten(nn.Module):
-    """All states side by side, with zeros up to `max_length`."""
+    """All states, concatenated and padded with zeros to `max_length` steps."""
 
     def __init__(self, input_size: int, max_length: int) -> None:
         super().__init__()
@@ -92,7 +97,7 @@ class Average(nn.Module):
 class Attention(nn.Module):
     """Word attention (Yang et al. 2016, equations 5 to 7): weights from a learned query.
 
-    A bias on the scores would have no effect inside the softmax, so there is none.
+    The scores have no bias, since the softmax would cancel it.
     """
 
     def __init__(self, input_size: int, max_length: int) -> None:
@@ -102,7 +107,7 @@ class Attention(nn.Module):
         self.query = nn.Linear(input_size, 1, bias=False)
 
     def weights(self, encoded: Encoded) -> Tensor:
-        """(B, T)"""
+        """Return the attention weights, (B, T): they sum to 1, and are zero on padding."""
         scores = self.query(torch.tanh(self.hidden(encoded.states))).squeeze(-1)
         return masked_softmax(scores, encoded.mask)
 
@@ -118,7 +123,7 @@ class MaxAttention(nn.Module):
         self.output_size = input_size
 
     def weights(self, encoded: Encoded) -> Tensor:
-        """(B, T)"""
+        """Return the attention weights, (B, T): they sum to 1, and are zero on padding."""
         query = masked_max(encoded.states, encoded.mask)
         scores = torch.einsum("btd,bd->bt", F.normalize(encoded.states, dim=-1), query)
         return masked_softmax(scores, encoded.mask)

@@ -1,23 +1,31 @@
-"""The recurrences themselves, forward and backward, compiled by Numba for the CPU.
+"""The recurrences of each cell, forward and backward, compiled by Numba for the CPU.
 
-One call takes some reviews of a batch through all their steps, and no thread has to wait for
-another on the way. It keeps their states in its cache, computes nothing on padding, and walks a
-backward direction from each review's own end. Libraries that offer a step at a time synchronize
-their threads at every step, which at the sizes of sentiment classifiers costs more than the
-arithmetic.
+One call computes all steps of some reviews of a batch, so threads never wait for each other. The
+hidden states of these reviews stay in the processor's cache. Padding is not computed, and the
+backward direction starts at the end of each review. Libraries that compute one step at a time
+synchronize their threads at every step, which takes longer than the arithmetic at the sizes of
+sentiment classifiers.
 
-Arrays are C-contiguous, time-major, and of float32 or of bfloat16's bits (uint16); gates stand in
-PyTorch's order.
+Arrays are C-contiguous and time-major. They hold float32, or bfloat16 as its bits (uint16). Gates
+are in PyTorch's order. B is the number of reviews, T the number of steps, H the hidden size and
+G the width of all gates together.
 
-rows     the reviews that a call computes, the longest first; it writes zeros on their padding
-given    (U, G), what inputs contribute to the gates
-places   (T, B), which row of `given` is read where
-weights  (H, G), the hidden-to-hidden ones, with zeros behind up to whole blocks and vectors
-gates    (T, B, G), takes the values of the gates where `keep` says that a gradient will be asked
-         for; may be `given` itself, where no two places share a row
-memory   (T, B, H), takes what else the gradient needs (cells of an LSTM, candidates of a GRU)
+rows       the reviews that a call computes, the longest first
+lengths    (B,), the number of real tokens of each review
+backwards  whether the recurrence runs from the end of each review to its start
+keep       whether to store the values that the gradient needs, in `gates` and `memory`
+projected  (U, G), the inputs multiplied by the input weights, plus biases
+indices    (T, B), the row of `projected` that is read at each step of each review
+weights    (H, G), the hidden-to-hidden weights, padded with zeros to whole blocks and vectors
+bias       (H,), the bias of a GRU's candidate; unused by the other cells
+gates      (T, B, G), output: the gates' values; it may share its memory with `projected` if no two
+           indices are equal
+states     (T, B, H), output: the hidden states, zero on padding
+memory     (T, B, H), output: an LSTM's cell states, or a GRU's candidates before the reset gate
 
-Activations are fractions, which compilers vectorize; exponentials they do not.
+A name with `d_` is the gradient of the loss with respect to that array.
+
+The activations are computed as fractions, which compilers vectorize, unlike exponentials.
 """
 
 from collections.abc import Callable
@@ -29,15 +37,15 @@ from numba import njit, types
 from numba.core.caching import FunctionCache
 from numba.extending import overload
 
-BLOCK = 4  # rows and columns that the products below, which spell them out, take at once
-VECTOR = 16  # numbers in the widest registers
-ONE = np.float32(1)  # a plain 1 would make Numba compute in float64
+BLOCK = 4  # rows and columns of the unrolled matrix products below
+VECTOR = 16  # float32 numbers in the widest registers
+ONE = np.float32(1)  # with a plain 1, Numba would compute in float64
 
 Array = np.ndarray
 
 
-# Division by zero gives what IEEE says, or no loop would be vectorized. Of what is called fast
-# math, all that lets NaN through: a training that diverges has to be seen to.
+# Division by zero follows IEEE ("numpy"): Numba's check for it would prevent vectorization. The
+# fast-math flags preserve NaN, so that diverging training is noticed.
 OPTIONS: Any = {
     "nogil": True,
     "error_model": "numpy",
@@ -45,37 +53,38 @@ OPTIONS: Any = {
 }
 
 
-class Kept(FunctionCache):
-    """Code that was compiled, beside this file or, failing that, in the user's cache.
+class CompiledCodeCache(FunctionCache):
+    """Numba's cache of compiled code, which ignores damaged files and failures to write.
 
-    What is damaged there is compiled anew, and what cannot be written is not kept; left alone,
-    Numba fails.
+    The cache is in the folder of this file or, if that folder is read-only, in the user's cache.
+    Damaged entries are compiled anew, and entries that cannot be written are not cached; Numba's
+    own class raises an error in both cases.
     """
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
-        except Exception:  # whatever unpickling makes of other bytes
+        except Exception:  # unpickling damaged bytes may raise anything
             with suppress(OSError):
                 self.flush()
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        with suppress(Exception):  # it reads what is there first
+        with suppress(Exception):  # reads the existing index first, which may be damaged
             super().save_overload(sig, data)
 
 
 def compiled(function: Callable[..., Any]) -> Any:
-    """Compiled when first called."""
+    """Return a function that Numba compiles when it is first called."""
     kernel = njit(function, **OPTIONS)
-    with suppress(RuntimeError):  # neither place can be written: each process compiles anew
-        kernel._cache = Kept(function)  # as cache=True does with Numba's own
+    with suppress(RuntimeError):  # without a writable folder, each process compiles anew
+        kernel._cache = CompiledCodeCache(function)  # as Numba does for cache=True
     return kernel
 
 
 @compiled
 def tanh(x: Any) -> Any:
-    """2pq / (p² + q²), where p/q is tanh(x/2); to 2e-7."""
+    """Return 2pq / (p² + q²), where p/q = tanh(x/2), with an error of up to 2e-7."""
     half = min(max(x, np.float32(-9.0)), np.float32(9.0)) * np.float32(0.5)
     p, q = tanh_fraction(half)
     return (p + p) * q / (p * p + q * q)
@@ -83,7 +92,10 @@ def tanh(x: Any) -> Any:
 
 @compiled
 def sigmoid(x: Any) -> Any:
-    """(1 + tanh(x/2)) / 2, which is (p + q)² / 2(p² + q²), where p/q is tanh(x/4); to 3e-7."""
+    """Return (p + q)² / 2(p² + q²), where p/q = tanh(x/4), with an error of up to 3e-7.
+
+    It equals (1 + tanh(x/2)) / 2.
+    """
     quarter = min(max(x, np.float32(-18.0)), np.float32(18.0)) * np.float32(0.25)
     p, q = tanh_fraction(quarter)
     return np.float32(0.5) * (p + q) * (p + q) / (p * p + q * q)
@@ -91,7 +103,11 @@ def sigmoid(x: Any) -> Any:
 
 @compiled
 def tanh_fraction(x: Any) -> tuple[Any, Any]:
-    """p, q with p/q = tanh(x), |x| up to 4.5: Lambert's x/(1 + x²/(3 + x²/(5 + ... x²/17)))"""
+    """Return p and q with p/q = tanh(x) for |x| up to 4.5.
+
+    They are the numerator and the denominator of Lambert's fraction
+    x/(1 + x²/(3 + x²/(5 + ... x²/17))).
+    """
     y = x * x
     p = np.float32(34459425.0) + y * (
         np.float32(4729725.0) + y * (np.float32(135135.0) + y * (np.float32(990.0) + y))
@@ -105,9 +121,9 @@ def tanh_fraction(x: Any) -> tuple[Any, Any]:
 
 @compiled
 def add_product(left: Array, right: Array, sums: Array, count: int) -> None:
-    """sums[:count] += left[:count] @ right; (R, K), (K, N), (R, N); N is what is large.
+    """Compute sums[:count] += left[:count] @ right for large N; (R, K), (K, N), (R, N).
 
-    Sixteen numbers of `left` stay in registers while four rows of the others pass by.
+    Sixteen numbers of `left` stay in registers during a pass over four rows of the others.
     """
     for r in range(0, count, 4):
         for k in range(0, right.shape[0], 4):
@@ -125,9 +141,9 @@ def add_product(left: Array, right: Array, sums: Array, count: int) -> None:
 
 @compiled
 def add_product_with_transposed(left: Array, right: Array, sums: Array, count: int) -> None:
-    """sums[:count] += left[:count] @ right.T; (R, K), (N, K), (R, N); K is what is large.
+    """Compute sums[:count] += left[:count] @ right.T for large K; (R, K), (N, K), (R, N).
 
-    Sixteen sums stay in registers while four rows of `left` and of `right` pass by.
+    Sixteen sums stay in registers during a pass over four rows of `left` and of `right`.
     """
     for r in range(0, count, 4):
         for n in range(0, right.shape[0], 4):
@@ -154,39 +170,43 @@ def add_product_with_transposed(left: Array, right: Array, sums: Array, count: i
 
 @compiled
 def blocks(count: int) -> int:
-    """`count` rows, rounded up to whole blocks: the rows behind are computed for nothing."""
+    """Return `count` rounded up to whole blocks; results for the additional rows are ignored."""
     return -(-count // 4) * 4
 
 
 @compiled
-def place(length: int, step: int, backwards: bool) -> int:
-    """Which word a recurrence reads at a step, both counted from zero."""
+def position(length: int, step: int, backwards: bool) -> int:
+    """Return the position of the token that a recurrence reads at a step, both from zero."""
     return length - 1 - step if backwards else step
 
 
 @compiled
-def parts(row: Array, size: int) -> tuple[Array, Array, Array, Array]:
-    """What belongs to each gate; the fourth is a GRU's nothing.
+def gate_views(row: Array, size: int) -> tuple[Array, Array, Array, Array]:
+    """Return a view of each gate in a row; a GRU does not use the fourth.
 
-    Loops over parts count from zero: others are not vectorized, since an index might be negative.
+    Loops over these views start at zero. Loops with an offset are not vectorized, since an index
+    might be negative.
     """
     return row[:size], row[size : 2 * size], row[2 * size : 3 * size], row[3 * size : 4 * size]
 
 
 def load(source: Array, target: Array) -> None:
-    """(N,) stored numbers -> (>= N,) float32"""
-    raise NotImplementedError("only within compiled functions")
+    """Copy N stored numbers to the first N elements of a float32 array."""
+    raise NotImplementedError("compiled functions only: see the overload below")
 
 
 def store(source: Array, target: Array) -> None:
-    """(>= N,) float32 -> (N,) stored numbers, rounded to the nearest, ties to even"""
-    raise NotImplementedError("only within compiled functions")
+    """Copy the first N elements of a float32 array to N stored numbers, rounding to the nearest.
+
+    Ties are rounded to even.
+    """
+    raise NotImplementedError("compiled functions only: see the overload below")
 
 
 @overload(load, jit_options=OPTIONS)
 def _load(source: Any, target: Any) -> Callable[[Any, Any], None]:
     def copy(source: Any, target: Any) -> None:
-        for j in range(len(source)):  # slices would be guarded against overlaps, which takes time
+        for j in range(len(source)):  # Numba checks slices for overlap, which is slower
             target[j] = source[j]
 
     def widen(source: Any, target: Any) -> None:
@@ -216,6 +236,7 @@ def _store(source: Any, target: Any) -> Callable[[Any, Any], None]:
 
 @compiled
 def clear_padding(rows: Array, lengths: Array, states: Array) -> None:
+    """Set the padding of these rows of a (T, B, ...) array to zero."""
     for b in rows:
         states[lengths[b] :, b] = 0
 
@@ -226,15 +247,15 @@ def rnn_forward(
     lengths: Array,
     backwards: bool,
     keep: bool,
-    given: Array,
-    places: Array,
+    projected: Array,
+    indices: Array,
     weights: Array,
     bias: Array,
     gates: Array,
     states: Array,
     memory: Array,
 ) -> None:
-    """h' = tanh(gate + W h); there is nothing to keep but the states."""
+    """Compute h' = tanh(gate + W h); the gradient needs only the states."""
     H, count = states.shape[2], len(rows)
     hidden = np.zeros((blocks(count), weights.shape[0]), np.float32)
     sums = np.zeros((blocks(count), weights.shape[1]), np.float32)
@@ -243,13 +264,13 @@ def rnn_forward(
             count -= 1
         for r in range(count):
             b = rows[r]
-            load(given[places[place(lengths[b], step, backwards), b]], sums[r])
+            load(projected[indices[position(lengths[b], step, backwards), b]], sums[r])
         add_product(hidden, weights, sums, blocks(count))
         for r in range(count):
             b = rows[r]
             for j in range(H):
                 hidden[r, j] = tanh(sums[r, j])
-            store(hidden[r], states[place(lengths[b], step, backwards), b])
+            store(hidden[r], states[position(lengths[b], step, backwards), b])
     clear_padding(rows, lengths, states)
 
 
@@ -266,6 +287,7 @@ def rnn_backward(
     d_gates: Array,
     d_memory: Array,
 ) -> None:
+    """Compute the gradients of the gates from the gradients of the states, in reverse order."""
     H, count = states.shape[2], 0
     d_hidden = np.zeros((blocks(len(rows)), weights.shape[0]), np.float32)
     d_sums = np.zeros((blocks(len(rows)), weights.shape[1]), np.float32)
@@ -275,7 +297,7 @@ def rnn_backward(
             count += 1
         for r in range(count):
             b = rows[r]
-            t = place(lengths[b], step, backwards)
+            t = position(lengths[b], step, backwards)
             d_sum, d_h = d_sums[r], d_hidden[r]
             load(states[t, b], state)
             load(d_states[t, b], above)
@@ -293,15 +315,18 @@ def lstm_forward(
     lengths: Array,
     backwards: bool,
     keep: bool,
-    given: Array,
-    places: Array,
+    projected: Array,
+    indices: Array,
     weights: Array,
     bias: Array,
     gates: Array,
     states: Array,
     cells: Array,
 ) -> None:
-    """i, f, o = sigmoid(gate + W h), g = tanh(gate + W h); c' = f c + i g; h' = o tanh(c')"""
+    """Compute i, f, o = sigmoid(gate + W h), g = tanh(gate + W h), c' = f c + i g, h' = o tanh(c').
+
+    `memory` is `cells`, which keeps c'.
+    """
     H, count = states.shape[2], len(rows)
     hidden = np.zeros((blocks(count), weights.shape[0]), np.float32)
     sums = np.zeros((blocks(count), weights.shape[1]), np.float32)
@@ -311,12 +336,12 @@ def lstm_forward(
             count -= 1
         for r in range(count):
             b = rows[r]
-            load(given[places[place(lengths[b], step, backwards), b]], sums[r])
+            load(projected[indices[position(lengths[b], step, backwards), b]], sums[r])
         add_product(hidden, weights, sums, blocks(count))
         for r in range(count):
             b = rows[r]
-            t = place(lengths[b], step, backwards)
-            i, f, g, o = parts(sums[r], H)
+            t = position(lengths[b], step, backwards)
+            i, f, g, o = gate_views(sums[r], H)
             c, h = cell[r], hidden[r]
             for j in range(H):
                 i[j], f[j], o[j] = sigmoid(i[j]), sigmoid(f[j]), sigmoid(o[j])
@@ -344,6 +369,7 @@ def lstm_backward(
     d_gates: Array,
     d_memory: Array,
 ) -> None:
+    """Compute the gradients of the gates from the gradients of the states, in reverse order."""
     H, count = states.shape[2], 0
     d_hidden = np.zeros((blocks(len(rows)), weights.shape[0]), np.float32)
     d_sums = np.zeros((blocks(len(rows)), weights.shape[1]), np.float32)
@@ -355,16 +381,16 @@ def lstm_backward(
             count += 1
         for r in range(count):
             b = rows[r]
-            t = place(lengths[b], step, backwards)
+            t = position(lengths[b], step, backwards)
             load(gates[t, b], gate)
             load(cells[t, b], cell)
             load(d_states[t, b], above)
             if step > 0:
-                load(cells[place(lengths[b], step - 1, backwards), b], before)
+                load(cells[position(lengths[b], step - 1, backwards), b], before)
             else:
                 before[:] = 0
-            i, f, g, o = parts(gate, H)
-            d_i, d_f, d_g, d_o = parts(d_sums[r], H)
+            i, f, g, o = gate_views(gate, H)
+            d_i, d_f, d_g, d_o = gate_views(d_sums[r], H)
             d_c, d_h = d_cell[r], d_hidden[r]
             for j in range(H):
                 c, d = tanh(cell[j]), d_h[j] + above[j]
@@ -387,17 +413,17 @@ def gru_forward(
     lengths: Array,
     backwards: bool,
     keep: bool,
-    given: Array,
-    places: Array,
+    projected: Array,
+    indices: Array,
     weights: Array,
     bias: Array,
     gates: Array,
     states: Array,
     candidates: Array,
 ) -> None:
-    """r, z = sigmoid(gate + W h), a = W h + bias, n = tanh(gate + r a); h' = n + z (h - n)
+    """Compute r, z = sigmoid(gate + W h), a = W h + bias, n = tanh(gate + r a), h' = n + z (h - n).
 
-    `candidates` keeps a.
+    `memory` is `candidates`, which keeps a.
     """
     H, count = states.shape[2], len(rows)
     hidden = np.zeros((blocks(count), weights.shape[0]), np.float32)
@@ -408,15 +434,15 @@ def gru_forward(
             count -= 1
         for r in range(count):
             b = rows[r]
-            load(given[places[place(lengths[b], step, backwards), b], : 2 * H], sums[r])
+            load(projected[indices[position(lengths[b], step, backwards), b], : 2 * H], sums[r])
             load(bias, sums[r, 2 * H :])
         add_product(hidden, weights, sums, blocks(count))
         for r in range(count):
             b = rows[r]
-            t = place(lengths[b], step, backwards)
-            reset, update, new, _ = parts(sums[r], H)
+            t = position(lengths[b], step, backwards)
+            reset, update, new, _ = gate_views(sums[r], H)
             h = hidden[r]
-            load(given[places[t, b], 2 * H :], for_new)
+            load(projected[indices[t, b], 2 * H :], for_new)
             if keep:
                 store(new, candidates[t, b])
             for j in range(H):
@@ -443,26 +469,27 @@ def gru_backward(
     d_gates: Array,
     d_candidates: Array,
 ) -> None:
+    """Compute the gradients of gates and candidates from the gradients of the states."""
     H, count = states.shape[2], 0
     d_hidden = np.zeros((blocks(len(rows)), weights.shape[0]), np.float32)
     d_sums = np.zeros((blocks(len(rows)), weights.shape[1]), np.float32)
     gate, candidate = np.zeros(3 * H, np.float32), np.zeros(H, np.float32)
-    before, above, d_given = np.zeros((3, H), np.float32)
+    before, above, d_projected = np.zeros((3, H), np.float32)
     for step in range(lengths[rows[0]] - 1, -1, -1):
         while count < len(rows) and lengths[rows[count]] > step:
             count += 1
         for r in range(count):
             b = rows[r]
-            t = place(lengths[b], step, backwards)
+            t = position(lengths[b], step, backwards)
             load(gates[t, b], gate)
             load(candidates[t, b], candidate)
             load(d_states[t, b], above)
             if step > 0:
-                load(states[place(lengths[b], step - 1, backwards), b], before)
+                load(states[position(lengths[b], step - 1, backwards), b], before)
             else:
                 before[:] = 0
-            reset, update, new, _ = parts(gate, H)
-            d_reset, d_update, d_candidate, _ = parts(d_sums[r], H)
+            reset, update, new, _ = gate_views(gate, H)
+            d_reset, d_update, d_candidate, _ = gate_views(d_sums[r], H)
             d_h = d_hidden[r]
             for j in range(H):
                 d = d_h[j] + above[j]
@@ -470,10 +497,10 @@ def gru_backward(
                 d_reset[j] = d_new * candidate[j] * reset[j] * (ONE - reset[j])
                 d_update[j] = d * (before[j] - new[j]) * update[j] * (ONE - update[j])
                 d_candidate[j] = d_new * reset[j]
-                d_given[j] = d_new
+                d_projected[j] = d_new
                 d_h[j] = d * update[j]
             store(d_sums[r], d_gates[t, b, : 2 * H])
-            store(d_given, d_gates[t, b, 2 * H :])
+            store(d_projected, d_gates[t, b, 2 * H :])
             store(d_candidate, d_candidates[t, b])
         add_product_with_transposed(d_sums, weights, d_hidden, blocks(count))
     clear_padding(rows, lengths, d_gates)

@@ -1,6 +1,7 @@
-"""tokens -> bag of words and bigrams -> logit: no recurrence, the bar that a network has to clear.
+"""tokens -> bag of words and bigrams -> logit: the n-gram baselines.
 
-What a review says is counted, in whatever order it says it.
+The models use the n-grams of a review and ignore all other word order. The report shows when a
+network does not beat them.
 """
 
 from enum import StrEnum, auto
@@ -12,30 +13,32 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-LONGEST = 2  # words of an n-gram
-LEAST = 2  # reviews it must occur in
+MAX_TOKENS = 2  # of an n-gram
+MIN_REVIEWS = 2  # of the training set in which an n-gram must occur
 
 
-class Classifier(StrEnum):
+class NgramModel(StrEnum):
+    """The kinds of n-gram baselines."""
+
     logistic = auto()  # logistic regression on TF-IDF
-    nb_svm = auto()  # on presence, weighted by naive Bayes
+    nb_svm = auto()  # logistic regression on the presence of n-grams, weighted by naive Bayes
 
 
-# The strength of the weights' penalty is 1 / C. Chosen on IMDB's validation part.
-C = {Classifier.logistic: 10.0, Classifier.nb_svm: 0.3}
+# The inverse strength of the L2 penalty, chosen on a validation set of IMDB.
+C = {NgramModel.logistic: 10.0, NgramModel.nb_svm: 0.3}
 
 
-def bag_of_ngrams(kind: Classifier) -> Pipeline:
-    """An untrained classifier of reviews, each a list of tokens.
+def bag_of_ngrams(kind: NgramModel) -> Pipeline:
+    """Return an untrained classifier of reviews, each of which is a list of tokens.
 
-    Its `decision_function` gives log-odds of positive. `nb_svm` follows Wang and Manning (2012),
-    with the logistic loss in place of the hinge, as Mesnil et al. (2015) have it: a hinge states
-    no probability.
+    Its `decision_function` returns the log-odds of positive. `nb_svm` follows Wang and Manning
+    (2012), but with the logistic loss instead of the hinge loss, like Mesnil et al. (2015): the
+    hinge loss gives no probabilities.
     """
     bags = {
-        Classifier.logistic: [("counts", _counted(TfidfVectorizer, sublinear_tf=True))],
-        Classifier.nb_svm: [
-            ("counts", _counted(CountVectorizer, binary=True)),
+        NgramModel.logistic: [("counts", _vectorizer(TfidfVectorizer, sublinear_tf=True))],
+        NgramModel.nb_svm: [
+            ("counts", _vectorizer(CountVectorizer, binary=True)),
             ("naive_bayes", NaiveBayesWeights()),
         ],
     }
@@ -43,28 +46,31 @@ def bag_of_ngrams(kind: Classifier) -> Pipeline:
     return Pipeline([*bags[kind], ("regression", regression)])
 
 
-def _counted(vectorizer: type[CountVectorizer], **options: bool) -> CountVectorizer:
-    return vectorizer(
-        tokenizer=_as_they_are,
+def _vectorizer(kind: type[CountVectorizer], **options: bool) -> CountVectorizer:
+    """Return a vectorizer of reviews that are tokenized already."""
+    return kind(
+        tokenizer=_identity,
         token_pattern=None,
         lowercase=False,
-        ngram_range=(1, LONGEST),
-        min_df=LEAST,
+        ngram_range=(1, MAX_TOKENS),
+        min_df=MIN_REVIEWS,
         **options,
     )
 
 
-def _as_they_are(tokens: list[str]) -> list[str]:
+def _identity(tokens: list[str]) -> list[str]:
     return tokens
 
 
 class NaiveBayesWeights(TransformerMixin, BaseEstimator):
-    """Scales what is counted by how much it speaks for positive: the log of the ratio of its
-    shares, with one added to each count (Wang and Manning 2012, section 2.1).
+    """A scaling of each n-gram by its log-count ratio (Wang and Manning 2012, section 2.1).
+
+    The ratio is the frequency of the n-gram among all n-grams of positive reviews, divided by its
+    frequency among those of negative reviews. One is added to each count.
     """
 
     def fit(self, counts: csr_matrix, labels: np.ndarray) -> "NaiveBayesWeights":
-        """(N, W) counts of N reviews, (N,) labels 0 or 1"""
+        """Compute the ratios from the counts of N reviews, (N, W), and labels, 0 or 1, (N,)."""
         positive, negative = (
             1 + np.asarray(counts[labels == label].sum(0)).ravel() for label in (1, 0)
         )
@@ -72,4 +78,5 @@ class NaiveBayesWeights(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, counts: csr_matrix) -> csr_matrix:
+        """Return the scaled counts, (N, W)."""
         return counts.multiply(self.log_ratio_).tocsr()

@@ -1,7 +1,8 @@
-"""One layer in one direction on the CPU: (T, B, E) inputs -> (T, B, H) states, with gradients.
+"""One recurrent layer in one direction on the CPU: (T, B, E) inputs -> (T, B, H) states.
 
-The kernels compute only what goes from step to step. What does not are matrix products over all
-steps at once, which are PyTorch's: inputs to gates before it, gradients of the weights behind it.
+The kernels compute the terms that depend on the previous step. PyTorch computes all other terms as
+matrix products over all steps at once: the contributions of the inputs to the gates before the
+recurrence, and the gradients of the weights after it.
 """
 
 import os
@@ -17,155 +18,183 @@ from torch.nn import functional as F
 
 from lstm_sentiment.model import kernels
 
-Weights = list[Tensor]  # input-hidden, hidden-hidden, and the two biases
+Weights = list[Tensor]  # weight_ih, weight_hh, bias_ih and bias_hh of PyTorch
 
 
 class Inputs(NamedTuple):
-    """What a layer reads: vectors, or where the same ones come again and again, each once."""
+    """The inputs of a layer: all vectors, or each distinct vector once and their indices."""
 
-    vectors: Tensor  # (T, B, E), or (U, E)
-    places: Tensor | None = None  # (T, B), which of the U stands where
+    vectors: Tensor  # (T, B, E), or (U, E) with indices
+    indices: Tensor | None = None  # (T, B), the vector that each review reads at each step
 
     def project(self, weight: Tensor, bias: Tensor) -> "Inputs":
-        """What they contribute to the gates, (T, B, G) or (U, G); a new tensor"""
-        return Inputs(F.linear(self.vectors, weight, bias), self.places)
+        """Return the inputs times `weight`, plus `bias`: (T, B, G) or (U, G), in a new tensor."""
+        return Inputs(F.linear(self.vectors, weight, bias), self.indices)
 
 
-class Shares:
-    """Which reviews of a batch each thread computes, the longest first: it depends on no other."""
+class RowPartition:
+    """A division of the reviews of a batch among threads; each thread has its longest review first.
+
+    `rows` holds the rows of each thread, `lengths` is (B,), and `longest` is the largest length.
+    Raises ValueError if a length is below 1.
+    """
 
     def __init__(self, lengths: Tensor) -> None:
         self.lengths = lengths.numpy()
         if not len(lengths) or self.lengths.min() < 1:
-            raise ValueError(f"lengths are {lengths.tolist()}: every review needs a token")
+            raise ValueError(f"each length must be at least 1 (got {lengths.tolist()})")
         self.longest = int(self.lengths.max())
         order = np.argsort(-self.lengths, kind="stable")
         self.rows = [rows for rows in np.array_split(order, torch.get_num_threads()) if len(rows)]
 
     def compute(self, kernel: Any, *arguments: Any) -> None:
-        """Calls `kernel(rows, lengths, *arguments)` for all shares at once."""
+        """Call `kernel(rows, lengths, *arguments)` on the rows of all threads at the same time."""
         arrays = [_array(a) if isinstance(a, Tensor) else a for a in arguments]
         first, *others = [(rows, self.lengths, *arrays) for rows in self.rows]
         workers = _workers(torch.get_num_threads())
-        waiting = [workers.submit(kernel, *call) for call in others]
+        futures = [workers.submit(kernel, *call) for call in others]
         kernel(*first)
-        for call in waiting:
-            call.result()
+        for future in futures:
+            future.result()
 
 
 def _array(tensor: Tensor) -> np.ndarray:
-    """The same memory; bfloat16, which NumPy does not know, as its bits."""
+    """Return a view of a tensor; bfloat16, which NumPy lacks, is viewed as its bits."""
     return (tensor.view(torch.uint16) if tensor.dtype is torch.bfloat16 else tensor).numpy()
 
 
 @cache
 def _workers(threads: int) -> ThreadPoolExecutor:
-    # Python's threads: while a kernel runs it has no need of the interpreter.
+    """Return a pool of Python threads: a running kernel does not hold the interpreter lock."""
     return ThreadPoolExecutor(threads, "recurrence")
 
 
-if hasattr(os, "register_at_fork"):  # a child process inherits the pool, but not its threads
+if hasattr(os, "register_at_fork"):  # a forked process has the pool, but not its threads
     os.register_at_fork(after_in_child=_workers.cache_clear)
 
 
-def rnn(inputs: Inputs, weights: Weights, shares: Shares, backwards: bool) -> Tensor:
+def rnn(inputs: Inputs, weights: Weights, partition: RowPartition, backwards: bool) -> Tensor:
+    """Return the states, (T, B, H), of one direction of an RNN with tanh."""
     ih, hh, bias_ih, bias_hh = weights
-    given = inputs.project(ih, bias_ih + bias_hh)
-    return _recur(kernels.rnn_forward, kernels.rnn_backward, given, hh, None, shares, backwards)
+    projected = inputs.project(ih, bias_ih + bias_hh)
+    return _recur(
+        kernels.rnn_forward, kernels.rnn_backward, projected, hh, None, partition, backwards
+    )
 
 
-def lstm(inputs: Inputs, weights: Weights, shares: Shares, backwards: bool) -> Tensor:
+def lstm(inputs: Inputs, weights: Weights, partition: RowPartition, backwards: bool) -> Tensor:
+    """Return the states, (T, B, H), of one direction of an LSTM."""
     ih, hh, bias_ih, bias_hh = weights
-    given = inputs.project(ih, bias_ih + bias_hh)
-    return _recur(kernels.lstm_forward, kernels.lstm_backward, given, hh, None, shares, backwards)
+    projected = inputs.project(ih, bias_ih + bias_hh)
+    return _recur(
+        kernels.lstm_forward, kernels.lstm_backward, projected, hh, None, partition, backwards
+    )
 
 
-def gru(inputs: Inputs, weights: Weights, shares: Shares, backwards: bool) -> Tensor:
+def gru(inputs: Inputs, weights: Weights, partition: RowPartition, backwards: bool) -> Tensor:
+    """Return the states, (T, B, H), of one direction of a GRU."""
     ih, hh, bias_ih, bias_hh = weights
     size = hh.shape[1]
-    # PyTorch's reset gate multiplies the last third of this bias, too.
-    given = inputs.project(ih, bias_ih + F.pad(bias_hh[: 2 * size], (0, size)))
+    # In PyTorch, the reset gate also multiplies the last third of bias_hh.
+    projected = inputs.project(ih, bias_ih + F.pad(bias_hh[: 2 * size], (0, size)))
     bias = bias_hh[2 * size :]
-    return _recur(kernels.gru_forward, kernels.gru_backward, given, hh, bias, shares, backwards)
+    return _recur(
+        kernels.gru_forward, kernels.gru_backward, projected, hh, bias, partition, backwards
+    )
 
 
 def _recur(
     forward: Any,
     backward: Any,
-    given: Inputs,
+    projected: Inputs,
     weight: Tensor,
     bias: Tensor | None,
-    shares: Shares,
+    partition: RowPartition,
     backwards: bool,
 ) -> Tensor:
-    places = given.places
-    if places is None:
-        T, B, _ = given.vectors.shape
-        places = torch.arange(T * B).view(T, B)
-    elif places.min() < 0 or places.max() >= len(given.vectors):
+    """Check sizes and indices, which the kernels do not check; return the states, (T, B, H).
+
+    Raises ValueError if an index is out of bounds or if the lengths do not fit the inputs.
+    """
+    indices = projected.indices
+    if indices is None:
+        T, B, _ = projected.vectors.shape
+        indices = torch.arange(T * B).view(T, B)
+    elif indices.min() < 0 or indices.max() >= len(projected.vectors):
         raise ValueError(
-            f"places from {places.min()} to {places.max()} among {len(given.vectors)} vectors"
+            f"indices must be below the number of vectors and at least 0 (got "
+            f"{indices.min()} to {indices.max()} for {len(projected.vectors)} vectors)"
         )
-    T, B = places.shape
-    if shares.longest > T or len(shares.lengths) != B:
+    T, B = indices.shape
+    if partition.longest > T or len(partition.lengths) != B:
         raise ValueError(
-            f"{len(shares.lengths)} lengths of up to {shares.longest} for {B} reviews of {T} steps"
-        )  # the kernels look at no bound: they would read and write elsewhere
-    # Asked here, since within a Function no gradient is ever enabled.
-    keep = torch.is_grad_enabled() and (given.vectors.requires_grad or weight.requires_grad)
+            f"lengths must fit the inputs (got {len(partition.lengths)} lengths of up to "
+            f"{partition.longest} for {B} reviews of {T} steps)"
+        )
+    # Decided here, since gradients are always disabled within a Function.
+    keep = torch.is_grad_enabled() and (projected.vectors.requires_grad or weight.requires_grad)
     return _Recurrence.apply(  # type: ignore[no-untyped-call]
-        given.vectors, places.contiguous(), weight, bias, forward, backward, shares, backwards, keep
+        projected.vectors,
+        indices.contiguous(),
+        weight,
+        bias,
+        forward,
+        backward,
+        partition,
+        backwards,
+        keep,
     )
 
 
 class _Recurrence(torch.autograd.Function):
-    """What the inputs contribute to the gates, (T, B, G), or (U, G) with (T, B) places; (G, H)
-    weights of the states; (H,) bias of a GRU -> (T, B, H) states.
+    """A recurrence with its gradient: contributions of the inputs to the gates -> (T, B, H) states.
 
-    (T, B, G) is overwritten by the gates' values: they are as large as all the rest together.
+    The contributions are (T, B, G), or (U, G) with (T, B) indices; `weight` is (G, H), and `bias`,
+    of a GRU only, is (H,). To save memory, the gates' values overwrite contributions of (T, B, G).
     """
 
     @staticmethod
     def forward(
         ctx: Any,
-        given: Tensor,
-        places: Tensor,
+        projected: Tensor,
+        indices: Tensor,
         weight: Tensor,
         bias: Tensor | None,
         forward: Any,
         backward: Any,
-        shares: Shares,
+        partition: RowPartition,
         backwards: bool,
         keep: bool,
     ) -> Tensor:
-        (T, B), (G, H) = places.shape, weight.shape
-        ctx.shared = given.dim() == 2
-        states = given.new_empty(T, B, H)
-        kept = (T, B) if keep else (0, 0)
-        gates = given.new_empty(*kept, G) if ctx.shared else given
-        memory = given.new_empty(*kept, H)
-        shares.compute(
+        (T, B), (G, H) = indices.shape, weight.shape
+        ctx.shared = projected.dim() == 2
+        states = projected.new_empty(T, B, H)
+        steps = (T, B) if keep else (0, 0)
+        gates = projected.new_empty(*steps, G) if ctx.shared else projected
+        memory = projected.new_empty(*steps, H)
+        partition.compute(
             forward,
             backwards,
             keep,
-            given.view(-1, G),
-            places,
+            projected.view(-1, G),
+            indices,
             _transposed(weight),
-            given.new_empty(0) if bias is None else bias,
+            projected.new_empty(0) if bias is None else bias,
             gates,
             states,
             memory,
         )
-        ctx.save_for_backward(gates, places, weight, bias, states, memory)
-        ctx.words, ctx.kernel, ctx.shares, ctx.backwards = len(given), backward, shares, backwards
+        ctx.save_for_backward(gates, indices, weight, bias, states, memory)
+        ctx.distinct, ctx.kernel = len(projected), backward
+        ctx.partition, ctx.backwards = partition, backwards
         return states
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_states: Tensor) -> tuple[Tensor | None, ...]:
-        gates, places, weight, bias, states, memory = ctx.saved_tensors
+        gates, indices, weight, bias, states, memory = ctx.saved_tensors
         d_gates, d_memory = torch.empty_like(gates), torch.empty_like(memory)
-        ctx.shares.compute(
+        ctx.partition.compute(
             ctx.kernel,
             ctx.backwards,
             gates,
@@ -182,31 +211,31 @@ class _Recurrence(torch.autograd.Function):
             d_sums = d_gates[..., : -weight.shape[1]], d_memory
             d_weight = torch.cat([_weight_gradient(d, states, ctx.backwards) for d in d_sums])
             d_bias = d_memory.sum((0, 1), dtype=torch.float32)
-        d_given = _sum_of_places(d_gates, places, ctx.words) if ctx.shared else d_gates
-        return d_given, None, d_weight, d_bias, None, None, None, None, None
+        d_projected = _sum_by_index(d_gates, indices, ctx.distinct) if ctx.shared else d_gates
+        return d_projected, None, d_weight, d_bias, None, None, None, None, None
 
 
-def _sum_of_places(d_gates: Tensor, places: Tensor, words: int) -> Tensor:
-    """(T, B, G), (T, B) -> (U, G): what the places of each word add up to, in float32.
+def _sum_by_index(d_gates: Tensor, indices: Tensor, count: int) -> Tensor:
+    """Sum over all steps that read the same vector, in float32: (T, B, G), (T, B) -> (U, G).
 
-    A word stands in a batch a thousand times, and in bfloat16 a sum stops growing after some
-    hundred terms.
+    A frequent word occurs a thousand times in a batch, and a sum in bfloat16 stops growing after a
+    few hundred terms.
     """
     gradient = torch.ops.aten.embedding_dense_backward
-    sums = gradient(d_gates.float(), places, words, padding_idx=-1, scale_grad_by_freq=False)
+    sums = gradient(d_gates.float(), indices, count, padding_idx=-1, scale_grad_by_freq=False)
     return sums.to(d_gates.dtype)
 
 
 def _weight_gradient(d_sums: Tensor, states: Tensor, backwards: bool) -> Tensor:
-    """(T, B, G), (T, B, H) -> (G, H): the sum over all steps of d_sums times the state before"""
+    """Sum `d_sums` times the previous state over all steps: (T, B, G), (T, B, H) -> (G, H)."""
     after, before = (d_sums[:-1], states[1:]) if backwards else (d_sums[1:], states[:-1])
     return after.flatten(0, 1).T @ before.flatten(0, 1)
 
 
 def _transposed(weight: Tensor) -> Tensor:
-    """(G, H) -> (H, G), with zeros behind up to whole blocks and vectors.
+    """Transpose the weights, (G, H) -> (H, G), and pad them with zeros to whole blocks and vectors.
 
-    Rows a multiple of 1 KiB apart would compete for a few lines of the cache.
+    The distance between rows is never a multiple of 1 KiB: such rows compete for few cache lines.
     """
     G, H = weight.shape
     rows, columns = -(-H // kernels.BLOCK), -(-G // kernels.VECTOR)

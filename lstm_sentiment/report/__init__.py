@@ -1,1 +1,1 @@
-"""Records in, comparison out: a pure reader of folders."""
+"""Reports that compare finished runs; their only input are the folders of runs."""

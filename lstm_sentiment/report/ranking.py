@@ -1,80 +1,66 @@
-"""configurations -> a table for the terminal or a page: means over seeds, ranked by validation."""
+"""variants -> rows of the ranking: means over seeds, sorted by validation accuracy."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-import numpy as np
-from rich import box
-from rich.console import Group, RenderableType
-from rich.markup import escape
-from rich.table import Table
-
-from lstm_sentiment.report import document
-from lstm_sentiment.report.configurations import Configuration, groups
-from lstm_sentiment.report.runs import RunSummary
+from lstm_sentiment.report import page
+from lstm_sentiment.report.formatting import mean_percent, spread
+from lstm_sentiment.report.variants import Variant, variant_groups
+from lstm_sentiment.runs.reader import RunSummary
 
 COLUMNS = ("seeds", "params", "val %", "test %", "F1 %", "AUROC %", "fit s")
-NOTE = "Accuracy on val and test, F1 and AUROC on test; ranked by validation."
+NOTE = "F1 and AUROC are test scores. Variants are ranked by validation accuracy."
 OVER_SEEDS = "± is the standard deviation over seeds."
-NOTHING = "–"
 
 
-def ranking(runs: Iterable[RunSummary]) -> Group:
-    """For the terminal: a table for each set of reviews, a line for every run without a record."""
-    parts: list[RenderableType] = []
-    for title, rows in _tables(runs):
-        table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, padding=0)
-        table.add_column("", overflow="fold")
-        for name in COLUMNS:
-            table.add_column(name, justify="right", no_wrap=True)
-        for row in rows:
-            table.add_row(*map(escape, row))
-        parts += [table, _note(rows)]
-    parts += [f"[red]{escape(name)}[/] {escape(trouble)}" for name, trouble in without_record(runs)]
-    return Group(*parts)
+class RankingTable(NamedTuple):
+    """The ranking of the variants on one data set; a row is a variant's name and its COLUMNS."""
+
+    title: str
+    rows: list[list[str]]
+    note: str
+
+
+def ranking(
+    runs: Iterable[RunSummary],
+) -> tuple[list[RankingTable], Sequence[str], list[tuple[str, str]]]:
+    """Return a table for each data set, the column titles, and the runs without a record."""
+    runs = list(runs)
+    return _tables(runs), COLUMNS, without_record(runs)
 
 
 def markdown(runs: Iterable[RunSummary]) -> str:
-    """The same for a page."""
-    blocks: list[document.Block] = []
-    for title, rows in _tables(runs):
-        blocks += [document.Paragraph(title), document.Table(["", *COLUMNS], rows)]
-        blocks.append(document.Paragraph(_note(rows)))
-    if trouble := without_record(runs):
-        blocks.append(document.Listing([f"{name}: {why}" for name, why in trouble]))
-    return document.markdown(blocks).rstrip("\n")
+    """Return the ranking and the runs without a record as Markdown."""
+    runs = list(runs)
+    blocks: list[page.Block] = []
+    for title, rows, note in _tables(runs):
+        blocks += [page.Paragraph(title), page.Table(["", *COLUMNS], rows), page.Paragraph(note)]
+    if failures := without_record(runs):
+        blocks.append(page.Listing([f"{name}: {trouble}" for name, trouble in failures]))
+    return page.markdown(blocks).rstrip("\n")
 
 
 def without_record(runs: Iterable[RunSummary]) -> list[tuple[str, str]]:
-    """Name and trouble of every run that takes no part in a comparison."""
+    """Return the name and the state of every run without a record, sorted by name."""
     return sorted((run.name, run.trouble) for run in runs if not run.record)
 
 
-def _tables(runs: Iterable[RunSummary]) -> list[tuple[str, list[list[str]]]]:
-    """(what the data are, rows): only runs on the same reviews can be compared."""
-    return [(group.title, [_row(c) for c in group.configurations]) for group in groups(runs)]
+def _tables(runs: Iterable[RunSummary]) -> list[RankingTable]:
+    tables = []
+    for group in variant_groups(runs):
+        rows = [_row(variant) for variant in group.variants]
+        several_seeds = any("±" in cell for row in rows for cell in row)
+        note = f"{NOTE} {OVER_SEEDS}" if several_seeds else NOTE
+        tables.append(RankingTable(group.title, rows, note))
+    return tables
 
 
-def _row(configuration: Configuration) -> list[str]:
+def _row(variant: Variant) -> list[str]:
     return [
-        configuration.name,
-        str(len(configuration.runs)),
-        f"{configuration.costs('parameters').mean():,.0f}",
-        *(spread(configuration.scores(split, "accuracy")) for split in ("val", "test")),
-        *(percent(configuration.scores("test", score)) for score in ("f1", "auroc")),
-        f"{configuration.costs('fit_seconds').mean():,.1f}",
+        variant.name,
+        str(len(variant.runs)),
+        f"{variant.costs('parameters').mean():,.0f}",
+        *(spread(variant.scores(stage, "accuracy")) for stage in ("val", "test")),
+        *(mean_percent(variant.scores("test", score)) for score in ("f1", "auroc")),
+        f"{variant.costs('fit_seconds').mean():,.1f}",
     ]
-
-
-def percent(shares: np.ndarray) -> str:
-    """(S,) -> their mean, in per cent."""
-    return f"{100 * shares.mean():.2f}" if len(shares) else NOTHING
-
-
-def spread(shares: np.ndarray) -> str:
-    """(S,) -> their mean, with their standard deviation where there are several, in per cent."""
-    deviation = f" ± {100 * shares.std(ddof=1):.2f}" if len(shares) > 1 else ""
-    return percent(shares) + deviation
-
-
-def _note(rows: list[list[str]]) -> str:
-    return f"{NOTE} {OVER_SEEDS}" if any("±" in cell for row in rows for cell in row) else NOTE

@@ -1,9 +1,11 @@
-"""predictions -> certainty: intervals, paired tests and effects.
+"""predictions -> intervals, paired tests and effects.
 
-A score is uncertain twice: with another seed another network would have been trained, and with
-other reviews it would have been asked other questions. Both are drawn anew, thousands of times
-(hierarchical bootstrap); the reviews alike for all configurations, so that what these share
-cancels where they are compared. docs/statistics.md has the rates at which this errs.
+A test accuracy depends on chance in two ways: another seed gives another network, and another
+sample of reviews gives another accuracy. A hierarchical bootstrap draws seeds and reviews thousands
+of times. It draws the same reviews for all variants, so that shared effects cancel when variants
+are compared. docs/statistics.md describes the methods and measures their error rates.
+
+Shapes: K variants, N reviews, `count` replicates, E effects, L levels of a factor.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,107 +16,115 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import digamma, polygamma
-from scipy.stats import binomtest, chi2, f, norm
+from scipy.stats import binomtest, chi2, norm
+from scipy.stats import f as f_distribution
 from statsmodels.stats.multitest import multipletests
 
 REPLICATES = 10_000
-AT_ONCE = 100  # replicates; they take memory for each review
+AT_ONCE = 100  # replicates computed together; each needs memory for every review
 LEVEL = 0.95
-ROUNDING = 1e-9  # what rounding makes of no effect
+UNDECIDED = "cannot be told apart"  # part of the format of comparison.csv
+ROUNDING = 1e-9  # an effect of zero may be this far from zero after rounding
 
-Correct = Mapping[int, np.ndarray]  # by seed: (N,), whether each review was answered rightly
+Correct = Mapping[int, np.ndarray]  # seed -> (N,) bool, whether each prediction is correct
 
 
 class Interval(NamedTuple):
+    """The bounds of an interval."""
+
     low: float
     high: float
 
 
-def replicates(
-    configurations: Sequence[Correct], count: int = REPLICATES, seed: int = 0
-) -> np.ndarray:
-    """The mean accuracy of each configuration, as it might have come out: (count, K).
+def replicates(variants: Sequence[Correct], count: int = REPLICATES, seed: int = 0) -> np.ndarray:
+    """Return bootstrap replicates of the mean accuracy of each variant, (count, K).
 
-    Reviews are drawn with replacement. Seeds are too few for that: of three, a draw with
-    replacement shows two thirds of the variance, and never more than was seen. So what they add is
-    drawn as a t-test sees it (parametric bootstrap), from the spread that `seed_variances` tells.
-    A configuration of one seed varies by its reviews alone.
+    Reviews are drawn with replacement. There are too few seeds for drawing with replacement: with
+    three seeds, it gives two thirds of the variance, and no values beyond the observed ones. The
+    effect of seeds is therefore drawn from the distribution of a t-test (parametric bootstrap),
+    with the variances of `seed_variances`. For a variant with one seed, only the reviews vary.
     """
     random = np.random.default_rng(seed)
-    over_reviews = _over_reviews(configurations, count, random)
-    return over_reviews + _over_seeds(configurations, count, random)
+    over_reviews = _over_reviews(variants, count, random)
+    return over_reviews + _over_seeds(variants, count, random)
 
 
 def _over_reviews(
-    configurations: Sequence[Correct], count: int, random: np.random.Generator
+    variants: Sequence[Correct], count: int, random: np.random.Generator
 ) -> np.ndarray:
-    """(count, K)"""
-    means = np.stack([np.mean([*correct.values()], 0) for correct in configurations], 1)
-    size, drawn = len(means), np.empty((count, len(configurations)))
+    """Return mean accuracies on reviews drawn with replacement, (count, K)."""
+    means = np.stack([np.mean([*correct.values()], 0) for correct in variants], 1)
+    size, accuracies = len(means), np.empty((count, len(variants)))
     for start in range(0, count, AT_ONCE):
-        part = drawn[start : start + AT_ONCE]
-        often = [np.bincount(random.integers(0, size, size), minlength=size) for _ in part]
-        part[:] = np.stack(often) @ means / size
-    return drawn
+        part = accuracies[start : start + AT_ONCE]
+        weights = [np.bincount(random.integers(0, size, size), minlength=size) for _ in part]
+        part[:] = np.stack(weights) @ means / size
+    return accuracies
 
 
-def _over_seeds(
-    configurations: Sequence[Correct], count: int, random: np.random.Generator
-) -> np.ndarray:
-    """(count, K): how far the mean over seeds may lie beside that of all seeds there are."""
-    variances, by_reviews, freedom = seed_variances(configurations)
-    deviations = random.standard_normal((count, len(configurations)))
-    quantiles = random.uniform(size=(count, len(configurations)))
-    for k, correct in enumerate(configurations):
-        drawn = np.zeros(count)
+def _over_seeds(variants: Sequence[Correct], count: int, random: np.random.Generator) -> np.ndarray:
+    """Return draws of the difference between a mean over seeds and the true mean, (count, K)."""
+    variances, by_reviews, freedom = seed_variances(variants)
+    deviations = random.standard_normal((count, len(variants)))
+    quantiles = random.uniform(size=(count, len(variants)))
+    for k, correct in enumerate(variants):
+        variance = np.zeros(count)
         if freedom[k]:
-            # As likely as what was seen makes it: Student's distribution, but for the reviews.
-            drawn = variances[k] * freedom[k] / chi2.ppf(quantiles[:, k], freedom[k])
-        deviations[:, k] *= np.sqrt(np.maximum(drawn - by_reviews[k], 0) / len(correct))
+            # Drawn given the observed variance, so that the mean follows Student's distribution.
+            variance = variances[k] * freedom[k] / chi2.ppf(quantiles[:, k], freedom[k])
+        # The replicates over reviews already contain the variance due to reviews.
+        deviations[:, k] *= np.sqrt(np.maximum(variance - by_reviews[k], 0) / len(correct))
     return deviations
 
 
 def seed_variances(
-    configurations: Sequence[Correct],
+    variants: Sequence[Correct],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(K,), (K,), (K,): the variance of accuracy from seed to seed, how much of it comes from
-    asking a finite number of reviews, which two seeds answer differently by chance, and the
-    degrees of freedom of the first. All are 0 for a configuration of one seed.
+    """Return the variances between seeds, their parts due to reviews, and degrees of freedom.
+
+    Each array is (K,). The first is the variance of the accuracies of a variant's seeds. The second
+    is the part of this variance due to the finite number of reviews, since two seeds differ on some
+    reviews by chance. The third is the degrees of freedom of the variance. All values are 0 for a
+    variant with one seed.
     """
-    variances, by_reviews, freedom = np.zeros((3, len(configurations)))
-    for k, correct in enumerate(configurations):
+    variances, by_reviews, freedom = np.zeros((3, len(variants)))
+    for k, correct in enumerate(variants):
         if len(correct) > 1:
-            answers = np.stack([*correct.values()])
-            variances[k] = answers.mean(1).var(ddof=1)
-            by_reviews[k] = answers.var(0, ddof=1).mean() / answers.shape[1]
+            runs = np.stack([*correct.values()])
+            variances[k] = runs.mean(1).var(ddof=1)
+            by_reviews[k] = runs.var(0, ddof=1).mean() / runs.shape[1]
             freedom[k] = len(correct) - 1
     alike = freedom > 0
-    alike &= ~_wild(variances, freedom)
+    alike &= ~_outlying(variances, freedom)
     if variances[alike].any():
         variances[alike], freedom[alike] = moderated(variances[alike], freedom[alike])
     return variances, by_reviews, freedom
 
 
-def _wild(variances: np.ndarray, freedom: np.ndarray) -> np.ndarray:
-    """(K,), (K,) -> (K,) bool: which vary so much more than the rest that they tell nothing of it.
+def _outlying(variances: np.ndarray, freedom: np.ndarray) -> np.ndarray:
+    """Return whether each variance exceeds the other variances (F test, 1 %), (K,) bool.
 
-    They would hide among steady ones, and make these look unsteady (F test, 1 %).
+    Such a variance is estimated alone. Estimated together with small variances, it would be too
+    small, and the small variances would be too large.
     """
     rest = freedom.sum() - freedom
     usual = ((variances * freedom).sum() - variances * freedom) / np.maximum(rest, 1)
     return (
         (rest > 0)
         & (freedom > 0)
-        & (variances > usual * f.ppf(0.99, np.maximum(freedom, 1), np.maximum(rest, 1)))
+        & (
+            variances
+            > usual * f_distribution.ppf(0.99, np.maximum(freedom, 1), np.maximum(rest, 1))
+        )
     )
 
 
 def moderated(variances: np.ndarray, freedom: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(K,), (K,) -> (K,), (K,): variances drawn towards each other, and the freedom they then have.
+    """Return variances shrunk towards each other and their degrees of freedom, both (K,).
 
-    Three seeds tell little of their variance; twenty configurations together tell more. How far
-    each may be trusted alone shows in how much they differ (empirical Bayes: Smyth 2004,
-    equations of section 6.2; never more freedom than all of them have).
+    Three seeds give a poor estimate of a variance, but twenty variants together give a good one.
+    The less the variances differ, the more they are shrunk (empirical Bayes: Smyth 2004, equations
+    of section 6.2). The degrees of freedom are at most the sum over all variances.
     """
     if len(variances) == 1:
         return variances, freedom
@@ -122,7 +132,7 @@ def moderated(variances: np.ndarray, freedom: np.ndarray) -> tuple[np.ndarray, n
     half = freedom / 2
     logs = np.log(variances) - digamma(half) + np.log(half)
     beyond_chance = logs.var(ddof=1) - polygamma(1, half).mean()
-    if beyond_chance < 1e-6:  # they differ no more than those of one and the same population
+    if beyond_chance < 1e-6:  # the variances differ no more than by chance
         together = np.average(variances, weights=freedom)
         return np.full_like(variances, together), np.full_like(freedom, freedom.sum())
     prior = 2 * np.exp(brentq(lambda log: polygamma(1, np.exp(log)) - beyond_chance, -20, 20))
@@ -131,20 +141,23 @@ def moderated(variances: np.ndarray, freedom: np.ndarray) -> tuple[np.ndarray, n
     return mixed, np.minimum(prior + freedom, freedom.sum())
 
 
-def interval(drawn: np.ndarray, level: float = LEVEL) -> Interval:
-    """(count,) -> the middle 95 % of them"""
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+def interval(values: np.ndarray, level: float = LEVEL) -> Interval:
+    """Return the central interval of (count,) values."""
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high))
 
 
 def p_value(differences: np.ndarray) -> float:
-    """(count,) -> how often, by chance alone, a difference would be as far from zero: two-sided"""
+    """Return the two-sided bootstrap p-value of (count,) replicates of a difference."""
     sides = [(differences <= 0).sum(), (differences >= 0).sum()]
     return min(1.0, 2 * (1 + min(sides)) / (1 + len(differences)))
 
 
 def mcnemar(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """(N,), (N,) -> p of the exact test (McNemar 1947) on the reviews that only one got right."""
+    """Return the p-value of the exact test (McNemar 1947) of two networks' correct predictions.
+
+    Both arrays are (N,) bool. The test uses the reviews that only one network predicts correctly.
+    """
     only_ours, only_theirs = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
     either = only_ours + only_theirs
     return float(binomtest(only_ours, either).pvalue) if either else 1.0
@@ -152,53 +165,60 @@ def mcnemar(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A configuration beside another on the same reviews, the other's accuracy taken off."""
+    """The accuracy of a variant minus the accuracy of another variant, on the same reviews.
+
+    Both p-values are corrected for the number of compared variants (Holm 1979).
+    """
 
     difference: float
     interval: Interval
     p: float  # of the bootstrap
-    mcnemar: Mapping[int, float]  # p of each seed that both have
-    # Both p are corrected for how many configurations are compared (Holm 1979).
+    mcnemar: Mapping[int, float]  # p-value for each seed of both variants
 
     @property
     def verdict(self) -> str:
+        """The verdict of comparison.csv: better, worse or cannot be told apart."""
         if self.p >= 1 - LEVEL:
-            return "cannot be told apart"
+            return UNDECIDED
         return "better" if self.difference > 0 else "worse"
 
+    @property
+    def wording(self) -> str:
+        """The verdict for people: better, worse or not significantly different."""
+        return "not significantly different" if self.verdict == UNDECIDED else self.verdict
 
-def compare(configurations: Sequence[Correct], other: int, drawn: np.ndarray) -> dict[int, Verdict]:
-    """Each configuration beside `other`, by position; `drawn` are the replicates of all."""
-    rest = [k for k in range(len(configurations)) if k != other]
+
+def compare(variants: Sequence[Correct], other: int, samples: np.ndarray) -> dict[int, Verdict]:
+    """Return the verdicts on all variants relative to the variant at position `other`, by position.
+
+    `samples` are the replicates of all variants, (count, K).
+    """
+    rest = [k for k in range(len(variants)) if k != other]
     if not rest:
         return {}
-    differences = {k: drawn[:, k] - drawn[:, other] for k in rest}
+    differences = {k: samples[:, k] - samples[:, other] for k in rest}
     corrected = holm({k: p_value(differences[k]) for k in rest})
-    theirs = configurations[other]
+    theirs = variants[other]
     exact: dict[int, dict[int, float]] = {
         seed: holm(
-            {
-                k: mcnemar(configurations[k][seed], theirs[seed])
-                for k in rest
-                if seed in configurations[k]
-            }
+            {k: mcnemar(variants[k][seed], theirs[seed]) for k in rest if seed in variants[k]}
         )
         for seed in theirs
     }
-    means = [np.mean([answers.mean() for answers in c.values()]) for c in configurations]
+    means = [np.mean([run.mean() for run in correct.values()]) for correct in variants]
     return {
         k: Verdict(
             float(means[k] - means[other]),
             interval(differences[k]),
             corrected[k],
-            {seed: found[k] for seed, found in exact.items() if k in found},
+            {seed: p_values[k] for seed, p_values in exact.items() if k in p_values},
         )
         for k in rest
     }
 
 
 def holm(p_values: Mapping[int, float]) -> dict[int, float]:
-    """What each p is worth when it is one of so many (Holm 1979)."""
+    """Return p-values corrected for their number (Holm 1979)."""
     if not p_values:
         return {}
     corrected = multipletests([*p_values.values()], method="holm")[1]
@@ -207,53 +227,56 @@ def holm(p_values: Mapping[int, float]) -> dict[int, float]:
 
 @dataclass(frozen=True)
 class Effect:
-    """What a choice, or two at once, adds to the mean of all configurations."""
+    """The effect of a level of a factor on the mean accuracy, or the interaction of two levels."""
 
     choice: Mapping[str, str]  # factor -> level
     size: float
     interval: Interval
 
     @property
-    def certain(self) -> bool:
+    def significant(self) -> bool:
+        """Whether the interval excludes zero."""
         return self.interval.low > ROUNDING or self.interval.high < -ROUNDING
 
 
 def main_effects(
-    choices: Sequence[Mapping[str, str]], observed: np.ndarray, drawn: np.ndarray
+    choices: Sequence[Mapping[str, str]], observed: np.ndarray, samples: np.ndarray
 ) -> list[Effect]:
-    """What each level of each factor contributes on average: least squares, effects adding to zero.
+    """Return the mean contribution of each level of each factor, by least squares.
 
-    `choices` are the levels of each configuration, (K,) `observed` accuracies, (count, K) `drawn`.
-    The intervals hold for all effects at once. Empty where the configurations do not tell all of
-    them apart.
+    The effects of a factor add up to zero. `choices` are the levels of each variant, `observed` the
+    accuracies, (K,), and `samples` their replicates, (count, K). The intervals are simultaneous for
+    all effects. The result is empty if the variants do not determine all effects.
     """
     levels = _levels(choices)
-    fitted = _fit(_additive(choices), observed, drawn)
+    fitted = _fit(_additive(choices), observed, samples)
     if fitted is None:
         return []
-    names = [{factor: name} for factor, found in levels.items() for name in found]
+    choice = [{factor: name} for factor, names in levels.items() for name in names]
     values = [
         row @ coefficients
-        for found, coefficients in zip(levels.values(), fitted, strict=True)
-        for row in _code_table(len(found))
+        for names, coefficients in zip(levels.values(), fitted, strict=True)
+        for row in _code_table(len(names))
     ]
-    return simultaneous(names, np.array(values))
+    return simultaneous(choice, np.array(values))
 
 
 def interactions(
-    choices: Sequence[Mapping[str, str]], observed: np.ndarray, drawn: np.ndarray
+    choices: Sequence[Mapping[str, str]], observed: np.ndarray, samples: np.ndarray
 ) -> list[Effect]:
-    """For each two factors, the pair of levels that departs most from the sum of its effects.
+    """Return the strongest interaction of each pair of factors, the strongest of all first.
 
-    The surest first, by how many standard errors that is. The intervals hold for all pairs of
-    levels at once: the largest of many is far from zero by chance alone.
+    An interaction is the difference between the effect of two levels together and the sum of their
+    effects. Its strength is measured in standard errors. The intervals are simultaneous for all
+    pairs of levels, since the largest of many differs from zero by chance. The arguments are as in
+    `main_effects`.
     """
     tables: list[list[Mapping[str, str]]] = []
     values: list[np.ndarray] = []
     for first, second in combinations(_levels(choices).items(), 2):
         both = _codes(choices, *first)[:, :, None] * _codes(choices, *second)[:, None, :]
         model = [*_additive(choices), both.reshape(len(choices), -1)]
-        fitted = _fit(model, observed, drawn)
+        fitted = _fit(model, observed, samples)
         if fitted is None:
             continue
         codes = np.kron(_code_table(len(first[1])), _code_table(len(second[1])))
@@ -264,75 +287,83 @@ def interactions(
     return sorted(strongest, key=_strength, reverse=True)
 
 
-def simultaneous(names: Sequence[Mapping[str, str]], values: np.ndarray) -> list[Effect]:
-    """(E, 1 + count) effects as observed and as drawn, with intervals that hold for all at once.
+def simultaneous(choices: Sequence[Mapping[str, str]], values: np.ndarray) -> list[Effect]:
+    """Return effects with simultaneous intervals, from their sizes and replicates, (E, 1 + count).
 
-    They reach as many standard errors as the largest deviation of a draw does in 95 % of draws
-    (the maximum's distribution: Westfall and Young 1993).
+    The half-width of the intervals, in standard errors, is the 95 % quantile of the largest
+    deviation in a replicate (maximum statistic: Westfall and Young 1993).
     """
-    if not len(names):
+    if not len(choices):
         return []
-    sizes, drawn = values[:, 0], values[:, 1:]
-    low, middle, high = np.quantile(drawn, norm.cdf([-1, 0, 1]), axis=1)
-    deviations = drawn - middle[:, None]
-    errors = np.maximum((high - low) / 2, ROUNDING)  # few seeds have tails without a variance
+    sizes, samples = values[:, 0], values[:, 1:]
+    low, middle, high = np.quantile(samples, norm.cdf([-1, 0, 1]), axis=1)
+    deviations = samples - middle[:, None]
+    # From quantiles: with few seeds, the tails are heavy, and the variance may not exist.
+    errors = np.maximum((high - low) / 2, ROUNDING)
     reach = np.quantile(np.abs(deviations / errors[:, None]).max(0), LEVEL)
     return [
-        Effect(name, float(size), Interval(float(size - reach * e), float(size + reach * e)))
-        for name, size, e in zip(names, sizes, errors, strict=True)
+        Effect(choice, float(size), Interval(float(size - reach * e), float(size + reach * e)))
+        for choice, size, e in zip(choices, sizes, errors, strict=True)
     ]
 
 
 def _strength(effect: Effect) -> float:
-    """In standard errors, but for a factor that all effects share."""
+    """Return the size in units proportional to its standard error."""
     return round(abs(effect.size) / (effect.interval.high - effect.size), 9)
 
 
 def with_residuals(
-    choices: Sequence[Mapping[str, str]], observed: np.ndarray, drawn: np.ndarray, seed: int = 0
+    choices: Sequence[Mapping[str, str]], observed: np.ndarray, samples: np.ndarray, seed: int = 0
 ) -> np.ndarray | None:
-    """(count, K): the draws with what seeds add, told from how far the additive model misses.
+    """Return the replicates with the effect of seeds added, (count, K).
 
-    For configurations of one seed, which do not tell it themselves: the error of an analysis of
-    variance. None where the model fits whatever was observed.
+    Variants with one seed do not show the variance between seeds. It is therefore estimated from
+    the residuals of the additive model, as in an analysis of variance. Return None if the model has
+    as many parameters as there are variants. The arguments are as in `main_effects`.
     """
     design = np.hstack([np.ones((len(observed), 1)), *_additive(choices)])
     freedom = len(observed) - np.linalg.matrix_rank(design)
     if freedom == 0:
         return None
-    missed = observed - design @ np.linalg.lstsq(design, observed, rcond=None)[0]
+    residuals = observed - design @ np.linalg.lstsq(design, observed, rcond=None)[0]
     random = np.random.default_rng(seed)
-    variance = (missed @ missed) / chi2.ppf(random.uniform(size=(len(drawn), 1)), freedom)
-    return drawn + np.sqrt(variance) * random.standard_normal(drawn.shape)
+    quantiles = random.uniform(size=(len(samples), 1))
+    variance = (residuals @ residuals) / chi2.ppf(quantiles, freedom)
+    return samples + np.sqrt(variance) * random.standard_normal(samples.shape)
 
 
 def _additive(choices: Sequence[Mapping[str, str]]) -> list[np.ndarray]:
+    """Return the columns of the model without interactions, (K, L - 1) for each factor."""
     return [_codes(choices, factor, names) for factor, names in _levels(choices).items()]
 
 
 def _levels(choices: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
-    """The factors that vary, and their levels as they come."""
+    """Return the factors that vary, each with its levels in the order of their first occurrence."""
     factors = {factor: list(dict.fromkeys(c[factor] for c in choices)) for factor in choices[0]}
     return {factor: names for factor, names in factors.items() if len(names) > 1}
 
 
 def _code_table(levels: int) -> np.ndarray:
-    """(L, L - 1), deviation coding: effects of all levels add up to zero."""
+    """Return the deviation coding of a factor, (L, L - 1): effects of all levels add up to zero."""
     return np.vstack([np.eye(levels - 1), -np.ones(levels - 1)])
 
 
 def _codes(choices: Sequence[Mapping[str, str]], factor: str, names: Sequence[str]) -> np.ndarray:
-    """(K, L - 1)"""
+    """Return the coded levels of all variants for a factor, (K, L - 1)."""
     return _code_table(len(names))[[names.index(choice[factor]) for choice in choices]]
 
 
 def _fit(
-    model: Sequence[np.ndarray], observed: np.ndarray, drawn: np.ndarray
+    model: Sequence[np.ndarray], observed: np.ndarray, samples: np.ndarray
 ) -> list[np.ndarray] | None:
-    """For each part of the model its coefficients, (columns, 1 + count): observed, then drawn."""
+    """Return the coefficients of each part of the model, (columns, 1 + count).
+
+    The first column is fitted to the observed accuracies, and the others to the replicates. Return
+    None if the variants do not determine all coefficients.
+    """
     design = np.hstack([np.ones((len(observed), 1)), *model])
     if np.linalg.matrix_rank(design) < design.shape[1]:
         return None
-    coefficients = np.linalg.lstsq(design, np.vstack([observed, drawn]).T, rcond=None)[0]
+    coefficients = np.linalg.lstsq(design, np.vstack([observed, samples]).T, rcond=None)[0]
     ends = np.cumsum([1] + [part.shape[1] for part in model])
     return np.split(coefficients, ends[:-1])[1:]

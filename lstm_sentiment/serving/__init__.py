@@ -1,1 +1,1 @@
-"""Use: what was trained, put to work on other texts."""
+"""Use a trained network: predict, evaluate, explain and export."""

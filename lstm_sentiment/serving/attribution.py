@@ -1,4 +1,4 @@
-"""Which tokens a logit comes from: integrated gradients, and attention where there is any."""
+"""logit -> contribution of each token (integrated gradients), and attention weights."""
 
 from dataclasses import dataclass
 
@@ -6,51 +6,59 @@ import torch
 from captum.attr import IntegratedGradients
 from torch import Tensor
 
-from lstm_sentiment.data.tokens import PAD_ID
+from lstm_sentiment.data.vocabulary import PAD_ID
 from lstm_sentiment.model.classifier import Classifier
-from lstm_sentiment.model.encoders import Encoded
+from lstm_sentiment.model.embedding import Embedded
+from lstm_sentiment.model.encoders.contract import Encoded
 
-STEPS = (50, 200, 800)  # points of the path; as many as it takes
-CLOSE = 0.01  # of a logit: how far contributions may be from adding up before more are taken
-AT_ONCE = 64  # points computed together
+STEPS = (50, 200, 800)  # points of the integration path, tried in this order
+TOLERANCE = 0.01  # of the logit; with a larger gap, the integration is repeated with more points
+BATCH_SIZE = 64  # points computed together
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """`contributions` add up to `logit` - `baseline`, but for what integration misses (`gap`)."""
+    """A logit as the sum of a baseline and one contribution for each token.
+
+    `logit` = `baseline` + sum of `contributions` + `gap`, the error of the numerical integration.
+    """
 
     logit: float
-    baseline: float  # the logit of as long a review whose words say nothing: their vectors are zero
-    contributions: tuple[float, ...]  # of each token that is read
-    attention: tuple[float, ...] | None  # of each, adding up to 1; None where the head has none
+    baseline: float  # the logit of a review of the same length whose word vectors are all zero
+    contributions: tuple[float, ...]  # of each token that the network reads
+    attention: tuple[float, ...] | None  # of each token, adding up to 1; None if the head has none
     gap: float
 
 
 def attribute(classifier: Classifier, ids: Tensor, lengths: Tensor, real: Tensor) -> Attribution:
-    """(1, T), (1,), (1, T): one review.
+    """Attribute the logit of one review to its tokens.
 
-    Integrated gradients (Sundararajan et al. 2017) over the words' vectors, from zero. Padding that
-    the network reads as text stays as it is on the whole path, so that it contributes nothing.
+    `ids` is (1, T), `lengths` (1,), and `real` (1, T) is False on padding. The contributions are
+    integrated gradients (Sundararajan et al. 2017) along the path from zero vectors to the vectors
+    of the words. The vectors of padding that the network reads as text do not change along the
+    path, so padding contributes nothing.
     """
-    vectors = classifier.embedding(ids)
-    nothing = torch.where(real.unsqueeze(-1), 0, classifier.embedding.weight[PAD_ID])
+    vectors = classifier.embedding.vectors(ids)
+    baseline_vectors = torch.where(real.unsqueeze(-1), 0, classifier.embedding.weight[PAD_ID])
     method = IntegratedGradients(classifier.classify)
     with torch.no_grad():
-        logit, baseline = (classifier.classify(v, lengths).item() for v in (vectors, nothing))
+        logit, baseline = (
+            classifier.classify(v, lengths).item() for v in (vectors, baseline_vectors)
+        )
     for steps in STEPS:
-        parts = method.attribute(
+        gradients = method.attribute(
             vectors,
-            nothing,
+            baseline_vectors,
             additional_forward_args=(lengths,),
             n_steps=steps,
-            internal_batch_size=AT_ONCE,
+            internal_batch_size=BATCH_SIZE,
         )
-        contributions = parts.sum(-1)[real]
+        contributions = gradients.sum(-1)[real]
         gap = logit - baseline - contributions.sum().item()
-        if abs(gap) <= CLOSE:
+        if abs(gap) <= TOLERANCE:
             break
     with torch.no_grad():
-        attention = _attention(classifier, classifier.encoder(vectors, lengths))
+        attention = _attention(classifier, classifier.encoder(Embedded(vectors), lengths))
     return Attribution(
         logit,
         baseline,

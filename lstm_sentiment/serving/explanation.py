@@ -1,135 +1,90 @@
-"""Why a network says what it says: the text in colours, for a terminal and as a page."""
+"""explanation -> sentences, colours and the HTML page; the terminal shows the same sentences."""
 
-from html import escape
-
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
-from lstm_sentiment.data.tokens import printable
+from lstm_sentiment.display import printable
+from lstm_sentiment.labels import CLASSES, POSITIVE
 from lstm_sentiment.serving.predictor import Explanation
+from lstm_sentiment.templates import render
 
-POSITIVE, NEGATIVE = (0, 122, 61), (178, 34, 34)  # of the ground at the largest contribution
-NAMED = 8  # tokens listed for each side
-
-STYLE = """
-:root { color-scheme: light dark; }
-body { font: 17px/1.9 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.4rem; }
-.token { padding: .1em .15em; border-radius: .2em; }
-.unknown { text-decoration: underline dotted; }
-.note { opacity: .75; font-size: .9rem; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: 0 .8rem 0 0; line-height: 1.5; text-align: right; }
-th:first-child, td:first-child { text-align: left; }
-"""
+# Background of the token with the largest contribution, (red, green, blue) from 0 to 255.
+POSITIVE_COLOUR, NEGATIVE_COLOUR = (0, 122, 61), (178, 34, 34)
+TOKENS_LISTED = 16  # in the table
 
 
-def said(explanation: Explanation) -> str:
-    found = explanation.prediction
-    return f"{found.label}: probability of positive {found.probability:.4f}"
+def headline(explanation: Explanation) -> str:
+    """Return the predicted class and the probability of positive."""
+    prediction = explanation.prediction
+    return f"{prediction.label}: probability of {CLASSES[POSITIVE]} {prediction.probability:.4f}"
 
 
-def sums(explanation: Explanation) -> str:
-    """What contributions add up to, in a sentence."""
-    a = explanation.attribution
-    total = sum(a.contributions)
-    sentence = (
-        f"The tokens add {total:+.3f} to the {a.baseline:+.3f} of a review that says nothing: "
-        f"a logit of {a.logit:+.3f}"
+def decomposition(explanation: Explanation) -> str:
+    """Return the equation of the logit as the sum of the baseline and all contributions."""
+    attribution = explanation.attribution
+    equation = (
+        f"Logit {attribution.logit:+.3f} = baseline {attribution.baseline:+.3f} "
+        f"(all word vectors zero) + contributions {sum(attribution.contributions):+.3f}"
     )
-    return sentence + (f", but for {a.gap:+.3f} of integration." if abs(a.gap) >= 0.0005 else ".")
+    if abs(attribution.gap) >= 0.0005:
+        equation += f" + integration error {attribution.gap:+.3f}"
+    return f"{equation}."
 
 
-def remarks(explanation: Explanation) -> str:
-    """On tokens that the network does not see as they are."""
-    parts = []
+def token_notes(explanation: Explanation) -> str:
+    """Return sentences on unknown and truncated tokens; "" if there are none."""
+    notes = []
     if unknown := explanation.known.count(False):
-        parts.append(f"{unknown} of {len(explanation.tokens)} tokens are unknown (underlined).")
+        notes.append(f"{unknown} of {len(explanation.tokens)} tokens are unknown (underlined).")
     if explanation.unread:
-        parts.append(f"{explanation.unread:,} more are cut off and not read.")
-    return " ".join(parts)
+        notes.append(f"{explanation.unread:,} more tokens were cut off and are not read.")
+    return " ".join(notes)
 
 
-def strengths(explanation: Explanation) -> list[float]:
-    """From -1 to 1, relative to the token that contributes most."""
-    weights = explanation.attribution.contributions
-    largest = max(map(abs, weights), default=0) or 1
-    return [weight / largest for weight in weights]
+def relative_contributions(explanation: Explanation) -> list[float]:
+    """Return the contributions divided by the largest absolute contribution."""
+    contributions = explanation.attribution.contributions
+    largest = max(map(abs, contributions), default=0) or 1
+    return [contribution / largest for contribution in contributions]
 
 
-def strongest(explanation: Explanation) -> list[tuple[str, float, float | None]]:
-    """Tokens, what they contribute and their attention: those that matter most, the first first."""
+def strongest_tokens(explanation: Explanation) -> list[tuple[str, float, float | None]]:
+    """Return the tokens with the largest contributions: token, contribution and attention.
+
+    The attention is None if the head has none.
+    """
     attention = explanation.attribution.attention or [None] * len(explanation.tokens)
     rows = list(zip(explanation.tokens, explanation.attribution.contributions, attention,
                     strict=True))  # fmt: skip
-    return sorted(rows, key=lambda row: -abs(row[1]))[: 2 * NAMED]
+    return sorted(rows, key=lambda row: -abs(row[1]))[:TOKENS_LISTED]
 
 
-def coloured(explanation: Explanation) -> RenderableType:
-    """For a terminal: green speaks for positive, and red against it."""
-    text = Text()
-    for token, known, strength in zip(
-        explanation.tokens, explanation.known, strengths(explanation), strict=True
-    ):
-        # On black: the stronger, the lighter.
-        ground = tuple(int(abs(strength) * part) for part in _colour(strength))
-        style = f"white on rgb({','.join(map(str, ground))})" + ("" if known else " underline")
-        text.append(printable(token), style).append(" ")
-    grid = Table("token", box=None, header_style="bold")
-    grid.add_column("adds", justify="right")
-    attended = explanation.attribution.attention is not None
-    if attended:
-        grid.add_column("attention", justify="right")
-    for token, weight, attention in strongest(explanation):
-        cells = [f"{attention:.1%}"] if attention is not None else []
-        grid.add_row(Text(printable(token)), f"{weight:+.3f}", *cells)
-    notes = "\n".join(note for note in (sums(explanation), remarks(explanation)) if note)
-    return Group(Text(said(explanation), "bold"), text, Text(), grid, Text(), Text(notes))
+def colour(contribution: float) -> tuple[int, int, int]:
+    """Return the colour for the sign of a contribution, (red, green, blue)."""
+    return POSITIVE_COLOUR if contribution > 0 else NEGATIVE_COLOUR
 
 
 def page(explanation: Explanation) -> str:
-    """A page that needs nothing else."""
-    spans = []
-    attention = explanation.attribution.attention or [None] * len(explanation.tokens)
-    for token, known, weight, strength, attended in zip(
-        explanation.tokens,
-        explanation.known,
-        explanation.attribution.contributions,
-        strengths(explanation),
-        attention,
-        strict=True,
-    ):
-        r, g, b = _colour(strength)
-        title = f"adds {weight:+.3f}" + (f", attention {attended:.1%}" if attended else "")
-        spans.append(
-            f'<span class="token{"" if known else " unknown"}" title="{title}" '
-            f'style="background:rgba({r},{g},{b},{0.75 * abs(strength):.2f})">'
-            f"{_html(token)}</span>"
+    """Return the explanation as an HTML page that needs no other file."""
+    attribution = explanation.attribution
+    attention = attribution.attention or [None] * len(explanation.tokens)
+    tokens = [
+        {
+            "text": printable(token),
+            "known": known,
+            "contribution": contribution,
+            "attention": share,
+            "colour": colour(relative),
+            "opacity": 0.75 * abs(relative),
+        }
+        for token, known, contribution, share, relative in zip(
+            explanation.tokens, explanation.known, attribution.contributions, attention,
+            relative_contributions(explanation), strict=True,
         )
-    rows = "".join(
-        f"<tr><td>{_html(token)}</td><td>{weight:+.3f}</td>"
-        + (f"<td>{attended:.1%}</td>" if attended is not None else "")
-        + "</tr>\n"
-        for token, weight, attended in strongest(explanation)
+    ]  # fmt: skip
+    return render(
+        "explanation.html",
+        title=headline(explanation),
+        classes=CLASSES,
+        tokens=tokens,
+        attention=attribution.attention is not None,
+        strongest=[(printable(token), *values) for token, *values in strongest_tokens(explanation)],
+        notes=f"{decomposition(explanation)} {token_notes(explanation)}",
     )
-    head = "<th>token</th><th>adds</th>"
-    head += "<th>attention</th>" if explanation.attribution.attention else ""
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{said(explanation)}</title><style>{STYLE}</style></head>\n"
-        f"<body>\n<h1>{said(explanation)}</h1>\n<p>{' '.join(spans)}</p>\n"
-        '<p class="note">Green speaks for positive, red against it: what each token adds to the '
-        "logit (integrated gradients). "
-        f"{escape(sums(explanation))} {escape(remarks(explanation))}</p>\n"
-        f"<table><thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody></table>\n</body></html>\n"
-    )
-
-
-def _html(token: str) -> str:
-    return escape(printable(token))
-
-
-def _colour(strength: float) -> tuple[int, int, int]:
-    return POSITIVE if strength > 0 else NEGATIVE

@@ -1,4 +1,4 @@
-"""A run as an ONNX folder that has been seen to answer alike."""
+"""trained network -> ONNX folder, with a comparison of the predictions of both."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,60 +6,77 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstm_sentiment.data.tokens import SPECIALS
+from lstm_sentiment.data.vocabulary import SPECIALS
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import written_atomically
+from lstm_sentiment.files import folder_draft
+from lstm_sentiment.labels import is_positive
+from lstm_sentiment.runs.model_folder import ONNX
 from lstm_sentiment.serving.onnx_model import save_onnx
 from lstm_sentiment.serving.predictor import Predictor
-from lstm_sentiment.training.model_folder import ONNX
 
-ROUNDING = 1e-4  # of a probability: how far a network in 32 bits may be from itself as ONNX
-SAME_LABELS = 0.95  # the share of texts on which one in 8 bits has to agree
-RANDOM_TEXTS = 200
+TOLERANCE = 1e-4  # largest difference of probabilities allowed in 32 bits
+MIN_AGREEMENT = 0.95  # smallest allowed share of texts with the same class, also in 8 bits
+RANDOM_TEXTS = 200  # at most
 
 
-class Exported(NamedTuple):
-    size: int  # bytes of the network
-    difference: float  # the largest between two probabilities of a text
-    agreement: float  # the share of texts with the same label
-    texts: int
+class Comparison(NamedTuple):
+    """The differences between the predictions of an exported network and of the original."""
+
+    size: int  # of the exported network, in bytes
+    difference: float  # the largest between the two probabilities of a text
+    agreement: float  # share of texts with the same class
+    texts: int  # number of texts compared
 
     @property
-    def sentence(self) -> str:
+    def summary(self) -> str:
+        """The comparison in one sentence."""
         return (
             f"{self.size / 2**20:.1f} MiB; on {self.texts:,} texts the same label for "
             f"{self.agreement:.2%}, probabilities within {self.difference:.1e}."
         )
 
 
-def export(predictor: Predictor, folder: Path, int8: bool, texts: Sequence[str]) -> Exported:
-    """Writes the folder if the network in it agrees on the texts. Raises InputError otherwise."""
+def export(predictor: Predictor, folder: Path, int8: bool, texts: Sequence[str]) -> Comparison:
+    """Export the network to `folder`, with weights in 8 bits if `int8`; replace an older export.
+
+    Raises InputError if the predictions for the texts differ, there are no texts, the network was
+    exported before, or the folder cannot be written or contains other files. No file is written in
+    these cases.
+    """
     if predictor.classifier is None:
-        raise InputError("This is exported already: export the run it came from.")
+        raise InputError("An exported model cannot be exported again: export the original run.")
     if not texts:
-        raise InputError("There is no text to check the export on: give a file with some.")
+        raise InputError("The file has no texts: the export is checked on at least one.")
     if folder.exists() and not (folder / ONNX).exists():
-        raise InputError(f"{folder} exists and holds no exported network: name another with -o.")
+        raise InputError(f"{folder} exists and holds no exported model: name another with -o.")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with written_atomically(folder) as draft:
+        with folder_draft(folder) as draft:
             save_onnx(draft, predictor.classifier, predictor.vocabulary, predictor.config, int8)
-            done = compare(predictor, Predictor.load(draft), (draft / ONNX).stat().st_size, texts)
-            if done.agreement < SAME_LABELS or (done.difference > ROUNDING and not int8):
-                raise InputError(f"The exported network answers otherwise: {done.sentence}")
+            size = (draft / ONNX).stat().st_size
+            comparison = compare(predictor, Predictor.load(draft), size, texts)
+            too_different = comparison.difference > TOLERANCE and not int8
+            if comparison.agreement < MIN_AGREEMENT or too_different:
+                raise InputError(f"The exported network predicts differently: {comparison.summary}")
     except OSError as error:
         raise InputError(f"{folder} cannot be written ({error.strerror}).") from error
-    return done
+    return comparison
 
 
-def compare(predictor: Predictor, other: Predictor, size: int, texts: Sequence[str]) -> Exported:
-    mine, theirs = predictor.probabilities(texts), other.probabilities(texts)
-    agreement = float(((mine > 0.5) == (theirs > 0.5)).mean())
-    return Exported(size, float(abs(mine - theirs).max()), agreement, len(texts))
+def compare(
+    original: Predictor, exported: Predictor, size: int, texts: Sequence[str]
+) -> Comparison:
+    """Compare the predictions of both networks for at least one text; `size` is in bytes."""
+    before, after = original.probabilities(texts), exported.probabilities(texts)
+    agreement = float((is_positive(before) == is_positive(after)).mean())
+    return Comparison(size, float(abs(before - after).max()), agreement, len(texts))
 
 
 def random_texts(predictor: Predictor, seed: int = 0) -> list[str]:
-    """Of words that the network knows, from one up to as many as it reads and one more."""
+    """Return texts of known words, with lengths from one token to one more than `max_length`.
+
+    The same `seed` gives the same texts.
+    """
     random = np.random.default_rng(seed)
     words = predictor.vocabulary.words[len(SPECIALS) :]
     longest = predictor.config.data.max_length + 1

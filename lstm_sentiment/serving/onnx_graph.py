@@ -1,8 +1,9 @@
 """classifier -> ONNX graph, node by node.
 
-ONNX has the recurrent cells with a length for each review, so the graph is the network itself.
-PyTorch's exporters are not used: the newer one freezes the time axis of recurrent
-networks, and the older one is to be removed.
+ONNX defines the recurrent cells with a length for each review, so the graph has the same
+structure as the network.
+PyTorch's exporters are not used: the newer one fixes the number of time steps of recurrent
+networks, and the older one is deprecated.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,42 +17,47 @@ from torch import Tensor, nn
 from lstm_sentiment.config import Cell, Config, HeadKind
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.model.classifier import Classifier
+from lstm_sentiment.model.encoders.recurrent import RecurrentEncoder
 
 OPSET, IR = 17, 8
 
-# PyTorch's order of the gates, in ONNX's: i f g o -> i o f c, and r z n -> z r h.
+# The index in PyTorch's order of each gate, in ONNX's order: i f g o -> i o f c, and r z n -> z r
+# h.
 GATES = {Cell.rnn: (0,), Cell.lstm: (0, 3, 1, 2), Cell.gru: (1, 0, 2)}
-NODES = {
+CELL_NODES = {
     Cell.rnn: ("RNN", {}),
     Cell.lstm: ("LSTM", {}),
-    Cell.gru: ("GRU", {"linear_before_reset": 1}),  # as PyTorch and cuDNN have it
+    Cell.gru: ("GRU", {"linear_before_reset": 1}),  # as in PyTorch and cuDNN
 }
 
 
 class Graph:
-    """Nodes in the order in which they compute; a value goes by its name."""
+    """A graph under construction: its nodes in the order of computation, and its weights."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[TensorProto] = []
 
     def constant(self, value: Any, dtype: Any = np.float32) -> str:
+        """Add a constant tensor; return its name."""
         name = f"w{len(self.weights)}"
         array = np.ascontiguousarray(value, dtype)
         self.weights.append(numpy_helper.from_array(array, name))
         return name
 
     def integers(self, *values: int) -> str:
+        """Add a constant vector of int64; return its name."""
         return self.constant(values, np.int64)
 
     def node(self, kind: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
+        """Add a node; return the name of its output, or a list of names if it has several."""
         names = [f"v{len(self.nodes)}_{k}" for k in range(outputs)]
         self.nodes.append(helper.make_node(kind, inputs, names, **attributes))
         return names[0] if outputs == 1 else names
 
 
-class Encoded(NamedTuple):
-    """Names of what the encoder gives, as in `model.encoders`."""
+class EncoderOutputs(NamedTuple):
+    """The names of the encoder's outputs, as in `model.encoders.contract`."""
 
     states: str  # (B, T, D)
     final: str  # (B, D)
@@ -60,19 +66,20 @@ class Encoded(NamedTuple):
 
 
 def onnx_model(classifier: Classifier, config: Config) -> onnx.ModelProto:
-    """`ids` (B, T) int64 padded on the right and `lengths` (B,) int64 -> `logits` (B,)
+    """Return the graph: `ids` (B, T) int64 and `lengths` (B,) int64 -> `logits` (B,).
 
-    Raises InputError where the cell or the head has no form in ONNX here.
+    Padding is on the right. Raises InputError if the cell or the head cannot be exported.
     """
-    for what, kind, known in (
-        ("cell", config.encoder.cell, NODES),
-        ("head", config.head.kind, HEADS),
+    for field, kind, supported in (
+        ("encoder.cell", config.encoder.cell, CELL_NODES),
+        ("head.kind", config.head.kind, HEAD_BUILDERS),
     ):
-        if kind not in known:
-            raise InputError(f"The {what} {kind} has no form in ONNX: {', '.join(known)} have.")
+        if kind not in supported:
+            allowed = ", ".join(supported)
+            raise InputError(f"{field}={kind} cannot be exported to ONNX: allowed are {allowed}.")
     g = Graph()
     encoded = _encoder(g, classifier, config)
-    reduced = HEADS[config.head.kind](g, encoded, classifier.head)
+    reduced = HEAD_BUILDERS[config.head.kind](g, encoded, classifier.head)
     logits = g.node("Squeeze", _linear(g, reduced, classifier.output), g.integers(1))
     g.nodes.append(helper.make_node("Identity", [logits], ["logits"]))
     graph = helper.make_graph(
@@ -90,13 +97,14 @@ def onnx_model(classifier: Classifier, config: Config) -> onnx.ModelProto:
     return model
 
 
-def _encoder(g: Graph, classifier: Classifier, config: Config) -> Encoded:
+def _encoder(g: Graph, classifier: Classifier, config: Config) -> EncoderOutputs:
+    assert isinstance(classifier.encoder, RecurrentEncoder)  # true for all cells of CELL_NODES
     rnn, kind = classifier.encoder.rnn, config.encoder.cell
     vectors = g.node("Gather", g.constant(_array(classifier.embedding.weight)), "ids")
     read = g.node("Transpose", vectors, perm=[1, 0, 2])  # (T, B, E)
     lengths = g.node("Cast", "lengths", to=TensorProto.INT32)
     for layer in range(rnn.num_layers):
-        node, attributes = NODES[kind]
+        node, attributes = CELL_NODES[kind]
         weights = [g.constant(w) for w in _layer(rnn, layer, GATES[kind])]
         states, final, *_ = g.node(
             node,
@@ -107,13 +115,13 @@ def _encoder(g: Graph, classifier: Classifier, config: Config) -> Encoded:
             **attributes,
         )
         # (T, directions, B, H) -> (T, B, D)
-        beside = g.node("Transpose", states, perm=[0, 2, 1, 3])
-        read = g.node("Reshape", beside, g.integers(0, 0, -1))
+        concatenated = g.node("Transpose", states, perm=[0, 2, 1, 3])
+        read = g.node("Reshape", concatenated, g.integers(0, 0, -1))
     final = g.node("Reshape", g.node("Transpose", final, perm=[1, 0, 2]), g.integers(0, -1))
     steps = g.node("Gather", g.node("Shape", "ids"), g.constant(1, np.int64))
-    places = g.node("Range", g.constant(0, np.int64), steps, g.constant(1, np.int64))
-    mask = g.node("Less", places, g.node("Unsqueeze", "lengths", g.integers(1)))
-    return Encoded(
+    positions = g.node("Range", g.constant(0, np.int64), steps, g.constant(1, np.int64))
+    mask = g.node("Less", positions, g.node("Unsqueeze", "lengths", g.integers(1)))
+    return EncoderOutputs(
         g.node("Transpose", read, perm=[1, 0, 2]),
         final,
         g.node("Unsqueeze", mask, g.integers(2)),
@@ -122,7 +130,11 @@ def _encoder(g: Graph, classifier: Classifier, config: Config) -> Encoded:
 
 
 def _layer(rnn: nn.RNNBase, layer: int, gates: tuple[int, ...]) -> Iterator[np.ndarray]:
-    """(directions, G, input), (directions, G, H) and (directions, 2 G): weights and biases."""
+    """Yield the weights of a layer with its gates in ONNX's order.
+
+    These are the weights of the input, (directions, G, input), and of the state, (directions, G,
+    H), and the biases, (directions, 2 G).
+    """
     names = [f"l{layer}", f"l{layer}_reverse"][: 2 if rnn.bidirectional else 1]
 
     def ordered(kind: str) -> np.ndarray:
@@ -142,11 +154,11 @@ def _linear(g: Graph, x: str, layer: nn.Linear) -> str:
     return product if layer.bias is None else g.node("Add", product, g.constant(_array(layer.bias)))
 
 
-def _last(g: Graph, encoded: Encoded, head: Any) -> str:
+def _last(g: Graph, encoded: EncoderOutputs, head: Any) -> str:
     return encoded.final
 
 
-def _flatten(g: Graph, encoded: Encoded, head: Any) -> str:
+def _flatten(g: Graph, encoded: EncoderOutputs, head: Any) -> str:
     flat = g.node("Reshape", encoded.states, g.integers(0, -1))  # (B, T D)
     size = g.node("Gather", g.node("Shape", flat), g.integers(1))
     missing = g.node("Sub", g.integers(head.output_size), size)
@@ -154,37 +166,37 @@ def _flatten(g: Graph, encoded: Encoded, head: Any) -> str:
     return g.node("Pad", flat, sides)
 
 
-def _max(g: Graph, encoded: Encoded, head: Any) -> str:
+def _max(g: Graph, encoded: EncoderOutputs, head: Any) -> str:
     real = g.node("Where", encoded.mask, encoded.states, g.constant(-np.inf))
     return g.node("ReduceMax", real, axes=[1], keepdims=0)
 
 
-def _average(g: Graph, encoded: Encoded, head: Any) -> str:
+def _average(g: Graph, encoded: EncoderOutputs, head: Any) -> str:
     total = g.node("ReduceSum", encoded.states, g.integers(1), keepdims=0)  # zero on padding
     lengths = g.node("Cast", encoded.lengths, to=TensorProto.FLOAT)
     return g.node("Div", total, g.node("Unsqueeze", lengths, g.integers(1)))
 
 
-def _attention(g: Graph, encoded: Encoded, head: Any) -> str:
+def _attention(g: Graph, encoded: EncoderOutputs, head: Any) -> str:
     hidden = g.node("Tanh", _linear(g, encoded.states, head.hidden))
     return _weighted_sum(g, encoded, _linear(g, hidden, head.query))
 
 
-def _max_attention(g: Graph, encoded: Encoded, head: Any) -> str:
+def _max_attention(g: Graph, encoded: EncoderOutputs, head: Any) -> str:
     query = g.node("Unsqueeze", _max(g, encoded, head), g.integers(2))
     norm = g.node("ReduceL2", encoded.states, axes=[2], keepdims=1)
     units = g.node("Div", encoded.states, g.node("Max", norm, g.constant(1e-12)))
     return _weighted_sum(g, encoded, g.node("MatMul", units, query))
 
 
-def _weighted_sum(g: Graph, encoded: Encoded, scores: str) -> str:
-    """Scores are (B, T, 1)."""
+def _weighted_sum(g: Graph, encoded: EncoderOutputs, scores: str) -> str:
+    """Return the sum of the states weighted by the softmax of `scores`, (B, T, 1)."""
     real = g.node("Where", encoded.mask, scores, g.constant(-np.inf))
     product = g.node("Mul", encoded.states, g.node("Softmax", real, axis=1))
     return g.node("ReduceSum", product, g.integers(1), keepdims=0)
 
 
-HEADS: Mapping[HeadKind, Callable[[Graph, Encoded, Any], str]] = {
+HEAD_BUILDERS: Mapping[HeadKind, Callable[[Graph, EncoderOutputs, Any], str]] = {
     HeadKind.last: _last,
     HeadKind.flatten: _flatten,
     HeadKind.max: _max,

@@ -1,1 +1,1 @@
-"""One configuration in, one run with its record out."""
+"""Training: it turns a configuration into a run with a record."""

@@ -1,4 +1,4 @@
-"""config -> the runs without recurrence that its networks have to beat, as records like theirs."""
+"""Train n-gram baselines on the reviews of a configuration, with records like a network's."""
 
 import shutil
 import time
@@ -15,56 +15,60 @@ from torch.nn import functional as F
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.data.batches import Batch, EncodedReviews
+from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import LOCK, remove_drafts, sole_writer
+from lstm_sentiment.files import LOCK, remove_drafts, sole_writer, write_json
 from lstm_sentiment.model import ngrams
-from lstm_sentiment.model.module import StageScores
+from lstm_sentiment.model.metrics import StageScores
+from lstm_sentiment.runs.folder import CONFIG, PREDICTIONS, RECORD
+from lstm_sentiment.runs.identity import BASELINE, digest, sweep_folder
+from lstm_sentiment.runs.predictions import save_predictions
+from lstm_sentiment.runs.record import SCHEMA, read_record, refuse_newer_record
 from lstm_sentiment.training import runtime
-from lstm_sentiment.training.artifacts import save_predictions
-from lstm_sentiment.training.record import (
-    BASELINE,
-    CONFIG,
-    PREDICTIONS,
-    RECORD,
-    SCHEMA,
-    digest,
-    read_record,
-    refuse_newer_record,
-    sweep_folder,
-    write_json,
+
+NGRAM_RECIPE = 1  # raise it when the computation changes
+# The fields of `data` that determine the reviews of a baseline, and the fields that only networks
+# use.
+DATA_FIELDS = ("source", "val_fraction", "split_seed", "limit_train", "limit_test")
+NETWORK_FIELDS = (
+    "max_vocab",
+    "max_length",
+    "truncation_side",
+    "padding",
+    "batch_size",
+    "augment",
 )
 
-RECIPE = 1  # raised when the computation changes, as that of networks
-# What decides which reviews are learned from and asked, and what is a network's affair.
-DATA = ("source", "val_fraction", "split_seed", "limit_train", "limit_test")
-OF_NETWORKS = ("max_vocab", "max_length", "truncation_side", "padding", "batch_size", "augment")
 
+def baseline(
+    kind: ngrams.NgramModel, config: Config, cache: DataCache | None = None
+) -> dict[str, Any]:
+    """Train an n-gram model on the training set of `config`, and return its record.
 
-def baseline(kind: ngrams.Classifier, config: Config) -> dict[str, Any]:
-    """Trains a bag of n-grams on the reviews of `config`, as many as its networks get.
-
-    The record, as in `run.json`; one that is there is not made again, unless `config.rerun` asks
-    for it. Raises InputError where the reviews cannot be used, OSError where nothing can be kept.
+    A finished baseline is not trained again unless `config.rerun` is set. Raises InputError if the
+    reviews cannot be used, OSError if the folder cannot be written.
     """
-    chosen = replace(config.data, batch_size=1)  # a bag has none: there may be fewer reviews
-    data = ReviewDataModule(chosen, config.seed, config.test, config.trainer.enable_progress_bar)
+    data_config = replace(config.data, batch_size=1)  # checked, but otherwise unused
+    data = ReviewDataModule(data_config, config.seed, config.test, cache)
     folder = baseline_folder(kind, config, data.identity)
-    if (record := _finished(folder, config)) is not None:
+    if (record := _finished_record(folder, config)) is not None:
         return record
     data.setup()
     runtime.reset_peak_memory("cpu")
     folder.mkdir(parents=True, exist_ok=True)
-    asked = {"choices": {"encoder": BASELINE, "head": str(kind)}}
-    asked |= {"config": recorded(kind, config)}
     with sole_writer(folder / LOCK, lambda: None):
-        if (record := _finished(folder, config)) is not None:  # another process had the lock
+        if (record := _finished_record(folder, config)) is not None:  # by another process
             return record
         remove_drafts(folder)
         (folder / RECORD).unlink(missing_ok=True)
-        write_json(folder / CONFIG, {"schema": SCHEMA, **asked})
+        request = {
+            "choices": {"encoder": BASELINE, "head": str(kind)},
+            "config": recorded_baseline(kind, config),
+        }
+        write_json(folder / CONFIG, {"schema": SCHEMA, **request})
         try:
-            trained = _trained(kind, data, folder)
+            outcome = _fit_and_evaluate(kind, data, folder)
         except InputError:
             shutil.rmtree(folder)
             raise
@@ -72,8 +76,8 @@ def baseline(kind: ngrams.Classifier, config: Config) -> dict[str, Any]:
             "schema": SCHEMA,
             "name": folder.name,
             "sweep": folder.parent.name,
-            **asked,
-            **trained,
+            **request,
+            **outcome,
             "data": data.summary(),
             "vectors": None,
             "environment": runtime.environment("cpu"),
@@ -82,7 +86,7 @@ def baseline(kind: ngrams.Classifier, config: Config) -> dict[str, Any]:
     return record
 
 
-def _finished(folder: Path, config: Config) -> dict[str, Any] | None:
+def _finished_record(folder: Path, config: Config) -> dict[str, Any] | None:
     if config.rerun:
         return None
     refuse_newer_record(folder)
@@ -90,50 +94,55 @@ def _finished(folder: Path, config: Config) -> dict[str, Any] | None:
 
 
 def distinct(configs: Iterable[Config]) -> list[Config]:
-    """One of those that ask for the same reviews and the same place: a baseline has no network."""
-    found: dict[str, Config] = {}
+    """Return the first configuration for each combination of reviews and sweep."""
+    first: dict[str, Config] = {}
     for config in configs:
-        data = asdict(config.data) | dict.fromkeys(OF_NETWORKS)
-        found.setdefault(repr((data, config.test, config.root, config.sweep)), config)
-    return [*found.values()]
+        data = asdict(config.data) | dict.fromkeys(NETWORK_FIELDS)
+        first.setdefault(repr((data, config.test, config.root, config.sweep)), config)
+    return [*first.values()]
 
 
-def recorded(kind: ngrams.Classifier, config: Config) -> dict[str, Any]:
-    """All that the run depends on beside its reviews. It draws nothing, so its seed is 0."""
-    chosen = {name: value for name, value in asdict(config.data).items() if name in DATA}
-    ours = {"kind": str(kind), "longest": ngrams.LONGEST, "least": ngrams.LEAST}
-    return {"seed": 0, "test": config.test, BASELINE: {**ours, "c": ngrams.C[kind]}, "data": chosen}
+def recorded_baseline(kind: ngrams.NgramModel, config: Config) -> dict[str, Any]:
+    """Return the entry `config` of a baseline's record: the model and the fields of its reviews.
+
+    The seed is always 0, since a baseline uses no random numbers.
+    """
+    data = {name: value for name, value in asdict(config.data).items() if name in DATA_FIELDS}
+    model = {"kind": str(kind), "longest": ngrams.MAX_TOKENS, "least": ngrams.MIN_REVIEWS}
+    return {
+        "seed": 0,
+        "test": config.test,
+        BASELINE: {**model, "c": ngrams.C[kind]},
+        "data": data,
+    }
 
 
-def baseline_folder(kind: ngrams.Classifier, config: Config, identity: str) -> Path:
-    """Named as a network's run: ngrams-<kind>-s0-<fingerprint>"""
-    chosen = recorded(kind, config)
-    del chosen["data"]["source"]  # the data count by what they are
-    return sweep_folder(config) / f"{BASELINE}-{kind}-s0-{digest(RECIPE, identity, chosen)}"
+def baseline_folder(kind: ngrams.NgramModel, config: Config, identity: str) -> Path:
+    """Return the folder of a baseline, `ngrams-<kind>-s0-<fingerprint>` in its sweep.
+
+    `identity` identifies the reviews, as in `ReviewDataModule.identity`.
+    """
+    settings = recorded_baseline(kind, config)
+    del settings["data"]["source"]  # part of `identity`
+    return sweep_folder(config) / f"{BASELINE}-{kind}-s0-{digest(NGRAM_RECIPE, identity, settings)}"
 
 
-def _trained(kind: ngrams.Classifier, data: ReviewDataModule, folder: Path) -> dict[str, Any]:
-    """Its scores and costs; leaves the predictions of val and test."""
+def _fit_and_evaluate(
+    kind: ngrams.NgramModel, data: ReviewDataModule, folder: Path
+) -> dict[str, Any]:
+    """Fit the model, write its predictions, and return its scores and costs for the record."""
     model = ngrams.bag_of_ngrams(kind)
-    started = time.perf_counter()
-    try:
-        model.fit(_tokens(data.train), _labels(data.train))
-    except ValueError as error:  # scikit-learn's, of an empty bag
-        raise InputError(
-            f"{data.corpus.name}: no word is in two of the {len(data.train)} reviews to train on, "
-            "so there is nothing to count: keep more of them."
-        ) from error
-    seconds = time.perf_counter() - started
-    parts = {"train": data.train, "val": data.val if len(data.val) else None, "test": data.test}
-    scores: dict[str, dict[str, Any] | None] = dict.fromkeys(parts)
-    predictions, pace = {}, None
-    for stage, reviews in parts.items():
+    seconds = _fit(model, data)
+    stages = {"train": data.train, "val": data.val if len(data.val) else None, "test": data.test}
+    scores: dict[str, dict[str, Any] | None] = dict.fromkeys(stages)
+    predictions, reviews_per_second = {}, None
+    for stage, reviews in stages.items():
         if reviews is not None:
             started = time.perf_counter()
-            seen = _scored(model, reviews)
-            pace = len(reviews) / (time.perf_counter() - started)
-            scores[stage] = seen.compute()
-            columns = seen.predictions()
+            evaluated = _evaluate(model, reviews)
+            reviews_per_second = len(reviews) / (time.perf_counter() - started)
+            scores[stage] = evaluated.compute()
+            columns = evaluated.predictions()
             predictions[stage] = columns | {"tokens": data.token_counts(stage, columns["index"])}
     del predictions["train"]
     save_predictions(folder / PREDICTIONS, predictions)
@@ -150,25 +159,38 @@ def _trained(kind: ngrams.Classifier, data: ReviewDataModule, folder: Path) -> d
             "seconds_per_epoch": seconds,
             "tokens_per_second": int(data.train.token_counts.sum()) / seconds,
             "peak_memory_mib": runtime.peak_memory_mib("cpu"),
-            "test_reviews_per_second": pace if scores["test"] else None,
+            "test_reviews_per_second": reviews_per_second if scores["test"] else None,
         },
     }
 
 
+def _fit(model: Pipeline, data: ReviewDataModule) -> float:
+    """Fit the model and return the seconds. Raises InputError if no n-gram is frequent enough."""
+    started = time.perf_counter()
+    try:
+        model.fit(_tokens(data.train), _labels(data.train))
+    except ValueError as error:  # scikit-learn raises it for an empty vocabulary
+        raise InputError(
+            f"{data.corpus.name}: no word occurs in {ngrams.MIN_REVIEWS} of the {len(data.train)} "
+            "training reviews, which an n-gram baseline requires: use more reviews."
+        ) from error
+    return time.perf_counter() - started
+
+
 def _tokens(reviews: EncodedReviews) -> list[list[str]]:
-    return [reviews.reviews.spelled(row) for row in reviews.rows]
+    return [reviews.tokenized.words_of(row) for row in reviews.rows]
 
 
 def _labels(reviews: EncodedReviews) -> np.ndarray:
-    return reviews.reviews.labels[reviews.rows]
+    return reviews.labels
 
 
-def _scored(model: Pipeline, reviews: EncodedReviews) -> StageScores:
-    """By the same code as a network's answers."""
+def _evaluate(model: Pipeline, reviews: EncodedReviews) -> StageScores:
+    """Return the scores of a model, with the code that computes the scores of a network."""
     logits = torch.from_numpy(model.decision_function(_tokens(reviews)))
     labels = torch.from_numpy(_labels(reviews).astype(np.float32))
     losses = F.binary_cross_entropy_with_logits(logits, labels.double(), reduction="none")
-    nothing = Tensor()
-    seen = StageScores()
-    seen.update(logits, losses, Batch(nothing, nothing, labels, torch.from_numpy(reviews.rows)))
-    return seen
+    empty = Tensor()
+    scores = StageScores()
+    scores.update(logits, losses, Batch(empty, empty, labels, torch.from_numpy(reviews.rows)))
+    return scores

@@ -1,4 +1,4 @@
-"""What an epoch leaves for the next: the best weights so far, and a point to go on from."""
+"""Checkpoints: the best weights so far, and the state from which training resumes."""
 
 import hashlib
 import io
@@ -18,23 +18,24 @@ from lstm_sentiment.config import EarlyStoppingConfig
 from lstm_sentiment.files import write_atomically
 from lstm_sentiment.model.module import SentimentModule
 
-FOLDER = "checkpoints"
 NAME = re.compile(r"epoch-(\d+)\.([0-9a-f]+)\.ckpt")
-KEPT = 2  # a second one, in case a disk damages the first
+MAX_CHECKPOINTS = 2  # of a run; the older one is used if the newer one is damaged
 
 
 class AfterEpoch(Checkpoint):
-    """A callback that acts on a finished epoch.
+    """Base of the callbacks that need the scores of a finished epoch.
 
-    Lightning calls these after the module's own `on_train_epoch_end`, in the order in which the
-    Trainer was given them; all others are called before it, when the epoch has no scores yet.
+    Lightning calls checkpoint callbacks after the module's `on_train_epoch_end`, in the order given
+    to the Trainer. It calls other callbacks before that hook, when the epoch has no scores yet.
     """
 
 
 class BestEpoch(AfterEpoch):
-    """Keeps the weights of the best epoch on validation, or of the last where there is none.
+    """A callback that keeps the weights of the best epoch and stops training early.
 
-    Ends the training `patience` epochs after the best one, also where it resumes at that point.
+    The best epoch is the first with the best score on the validation set, or the last epoch if
+    there is no validation set. Training stops `patience` epochs after the best one. If
+    training is resumed at that point, no further epoch is trained.
     """
 
     def __init__(self, config: EarlyStoppingConfig) -> None:
@@ -42,11 +43,11 @@ class BestEpoch(AfterEpoch):
         self.sign = -1 if config.mode == "min" else 1
         self.patience = inf if config.patience is None else config.patience
         self.epoch = 0  # counted from 1
-        self.value = -inf  # of the score, turned so that more is better
+        self.value = -inf  # the best score, negated if lower is better
         self.weights: dict[str, Tensor] = {}
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self._stop_where_due(trainer, trainer.current_epoch)
+        self._stop_if_due(trainer, trainer.current_epoch)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, SentimentModule)
@@ -56,9 +57,9 @@ class BestEpoch(AfterEpoch):
             self.epoch, self.value = epoch, value
             state = module.state_dict()
             self.weights = {name: tensor.cpu().clone() for name, tensor in state.items()}
-        self._stop_where_due(trainer, epoch)
+        self._stop_if_due(trainer, epoch)
 
-    def _stop_where_due(self, trainer: L.Trainer, epoch: int) -> None:
+    def _stop_if_due(self, trainer: L.Trainer, epoch: int) -> None:
         if self.epoch and epoch - self.epoch >= self.patience:
             trainer.should_stop = True
 
@@ -71,21 +72,22 @@ class BestEpoch(AfterEpoch):
 
 
 class EpochCheckpoints(AfterEpoch):
-    """After every epoch, all that the next one depends on, and all callbacks before this one."""
+    """A callback that writes a checkpoint after every epoch and removes outdated ones."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         trainer.save_checkpoint(self.folder / f"epoch-{trainer.current_epoch + 1}.ckpt")
-        for outdated in _newest_first(self.folder)[KEPT:]:
+        for outdated in _newest_first(self.folder)[MAX_CHECKPOINTS:]:
             outdated.unlink()
 
 
 class VerifiedCheckpointIO(TorchCheckpointIO):
-    """Writes `epoch-3.ckpt` as `epoch-3.<digest>.ckpt`, atomically: the name tells what is whole.
+    """Input and output of checkpoints that are written atomically and checked for damage.
 
-    Reads plain values only, as no checkpoint holds anything else.
+    `epoch-3.ckpt` is written as `epoch-3.<digest>.ckpt`. Loading a checkpoint never executes code:
+    it holds plain values and tensors only.
     """
 
     def save_checkpoint(
@@ -105,10 +107,10 @@ class VerifiedCheckpointIO(TorchCheckpointIO):
 
 
 def latest(folder: Path) -> tuple[Path | None, list[Path]]:
-    """The newest checkpoint that is whole, if any; and those that are not, newer than it."""
+    """Return the newest intact checkpoint, or None, and the newer damaged checkpoints."""
     damaged: list[Path] = []
     for path in _newest_first(folder):
-        with suppress(OSError):  # what cannot be read is no better than what was cut short
+        with suppress(OSError):  # an unreadable checkpoint counts as damaged
             if path.name.split(".")[1] == _digest(path.read_bytes()):
                 return path, damaged
         damaged.append(path)
@@ -116,12 +118,13 @@ def latest(folder: Path) -> tuple[Path | None, list[Path]]:
 
 
 def epoch_of(path: Path) -> int:
+    """Return the epoch, counted from 1, after which a checkpoint was written."""
     return int(path.name.split(".")[0].removeprefix("epoch-"))
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    ours = [path for path in folder.glob("*.ckpt") if NAME.fullmatch(path.name)]
-    return sorted(ours, key=epoch_of, reverse=True)
+    paths = [path for path in folder.glob("*.ckpt") if NAME.fullmatch(path.name)]
+    return sorted(paths, key=epoch_of, reverse=True)
 
 
 def _digest(content: bytes) -> str:

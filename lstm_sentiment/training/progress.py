@@ -1,186 +1,87 @@
-"""What a person sees while a network trains, and what the training costs."""
+"""The progress of training: on a display, and in `progress.json` for `lstm-sentiment status`."""
 
-import multiprocessing
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lstm_sentiment.data.batches import Batch
+from lstm_sentiment.display import Advance, Display
+from lstm_sentiment.files import write_json
 from lstm_sentiment.model.module import SentimentModule
-from lstm_sentiment.training import runtime
+from lstm_sentiment.runs.folder import PROGRESS
 from lstm_sentiment.training.checkpoints import AfterEpoch
-from lstm_sentiment.training.record import PROGRESS, write_json
+from lstm_sentiment.training.costs import Costs
 
-console = Console(soft_wrap=True, highlight=False)
-
-BESIDE_OTHERS = multiprocessing.parent_process() is not None  # a launcher's, on one terminal
-BEAT = 5.0  # seconds between two notes of how far a run is
-LINE = 30.0  # seconds between two lines within an epoch, where no bar can be drawn
+INTERVAL = 5.0  # seconds between two writes of progress.json
 
 
-def say(run: str, line: str) -> None:
-    """Prints a line of a run, with its name where other runs print theirs between."""
-    console.print(f"{run}  {line}" if BESIDE_OTHERS else f"  {line}")
-
-
-class Costs(L.Callback):
-    """Seconds of each epoch's training, without its validation; tokens; memory.
-
-    They add up over the attempts of a run, but for what an interruption made to be done twice.
-    """
-
-    def __init__(self, device: str) -> None:
-        self.device = device
-        self.seconds: list[float] = []  # of each epoch
-        self.tokens: list[int] = []  # trained on in each epoch
-        self.fit_seconds = 0.0
-        self.test_seconds = 0.0
-        self._peak_before = 0.0
-        self._fit_started: float | None = None
-        self._epoch_started: float | None = None
-        self._epoch_tokens = 0
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds of training so far, validation and what lies between included."""
-        running = 0.0 if self._fit_started is None else time.perf_counter() - self._fit_started
-        return self.fit_seconds + running
-
-    @property
-    def peak_memory_mib(self) -> float | None:
-        peak = runtime.peak_memory_mib(self.device)
-        return None if peak is None else max(peak, self._peak_before)
-
-    def on_fit_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self._fit_started = time.perf_counter()
-
-    def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self._epoch_started = time.perf_counter()
-        self._epoch_tokens = 0
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, number: int
-    ) -> None:
-        self._epoch_tokens += int(batch.lengths.sum())  # on the CPU, whatever the device
-
-    def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self._end_epoch()
-
-    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self._end_epoch()
-
-    def _end_epoch(self) -> None:
-        if self._epoch_started is not None:
-            if self.device == "cuda":
-                torch.cuda.synchronize()  # kernels run behind the program
-            self.tokens.append(self._epoch_tokens)
-            self.seconds.append(time.perf_counter() - self._epoch_started)
-            self._epoch_started = None
-
-    def on_fit_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self.fit_seconds, self._fit_started = self.elapsed, None
-
-    def on_test_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self.test_seconds = -time.perf_counter()
-
-    def on_test_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self.test_seconds += time.perf_counter()
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "seconds": self.seconds,
-            "tokens": self.tokens,
-            "fit_seconds": self.elapsed,
-            "peak_memory_mib": self.peak_memory_mib or 0.0,
-        }
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.seconds, self.tokens = state_dict["seconds"], state_dict["tokens"]
-        self.fit_seconds = state_dict["fit_seconds"]
-        self._peak_before = state_dict["peak_memory_mib"]
-
-
-class Heartbeat(L.Callback):
-    """Notes in the run's folder how far it is, for those who ask from outside."""
+class ProgressFile(L.Callback):
+    """A callback that writes `progress.json`: epoch, completed share of all epochs, and seconds."""
 
     def __init__(self, folder: Path, costs: Costs) -> None:
         self.path, self.costs = folder / PROGRESS, costs
-        self._next = 0.0
+        self._due = 0.0
 
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self._beat(trainer, 0.0)
+        self._write_share(trainer, 0.0)
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, number: int
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, number: int
     ) -> None:
-        if time.monotonic() >= self._next:
-            self._beat(trainer, (number + 1) / trainer.num_training_batches)
+        if time.monotonic() >= self._due:
+            self._write_share(trainer, (number + 1) / trainer.num_training_batches)
 
     def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._write({"epoch": None, "max_epochs": trainer.max_epochs, "share": 1.0})
 
-    def _beat(self, trainer: L.Trainer, share: float) -> None:
+    def _write_share(self, trainer: L.Trainer, share_of_epoch: float) -> None:
         epoch, epochs = trainer.current_epoch, trainer.max_epochs
         assert epochs is not None
-        note = {"epoch": epoch + 1, "max_epochs": epochs, "share": (epoch + share) / epochs}
-        self._write(note)
-        self._next = time.monotonic() + BEAT
+        share = (epoch + share_of_epoch) / epochs
+        self._write({"epoch": epoch + 1, "max_epochs": epochs, "share": share})
+        self._due = time.monotonic() + INTERVAL
 
-    def _write(self, note: dict[str, Any]) -> None:
-        try:
-            write_json(self.path, note | {"seconds": self.costs.elapsed}, durable=False)
-        except OSError:
-            return  # nothing that a run should end for
+    def _write(self, progress: dict[str, Any]) -> None:
+        with suppress(OSError):  # training does not depend on this file
+            write_json(self.path, progress | {"seconds": self.costs.elapsed}, durable=False)
 
 
-class EpochLines(AfterEpoch):
-    """A line for every epoch that is over; within it a bar, or in a file a line now and then."""
+class EpochDisplay(AfterEpoch):
+    """A callback that shows a progress bar during an epoch and a line with its scores after it."""
 
-    def __init__(self, run: str, costs: Costs) -> None:
-        self.run, self.costs = run, costs
-        self.bar = Progress(
-            TextColumn("  {task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=BESIDE_OTHERS or not console.is_terminal,
-        )
-        self._started = self._next = 0.0
+    def __init__(self, costs: Costs, display: Display) -> None:
+        self.costs, self.display = costs, display
+        self._bar = ExitStack()
+        self._advance: Advance = lambda _: None
 
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self._start_bar(f"epoch {trainer.current_epoch + 1}", int(trainer.num_training_batches))
-        self._started = time.monotonic()
-        self._next = self._started + LINE
+        title = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
+        self._open_bar(title, int(trainer.num_training_batches))
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, number: int
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, number: int
     ) -> None:
-        self._advance()
-        if self.bar.disable and time.monotonic() >= self._next:
-            done, batches = number + 1, int(trainer.num_training_batches)
-            left = (time.monotonic() - self._started) / done * (batches - done)
-            where = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
-            say(self.run, f"{where}  batch {done:,} of {batches:,}, {left:.0f} s left")
-            self._next = time.monotonic() + LINE
+        self._advance(number + 1)
 
     def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self._start_bar("validating", int(sum(trainer.num_val_batches)))
+        self._open_bar("validating", int(sum(trainer.num_val_batches)))
 
-    def on_validation_batch_end(self, *_: Any) -> None:
-        self._advance()
+    def on_validation_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, number: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        self._advance(number + 1)
 
     def on_test_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self._start_bar("testing", int(sum(trainer.num_test_batches)))
+        self._open_bar("testing", int(sum(trainer.num_test_batches)))
 
-    def on_test_batch_end(self, *_: Any) -> None:
-        self._advance()
+    def on_test_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, number: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        self._advance(number + 1)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, SentimentModule)
@@ -190,20 +91,16 @@ class EpochLines(AfterEpoch):
             if scores[stage] is not None:
                 loss, accuracy = scores[stage]["loss"], scores[stage]["accuracy"]
                 parts.append(f"{stage} loss {loss:.3f}, accuracy {accuracy:.1%}")
-        say(self.run, "   ".join(parts))
+        self.display.message("   ".join(parts))
 
     def teardown(self, trainer: L.Trainer, module: L.LightningModule, stage: str) -> None:
-        self.bar.stop()
+        self._bar.close()
 
-    def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: Any) -> None:
-        self.bar.stop()
+    def on_exception(
+        self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException
+    ) -> None:
+        self._bar.close()
 
-    def _start_bar(self, title: str, total: int) -> None:
-        for task in self.bar.task_ids:
-            self.bar.remove_task(task)
-        self.bar.add_task(title, total=total)
-        self.bar.start()
-
-    def _advance(self) -> None:
-        for task in self.bar.task_ids:
-            self.bar.advance(task)
+    def _open_bar(self, title: str, total: int) -> None:
+        self._bar.close()
+        self._advance = self._bar.enter_context(self.display.progress(title, total))

@@ -1,4 +1,4 @@
-"""The machine under a run: its device, threads, memory and versions."""
+"""The machine: device, threads, memory and versions of packages."""
 
 import ctypes
 import gc
@@ -23,10 +23,10 @@ from lstm_sentiment.errors import InputError
 MIB = 2**20
 PACKAGES = ("lstm_sentiment", "torch", "lightning", "torchmetrics", "torchtext", "numpy", "numba")
 
-# Advice for other circumstances than ours, by the beginning of the message.
+# Warnings that do not apply here: regular expressions for the beginning of the message.
 _KNOWN_WARNINGS = (
-    r".*LeafSpec",  # of a library within a library
-    r".*does not have many workers",  # batches are gathered faster than a worker could send them
+    r".*LeafSpec",  # caused by code of Lightning
+    r".*does not have many workers",  # reviews are in memory, so workers would slow training down
     r"The number of training batches .* is smaller than the logging interval",
     r"Checkpoint directory .* exists and is not empty",
     r"GPU available but not used",
@@ -34,22 +34,23 @@ _KNOWN_WARNINGS = (
 )
 
 
-def choose_device(wanted: Accelerator) -> str:
-    """ "cuda" or "cpu"; raises InputError where a GPU is asked for and none works."""
-    if wanted is Accelerator.cpu:
+def choose_device(accelerator: Accelerator) -> str:
+    """Return "cuda" or "cpu". Raises InputError if a GPU is required and none works."""
+    if accelerator is Accelerator.cpu:
         return "cpu"
-    trouble = _cuda_trouble()
-    if trouble is None:
+    problem = _cuda_problem()
+    if problem is None:
         return "cuda"
-    if wanted is Accelerator.gpu:
+    if accelerator is Accelerator.gpu:
         raise InputError(
-            f"trainer=gpu needs a working CUDA device ({trouble}): use trainer=cpu or trainer=auto."
+            f"trainer=gpu needs a working CUDA device ({problem}): use trainer=cpu or trainer=auto."
         )
     return "cpu"
 
 
 @cache
-def _cuda_trouble() -> str | None:
+def _cuda_problem() -> str | None:
+    """Return the reason why CUDA cannot be used, or None if it works."""
     if not torch.cuda.is_available():
         return "PyTorch finds none"
     try:
@@ -60,13 +61,14 @@ def _cuda_trouble() -> str | None:
 
 
 def prepare_process(threads: int | None) -> None:
-    """Settings that hold for the whole process; safe to repeat."""
-    _default_threads()
+    """Set threads, allocator, determinism and log levels of this process; calls may be repeated."""
+    _default_threads()  # read and cached before the number is changed
     tune_allocator()
     torch.set_num_threads(threads or _default_threads())
-    # Deterministic algorithms would also fill every new tensor, against reads that we do not do.
+    # By default, deterministic mode also fills every new tensor, which takes time without a benefit
+    # here.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    # Without it cuBLAS has no deterministic mode.
+    # cuBLAS is deterministic only with this setting.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -74,16 +76,16 @@ def prepare_process(threads: int | None) -> None:
 
 @cache
 def _default_threads() -> int:
-    """PyTorch's own choice, asked for before any run has made another."""
+    """Return PyTorch's own number of threads, read before a run changes it."""
     return torch.get_num_threads()
 
 
 @cache
 def tune_allocator() -> None:
-    """Keeps freed memory in the process, so that a training step need not fault it in again.
+    """Keep freed memory in the process, which avoids page faults in training steps.
 
-    With glibc's defaults a step maps and unmaps hundreds of MiB and spends most of its time on
-    page faults. Linux with glibc only; a no-op elsewhere.
+    With glibc's defaults, a step maps and unmaps hundreds of MiB and spends most of its time in
+    page faults. Without glibc, this function has no effect.
     """
     libc = _glibc()
     if libc is None:
@@ -102,7 +104,7 @@ def _glibc() -> ctypes.CDLL | None:
 
 
 def reset_peak_memory(device: str) -> None:
-    """Starts the peak anew, after memory that earlier runs left has gone back to the system."""
+    """Reset the peak of used memory, after returning memory of earlier runs to the system."""
     gc.collect()
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -111,11 +113,11 @@ def reset_peak_memory(device: str) -> None:
         try:
             Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets VmHWM
         except OSError:
-            return  # the peak then covers the whole process
+            return  # not permitted; the peak then includes earlier runs of the process
 
 
 def peak_memory_mib(device: str) -> float | None:
-    """Most memory since the last reset: on the device with CUDA, else resident in the process."""
+    """Return the peak memory of the GPU or the process since the last reset, in MiB, or None."""
     if device == "cuda":
         return torch.cuda.max_memory_allocated() / MIB
     if sys.platform == "linux":
@@ -131,7 +133,7 @@ def peak_memory_mib(device: str) -> float | None:
 
 
 def environment(device: str) -> dict[str, Any]:
-    """What the numbers of a run depend on beside its configuration; names no folder."""
+    """Return the entry `environment` of a record, which contains no paths of the machine."""
     return {
         "versions": {"python": platform.python_version()} | {p: _version(p) for p in PACKAGES},
         "platform": f"{platform.system()} {platform.machine()}",
@@ -145,12 +147,12 @@ def _version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:
-        return None  # run from a checkout that was never installed
+        return None  # the package runs from a checkout without being installed
 
 
 @cache
 def _commit() -> str | None:
-    """The checkout's commit, with "+" behind it where the code differs; None outside a checkout."""
+    """Return the commit of the checkout, with "+" if files are changed; None outside one."""
     root = Path(__file__).parents[2]
 
     def git(*arguments: str) -> str:
@@ -159,7 +161,7 @@ def _commit() -> str | None:
 
     try:
         if Path(git("rev-parse", "--show-toplevel")) != root.resolve():
-            return None  # installed somewhere below another project's checkout
+            return None  # installed in a folder of another project's checkout
         changes = git("status", "--porcelain", "--untracked-files=no")
         return git("rev-parse", "HEAD") + ("+" if changes else "")
     except (OSError, subprocess.CalledProcessError):
@@ -168,6 +170,7 @@ def _commit() -> str | None:
 
 @contextmanager
 def known_warnings_silenced() -> Iterator[None]:
+    """Ignore the known warnings that do not apply here."""
     with warnings.catch_warnings():
         for message in _KNOWN_WARNINGS:
             warnings.filterwarnings("ignore", message)

@@ -1,0 +1,1 @@
+"""The commands; only this package uses Hydra, argparse and consoles."""

@@ -1,0 +1,62 @@
+"""lstm-sentiment baseline: train the n-gram baselines on the same reviews."""
+
+import argparse
+from itertools import product
+
+from lstm_sentiment.commands.options import Commands
+from lstm_sentiment.commands.terminal import (
+    Terminal,
+    console,
+    print_next,
+    typed_path,
+    typed_program,
+)
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "baseline",
+        help="train the n-gram baselines on the same reviews",
+        description="Train logistic regression and NB-SVM on words and bigrams of the reviews that "
+        "a training command names, and write their records into its sweep. Settings that only "
+        "networks use are ignored.",
+        epilog="example: lstm-sentiment baseline experiment=pooling data.path=../imdb",
+    )
+    parser.add_argument("-m", "--multirun", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="FIELD=VALUE",
+        help="settings, as for train.py (default: none)",
+    )
+    parser.set_defaults(handler=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train each baseline on each set of reviews, and print their scores."""
+    from lstm_sentiment.commands.hydra_config import compose_all
+    from lstm_sentiment.data.cache import DataCache
+    from lstm_sentiment.model.ngrams import NgramModel
+    from lstm_sentiment.runs.folder import unwritable
+    from lstm_sentiment.runs.identity import sweep_folder
+    from lstm_sentiment.training.baseline import baseline, distinct
+
+    terminal = Terminal()
+    configs = distinct(compose_all(options.overrides))
+    with DataCache(terminal) as cache:
+        for kind, config in product(NgramModel, configs):
+            try:
+                with terminal.progress(f"training {kind} on words and bigrams"):
+                    record = baseline(kind, config, cache)
+            except OSError as error:
+                raise unwritable(config.root, error) from error
+            scores = [
+                f"{stage} {record[stage]['accuracy']:.2%}"
+                for stage in ("val", "test")
+                if record[stage]
+            ]
+            seconds = f"trained in {record['cost']['fit_seconds']:.1f} s"
+            console.print(f"[bold]{record['name']}[/]  {', '.join([*scores, seconds])}")
+    sweep = typed_path(sweep_folder(config))
+    print_next(f"{typed_program('lstm-sentiment')} report {sweep}")

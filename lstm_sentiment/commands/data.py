@@ -1,0 +1,91 @@
+"""lstm-sentiment data: show sizes, balance, lengths, copies and examples of the reviews."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from lstm_sentiment.commands.options import Commands
+from lstm_sentiment.commands.terminal import Terminal, console
+from lstm_sentiment.errors import InputError
+
+if TYPE_CHECKING:
+    from lstm_sentiment.config import Config
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "data",
+        help="inspect the reviews before training",
+        description="Print sizes and class balance of the splits, lengths, unknown tokens, copies "
+        "and ten examples, and plot the lengths. DATA is a file, a folder, a glob, a data set on "
+        "the Hugging Face hub, imdb, synthetic, or FIELD=VALUE as for train.py.",
+        epilog="example: lstm-sentiment data reviews.csv data.max_length=200",
+    )
+    parser.add_argument("data", nargs="+", metavar="DATA", help="reviews, or a setting FIELD=VALUE")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path(), metavar="DIR",
+        help="folder of the plot (default: here)",
+    )  # fmt: skip
+    parser.set_defaults(handler=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print an overview of the reviews and write the plot of their lengths."""
+    from lstm_sentiment.commands.data_overview import length_histogram, overview
+    from lstm_sentiment.data.cache import DataCache
+    from lstm_sentiment.data.datamodule import ReviewDataModule
+    from lstm_sentiment.files import write_atomically
+    from lstm_sentiment.runs.run_plots import png
+
+    terminal = Terminal()
+    configs = parse_data(options.data)
+    for number, config in enumerate(configs, 1):
+        with DataCache(terminal) as cache:
+            data = ReviewDataModule(config.data, test=config.test, cache=cache)
+            data.prepare_data()
+            data.setup()
+        console.print(overview(data))
+        prefix = f"{number}_" if len(configs) > 1 else ""  # two data sets may have the same name
+        name = re.sub(r"\W+", "_", data.corpus.name)
+        path = options.output / f"{prefix}{name}_lengths.png"
+        try:
+            options.output.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, png(length_histogram(data)))
+        except OSError as error:
+            raise InputError(
+                f"{path} cannot be written ({error.strerror}): name another folder with -o."
+            ) from error
+        console.print(f"\n[bold]plot[/] {escape(str(path))}")
+
+
+def parse_data(arguments: Sequence[str]) -> "list[Config]":
+    """Return one configuration for each DATA in `arguments`; FIELD=VALUE applies to all of them.
+
+    DATA is a path, a glob, a name on the hub, or one of the choices of `data=`. Without DATA, the
+    fields define one configuration. Raises InputError if a configuration is not valid.
+    """
+    from lstm_sentiment.commands.hydra_config import compose
+
+    fields = [argument for argument in arguments if "=" in argument and not Path(argument).exists()]
+    names = [argument for argument in arguments if argument not in fields]
+    configs = [_config(name, fields) for name in names] or [compose(fields)]
+    for config in configs:
+        config.data.batch_size = 1  # the reviews may be fewer than a batch
+    return configs
+
+
+def _config(data: str, fields: Sequence[str]) -> "Config":
+    from lstm_sentiment.commands.hydra_config import compose
+    from lstm_sentiment.config import Source
+    from lstm_sentiment.data.sources import KAGGLE_NAMES
+
+    if data in list(Source):
+        return compose([f"data={data}", *fields])
+    path = Path(data).expanduser()
+    imdb = path.is_dir() or path.name in KAGGLE_NAMES
+    return compose([f"data={Source.imdb if imdb else Source.reviews}", *fields], path=data)

@@ -1,0 +1,149 @@
+"""reviews -> the tables, examples and plot that `lstm-sentiment data` shows."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from lstm_sentiment.data.batches import EncodedReviews
+from lstm_sentiment.data.datamodule import ReviewDataModule
+from lstm_sentiment.data.vocabulary import UNK_ID
+from lstm_sentiment.display import printable
+from lstm_sentiment.labels import CLASSES, POSITIVE
+from lstm_sentiment.runs.run_plots import TEST_COLOUR, TRAIN_COLOUR, VAL_COLOUR
+
+EXAMPLES, TOKENS_SHOWN = 10, 24
+STAGE_COLOURS = {"train": TRAIN_COLOUR, "val": VAL_COLOUR, "test": TEST_COLOUR}
+
+
+def overview(data: ReviewDataModule) -> RenderableType:
+    """Render the sizes of the splits, the copies of reviews, and examples with their ids."""
+    parts = _parts(data)
+    unlabelled = data.corpus.parts.get("unsupervised")
+    notes = [f"Vocabulary: {len(data.vocabulary):,} words, the most frequent ones of train."]
+    if data.corpus.test_fraction is not None:
+        notes.append(
+            f"The reviews have no test set: {data.corpus.test_fraction:.0%} of them were drawn for "
+            "it, copies of a text together."
+        )
+    if unlabelled is not None and (count := unlabelled().count()):
+        notes.append(f"{count:,} more reviews have no label.")
+    return Group(
+        Text(data.corpus.name, style="bold"),
+        _sizes(parts, data.config.max_length),
+        *map(Text, notes),
+        Text(),
+        _copies(parts),
+        Text(),
+        Text("Examples of train: tokens and their ids; unknown tokens are red"),
+        *_examples(data),
+    )
+
+
+def _parts(data: ReviewDataModule) -> dict[str, EncodedReviews]:
+    parts = {"train": data.train, "val": data.val}
+    if data.test is not None:
+        parts["test"] = data.test
+    return {name: part for name, part in parts.items() if len(part)}
+
+
+def _sizes(parts: Mapping[str, EncodedReviews], max_length: int) -> Table:
+    table = Table("split", box=None, header_style="bold")
+    lengths_of = ("median", "mean", "95 %", "longest")
+    for column in ("reviews", CLASSES[POSITIVE], *lengths_of, "truncated", "unknown"):
+        table.add_column(column, justify="right")
+    for name, part in parts.items():
+        lengths = part.token_counts
+        median, percentile_95, longest = np.percentile(lengths, [50, 95, 100])
+        counts = part.tokenized.word_counts(part.rows)
+        table.add_row(
+            name,
+            f"{len(part):,}",
+            f"{(part.labels == POSITIVE).mean():.1%}",
+            f"{median:.0f}",
+            f"{lengths.mean():.0f}",
+            f"{percentile_95:.0f}",
+            f"{longest:.0f}",
+            f"{(lengths > max_length).mean():.1%}",
+            f"{counts[part.word_ids == UNK_ID].sum() / counts.sum():.2%}",
+        )
+    table.caption = (
+        f"lengths in tokens; truncated: longer than {max_length}; unknown: share of all tokens"
+    )
+    table.caption_justify = "left"
+    return table
+
+
+def _copies(parts: Mapping[str, EncodedReviews]) -> Table:
+    """Render the number of reviews whose text occurs earlier in the same or in another split."""
+    digests = {
+        name: np.ascontiguousarray(part.tokenized.digests[part.rows]).view("V16")[:, 0]
+        for name, part in parts.items()
+    }
+    table = Table("copies", "within", box=None, header_style="bold")
+    for name in parts:
+        table.add_column(f"in {name}", justify="right")
+    for name, texts in digests.items():
+        repeated = len(texts) - len(np.unique(texts))
+        shared = (
+            "" if other == name else f"{np.isin(texts, other_texts).sum():,}"
+            for other, other_texts in digests.items()
+        )
+        table.add_row(name, f"{repeated:,}", *shared)
+    return table
+
+
+def _examples(data: ReviewDataModule) -> list[Text]:
+    train, lines = data.train, []
+    for row in train.rows[:EXAMPLES].tolist():
+        numbers = train.tokenized.tokens_of(row)
+        name = CLASSES[train.tokenized.labels[row]]
+        line = Text.assemble((name, "bold"), f", row {row + 1}:")
+        for number in numbers[:TOKENS_SHOWN].tolist():
+            id = int(train.word_ids[number])
+            line.append(f" {printable(train.tokenized.words[number])}")
+            line.append(f" {id}", style="red" if id == UNK_ID else "dim")
+        if (hidden := len(numbers) - TOKENS_SHOWN) > 0:
+            line.append(f" ... and {hidden:,} more")
+        lines.append(line)
+    return lines
+
+
+def length_histogram(data: ReviewDataModule) -> Figure:
+    """Plot the distribution of the lengths of each split, and `max_length`."""
+    parts, limit = _parts(data), data.config.max_length
+    longest = max(float(np.percentile(part.token_counts, 99.5)) for part in parts.values())
+    bins = np.linspace(0, max(longest, limit * 1.05), 60).tolist()
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for name, part in parts.items():
+        lengths = np.minimum(part.token_counts, bins[-1])
+        weights = np.full(len(lengths), 100 / len(lengths))
+        label = f"{name}, {len(part):,} reviews"
+        axes.hist(
+            lengths,
+            bins,
+            weights=weights,
+            histtype="step",
+            color=STAGE_COLOURS[name],
+            label=label,
+            lw=1.5,
+        )
+    axes.axvline(limit, color="0.4", linestyle="--", linewidth=1)
+    axes.annotate(
+        f"truncated at {limit}", (limit, 1), (4, -4), xycoords=("data", "axes fraction"),
+        textcoords="offset points", va="top", color="0.4",
+    )  # fmt: skip
+    axes.set(
+        xlabel="tokens of a review (longer ones are in the last bin)",
+        ylabel="% of the reviews",
+        title=data.corpus.name,
+        xlim=(0, bins[-1]),
+    )
+    axes.legend(frameon=False)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    return figure

@@ -1,0 +1,113 @@
+"""lstm-sentiment evaluate: score trained networks on a labelled file."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+
+from lstm_sentiment.commands.options import MODEL_HELP, TABLE_HELP, Commands, add_file
+from lstm_sentiment.commands.terminal import Terminal, console, error_console, write_text
+from lstm_sentiment.errors import InputError
+from lstm_sentiment.labels import CLASSES, POSITIVE
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+MISSING = "–"
+TITLES = {
+    "reviews": "reviews",
+    "accuracy": "accuracy %",
+    "interval": "95 % interval",
+    "precision": f"precision of {CLASSES[POSITIVE]} %",
+    "recall": f"recall of {CLASSES[POSITIVE]} %",
+    "f1": f"F1 of {CLASSES[POSITIVE]} %",
+    "auroc": "AUROC %",
+    "loss": "loss",
+    "calibration_error": "calibration error",
+}
+FORMATS = {"reviews": ",", "loss": ".4f", "calibration_error": ".4f"}  # all others are percentages
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="score trained networks on a labelled file",
+        description="Score each RUN on the rows of a labelled file. Several RUNs are also scored "
+        "as an ensemble, whose probability is the mean of their probabilities.",
+        epilog="example: lstm-sentiment evaluate RUN OTHER_RUN --file held_out.csv",
+    )
+    parser.add_argument("runs", nargs="+", metavar="RUN", help=MODEL_HELP)
+    add_file(parser, TABLE_HELP, required=True)
+    parser.add_argument(
+        "--label-column", metavar="NAME", help="column of the labels (default: label or sentiment)"
+    )
+    parser.add_argument(
+        "--positive-label", metavar="LABEL",
+        help=f"label of the class {CLASSES[POSITIVE]} (default: a usual one, such as 1 or pos)",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="OUT.json", help="also write the JSON to a file"
+    )
+    parser.set_defaults(handler=run, repeated="runs")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print the scores of each network and of their ensemble."""
+    from lstm_sentiment.data.columns import Columns
+    from lstm_sentiment.serving.evaluation import evaluate, network_names
+    from lstm_sentiment.serving.file_prediction import OPTIONS
+    from lstm_sentiment.serving.predictor import Predictor
+
+    columns = Columns(options.column, options.label_column, options.positive_label, OPTIONS)
+    runs = [Path(run) for run in options.runs]
+    predictors = dict(zip(network_names(runs), map(Predictor.load, runs), strict=True))
+    if len(predictors) < len(runs):
+        raise InputError("Each RUN may be given only once.")
+    scores = evaluate(predictors, options.file, columns, Terminal(error_console))
+    text = json.dumps({"file": options.file.name, "networks": scores}, indent=1)
+    if options.output is not None:
+        write_text(options.output, text + "\n")
+    if options.json:
+        print(text)
+    else:
+        console.print(scores_table(scores))
+
+
+def scores_table(scores: Mapping[str, Mapping[str, Any]]) -> "RenderableType":
+    """Render a column for each network, and the confusion matrix of the last network.
+
+    If there are several, the last is the ensemble. The others are numbered, with a legend above the
+    table, since the names of runs are longer than their scores.
+    """
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    *members, last = scores
+    grid = Table("", box=None, header_style="bold")
+    for title in (*map(str, range(1, len(scores))), last):
+        grid.add_column(escape(title), justify="right")
+    for score, title in TITLES.items():
+        grid.add_row(title, *(_cell(score, values[score]) for values in scores.values()))
+    matrix = Table(escape(f"{last}: class"), box=None, header_style="bold")
+    for name in CLASSES:
+        matrix.add_column(f"predicted {name}", justify="right")
+    for name, row in zip(CLASSES, scores[last]["confusion_matrix"], strict=True):
+        matrix.add_row(name, *(f"{count:,}" for count in row))
+    legend = [Text(f" {number}: {name}") for number, name in enumerate(members, 1)]
+    return Group(*legend, grid, Text(), matrix)
+
+
+def _cell(score: str, value: Any) -> str:
+    if value is None:
+        return MISSING
+    if score in FORMATS:
+        return f"{value:{FORMATS[score]}}"
+    if score == "interval":
+        return "\n".join(f"{100 * bound:.2f}" for bound in value)
+    return f"{100 * value:.2f}"

@@ -1,0 +1,97 @@
+"""lstm-sentiment explain: show how much each token contributes to a prediction."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from lstm_sentiment.commands.options import RUN_HELP, Commands
+from lstm_sentiment.commands.terminal import console, write_text
+from lstm_sentiment.display import printable
+from lstm_sentiment.labels import CLASSES, NEGATIVE, POSITIVE
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from lstm_sentiment.serving.predictor import Explanation
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "explain",
+        help="show how much each token contributes to a prediction",
+        description="Show the contribution of each token to the logit (integrated gradients): "
+        f"green tokens favour {CLASSES[POSITIVE]}, red ones {CLASSES[NEGATIVE]}. Show the "
+        "attention weights if the head has any.",
+        epilog='example: lstm-sentiment explain RUN "Not bad at all." -o why.html',
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help=RUN_HELP)
+    parser.add_argument("text", metavar="TEXT", help="the text to classify and explain")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="OUT.html", help="also write the explanation as a page"
+    )
+    parser.set_defaults(handler=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print the explanation and, if requested, write its page."""
+    from rich.console import Console
+
+    from lstm_sentiment.serving.explanation import page
+    from lstm_sentiment.serving.predictor import Predictor
+
+    explanation = Predictor.load(options.run).explain(options.text)
+    if options.output is not None:
+        write_text(options.output, page(explanation))
+    Console(highlight=False).print(explanation_view(explanation))  # wraps the text into lines
+    if options.output is not None:
+        console.print("[bold]page[/]", escape(str(options.output)))
+
+
+def explanation_view(explanation: "Explanation") -> "RenderableType":
+    """Render the coloured text, the strongest tokens and the notes."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    from lstm_sentiment.serving.explanation import (
+        decomposition,
+        headline,
+        strongest_tokens,
+        token_notes,
+    )
+
+    table = Table("token", box=None, header_style="bold")
+    table.add_column("contribution", justify="right")
+    if explanation.attribution.attention is not None:
+        table.add_column("attention", justify="right")
+    for token, contribution, attention in strongest_tokens(explanation):
+        cells = [f"{attention:.1%}"] if attention is not None else []
+        table.add_row(Text(printable(token)), f"{contribution:+.3f}", *cells)
+    notes = [decomposition(explanation), token_notes(explanation)]
+    return Group(
+        Text(headline(explanation), "bold"),
+        _coloured_text(explanation),
+        Text(),
+        table,
+        Text(),
+        Text("\n".join(filter(None, notes))),
+    )
+
+
+def _coloured_text(explanation: "Explanation") -> "RenderableType":
+    """Render the tokens, white on the colour of their contribution; unknown ones underlined."""
+    from rich.text import Text
+
+    from lstm_sentiment.serving.explanation import colour, relative_contributions
+
+    text = Text()
+    for token, known, contribution in zip(
+        explanation.tokens, explanation.known, relative_contributions(explanation), strict=True
+    ):
+        background = (int(abs(contribution) * part) for part in colour(contribution))
+        style = f"white on rgb({','.join(map(str, background))})" + ("" if known else " underline")
+        text.append(printable(token), style).append(" ")
+    return text

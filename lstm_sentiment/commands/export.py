@@ -1,0 +1,60 @@
+"""lstm-sentiment export: write a trained network for ONNX Runtime."""
+
+import argparse
+from itertools import islice
+from pathlib import Path
+
+from rich.markup import escape
+
+from lstm_sentiment.commands.options import RUN_HELP, Commands, add_file
+from lstm_sentiment.commands.terminal import console
+from lstm_sentiment.errors import InputError
+
+MAX_TEXTS = 1_000  # on which the exported network is compared with the original
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "export",
+        help="export a trained network to ONNX",
+        description="Write the network for ONNX Runtime, with the vocabulary and the "
+        "configuration, and compare its predictions with the predictions of the run. Requires "
+        "the extra onnx.",
+        epilog="example: lstm-sentiment export RUN --onnx --int8 --file reviews.csv",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help=RUN_HELP)
+    parser.add_argument(
+        "--onnx", action="store_true", required=True, help="export to ONNX, the only format"
+    )
+    parser.add_argument("--int8", action="store_true", help="store the weights in 8 bits")
+    add_file(parser, f"texts for the check, the first {MAX_TEXTS:,} of this file (default: random "
+             "texts of known words)")  # fmt: skip
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="DIR",
+        help="folder of the exported model (default: RUN/onnx or RUN/onnx-int8)",
+    )  # fmt: skip
+    parser.set_defaults(handler=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Export the network and print the comparison of its predictions with the original."""
+    from lstm_sentiment.serving.file_prediction import read_texts
+    from lstm_sentiment.serving.predictor import Predictor
+
+    try:
+        from lstm_sentiment.serving.export import export, random_texts
+    except ImportError as error:
+        raise InputError(
+            f"ONNX is not installed ({error.name} is missing): "
+            'pip install -c constraints.txt -e ".[onnx]"'
+        ) from error
+
+    predictor = Predictor.load(options.run)
+    if options.file is not None:
+        texts = list(islice(read_texts(options.file, options.column), MAX_TEXTS))
+    else:
+        texts = random_texts(predictor)
+    folder = options.output or options.run / ("onnx-int8" if options.int8 else "onnx")
+    print(export(predictor, folder, options.int8, texts).summary)
+    console.print("[bold]exported[/]", escape(str(folder)))

@@ -1,0 +1,107 @@
+"""lstm-sentiment predict: classify texts with a trained network."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lstm_sentiment.commands.options import MODEL_HELP, TABLE_HELP, Commands, add_file
+from lstm_sentiment.commands.terminal import Terminal, error_console
+from lstm_sentiment.display import printable
+from lstm_sentiment.errors import InputError
+from lstm_sentiment.labels import CLASSES, POSITIVE
+
+if TYPE_CHECKING:
+    from lstm_sentiment.serving.predictor import Prediction
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "predict",
+        help="classify texts with a trained network",
+        description="Classify the TEXTs, the rows of a file, or otherwise each line of standard "
+        f"input. Print class, probability of {CLASSES[POSITIVE]} and text, separated by tabs.",
+        epilog='examples: lstm-sentiment predict runs/demo/lstm-max-s0-1294e4ba "Not bad at all."; '
+        "lstm-sentiment predict RUN --file reviews.csv -o labelled.csv",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help=MODEL_HELP)
+    parser.add_argument("texts", nargs="*", metavar="TEXT", help="a text to classify")
+    add_file(parser, f"{TABLE_HELP}, or .txt with one text a line; the rows keep their order")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="OUT",
+        help="with --file: write all columns of the file, class and probability to this .csv, "
+        ".tsv, .jsonl or .parquet file",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print a JSON object for each text")
+    parser.add_argument(
+        "--weights", action="store_true",
+        help="with --json: add the contribution of each token to the logit",
+    )  # fmt: skip
+    parser.set_defaults(handler=run, repeated="texts")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Classify the texts and print the predictions, or write them to a file."""
+    from lstm_sentiment.serving.file_prediction import (
+        ROWS,
+        output_writer,
+        predict_file,
+        predict_stream,
+        read_texts,
+    )
+    from lstm_sentiment.serving.predictor import Predictor
+
+    _check(options)
+    if options.output is not None:
+        output_writer(options.output)  # checks the name before the model is loaded
+    predictor = Predictor.load(options.run)
+    if options.output is not None:
+        display = Terminal(error_console)
+        count = predict_file(predictor, options.file, options.column, options.output, display)
+        print(f"{count:,} rows: {options.output}", file=sys.stderr)
+        return
+    if options.file is not None:
+        texts = read_texts(options.file, options.column)
+    else:
+        texts = iter(options.texts) if options.texts else _standard_input()
+    # Show each prediction at once if a person types the texts or each takes long.
+    chunk_size = 1 if sys.stdin.isatty() or options.weights else ROWS
+    for text, prediction in predict_stream(predictor, texts, options.weights, chunk_size):
+        print(_line(text, prediction, options.json), flush=chunk_size == 1)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raise InputError if options contradict each other."""
+    if options.file is not None and options.texts:
+        raise InputError("Give either TEXT or --file, not both.")
+    if options.output is not None and options.file is None:
+        raise InputError(f"-o {options.output} needs --file.")
+    if options.weights and not options.json:
+        raise InputError("--weights needs --json; lstm-sentiment explain prints them as a table.")
+
+
+def _standard_input() -> Iterator[str]:
+    """Yield the lines of standard input; bytes that are not UTF-8 are replaced."""
+    if sys.stdin.isatty():
+        print("Type one text a line; Ctrl-D ends.", file=sys.stderr)
+    for line in sys.stdin.buffer:
+        yield line.decode(errors="replace").rstrip("\r\n")
+
+
+def _line(text: str, prediction: "Prediction", as_json: bool) -> str:
+    if not as_json:
+        # Control characters would move the cursor of a terminal.
+        visible = "".join(c if c.isprintable() else " " for c in text)
+        columns = (prediction.label, f"{prediction.probability:.4f}", " ".join(visible.split()))
+        return printable("\t".join(columns))
+    values = {
+        "label": prediction.label,
+        "probability": prediction.probability,
+        "text": printable(text),
+    }
+    if prediction.weights is not None:
+        values["weights"] = [[printable(token), weight] for token, weight in prediction.weights]
+    return json.dumps(values, ensure_ascii=False)

@@ -1,0 +1,58 @@
+"""lstm-sentiment report: compare all runs below a folder."""
+
+import argparse
+from pathlib import Path
+
+from rich.markup import escape
+
+from lstm_sentiment.commands.options import RUNS_HELP, Commands
+from lstm_sentiment.commands.terminal import Terminal, console, ranking_table
+from lstm_sentiment.errors import InputError
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "report",
+        help="compare all runs below a folder",
+        description="Print the runs below RUNS, ranked by validation accuracy, and write "
+        "report.html, report.md, comparison.csv, runs.csv and figures/.",
+        epilog="example: lstm-sentiment report runs/default",
+    )
+    parser.add_argument("runs", type=Path, metavar="RUNS", help=RUNS_HELP)
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="folder of the report (default: RUNS)"
+    )
+    parser.set_defaults(handler=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print the ranking and write the report."""
+    from lstm_sentiment.files import write_atomically
+    from lstm_sentiment.report import csv_files, page, ranking
+    from lstm_sentiment.report.sections import build_report
+    from lstm_sentiment.runs.reader import read_runs
+
+    runs = read_runs(options.runs)
+    console.print(ranking_table(*ranking.ranking(runs)))
+    folder = options.output or options.runs
+    try:
+        # Fail at once: building the report takes a minute.
+        folder.mkdir(parents=True, exist_ok=True)
+        page.earlier_report(folder)
+        blocks, comparisons = build_report(runs)
+        title = f"Comparison of {options.runs.resolve().name}"
+        page.write(title, blocks, folder, Terminal())
+        for name, text in (
+            ("comparison.csv", csv_files.comparison_table(comparisons)),
+            ("runs.csv", csv_files.run_table(runs)),
+        ):
+            write_atomically(folder / name, text.encode(), durable=False)
+    except OSError as error:
+        raise InputError(
+            f"The report cannot be written to {folder} ({error.strerror}): "
+            "name another folder with -o."
+        ) from error
+    for note in dict.fromkeys(note for each in comparisons for note in each.notes):
+        Terminal().message(note, "warning")
+    console.print("[bold]report[/]", escape(str(folder / page.PAGE)))

@@ -1,0 +1,68 @@
+"""lstm-sentiment status: list runs that are done, running, failed, interrupted or missing."""
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Group
+from rich.markup import escape
+from rich.table import Table
+
+from lstm_sentiment.commands.options import RUNS_HELP, Commands
+from lstm_sentiment.commands.terminal import console
+from lstm_sentiment.display import duration
+from lstm_sentiment.runs.reader import RunSummary, State, read_runs
+
+STATE_COLOURS = {State.done: "green", State.running: "cyan", State.failed: "red"}
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "status",
+        help="list runs as done, running, failed, interrupted or missing",
+        description="List the state of every run at or below RUNS. No file is changed.",
+        epilog="example: lstm-sentiment status runs/default",
+    )
+    parser.add_argument("runs", type=Path, metavar="RUNS", help=RUNS_HELP)
+    parser.set_defaults(handler=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print the state of every run."""
+    console.print(status_table(read_runs(options.runs)))
+
+
+def status_table(runs: Sequence[RunSummary]) -> Group:
+    """Return a table with a line for every run, finished runs last, and a count of each state."""
+    order = [State.running, State.failed, State.interrupted, State.missing, State.done]
+    table = Table(box=box.SIMPLE_HEAD, padding=0)
+    table.add_column("state", no_wrap=True)
+    table.add_column("run", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for run in sorted(runs, key=lambda run: (order.index(run.state), run.folder)):
+        colour = STATE_COLOURS.get(run.state, "yellow")
+        path = f"{run.folder.parent.name}/{run.name}"
+        table.add_row(f"[{colour}]{run.state}[/]", escape(path), escape(_details(run)))
+    counts = Counter(run.state for run in runs)
+    summary = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
+    return Group(table, f"{len(runs)} runs: {summary}" if len(runs) > 1 else summary)
+
+
+def _details(run: RunSummary) -> str:
+    """Return the accuracy of a finished run, the progress of a running run, or the problem."""
+    if run.record:
+        scores = run.record["test"] or run.record["val"] or run.record["epochs"][-1]["train"]
+        stage = "test" if run.record["test"] else "val" if run.record["val"] else "train"
+        return f"{stage} {scores['accuracy']:.2%}, {len(run.record['epochs'])} epochs"
+    if run.state is not State.running or run.progress is None:
+        return run.trouble.removeprefix(str(run.state)).lstrip(": ")
+    share, seconds = run.progress["share"], run.progress["seconds"]
+    if run.progress["epoch"] is None:
+        return "trained, evaluating"
+    epoch = f"epoch {run.progress['epoch']} of {run.progress['max_epochs']}"
+    if share == 0:
+        return epoch
+    return f"{epoch}, about {duration(seconds / share * (1 - share))} left"

@@ -1,0 +1,207 @@
+"""The runs of one command, trained one after another. A failed run does not stop the sweep."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from rich.markup import escape
+
+from lstm_sentiment.commands.terminal import (
+    Terminal,
+    console,
+    display_of_run,
+    print_next,
+    ranking_table,
+    typed_path,
+    typed_program,
+)
+from lstm_sentiment.config import Config
+from lstm_sentiment.data.cache import DataCache
+from lstm_sentiment.errors import InputError, RunError
+from lstm_sentiment.files import (
+    LOCK,
+    HeldError,
+    is_held,
+    remove_drafts,
+    sole_writer,
+    write_json,
+)
+from lstm_sentiment.report.ranking import ranking
+from lstm_sentiment.runs.folder import SWEEP, planned_runs, unwritable
+from lstm_sentiment.runs.reader import read_run
+from lstm_sentiment.runs.record import read_record
+from lstm_sentiment.training.plan import Plan
+from lstm_sentiment.training.run import describe_error, execute, remove_leftovers
+
+GROUPS = ("encoder", "head", "embedding", "data")  # groups of conf/ whose choices are recorded
+POLL = 0.5  # seconds between two checks whether another process has finished its run
+
+MakeConfig = Callable[[], Config]  # may raise InputError
+Choices = Mapping[str, str]  # by group
+
+
+class Sweep:
+    """The runs of a command; a single run is a sweep of one.
+
+    Several processes may train the same sweep: each trains the runs that no other process has
+    locked.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.cache = DataCache(Terminal())
+        self.begun = 0  # runs trained or skipped so far, the current one included
+        self.started = time.time()
+        self.configs: dict[Path, tuple[Config, Choices]] = {}  # by the run's folder
+        self.settled: set[Path] = set()  # folders of runs that have finished or failed
+        self.refusals: list[str] = []  # reasons why runs could not be started
+        self.durations: list[float] = []  # seconds of each trained run
+
+    def plan(self, runs: Iterable[tuple[MakeConfig, Choices]]) -> None:
+        """Plan all runs, and read and cache their data, before the first run is trained.
+
+        The reasons for runs that cannot be planned are collected in `refusals`. Raises InputError
+        if the root folder cannot be written.
+        """
+        unfinished = False
+        for make_config, choices in runs:
+            try:
+                plan = self._plan(make_config, choices)
+                if not plan.finished_record:
+                    unfinished = True
+                    self._prepare(plan)
+            except Exception as error:  # shown when this run is to be trained
+                self.refusals.append(describe_error(error)["reason"])
+        if not self.configs:
+            self.cache.discard_new_entries()
+        if unfinished and len(self.configs) > 1:
+            self._write_planned_runs()
+
+    def train(self, make_config: MakeConfig, choices: Choices) -> None:
+        """Train one run, unless it is finished or another process is training it."""
+        self.begun += 1
+        with self._errors_collected():
+            plan = self._plan(make_config, choices)
+            if plan.finished_record:
+                self._announce(plan, "is finished; rerun=true trains it again")
+                self.settled.add(plan.folder)
+                remove_leftovers(plan)
+            else:
+                self._prepare(plan)
+                self._announce(plan, self._time_left())
+                self._execute(plan)
+
+    def close(self) -> int:
+        """Wait for other processes, print the results, and return the exit code.
+
+        The code is 0 if every run of the command has a record, and 1 otherwise.
+        """
+        self._complete()
+        runs = [read_run(folder) for folder in self.configs if folder.exists()]
+        if runs:
+            console.print(ranking_table(*ranking(runs)))
+        if self.size != 1 or not self.begun:
+            # Repeated at the end, since the lines above may have scrolled out of view.
+            for refusal in dict.fromkeys(self.refusals):
+                console.print(f"[red]refused[/] {escape(refusal)}")
+        if any(run.record for run in runs):
+            where = typed_path(os.path.commonpath([folder.parent for folder in self.configs]))
+            program = typed_program("lstm-sentiment")
+            print_next(f"{program} report {where}", f"{program} tensorboard {where}")
+        return 1 if self.refusals or any(read_record(f) is None for f in self.configs) else 0
+
+    def _plan(self, make_config: MakeConfig, choices: Choices) -> Plan:
+        """Plan a run and add it to `configs`."""
+        config = make_config()
+        config = replace(config, sweep=config.sweep or choices.get("experiment"))
+        recorded_choices = {group: choices[group] for group in GROUPS}
+        plan = Plan.of(config, self.cache, recorded_choices, self.started)
+        self.configs[plan.folder] = (config, recorded_choices)
+        return plan
+
+    def _prepare(self, plan: Plan) -> None:
+        """Read and cache the data of a run; remove it from `configs` if they cannot be used."""
+        try:
+            plan.prepare()
+        except InputError:
+            del self.configs[plan.folder]
+            raise
+
+    def _write_planned_runs(self) -> None:
+        """Write `sweep.json`, so that `status` lists runs that have no folder yet."""
+        for sweep in dict.fromkeys(folder.parent for folder in self.configs):
+            names = {folder.name for folder in self.configs if folder.parent == sweep}
+            try:
+                if names <= planned_runs(sweep):
+                    continue
+                sweep.mkdir(parents=True, exist_ok=True)
+                with sole_writer(sweep / LOCK, lambda: None):
+                    remove_drafts(sweep)
+                    write_json(sweep / SWEEP, sorted(names | planned_runs(sweep)))
+            except OSError as error:
+                raise unwritable(sweep.parent, error) from error
+
+    def _execute(self, plan: Plan) -> None:
+        """Train a run and show its failure; leave it unsettled if another process trains it."""
+        self.settled.add(plan.folder)
+        started = time.monotonic()
+        shown = plan.config.trainer.enable_progress_bar
+        try:
+            execute(plan, display_of_run(plan.folder.name, shown))
+        except HeldError:
+            display_of_run(plan.folder.name, True).message("another process is training it")
+            self.settled.remove(plan.folder)
+            return
+        except RunError as error:
+            display_of_run(plan.folder.name, True).message(str(error), "failed")
+        self.durations.append(time.monotonic() - started)
+
+    def _complete(self) -> None:
+        """Wait for the runs of other processes; train runs whose process was killed."""
+        announced = False
+        while unsettled := [folder for folder in self.configs if folder not in self.settled]:
+            held = [folder for folder in unsettled if is_held(folder / LOCK)]
+            if held and not announced:
+                console.print("Waiting for runs that other processes are training.")
+                announced = True
+            for folder in unsettled:
+                if folder not in held:
+                    self._take_over(folder)
+            if held:
+                time.sleep(POLL)
+
+    def _take_over(self, folder: Path) -> None:
+        """Train a run that no process holds, unless it has finished or failed."""
+        self.settled.add(folder)
+        with self._errors_collected():
+            config, choices = self.configs[folder]
+            plan = Plan.of(config, self.cache, choices, self.started)
+            if plan.finished_record:
+                remove_leftovers(plan)
+            elif not plan.failure_reason:
+                console.print(f"[bold]{folder.name}[/]  taken over")
+                self._execute(plan)
+
+    @contextmanager
+    def _errors_collected(self) -> Iterator[None]:
+        """Collect and show any error of a run, so that the sweep continues."""
+        try:
+            yield
+        except Exception as error:
+            self.refusals.append(describe_error(error)["reason"])
+            console.print(f"[red]refused[/] {escape(self.refusals[-1])}")
+
+    def _announce(self, plan: Plan, remark: str) -> None:
+        """Print the line of a run: its number, its name and a remark."""
+        count = "" if self.size == 1 else f"run {self.begun} of {self.size}  "
+        console.print(f"[bold]{count}{plan.folder.name}[/]  {remark}")
+
+    def _time_left(self) -> str:
+        """Return an estimate from the mean duration of the trained runs; "" if there is none."""
+        if not self.durations or self.size == 1:
+            return ""
+        left = sum(self.durations) / len(self.durations) * (self.size - self.begun + 1)
+        return f"about {left / 60:.0f} min left" if left >= 90 else f"about {left:.0f} s left"

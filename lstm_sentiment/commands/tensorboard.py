@@ -1,0 +1,72 @@
+"""lstm-sentiment tensorboard: start TensorBoard with readable names of runs."""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from lstm_sentiment.commands.options import RUNS_HELP, Commands
+from lstm_sentiment.errors import InputError
+from lstm_sentiment.runs.reader import RunSummary, read_runs
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "tensorboard",
+        help="start TensorBoard with runs under readable names",
+        description="Start TensorBoard on the runs at or below RUNS, each under the name that the "
+        "report gives it and its seed. Options after RUNS are passed to TensorBoard.",
+        epilog="example: lstm-sentiment tensorboard runs/pooling --port 6007",
+    )
+    parser.add_argument("runs", type=Path, metavar="RUNS", help=RUNS_HELP)
+    parser.add_argument("options", nargs=argparse.REMAINDER, help="options of TensorBoard")
+    parser.set_defaults(handler=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Start TensorBoard on a temporary folder of links to the runs."""
+    runs = read_runs(options.runs)
+    with TemporaryDirectory() as tree:
+        link(runs, Path(tree))
+        command = [sys.executable, "-m", "tensorboard.main", "--logdir", tree, *options.options]
+        with suppress(KeyboardInterrupt):  # the usual way to end it
+            if code := subprocess.run(command).returncode:
+                raise InputError(f"TensorBoard ended with exit code {code}; see its output above.")
+
+
+def readable_names(runs: Sequence[RunSummary]) -> dict[str, Path]:
+    """Return the folders of the runs by their readable names.
+
+    A readable name consists of the variant, as in a report, and the seed. A run without a record is
+    named like its folder.
+    """
+    from lstm_sentiment.report.variants import variant_groups
+
+    data_sets = variant_groups(runs)
+    folders: dict[str, Path] = {}
+    for number, group in enumerate(data_sets, 1):
+        # On several data sets, variants may have the same name.
+        prefix = f"{number} " if len(data_sets) > 1 else ""
+        for variant in group.variants:
+            for seed, run in variant.runs.items():
+                folders[f"{prefix}{variant.name} s{seed}"] = run.folder
+    for run in runs:
+        if not run.record and run.folder.exists():
+            in_another_sweep = run.name in folders
+            name = f"{run.folder.parent.name} {run.name}" if in_another_sweep else run.name
+            folders[name] = run.folder
+    return folders
+
+
+def link(runs: Sequence[RunSummary], tree: Path) -> None:
+    """Create the folder `tree` with a link to each run, under its readable name."""
+    tree.mkdir(exist_ok=True)
+    for name, folder in readable_names(runs).items():
+        path = tree / name.replace("/", "_")
+        if path.exists():
+            path = tree / f"{path.name} {folder.name}"
+        path.symlink_to(folder.resolve(), target_is_directory=True)

@@ -1,0 +1,162 @@
+"""The terminal: messages, progress bars and tables, shown with Rich."""
+
+import multiprocessing
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.text import Text
+
+from lstm_sentiment.display import SILENT, Advance, Display, progress_text
+from lstm_sentiment.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Group, RenderableType
+
+# Emoji codes such as ":dog:" in names and texts are not replaced.
+console = Console(soft_wrap=True, highlight=False, emoji=False)
+error_console = Console(soft_wrap=True, highlight=False, emoji=False, stderr=True)
+
+# Whether this process belongs to a launcher; then other runs print lines on the same terminal.
+IN_LAUNCHER = multiprocessing.parent_process() is not None
+REFRESH = 0.1  # seconds between two updates of a bar
+LINE_INTERVAL = 30.0  # seconds between two lines of progress if there are no bars
+STYLE_COLOURS = {"warning": "yellow", "failed": "red"}  # of the styles of a message
+
+
+class Terminal:
+    """A display on a Rich console; every line begins with `prefix`."""
+
+    def __init__(self, console: Console = console, prefix: str = "") -> None:
+        self.console, self.prefix = console, prefix
+
+    def message(self, text: str, style: str = "") -> None:
+        """Print a line; `style` is "", "warning" or "failed"."""
+        label = (f"{style} ", STYLE_COLOURS[style]) if style else ""
+        self.console.print(Text.assemble(self.prefix, label, text))
+
+    def progress(self, title: str, total: int | None = None) -> AbstractContextManager[Advance]:
+        """Show a progress bar, or a line every `LINE_INTERVAL` if the output is not a terminal."""
+        if IN_LAUNCHER or not self.console.is_terminal:
+            return self._progress_lines(title, total)
+        return self._progress_bar(title, total)
+
+    @contextmanager
+    def _progress_bar(self, title: str, total: int | None) -> Iterator[Advance]:
+        from lstm_sentiment.commands.progress_bars import shared_bars
+
+        with shared_bars(self.console) as bars:
+            task = bars.add_task(escape(self.prefix + title), total=total)
+            try:
+                yield _throttled(REFRESH, lambda done: bars.update(task, completed=done))
+            finally:
+                bars.remove_task(task)
+
+    @contextmanager
+    def _progress_lines(self, title: str, total: int | None) -> Iterator[Advance]:
+        started = time.monotonic()
+
+        def show(done: int) -> None:
+            rate = done / max(time.monotonic() - started, 1e-9)
+            self.message(f"{title}  {progress_text(done, total, rate)}")
+
+        yield _throttled(LINE_INTERVAL, show, delay=LINE_INTERVAL)
+
+
+class WarningsOnly(Terminal):
+    """A terminal that shows warnings and failures only."""
+
+    def message(self, text: str, style: str = "") -> None:
+        """Print a line that has a style."""
+        if style:
+            super().message(text, style)
+
+    def progress(self, title: str, total: int | None = None) -> AbstractContextManager[Advance]:
+        """Show nothing."""
+        return SILENT.progress(title, total)
+
+
+def _throttled(seconds: float, show: Callable[[int], object], delay: float = 0.0) -> Advance:
+    """Call `show` at most once every `seconds`, for the first time after `delay` seconds."""
+    due = time.monotonic() + delay
+
+    def advance(done: int) -> None:
+        nonlocal due
+        if (now := time.monotonic()) >= due:
+            show(done)
+            due = now + seconds
+
+    return advance
+
+
+def display_of_run(name: str, shown: bool) -> Display:
+    """Return the display of one run; it shows only warnings and failures unless `shown` is true.
+
+    If other runs are trained at the same time, each line begins with the name of the run.
+    """
+    prefix = f"{name}  " if IN_LAUNCHER else "  "
+    return Terminal(prefix=prefix) if shown else WarningsOnly(prefix=prefix)
+
+
+def print_next(*commands: str) -> None:
+    """Print the usual next commands."""
+    for number, command in enumerate(commands):
+        console.print("[bold]next[/] " if number == 0 else "     ", escape(command))
+
+
+def typed_program(program: str) -> str:
+    """Return the name of a program, or its path if this environment is not activated."""
+    if shutil.which(program):
+        return program
+    path = Path(sys.executable).with_name(program)
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def typed_path(path: str | Path) -> str:
+    """Return a path as it is typed in a shell, with quotes if necessary."""
+    return shlex.quote(str(path))
+
+
+def ranking_table(
+    tables: Iterable[tuple[str, list[list[str]], str]],
+    columns: Iterable[str],
+    failures: Iterable[tuple[str, str]],
+) -> "Group":
+    """Render the ranking: a table for each data set, and a line for every run without a record.
+
+    A table consists of a title, rows and a note; a failure consists of the run's name and the
+    reason.
+    """
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table
+
+    parts: list[RenderableType] = []
+    for title, rows, note in tables:
+        table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, padding=0)
+        table.add_column("", overflow="fold")
+        for name in columns:
+            table.add_column(name, justify="right", no_wrap=True)
+        for row in rows:
+            table.add_row(*map(escape, row))
+        parts += [table, escape(note)]
+    parts += [f"[red]{escape(name)}[/] {escape(reason)}" for name, reason in failures]
+    return Group(*parts)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically. Raises InputError if the file cannot be written."""
+    from lstm_sentiment.files import write_atomically
+
+    try:
+        write_atomically(path, text.encode(), durable=False)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}).") from error

@@ -1,0 +1,149 @@
+"""The columns of a table that hold text and label, and the meaning of their values."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from lstm_sentiment.errors import InputError
+from lstm_sentiment.labels import NEGATIVE, POSITIVE
+
+TEXT_COLUMNS, LABEL_COLUMNS = ("text", "review"), ("label", "sentiment")
+# Labels are compared as text, so that 1, 1.0, True, "1" and "Positive" are all positive.
+USUAL_LABELS = {
+    **dict.fromkeys(("0", "neg", "negative", "false"), NEGATIVE),
+    **dict.fromkeys(("1", "pos", "positive", "true"), POSITIVE),
+}
+NAMES_SHOWN, NAME_LENGTH = 8, 40  # in a message
+WHOLE_NUMBER = re.compile(r"^(-?\d+)\.0+$")
+
+
+class Review(NamedTuple):
+    """A text and its label."""
+
+    text: str
+    label: int  # POSITIVE, NEGATIVE or UNLABELLED
+
+
+# Part of the keys of cached reviews by its repr: class and field names must not change.
+@dataclass(frozen=True)
+class Columns:
+    """The names of the text and label columns and the positive label; None means the usual ones."""
+
+    text: str | None = None
+    label: str | None = None
+    positive: str | None = None
+    # The options that set these three fields, for error messages.
+    options: tuple[str, str, str] = ("data.text_column", "data.label_column", "data.positive_label")
+
+    def find_text(self, present: Sequence[str]) -> str:
+        """Return the name of the text column. Raises InputError if there is none, or several."""
+        return _find("text", self.text, TEXT_COLUMNS, present, self.options[0])
+
+    def find_label(self, present: Sequence[str]) -> str:
+        """Return the name of the label column. Raises InputError if there is none, or several."""
+        return _find("label", self.label, LABEL_COLUMNS, present, self.options[1])
+
+
+USUAL_COLUMNS = Columns()
+
+
+def _find(
+    role: str, chosen: str | None, usual: Sequence[str], present: Sequence[str], option: str
+) -> str:
+    names = usual if chosen is None else (chosen,)
+    for name in names:
+        exact = [column for column in present if column == name]
+        matches = exact or [
+            column for column in present if _normalized(column) == _normalized(name)
+        ]
+        if len(matches) > 1:
+            raise InputError(
+                f"{len(matches)} columns are named {join_names([name])}: keep only one of them."
+            )
+        if matches:
+            return matches[0]
+    raise InputError(
+        f"there is no column {join_names(names, ' or ')} (columns: {join_names(present)}): "
+        f"name the {role} column with {option}."
+    )
+
+
+def _normalized(name: str) -> str:
+    return name.strip().casefold()
+
+
+def join_names(names: Iterable[str], separator: str = ", ") -> str:
+    """Return the first names, shortened for a message: without a header they are whole reviews."""
+    short = [" ".join(str(name).split())[:NAME_LENGTH] or "(unnamed)" for name in names]
+    if not short:
+        return "none"
+    return separator.join(short[:NAMES_SHOWN]) + (", ..." if len(short) > NAMES_SHOWN else "")
+
+
+def invalid_byte(error: UnicodeDecodeError) -> str:
+    """Return the first byte that is not UTF-8, in the form "byte 0xff"."""
+    return f"byte 0x{error.object[error.start]:02x}"
+
+
+def parse_text(value: Any) -> str:
+    """Return the text of a review. Raises ValueError if the value is missing or not a text."""
+    if value is None:
+        raise ValueError("the text is missing: every review needs one.")
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"the text is not UTF-8 ({invalid_byte(error)}).") from error
+    if not isinstance(value, str):
+        raise ValueError(f"the text must be a string (got {value!r:.60}).")
+    return value
+
+
+class LabelParser:
+    """A converter of the values of a label column to labels.
+
+    If the positive label is named, the first other value becomes the negative label.
+    """
+
+    def __init__(self, columns: Columns) -> None:
+        self.positive = None if columns.positive is None else _label_text(columns.positive)
+        self.option = columns.options[2]
+        self.negative: str | None = None
+
+    def parse(self, value: Any) -> int:
+        """Return POSITIVE or NEGATIVE. Raises ValueError if the value is missing or not allowed."""
+        text = _label_text(value)
+        if not text:
+            raise ValueError("the label is missing: every review needs one.")
+        if self.positive is None:
+            return self._usual(text)
+        if text == self.positive:
+            return POSITIVE
+        self.negative = text if self.negative is None else self.negative
+        if text != self.negative:
+            raise ValueError(
+                f"label {text!r:.60} is neither {self.option}={self.positive} nor "
+                f"{self.negative!r:.60}, which is read as negative: only two labels are allowed."
+            )
+        return NEGATIVE
+
+    def _usual(self, text: str) -> int:
+        label = USUAL_LABELS.get(text.casefold())
+        if label is None:
+            raise ValueError(
+                f"label {text!r:.60} is not allowed: give 0 or 1, neg or pos, negative or "
+                "positive, false or true; for other labels, name the positive one with "
+                f"{self.option}."
+            )
+        return label
+
+
+def _label_text(value: Any) -> str:
+    """Return the text of a label: "1" for 1.0, "true" for True, "" for a missing label."""
+    if value is None or value != value:  # NaN
+        return ""
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    text = WHOLE_NUMBER.sub(r"\1", str(value).strip())
+    return text.lower() if text.lower() in ("true", "false") else text

@@ -1,0 +1,371 @@
+"""The sources of reviews: IMDB in all its forms, files, data sets of the Hugging Face hub, and
+synthetic reviews.
+
+`open_corpus` returns the `Corpus` that a configuration names. A corpus has parts ("train", "test",
+...), and a `Part` reads its reviews from files, from the hub or from the grammar in `synthetic`.
+The module `formats` reads files, and `columns` finds the columns of texts and labels.
+"""
+
+import glob
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache as memoized
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from lstm_sentiment.config import DataConfig, Source
+from lstm_sentiment.data import synthetic
+from lstm_sentiment.data.cache import DataCache
+from lstm_sentiment.data.columns import USUAL_COLUMNS, Columns, Review
+from lstm_sentiment.data.formats import (
+    count_rows,
+    read_arrow,
+    read_folders,
+    read_tables,
+    table_suffix,
+    text_files,
+)
+from lstm_sentiment.errors import InputError
+from lstm_sentiment.files import content_digest
+from lstm_sentiment.labels import NEGATIVE, POSITIVE, UNLABELLED
+
+TRAIN, TEST, UNSUPERVISED = "train", "test", "unsupervised"
+ALL = "all"  # a part with training and test reviews
+
+HUB_NAME = "stanfordnlp/imdb"
+HUB_REVISION = "e6281661ce1c48d982bc483cf8a173c1bbeb5d31"
+HUB_DATA = re.compile(
+    r"(?P<name>\w[\w.-]*(/\w[\w.-]*)?)(:(?P<subset>[\w.-]+))?(@(?P<revision>[\w./-]+))?"
+)
+FILE_NAME = re.compile(r"[^:]*\.[a-z]{1,5}")  # names of files; others may be data sets of the hub
+SYNTHETIC_SIZE = {TRAIN: 6_000, TEST: 1_500}
+SYNTHETIC_SEED = {TRAIN: 1, TEST: 2}
+KAGGLE_NAMES = ("IMDB Dataset.csv", "IMDB Dataset.csv.gz", "IMDB_Dataset.csv", "imdb.csv")
+IMDB_FORMS = (
+    "give a folder with train.parquet and test.parquet, aclImdb with its train/pos and train/neg, "
+    f"or {KAGGLE_NAMES[0]}"
+)
+NAMES_SHOWN = 8  # files of a folder in a message
+
+Shards = tuple[Path, ...]  # the files of one table
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some reviews of a corpus that have not been read yet."""
+
+    name: str
+    version: Callable[[], str]  # changes if the reviews may have changed; fast
+    read: Callable[[], Iterator[Review]]
+    count: Callable[[], int | None] = lambda: None  # the number of reviews, if known
+
+
+Parts = dict[str, Callable[[], Part]]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A collection of labelled reviews in parts: "train", "test", and perhaps "unsupervised".
+
+    A corpus without a test set has the part "all", of which `test_fraction` is drawn as the test
+    set. Calling a part raises InputError if its files are missing; reading it raises InputError if
+    they are damaged.
+    """
+
+    name: str
+    parts: Mapping[str, Callable[[], Part]]
+    test_fraction: float | None = None
+
+
+def open_corpus(config: DataConfig, cache: DataCache) -> Corpus:
+    """Return the corpus that a configuration names. Raises InputError if it does not exist."""
+    if config.source is Source.synthetic:
+        return Corpus("synthetic", {split: partial(_synthetic, split) for split in SYNTHETIC_SIZE})
+    if config.source is Source.reviews:
+        return _reviews(config, cache)
+    return _imdb_of_hub(cache) if config.path is None else _imdb(config.path)
+
+
+def _synthetic(split: str) -> Part:
+    size = SYNTHETIC_SIZE[split]
+
+    def read() -> Iterator[Review]:
+        texts, labels = synthetic.generate(size, SYNTHETIC_SEED[split])
+        return map(Review, texts, labels.tolist())
+
+    return Part(split, lambda: f"synthetic-{synthetic.GRAMMAR}-{size}-{split}", read, lambda: size)
+
+
+# IMDB
+
+
+def _imdb(path_text: str) -> Corpus:
+    """Return IMDB from a folder, or from Kaggle's CSV file of all reviews."""
+    with _checked_path("data.path", path_text) as path:
+        name = path.resolve().name
+        if path.is_file():
+            if table_suffix(path) != ".csv":
+                raise InputError(
+                    f"data.path={path_text} is not a CSV file of all of IMDB: {IMDB_FORMS}."
+                )
+            return _undivided((path,), USUAL_COLUMNS, test_fraction=0.5)
+        if not path.is_dir():
+            state = "is neither a file nor a folder" if path.exists() else "does not exist"
+            raise InputError(f"data.path={path_text} {state}: {IMDB_FORMS}.")
+        for archive in (path, path / "aclImdb"):
+            if (archive / "train" / "pos").is_dir():
+                return Corpus(f"aclImdb folder {name}", _archive_parts(archive))
+        if any(_parquet_shards(path, split) for split in (TRAIN, TEST)):
+            return Corpus(f"Parquet folder {name}", _parquet_parts(path))
+        for file in KAGGLE_NAMES:
+            if (path / file).is_file():
+                return _undivided((path / file,), USUAL_COLUMNS, test_fraction=0.5)
+        raise InputError(
+            f"data.path={path_text} has none of the forms of IMDB (it contains {_content(path)}): "
+            f"{IMDB_FORMS}. For other reviews, use data=reviews."
+        )
+
+
+def _parquet_parts(folder: Path) -> Parts:
+    def part(split: str) -> Part:
+        shards = _parquet_shards(folder, split)
+        if not shards:
+            raise InputError(
+                f"data.path={folder} has no {split}.parquet (it contains {_content(folder)}): "
+                "give a folder with train.parquet and test.parquet."
+            )
+        _require_all_shards(shards)
+        return _tables(shards, USUAL_COLUMNS, labelled=split != UNSUPERVISED)
+
+    splits = [TRAIN, TEST]
+    if _parquet_shards(folder, UNSUPERVISED):
+        splits.append(UNSUPERVISED)
+    return {split: partial(part, split) for split in splits}
+
+
+def _parquet_shards(folder: Path, split: str) -> Shards:
+    # The last form is the layout of the hub: plain_text/train-00000-of-00001.parquet.
+    for pattern in (f"{split}.parquet", f"{split}-*.parquet", f"plain_text/{split}-*.parquet"):
+        if files := tuple(sorted(folder.glob(pattern))):
+            return files
+    return ()
+
+
+def _require_all_shards(files: Shards) -> None:
+    announced = re.search(r"-of-(\d+)\.parquet$", files[0].name)
+    if announced and len(files) != int(announced[1]):
+        raise InputError(
+            f"{files[0].parent} has {len(files)} of the {int(announced[1])} files that the name "
+            f"{files[0].name} announces: give all of them."
+        )
+
+
+def _archive_parts(archive: Path) -> Parts:
+    """Return the parts of the original archive, whose files are train/pos/0_9.txt and so on."""
+
+    def part(split: str, *folders: tuple[Path, int]) -> Part:
+        by_folder = [text_files(folder) for folder, _ in folders]
+        for (folder, _), files in zip(folders, by_folder, strict=True):
+            if not files:
+                raise InputError(f"{folder} contains no .txt files: give all of aclImdb.")
+        files_of_part = tuple(chain.from_iterable(by_folder))
+        return Part(
+            f"{archive / split}",
+            lambda: _version(f"tree {[len(files) for files in by_folder]}", files_of_part),
+            lambda: read_folders(folders),
+            lambda: len(files_of_part),
+        )
+
+    parts: Parts = {
+        split: partial(
+            part, split, (archive / split / "neg", NEGATIVE), (archive / split / "pos", POSITIVE)
+        )
+        for split in (TRAIN, TEST)
+    }
+    if text_files(unlabelled := archive / "train" / "unsup"):
+        parts[UNSUPERVISED] = partial(part, "train/unsup", (unlabelled, UNLABELLED))
+    return parts
+
+
+# Files
+
+
+def _reviews(config: DataConfig, cache: DataCache) -> Corpus:
+    assert config.path is not None
+    columns = Columns(config.text_column, config.label_column, config.positive_label)
+    test_part: Parts = {}
+    if config.test_path is not None:
+        test_files = _files("data.test_path", config.test_path)
+        if not test_files:
+            raise _not_a_file("data.test_path", config.test_path)
+        test_part[TEST] = partial(_tables, test_files, columns)
+    files, test_fraction = _files("data.path", config.path), config.test_fraction or 0.0
+    if not files:
+        return _reviews_of_hub(config.path, columns, test_part, test_fraction, cache)
+    if not test_part:
+        return _undivided(files, columns, test_fraction)
+    return Corpus(_name(files), {TRAIN: partial(_tables, files, columns), **test_part})
+
+
+def _undivided(files: Shards, columns: Columns, test_fraction: float) -> Corpus:
+    return Corpus(_name(files), {ALL: partial(_tables, files, columns)}, test_fraction)
+
+
+def _tables(files: Shards, columns: Columns, labelled: bool = True) -> Part:
+    return Part(
+        f"{files[0].parent / _name(files)}",
+        lambda: _version(f"{columns} {labelled} {[file.suffixes[-2:] for file in files]}", files),
+        lambda: read_tables(files, columns, labelled),
+        lambda: count_rows(files),
+    )
+
+
+def _name(files: Shards) -> str:
+    return files[0].name if len(files) == 1 else f"{files[0].name} and {len(files) - 1} more"
+
+
+def _version(reading: str, files: Shards) -> str:
+    """Return a string that identifies the content of the files and the way of reading them.
+
+    Raises InputError if a file cannot be read.
+    """
+    try:
+        return f"{reading} {content_digest(*files)}"
+    except OSError as error:
+        raise InputError(f"{error.filename}: cannot be read ({error.strerror}).") from error
+
+
+def _files(field: str, path_text: str) -> Shards:
+    """Return the files of a path or a glob; none if `path_text` may be a data set of the hub."""
+    with _checked_path(field, path_text) as path:
+        if path.is_file():
+            return (path,)
+        if path.is_dir():
+            raise InputError(
+                f"{field}={path_text} is a folder (it contains {_content(path)}): "
+                "give a file in it, or a glob such as 'folder/*.csv'."
+            )
+        if glob.has_magic(path_text):
+            matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - supports ".."
+            files = tuple(map(Path, matches))
+            if not files:
+                raise InputError(f"{field}={path_text} matches no file: give another glob.")
+            for file in files:
+                if not file.is_file():
+                    raise InputError(
+                        f"{field}={path_text} matches {file}, which is not a file: "
+                        "give a glob that matches files only."
+                    )
+            return files
+        names_file = table_suffix(path) is not None or FILE_NAME.fullmatch(path_text)
+        if names_file or not HUB_DATA.fullmatch(path_text):
+            raise _not_a_file(field, path_text)
+        return ()
+
+
+def _not_a_file(field: str, path_text: str) -> InputError:
+    exists = Path(path_text).expanduser().exists()
+    state = "is not a regular file" if exists else "does not exist"
+    return InputError(f"{field}={path_text} {state}: give an existing file or a glob.")
+
+
+@contextmanager
+def _checked_path(field: str, path_text: str) -> Iterator[Path]:
+    """Provide the path; turn errors of the file system into InputError with the field."""
+    try:
+        if "\0" in path_text:
+            raise ValueError("embedded null byte")
+        yield Path(path_text).expanduser()
+    except InputError:
+        raise
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: no such home folder
+        reason = (getattr(error, "strerror", None) or str(error)).rstrip(".")
+        raise InputError(f"{field}={path_text!r} cannot be read ({reason}).") from error
+
+
+def _content(folder: Path) -> str:
+    names = sorted(item.name for item in folder.iterdir())
+    shown = ", ".join(names[:NAMES_SHOWN]) or "nothing"
+    return shown + (", ..." if len(names) > NAMES_SHOWN else "")
+
+
+# The hub
+
+
+def _imdb_of_hub(cache: DataCache) -> Corpus:
+    def part(split: str) -> Part:
+        @memoized
+        def table() -> Any:
+            advice = "give data.path=FOLDER with IMDB's files"
+            return _from_hub(cache, advice, HUB_NAME, "plain_text", HUB_REVISION, split).data.table
+
+        name = f"{HUB_NAME}, {split}"
+        return Part(
+            name,
+            lambda: f"{HUB_NAME}@{HUB_REVISION}-{split}",
+            lambda: read_arrow(name, table(), labelled=split != UNSUPERVISED),
+        )
+
+    splits = (TRAIN, TEST, UNSUPERVISED)
+    return Corpus(f"{HUB_NAME}@{HUB_REVISION[:8]}", {s: partial(part, s) for s in splits})
+
+
+def _reviews_of_hub(
+    data_set: str, columns: Columns, test_part: Parts, test_fraction: float, cache: DataCache
+) -> Corpus:
+    """Return the corpus of a data set: NAME or NAME:SUBSET, either followed by @REVISION."""
+    match = HUB_DATA.fullmatch(data_set)
+    assert match
+    advice = f"data.path={data_set} is also not a file: give an existing file or data set"
+    splits = _from_hub(cache, advice, match["name"], match["subset"], match["revision"])
+    if TRAIN not in splits:
+        raise InputError(
+            f"{data_set} has no split train (splits: {', '.join(splits)}): give another data set."
+        )
+
+    def part(split: str) -> Part:
+        rows, name = splits[split], f"{data_set}, {split}"
+        return Part(
+            name,
+            # The fingerprint distinguishes the versions of a data set.
+            lambda: f"{data_set} {rows._fingerprint} {columns}",
+            lambda: read_arrow(name, rows.data.table, columns, split != UNSUPERVISED),
+            lambda: len(rows),
+        )
+
+    if TEST not in splits and not test_part:
+        return Corpus(data_set, {ALL: partial(part, TRAIN)}, test_fraction)
+    known = [split for split in (TRAIN, TEST, UNSUPERVISED) if split in splits]
+    return Corpus(data_set, {**{split: partial(part, split) for split in known}, **test_part})
+
+
+def _from_hub(
+    cache: DataCache,
+    advice: str,
+    name: str,
+    subset: str | None,
+    revision: str | None,
+    split: str | None = None,
+) -> Any:
+    """Return a data set or one of its splits. Raises InputError with `advice`."""
+
+    def load() -> Any:
+        import datasets
+
+        try:
+            return datasets.load_dataset(name, subset, split=split, revision=revision)
+        # ConnectionError is an OSError; an unknown subset or split raises ValueError, and a data
+        # set with a loading script RuntimeError.
+        except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+            reason = (str(error).splitlines() or [""])[0].rstrip(".")
+            raise InputError(
+                f"{name} cannot be fetched from the Hugging Face hub "
+                f"({type(error).__name__}: {reason}): "
+                f"{advice}, or data=synthetic, which needs no network."
+            ) from error
+
+    return cache.unless_refused((name, subset, revision, split), load)

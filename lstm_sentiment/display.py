@@ -1,0 +1,74 @@
+"""The interface through which modules show messages and progress: `Display`.
+
+`lstm_sentiment.commands` implements `Display` for terminals. All other modules get a `Display` from
+their caller and do not depend on a console.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol, TypeVar
+
+Item = TypeVar("Item")
+Advance = Callable[[int], None]  # takes the number of steps done; must be fast
+
+
+class Display(Protocol):
+    """A receiver of messages and of the progress of long work."""
+
+    def message(self, text: str, style: str = "") -> None:
+        """Show a line of text; `style` is "", "warning" or "failed"."""
+
+    def progress(self, title: str, total: int | None = None) -> AbstractContextManager[Advance]:
+        """Show progress while the context is open; `total` is the number of steps, if known."""
+        ...
+
+
+class Silent:
+    """A display that shows nothing."""
+
+    def message(self, text: str, style: str = "") -> None:
+        """Ignore the message."""
+
+    @contextmanager
+    def progress(self, title: str, total: int | None = None) -> Iterator[Advance]:
+        """Provide a function that ignores the progress."""
+        yield lambda _: None
+
+
+SILENT = Silent()
+
+
+def track(
+    items: Iterable[Item], title: str, display: Display, total: int | None = None
+) -> Iterator[Item]:
+    """Yield the items and show the number of consumed items on `display`."""
+    with display.progress(title, total) as advance:
+        for done, item in enumerate(items, 1):
+            yield item
+            advance(done)
+
+
+def progress_text(done: int, total: int | None, rate: float) -> str:
+    """Return a text such as "1,200 of 5,000, 40/s, 2 min left".
+
+    `rate` is in steps per second. An unknown `total` is None and an unknown `rate` is 0.
+    """
+    parts = [f"{done:,}" if total is None else f"{done:,} of {total:,}"]
+    if rate > 0:
+        parts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s")
+        if total is not None:
+            parts.append(f"{duration(max(0, total - done) / rate)} left")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in hours, minutes or seconds, such as "12 min"."""
+    minutes = seconds / 60
+    if minutes >= 90:
+        return f"{minutes / 60:.1f} h"
+    return f"{minutes:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+def printable(text: str) -> str:
+    """Return the text with lone surrogates, which cannot be encoded, as question marks."""
+    return text.encode(errors="replace").decode()

@@ -1,0 +1,148 @@
+"""Recurrent encoders that never read padding.
+
+Reviews are padded on the right. On the CPU, if the vectors are float32 (also in mixed precision),
+`model.recurrence` computes each layer and direction and stops at the end of each review. Otherwise,
+such as on CUDA, PyTorch (cuDNN) computes the whole stack from a packed sequence. Both
+implementations have the same parameters and give the same states.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from lstm_sentiment.config import Cell, EncoderConfig
+from lstm_sentiment.model import recurrence
+from lstm_sentiment.model.embedding import Embedded
+from lstm_sentiment.model.encoders.contract import Encoded
+from lstm_sentiment.model.recurrence import Inputs, RowPartition, Weights
+
+
+class CellImplementation(NamedTuple):
+    """The functions that compute a cell, and the module that holds its weights."""
+
+    module: Callable[..., nn.RNNBase]
+    packed: Callable[..., tuple[Tensor, ...]]  # PyTorch's function for packed sequences
+    recurrence: (
+        Callable[[Inputs, Weights, RowPartition, bool], Tensor] | None
+    )  # for the CPU, if any
+
+
+CELLS = {
+    Cell.rnn: CellImplementation(nn.RNN, torch.rnn_tanh, recurrence.rnn),
+    Cell.lstm: CellImplementation(nn.LSTM, torch.lstm, recurrence.lstm),
+    Cell.gru: CellImplementation(nn.GRU, torch.gru, recurrence.gru),
+}
+
+
+class RecurrentEncoder(nn.Module):
+    """A stack of recurrent layers, in one direction or both.
+
+    The weights are those of one `nn.RNN`, `nn.GRU` or `nn.LSTM`, under PyTorch's names. Recurrent
+    dropout is DropConnect on the hidden-to-hidden weights (Merity et al. 2018, AWD-LSTM): one mask
+    for all reviews of a batch and all steps.
+    """
+
+    def __init__(self, config: EncoderConfig, input_size: int) -> None:
+        super().__init__()
+        self.cell = CELLS[config.cell]
+        self.rnn = self.cell.module(
+            input_size,
+            config.hidden_size,
+            config.num_layers,
+            batch_first=True,
+            dropout=config.dropout if config.num_layers > 1 else 0.0,
+            bidirectional=config.bidirectional,
+        )
+        self.recurrent_dropout = config.recurrent_dropout
+        self.output_size = config.hidden_size * (2 if config.bidirectional else 1)
+        initialise(self.rnn)
+
+    def forward(self, embedded: Embedded, lengths: Tensor) -> Encoded:
+        """Encode a batch of reviews; see `Encoder`."""
+        vectors = embedded.vectors
+        on_cpu = vectors.device.type == "cpu" and vectors.dtype is torch.float32
+        encode = self.layerwise if on_cpu and self.cell.recurrence is not None else self.packed
+        states = encode(embedded, lengths)
+        # The lengths of a batch are on the CPU, where packing reads them.
+        lengths = lengths.to(states.device, non_blocking=True)
+        mask = torch.arange(states.shape[1], device=states.device) < lengths.unsqueeze(1)
+        return Encoded(states, self._final(states, lengths), mask)
+
+    def packed(self, embedded: Embedded, lengths: Tensor) -> Tensor:
+        """Return the states, (B, T, D), by PyTorch's functions for packed sequences."""
+        rnn, vectors = self.rnn, embedded.dense()
+        names = [name for layer in range(rnn.num_layers) for name in self._names(layer)]
+        weights = [weight for name in names for weight in self._weights(name)]
+        vectors = vectors.to(weights[0].dtype)  # autocast may have narrowed them
+        zeros = vectors.new_zeros(len(names), len(vectors), rnn.hidden_size)
+        start = [zeros, zeros] if rnn.mode == "LSTM" else zeros
+        dropout = rnn.dropout if self.training else 0.0
+        rows = pack_padded_sequence(vectors, lengths.cpu(), True, enforce_sorted=False)
+        # Autocast is off: for cuDNN, it would cast to float16, in which small gradients vanish.
+        with torch.autocast(vectors.device.type, enabled=False):
+            # The second True is `train`: without it, cuDNN keeps nothing for the gradient.
+            states = self.cell.packed(
+                *rows[:2], start, weights, True, rnn.num_layers, dropout, True, rnn.bidirectional
+            )[0]
+        return pad_packed_sequence(
+            PackedSequence(states, *rows[1:]), True, total_length=vectors.shape[1]
+        )[0]
+
+    def layerwise(self, embedded: Embedded, lengths: Tensor) -> Tensor:
+        """Return the same states, (B, T, D), layer by layer and direction by direction."""
+        assert self.cell.recurrence is not None, "forward chooses `packed` for such a cell"
+        partition = RowPartition(lengths)
+        vectors, indices = embedded
+        inputs = Inputs(vectors.transpose(0, 1)) if indices is None else Inputs(vectors, indices.T)
+        for layer in range(self.rnn.num_layers):
+            if layer > 0:
+                inputs = Inputs(F.dropout(inputs.vectors, self.rnn.dropout, self.training))
+            directions = [
+                self.cell.recurrence(
+                    inputs, self._weights(name), partition, name.endswith("reverse")
+                )
+                for name in self._names(layer)
+            ]
+            inputs = Inputs(torch.cat(directions, -1) if len(directions) > 1 else directions[0])
+        return inputs.vectors.transpose(0, 1)
+
+    def _names(self, layer: int) -> list[str]:
+        """Return the suffixes of PyTorch's parameter names for the directions of a layer."""
+        return [f"l{layer}", f"l{layer}_reverse"] if self.rnn.bidirectional else [f"l{layer}"]
+
+    def _weights(self, name: str) -> Weights:
+        """Return the weights of the layer and direction whose suffix is `name`."""
+        kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        ih, hh, *biases = (getattr(self.rnn, f"{kind}_{name}") for kind in kinds)
+        return [ih, F.dropout(hh, self.recurrent_dropout, self.training), *biases]
+
+    def _final(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """Concatenate the last forward and the first backward state: (B, T, D), (B,) -> (B, D)."""
+        last = states[torch.arange(len(lengths), device=lengths.device), lengths - 1]
+        if not self.rnn.bidirectional:
+            return last
+        size = self.rnn.hidden_size
+        return torch.cat([last[:, :size], states[:, 0, size:]], -1)
+
+
+def initialise(rnn: nn.RNNBase) -> None:
+    """Draw the weights of all layers and directions anew, gate by gate.
+
+    Hidden-to-hidden weights are orthogonal and input-to-hidden weights Glorot-uniform. Biases are
+    zero except those of an LSTM's forget gate, which add up to 1 (Jozefowicz et al. 2015).
+    """
+    for name, parameter in rnn.named_parameters():
+        if name.startswith("weight_hh"):
+            for gate in parameter.chunk(len(parameter) // rnn.hidden_size):
+                nn.init.orthogonal_(gate)
+        elif name.startswith("weight_ih"):
+            for gate in parameter.chunk(len(parameter) // rnn.hidden_size):
+                nn.init.xavier_uniform_(gate)
+        else:
+            nn.init.zeros_(parameter)
+            if rnn.mode == "LSTM" and name.startswith("bias_ih"):
+                nn.init.ones_(parameter[rnn.hidden_size : 2 * rnn.hidden_size])

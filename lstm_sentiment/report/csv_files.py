@@ -1,0 +1,78 @@
+"""comparisons, runs -> CSV files with the numbers of a report, for other programs."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from lstm_sentiment.config import SCORES
+from lstm_sentiment.report.comparison import Comparison
+from lstm_sentiment.report.variants import Variant, settings
+from lstm_sentiment.runs.reader import RunSummary
+
+COSTS = ("parameters", "fit_seconds", "tokens_per_second", "peak_memory_mib")
+
+
+def comparison_table(comparisons: Iterable[Comparison]) -> str:
+    """Return comparison.csv, with a row for each variant.
+
+    A row has the scores over seeds, the interval of the test accuracy, the verdicts relative to
+    the best variant and to the best baseline, and the costs. Scores are shares, and costs are
+    means. Unknown values are empty.
+    """
+    rows = []
+    for comparison in comparisons:
+        verdicts = {
+            "": comparison.against(comparison.best),
+            "baseline/": comparison.against(comparison.baseline),
+        }
+        for rank, variant in enumerate(comparison.variants, 1):
+            row: dict[str, Any] = {"reviews": comparison.title, "rank": rank}
+            row |= {"configuration": variant.name, "seeds": len(variant.runs)} | _scores(variant)
+            if interval := comparison.intervals.get(variant.name):
+                row |= {"test/accuracy/low": interval.low, "test/accuracy/high": interval.high}
+            for prefix, by_name in verdicts.items():
+                if verdict := by_name.get(variant.name):
+                    row |= {f"{prefix}difference": verdict.difference, f"{prefix}p": verdict.p}
+                    row[f"{prefix}verdict"] = verdict.verdict
+            row |= {cost: values.mean() for cost in COSTS if len(values := variant.costs(cost))}
+            rows.append(row | dict(variant.settings))
+    return _csv(rows)
+
+
+def _scores(variant: Variant) -> dict[str, float]:
+    row = {}
+    for stage in ("val", "test"):
+        for score in SCORES:
+            if len(values := variant.scores(stage, score)):
+                row[f"{stage}/{score}"] = values.mean()
+            if len(values) > 1:
+                row[f"{stage}/{score}/std"] = values.std(ddof=1)
+    return row
+
+
+def run_table(runs: Iterable[RunSummary]) -> str:
+    """Return runs.csv, with a row for each run in any state."""
+    return _csv([_run(run) for run in runs])
+
+
+def _run(run: RunSummary) -> dict[str, Any]:
+    row: dict[str, Any] = {"run": run.name, "state": str(run.state), "trouble": run.trouble}
+    if (record := run.record) is None:
+        return row
+    row |= {"seed": record["config"]["seed"], "best_epoch": record["best_epoch"]}
+    for stage in ("val", "test"):
+        row |= {f"{stage}/{score}": record[stage][score] for score in SCORES if record[stage]}
+    row |= record["cost"] | {name: record["environment"][name] for name in ("device", "threads")}
+    return row | {"data": record["data"]["fingerprint"]} | settings(run)
+
+
+def _csv(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the rows as CSV, with all columns in the order of their first occurrence."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(
+        buffer, dict.fromkeys(name for row in rows for name in row), lineterminator="\n"
+    )
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()

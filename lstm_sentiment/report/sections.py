@@ -1,0 +1,75 @@
+"""runs -> report: its sections in their order, for every data set."""
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+
+from lstm_sentiment.report.comparison import Comparison
+from lstm_sentiment.report.effect_section import effect_section
+from lstm_sentiment.report.page import Block, Details, Heading, Listing, Paragraph
+from lstm_sentiment.report.plot_sections import plot_section
+from lstm_sentiment.report.ranking import without_record
+from lstm_sentiment.report.table_sections import published_section, ranking_section, verdict_section
+from lstm_sentiment.report.variant_sections import variant_section
+from lstm_sentiment.report.variants import variant_groups
+from lstm_sentiment.report.verdict_sentences import summary
+from lstm_sentiment.runs.reader import RunSummary
+
+MAX_VARIANTS = 72  # with their own section; with more plots, the page opens slowly
+
+
+def build_report(runs: Sequence[RunSummary]) -> tuple[list[Block], list[Comparison]]:
+    """Return the blocks of the report, and its comparisons, one for each data set."""
+    comparisons = [Comparison(group) for group in variant_groups(runs)]
+    blocks: list[Block] = [Heading("Comparison", 1)]
+    if len(comparisons) > 1:
+        blocks.append(
+            Paragraph(
+                f"The runs use {len(comparisons)} different data sets. Only runs on the same data "
+                "can be compared, so each data set has its own section:"
+            )
+        )
+        blocks.append(Listing([_contents(comparison) for comparison in comparisons]))
+    with mpl.rc_context({"text.parse_math": False}):  # a dollar in a name does not begin a formula
+        for number, comparison in enumerate(comparisons, 1):
+            prefix = f"{number}_" if len(comparisons) > 1 else ""
+            blocks += _data_set(comparison, prefix)
+    if failures := without_record(runs):
+        blocks.append(Heading("Runs that are not compared"))
+        blocks.append(Listing([f"{name}: {trouble}" for name, trouble in failures]))
+    return blocks, comparisons
+
+
+def _contents(comparison: Comparison) -> str:
+    count = len(comparison.variants)
+    return f"{comparison.title} ({count} variant{'s' * (count > 1)})"
+
+
+def _data_set(comparison: Comparison, prefix: str) -> list[Block]:
+    """Return the sections on a data set; the names of its plots begin with `prefix`."""
+    return [
+        Heading(comparison.title),
+        *summary(comparison),
+        *ranking_section(comparison),
+        *published_section(comparison),
+        *verdict_section(comparison),
+        *effect_section(comparison, prefix),
+        *plot_section(comparison, prefix),
+        *_notes(comparison),
+        *_variants(comparison, prefix),
+    ]
+
+
+def _notes(comparison: Comparison) -> list[Block]:
+    return [Heading("Notes", 3), Listing(comparison.notes)] if comparison.notes else []
+
+
+def _variants(comparison: Comparison, prefix: str) -> list[Block]:
+    blocks: list[Block] = [Heading("Variants", 3)]
+    if len(comparison.variants) > MAX_VARIANTS:
+        blocks.append(Paragraph(f"The best {MAX_VARIANTS}; comparison.csv lists all variants."))
+    for number, variant in enumerate(comparison.variants[:MAX_VARIANTS], 1):
+        predictions = comparison.predictions[variant.name]
+        inside = variant_section(variant, predictions, f"{prefix}model_{number}")
+        blocks.append(Details(variant.name, inside))
+    return blocks

@@ -1,0 +1,120 @@
+"""comparison -> the sections with the ranking, published results and verdicts."""
+
+import numpy as np
+
+from lstm_sentiment.model.metrics import CALIBRATION_BINS, calibration_error
+from lstm_sentiment.report.comparison import Comparison
+from lstm_sentiment.report.formatting import (
+    NOTHING,
+    bounds,
+    mean,
+    mean_percent,
+    p_value,
+    percent,
+    points,
+    spread,
+)
+from lstm_sentiment.report.page import Block, Heading, Paragraph, Table
+from lstm_sentiment.report.published import Published, published
+from lstm_sentiment.report.statistics import Verdict
+from lstm_sentiment.report.variants import Variant
+
+RANKING_NOTE = (
+    "Variants are ranked by validation accuracy. All other scores are those of the test set, in "
+    "per cent except for the loss and the calibration error (expected calibration error, "
+    f"{CALIBRATION_BINS} bins). The interval is that of the test accuracy, over seeds and reviews; "
+    "for a variant with one seed, it is over reviews only."
+)
+SEEDS_NOTE = (
+    "± is the standard deviation over seeds. The variance between seeds is estimated from all "
+    "variants together, so an interval may be wider than the ± suggests."
+)
+VERDICT_NOTE = (
+    "Differences are percentage points of test accuracy on the same reviews. The interval and p "
+    "are from a bootstrap over seeds and reviews. McNemar's exact test compares two trained "
+    "networks, seed by seed, and does not account for other seeds. All p-values are corrected for "
+    "the number of comparisons (Holm); the intervals are not."
+)
+
+
+def ranking_section(comparison: Comparison) -> list[Block]:
+    """Return the ranking with all scores and costs, and a note that explains it."""
+    columns = ["", "seeds", "val %", "test %", "95 % interval", "precision", "recall", "F1"]
+    columns += ["AUROC", "loss", "calibration error", "parameters", "training s", "tokens/s", "MiB"]
+    rows = [_ranking_row(variant, comparison) for variant in comparison.variants]
+    several_seeds = any(len(variant.runs) > 1 for variant in comparison.variants)
+    note = f"{RANKING_NOTE} {SEEDS_NOTE}" if several_seeds else RANKING_NOTE
+    return [Table(columns, rows), Paragraph(note)]
+
+
+def _ranking_row(variant: Variant, comparison: Comparison) -> list[str]:
+    errors = [
+        calibration_error(run.label, run.probability)
+        for run in comparison.predictions[variant.name].values()
+    ]
+    scores = ("precision", "recall", "f1", "auroc")
+    return [
+        f"**{variant.name}**" if variant is comparison.best else variant.name,
+        str(len(variant.runs)),
+        spread(variant.scores("val", "accuracy")),
+        spread(variant.scores("test", "accuracy")),
+        bounds(comparison.intervals.get(variant.name)),
+        *(mean_percent(variant.scores("test", score)) for score in scores),
+        mean(variant.scores("test", "loss"), ".3f"),
+        mean(np.array(errors), ".3f"),
+        mean(variant.costs("parameters"), ",.0f"),
+        mean(variant.costs("fit_seconds"), ",.1f"),
+        mean(variant.costs("tokens_per_second"), ",.0f"),
+        mean(variant.costs("peak_memory_mib"), ",.0f"),
+    ]
+
+
+def published_section(comparison: Comparison) -> list[Block]:
+    """Return the section with published scores and ours; empty without published scores."""
+    rows = [
+        [row.name or row.run, f"{row.source}: {row.run}", row.score, *_published_scores(row)]
+        for row in published(comparison.variants)
+    ]
+    if not rows:
+        return []
+    columns = ["", "published by", "test score", "published", "ours", "difference"]
+    return [Heading("Comparison with published results", 3), Table(columns, rows)]
+
+
+def _published_scores(row: Published) -> list[str]:
+    """Return the published score, ours and the difference."""
+    is_loss = row.score == "loss"
+    theirs = f"{row.theirs:.4f}" if is_loss else percent(row.theirs)
+    if row.ours is None:
+        return [theirs, "not trained", NOTHING]
+    difference = row.ours - row.theirs
+    if is_loss:
+        return [theirs, f"{row.ours:.4f}", f"{difference:+.4f}"]
+    return [theirs, percent(row.ours), points(difference)]
+
+
+def verdict_section(comparison: Comparison) -> list[Block]:
+    """Return the verdicts relative to the best network and to the best baseline."""
+    blocks: list[Block] = []
+    for other in (comparison.best_network, comparison.baseline):
+        verdicts = comparison.against(other)
+        if other is None or not verdicts:
+            continue
+        kind = "n-gram baseline" if other.is_baseline else "network"
+        title = f"Comparison with {other.name}, the best {kind}"
+        columns = ["", "points", "95 % interval", "p", "p of McNemar, by seed", "verdict"]
+        rows = [_verdict_row(name, verdict) for name, verdict in verdicts.items()]
+        blocks += [Heading(title, 3), Table(columns, rows)]
+    return [*blocks, Paragraph(VERDICT_NOTE)] if blocks else []
+
+
+def _verdict_row(name: str, verdict: Verdict) -> list[str]:
+    low, high = verdict.interval
+    return [
+        name,
+        points(verdict.difference),
+        f"{points(low)} to {points(high)}",
+        p_value(verdict.p),
+        ", ".join(p_value(p) for p in verdict.mcnemar.values()) or NOTHING,
+        verdict.wording,
+    ]

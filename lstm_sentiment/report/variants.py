@@ -1,0 +1,184 @@
+"""runs -> groups of variants. A variant is the runs that differ only in their seed.
+
+Only variants that were trained on the same reviews are compared, so each group has its own reviews.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from lstm_sentiment.config import Config, flat
+from lstm_sentiment.config_fields import fields_of
+from lstm_sentiment.runs.identity import BASELINE, NOT_FINGERPRINTED
+from lstm_sentiment.runs.reader import RunSummary
+
+# The settings that are part of a run's name.
+NAMED = {field.name for field in fields_of(Config) if field.factor} | {"ngrams.kind", "ngrams.c"}
+# The settings that identify word vectors.
+VECTORS = {field.name for field in fields_of(Config) if field.describes == "vectors"} | {"vectors"}
+
+
+@dataclass(frozen=True, eq=False)
+class Variant:
+    """Runs that differ only in their seed."""
+
+    name: str  # <network>-<head>, and settings that distinguish the variant in its group
+    settings: Mapping[str, Any]  # by dotted name
+    runs: Mapping[int, RunSummary]  # by seed; each has a record
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """The records of the runs, in the order of their seeds."""
+        return [run.record for run in self.runs.values() if run.record]
+
+    @property
+    def network(self) -> str:
+        """The name of the network, such as bilstm."""
+        return self.name.split("-")[0]
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is an n-gram baseline."""
+        return BASELINE in self.records[0]["config"]
+
+    def scores(self, stage: str, score: str) -> np.ndarray:
+        """Return a score of a stage, (S,): one for each seed that has it."""
+        return np.array([record[stage][score] for record in self.records if record[stage]], float)
+
+    def costs(self, cost: str) -> np.ndarray:
+        """Return a cost, (S,): one for each seed that has it."""
+        values = [record["cost"].get(cost) for record in self.records]
+        return np.array([value for value in values if value is not None], float)
+
+    @cached_property
+    def val_accuracy(self) -> float:
+        """The mean validation accuracy, by which variants are ranked; NaN if there is none."""
+        scores = self.scores("val", "accuracy")
+        return float(scores.mean()) if len(scores) else float("nan")
+
+
+@dataclass(frozen=True)
+class VariantGroup:
+    """Variants trained on the same reviews, ranked by validation accuracy."""
+
+    title: str
+    variants: Sequence[Variant]
+    notes: Sequence[str]  # on runs that were left out
+
+
+def variant_groups(runs: Iterable[RunSummary]) -> list[VariantGroup]:
+    """Return the groups of the variants of all finished runs, the largest group first."""
+    members: dict[tuple[str, str], list[RunSummary]] = {}
+    sizes = {}
+    for run in runs:
+        if run.record:
+            data = run.record["data"]
+            key = data["fingerprint"], _sizes(data)
+            members.setdefault(key, []).append(run)
+            sizes[key] = data["train"]
+    order = sorted(members, key=lambda key: (-len(members[key]), -sizes[key]))
+    return [_group(members[key]) for key in order]
+
+
+def _sizes(data: Mapping[str, Any]) -> str:
+    parts = [f"{data[stage]:,} {stage}" for stage in ("train", "val", "test") if data[stage]]
+    return ", ".join(parts)
+
+
+def _group(runs: Sequence[RunSummary]) -> VariantGroup:
+    by_settings: dict[str, dict[int, RunSummary]] = {}
+    notes = []
+    for run in runs:
+        seeds = by_settings.setdefault(json.dumps(settings(run), sort_keys=True), {})
+        if (first := seeds.setdefault(_seed(run), run)) is not run:
+            notes.append(f"{_path(run)} is left out: it is the same run as {_path(first)}.")
+    data = (runs[0].record or {})["data"]
+    title = f"{data['source']}: {_sizes(data)}"
+    return VariantGroup(title, sorted(_variants(by_settings.values()), key=_rank), notes)
+
+
+def _path(run: RunSummary) -> str:
+    return f"{run.folder.parent.name}/{run.folder.name}"
+
+
+def settings(run: RunSummary) -> dict[str, Any]:
+    """Return all settings that affect the results, except the seed, by dotted name.
+
+    A field that did not exist when a network's record was written has its default value.
+    """
+    assert run.record is not None
+    values = _flat(run.record["config"])
+    if BASELINE not in run.record["config"]:
+        values = flat(Config()) | values
+    for name in values.keys() & {"seed", "test", *NOT_FINGERPRINTED}:
+        del values[name]
+    if vectors := run.record.get("vectors"):  # identified by their content, not by their path
+        values["vectors"] = vectors["fingerprint"]
+    return values
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in config.items():
+        is_group = isinstance(value, dict)
+        values |= _flat(value, f"{prefix}{name}.") if is_group else {prefix + name: value}
+    return values
+
+
+def distinguishing_settings(variants: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the names of the settings with different values among the variants that have them.
+
+    Several settings may identify word vectors, such as a kind and a name. If several of them
+    distinguish the same variants, only the first is returned.
+    """
+    names: dict[tuple[str, ...], str] = {}
+    for name in dict.fromkeys(name for values in variants for name in values):
+        values = [str(variant[name]) if name in variant else "" for variant in variants]
+        if len({value for value in values if value}) > 1:
+            pattern = [str(values.index(value)) for value in values] if name in VECTORS else [name]
+            names.setdefault(tuple(pattern), name)
+    return [*names.values()]
+
+
+def _seed(run: RunSummary) -> int:
+    assert run.record is not None
+    return int(run.record["config"]["seed"])
+
+
+def _variants(members: Collection[Mapping[int, RunSummary]]) -> list[Variant]:
+    """Return the variants, with unique names that omit the values that most variants have."""
+    chosen = [settings(next(iter(runs.values()))) for runs in members]
+    unnamed = [{n: v for n, v in values.items() if n not in NAMED} for values in chosen]
+    names = distinguishing_settings(unnamed)
+    usual = {name: _usual([values[name] for values in chosen if name in values]) for name in names}
+    return [
+        Variant(_name(runs, values, usual), values, dict(sorted(runs.items())))
+        for values, runs in zip(chosen, members, strict=True)
+    ]
+
+
+def _name(
+    runs: Mapping[int, RunSummary], values: Mapping[str, Any], usual: Mapping[str, str | None]
+) -> str:
+    network_and_head = "-".join(next(iter(runs.values())).name.split("-")[:2])
+    unusual = [n for n, value in usual.items() if n in values and str(values[n]) != value]
+    return " ".join([network_and_head, *(f"{name}={values[name]}" for name in unusual)])
+
+
+def _usual(values: Sequence[Any]) -> str | None:
+    """Return the value of more than half of the items, or None if there is no such value."""
+    value, count = Counter(map(str, values)).most_common(1)[0]
+    return value if 2 * count > len(values) else None
+
+
+def _rank(variant: Variant) -> tuple[float, float, str]:
+    """Return the sort key: descending validation accuracy, then ascending validation loss."""
+    loss = variant.scores("val", "loss")
+    if not len(loss):
+        return np.inf, np.inf, variant.name
+    return -variant.val_accuracy, float(loss.mean()), variant.name

@@ -1,0 +1,1 @@
+"""The folder of a run: its name, and how its files are written and read."""

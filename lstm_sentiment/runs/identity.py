@@ -1,0 +1,56 @@
+"""The identity of a run: its fingerprint, its name and its folder."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lstm_sentiment.config import Config, flat
+from lstm_sentiment.config_fields import fields_of
+
+# Raise it if a default or the computation changes, so that no new run gets the folder of an old
+# run.
+RECIPE = 3
+
+BASELINE = "ngrams"  # replaces the network in the name and the record of a baseline
+
+# Fields that do not change the results, such as paths. Data are identified by their content.
+NOT_FINGERPRINTED = frozenset(field.name for field in fields_of(Config) if not field.fingerprinted)
+
+
+def fingerprint(config: Config, data: str) -> str:
+    """Return the fingerprint of a run, eight hexadecimal digits.
+
+    The fingerprint depends on the recipe, on `data`, which is the identity of the reviews and of
+    their word vectors, and on the values that differ from their defaults. A field that is added
+    later therefore does not change the fingerprints of older runs.
+    """
+    default = flat(Config())
+    chosen = {
+        name: value
+        for name, value in flat(config).items()
+        if name not in NOT_FINGERPRINTED and value != default[name]
+    }
+    return digest(RECIPE, data, chosen)
+
+
+def digest(recipe: int, data: str, chosen: Mapping[str, Any]) -> str:
+    """Return the fingerprint of a recipe, the identity of its data and the chosen values."""
+    text = json.dumps({"recipe": recipe, "data": data, "config": chosen}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def run_name(config: Config, data: str) -> str:
+    """Return <network>-<head>-s<seed>-<fingerprint>."""
+    return f"{config.encoder.network}-{config.head.kind}-s{config.seed}-{fingerprint(config, data)}"
+
+
+def run_folder(config: Config, data: str) -> Path:
+    """Return the folder of a run, <root>/<sweep>/<name>."""
+    return sweep_folder(config) / run_name(config, data)
+
+
+def sweep_folder(config: Config) -> Path:
+    """Return the folder of a run's sweep; without a name it is "default"."""
+    return Path(config.root).expanduser() / (config.sweep or "default")

@@ -1,0 +1,205 @@
+"""The predictions of a run: written once, when training ends, and read by reports.
+
+Runs on the same data have the same reviews. A sweep therefore keeps their rows, labels and token
+counts once, in `reviews-<digest>.parquet` in the sweep's folder. A run's own `predictions.parquet`
+holds the probabilities in the same order, and its metadata name that file. Runs of older versions
+have all columns in their own file, which is still read.
+"""
+
+import hashlib
+import io
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from torch import Tensor
+
+from lstm_sentiment.errors import InputError
+from lstm_sentiment.files import LOCK, remove_drafts, sole_writer, write_atomically
+from lstm_sentiment.labels import is_positive
+from lstm_sentiment.runs.folder import PREDICTIONS, REVIEWS
+from lstm_sentiment.runs.reader import RunSummary
+
+PredictionColumns = Mapping[str, Mapping[str, Tensor]]  # stage -> columns, (N,) each
+
+REFERENCE = b"reviews"  # the key of the metadata that names the file of the reviews
+RESTORE = "`lstm-sentiment baseline` or a run of the sweep with rerun=true writes it again"
+REVIEWS_NAME = re.compile(r"reviews-[0-9a-f]{16}\.parquet")
+
+
+class Predictions(NamedTuple):
+    """The predictions for the reviews of a stage, in the order of their rows."""
+
+    row: np.ndarray  # (N,) int64, of the review in its split of the corpus
+    label: np.ndarray  # (N,) bool
+    probability: np.ndarray  # (N,) float32, of the positive class
+    tokens: np.ndarray | None  # (N,) int64, before truncation; older runs do not have it
+
+    @property
+    def positive(self) -> np.ndarray:
+        """Whether the predicted class is positive, (N,) bool."""
+        return is_positive(self.probability)
+
+    @property
+    def correct(self) -> np.ndarray:
+        """Whether the predicted class equals the label, (N,) bool."""
+        return self.positive == self.label
+
+
+def save_predictions(path: Path, predictions: PredictionColumns) -> None:
+    """Write the predictions of a run to `path` in its folder; write no file if there are none.
+
+    Each stage has the columns `index` (the row of the review in its split of the corpus), `label`,
+    `probability` and `tokens`. In the file, the column `split` names the stage.
+    """
+    tables = []
+    for stage, columns in predictions.items():
+        arrays = {name: values.numpy() for name, values in columns.items()}
+        arrays["label"] = arrays["label"].astype(np.int8)
+        stages = pa.array([stage] * len(arrays["index"]))
+        tables.append(pa.table({"split": stages, **arrays}))
+    if tables:
+        write_table(path, pa.concat_tables(tables))
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write the probabilities to `path`, and the other columns to the sweep's file of reviews.
+
+    Several processes may write tables of the same sweep at the same time.
+    """
+    reviews = table.drop_columns("probability").replace_schema_metadata()
+    name = REVIEWS.format(_digest(reviews))
+    _write_reviews(path.parent.parent / name, reviews)
+    probabilities = table.select(["probability"]).replace_schema_metadata({REFERENCE: name})
+    write_atomically(path, _parquet(probabilities, use_dictionary=False))
+
+
+def read_table(path: Path) -> pa.Table:
+    """Return split, index, label, tokens and probability of all predictions of a run.
+
+    Runs of older versions may lack the tokens. Raises InputError if the run's file or the sweep's
+    file of reviews is missing or damaged.
+    """
+    table = _read(path)
+    reference = (table.schema.metadata or {}).get(REFERENCE)
+    if reference is None:
+        return table
+    name = reference.decode(errors="replace")
+    if not REVIEWS_NAME.fullmatch(name):
+        raise InputError(f"{_shown(path)} cannot be read: it names no file of reviews")
+    reviews = _read_reviews(path.parent.parent / name)
+    if table.column_names != ["probability"] or len(table) != len(reviews):
+        raise InputError(f"{_shown(path)} does not match {name}")
+    return reviews.append_column("probability", table["probability"])
+
+
+def read_predictions(run: RunSummary, stage: str) -> Predictions:
+    """Return the predictions of a finished run in a stage, "val" or "test".
+
+    Raises InputError if they are missing or damaged, or do not match the run's record.
+    """
+    assert run.record is not None
+    path = run.folder / PREDICTIONS
+    table = read_table(path)
+    try:
+        predictions = _columns(table.filter(pc.equal(table["split"], stage)))
+    except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
+        raise InputError(f"{_shown(path)} cannot be read") from error
+    if not _matches(predictions, run.record[stage]["confusion_matrix"]):
+        raise InputError(f"{_shown(path)} does not match the run's record")
+    return predictions
+
+
+def _shown(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        with pq.ParquetFile(path) as file:
+            return file.read()
+    except FileNotFoundError as error:
+        raise InputError(f"{_shown(path)} is missing") from error
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise InputError(f"{_shown(path)} cannot be read") from error
+
+
+def _read_reviews(path: Path) -> pa.Table:
+    """Read a sweep's file of reviews. Raises InputError with the remedy if it is not intact."""
+    try:
+        reviews = _read(path)
+        if path.name != REVIEWS.format(_digest(reviews)):
+            raise InputError(f"{_shown(path)} is damaged: its content does not match its name")
+    except (InputError, pa.ArrowException, TypeError, ValueError) as error:
+        problem = error if isinstance(error, InputError) else f"{_shown(path)} is damaged"
+        raise InputError(f"{problem} ({RESTORE})") from error
+    return reviews
+
+
+def _write_reviews(path: Path, reviews: pa.Table) -> None:
+    """Write the reviews to `path`, unless an intact file is already there."""
+    with suppress(InputError):
+        _read_reviews(path)
+        return
+    # The lock keeps other processes from removing this draft with those of killed processes.
+    with sole_writer(path.parent / LOCK, lambda: None):
+        remove_drafts(path.parent)
+        write_atomically(
+            path,
+            _parquet(
+                reviews,
+                use_dictionary=["split", "label", "tokens"],
+                column_encoding={"index": "DELTA_BINARY_PACKED"},
+            ),
+        )
+
+
+def _parquet(table: pa.Table, **encoding: object) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", compression_level=19, **encoding)
+    return buffer.getvalue()
+
+
+def _digest(reviews: pa.Table) -> str:
+    """Return 16 hexadecimal digits of the SHA-256 of the values; all versions give the same."""
+    digest = hashlib.sha256()
+    for name, column in zip(reviews.column_names, reviews.columns, strict=True):
+        digest.update(f"{name} {len(column)}\n".encode())
+        if pa.types.is_integer(column.type):
+            digest.update(column.cast(pa.int64()).to_numpy().astype("<i8").tobytes())
+        else:
+            digest.update("\n".join(column.to_pylist()).encode())
+    return digest.hexdigest()[:16]
+
+
+def _columns(table: pa.Table) -> Predictions:
+    """Return the columns of a table as predictions, sorted by row.
+
+    Raises ValueError, KeyError or TypeError if the table does not have these columns.
+    """
+    row, label, probability = (table[name].to_numpy() for name in ("index", "label", "probability"))
+    tokens = table["tokens"].to_numpy() if "tokens" in table.column_names else None
+    whole = [row, label] if tokens is None else [row, label, tokens]
+    if any(column.dtype.kind != "i" for column in whole) or not np.isin(label, (0, 1)).all():
+        raise ValueError("index, label and tokens must be whole numbers, and labels 0 or 1")
+    order = np.argsort(row, kind="stable")
+    return Predictions(
+        row[order],
+        label[order] == 1,
+        probability[order].astype(np.float32),
+        None if tokens is None else tokens[order],
+    )
+
+
+def _matches(predictions: Predictions, matrix: Sequence[Sequence[int]]) -> bool:
+    """Return whether rows are unique and the predictions give the confusion matrix."""
+    if not np.all((predictions.probability >= 0) & (predictions.probability <= 1)):
+        return False
+    counted = np.bincount(2 * predictions.label + predictions.positive, minlength=4).reshape(2, 2)
+    return len(np.unique(predictions.row)) == len(predictions.row) and counted.tolist() == matrix

@@ -1,0 +1,206 @@
+"""The record of a run: written last, and checked before a report uses it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields, is_dataclass
+from math import inf, isclose, isfinite
+from pathlib import Path
+from typing import Any
+
+from lstm_sentiment.config import SCORES, Config, EmbeddingKind, Reference, Source
+from lstm_sentiment.config_fields import fields_of
+from lstm_sentiment.display import printable
+from lstm_sentiment.errors import InputError
+from lstm_sentiment.files import read_json
+from lstm_sentiment.runs.folder import RECORD
+from lstm_sentiment.runs.identity import BASELINE
+
+SCHEMA = 1  # version of the files; raise it if their meaning changes
+RECORD_KEYS = frozenset({"name", "choices", "config", "epochs", "val", "test", "cost", "data"})
+FIELDS = {field.name: field for kind in (Config, Reference) for field in fields_of(kind)}
+UNRECORDED = frozenset(name for name, field in FIELDS.items() if not field.recorded)
+UNRECORDED_PATH = "unrecorded"  # replaces a required path, which records do not contain
+# Fields of a network that reports read from its record.
+NETWORK = ("encoder.cell", "encoder.num_layers", "encoder.bidirectional", "head.kind")
+
+
+def recorded(config: Config) -> dict[str, Any]:
+    """Return the configuration as in a record: nested, without the fields that are not recorded."""
+    nested: dict[str, Any] = json.loads(json.dumps(asdict(config)))
+    for name in UNRECORDED:
+        *groups, field = name.split(".")
+        inner = nested
+        for group in groups:
+            inner = inner[group]
+        del inner[field]
+    return nested
+
+
+def restored(nested: Any) -> Config:
+    """Return the configuration of a record, with defaults for missing fields.
+
+    Raises InputError if the record has a field that this version does not know, or if a value is
+    not allowed.
+    """
+    try:
+        return _restored(Config, nested, "")
+    except (TypeError, OverflowError, RecursionError) as error:  # values of an unexpected type
+        raise InputError(f"its configuration cannot be understood ({error}).") from error
+
+
+def _restored(kind: type[Any], nested: Any, prefix: str) -> Any:
+    if not isinstance(nested, dict):
+        name = prefix.rstrip(".") or "config"
+        raise InputError(f"{name} must be a group of fields (got {nested!r:.60}).")
+    types = {field.name: field.type for field in fields(kind)}
+    chosen: dict[str, Any] = {}
+    for name, value in nested.items():
+        if name not in types or prefix + name in UNRECORDED:
+            raise InputError(f"{prefix}{name:.60} is not a field of a model's configuration.")
+        group = types[name]
+        if isinstance(group, type) and is_dataclass(group):
+            value = _restored(group, value, f"{prefix}{name}.")
+        elif prefix + name == "reference" and isinstance(value, list):
+            value = [_restored(Reference, reference, "reference.") for reference in value]
+        chosen[name] = value
+    return kind(**chosen, **_unrecorded_paths(prefix, chosen))
+
+
+def _unrecorded_paths(prefix: str, chosen: Mapping[str, Any]) -> dict[str, str]:
+    """Return placeholders for the paths that the chosen values require; records omit paths."""
+    if prefix == "data." and chosen.get("source") == Source.reviews:
+        held_out = chosen.get("test_fraction") is not None
+        names = ["path"] if held_out else ["path", "test_path"]
+        return dict.fromkeys(names, UNRECORDED_PATH)
+    if prefix == "embedding." and chosen.get("name") is None:
+        kind = chosen.get("kind", EmbeddingKind.random)
+        return {} if kind == EmbeddingKind.random else {"path": UNRECORDED_PATH}
+    return {}
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """Return the record of a finished run, or None if this version cannot read one."""
+    record = read_json(folder / RECORD)
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+        return None
+    return record if record.keys() >= RECORD_KEYS else None
+
+
+def refuse_newer_record(folder: Path) -> None:
+    """Raise InputError if a newer version wrote the record, so that it is not replaced."""
+    record = read_json(folder / RECORD)
+    schema = record.get("schema") if isinstance(record, dict) else None
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise InputError(
+            f"{folder / RECORD} has schema {schema}, this version reads {SCHEMA}: "
+            "use a newer version, or replace the record with rerun=true."
+        )
+
+
+def defect(record: Mapping[str, Any], name: str) -> str | None:
+    """Return the problem with the record of a run of this name, or None if there is none."""
+    if record["name"] != name:
+        return f"is the record of another run, {shortened(record['name'])}"
+    try:
+        _check(record)
+    except KeyError as error:
+        return f"is damaged: {error.args[0]} is missing"
+    except (TypeError, AttributeError, IndexError):
+        return "is damaged: a part of it has the wrong type"
+    except (ValueError, OverflowError) as error:
+        return f"is damaged: {error}"
+    return None
+
+
+def _check(record: Mapping[str, Any]) -> None:
+    """Raise an error if a value that reports read is missing or not possible."""
+    json.dumps(record, ensure_ascii=False).encode()  # half a surrogate pair cannot be encoded
+    for name in ("choices", "config"):
+        _require(isinstance(record[name], dict), name, record[name])
+    _check_config(record["config"])
+    for epoch in record["epochs"]:
+        _require_number("epoch", epoch["epoch"])
+        _require(epoch["train"] is not None, "train of an epoch", None)
+        for stage in ("train", "val"):
+            _check_scores(stage, epoch[stage])
+    best = record["best_epoch"]
+    is_epoch = type(best) is int and best in range(1, len(record["epochs"]) + 1)
+    _require(is_epoch, "best_epoch", best)
+    for stage in ("val", "test"):
+        _check_scores(stage, record[stage])
+    for name in ("parameters", "fit_seconds", "tokens_per_second"):
+        _require_number(name, record["cost"][name])
+    if (peak := record["cost"].get("peak_memory_mib")) is not None:
+        _require_number("peak_memory_mib", peak)
+    if (vectors := record.get("vectors")) is not None:
+        _require_text("vectors.fingerprint", vectors["fingerprint"])
+    for name in ("source", "fingerprint"):
+        _require_text(f"data.{name}", record["data"][name])
+    _require_number("data.train", record["data"]["train"])
+    for stage in ("val", "test"):
+        if (size := record["data"][stage]) is not None:
+            _require_number(f"data.{stage}", size)
+    _require_text("environment.device", record["environment"]["device"])
+    _require_number("environment.threads", record["environment"]["threads"])
+
+
+def _check_config(config: Mapping[str, Any]) -> None:
+    _require_allowed("seed", config["seed"])
+    if BASELINE in config:  # a baseline, which has no network
+        return
+    for name in NETWORK:
+        group, field = name.split(".")
+        _require_allowed(name, config[group][field])
+    for reference in config.get("reference") or []:
+        for name in ("run", "source"):
+            _require_text(f"reference.{name}", reference[name])
+        for name in ("accuracy", "loss"):
+            _require_allowed(f"reference.{name}", reference.get(name))
+
+
+def _check_scores(stage: str, scores: Mapping[str, Any] | None) -> None:
+    if scores is None:
+        return
+    for score in SCORES:
+        _require_number(f"{stage} {score}", scores[score], inf if score == "loss" else 1)
+    matrix = scores["confusion_matrix"]
+    (true_negatives, false_positives), (false_negatives, true_positives) = matrix
+    counts = (true_negatives, false_positives, false_negatives, true_positives)
+    for count in counts:
+        _require_number(f"{stage} confusion_matrix", count)
+    _require(sum(counts) > 0, f"{stage} confusion_matrix", "empty")
+    accuracy = (true_negatives + true_positives) / sum(counts)
+    if not isclose(accuracy, scores["accuracy"], abs_tol=1e-4):
+        raise ValueError(
+            f"{stage} accuracy is {scores['accuracy']:.4f}, but the confusion matrix gives "
+            f"{accuracy:.4f}"
+        )
+
+
+def _require_allowed(name: str, value: Any) -> None:
+    _require(FIELDS[name].allows(value), name, value)
+
+
+def _require_text(name: str, value: Any) -> None:
+    _require(isinstance(value, str), name, value)
+
+
+def _require_number(name: str, value: Any, high: float = inf) -> None:
+    is_number = type(value) in (int, float) and isfinite(value)
+    _require(is_number and 0 <= value <= high, name, value)
+
+
+def _require(valid: bool, name: str, value: Any) -> None:
+    if not valid:
+        raise ValueError(f"{name} is {shortened(value)}")
+
+
+def shortened(value: Any) -> str:
+    """Return the value as printable text on one line, of at most 40 characters and an ellipsis."""
+    text = on_one_line(value)
+    return text if len(text) <= 40 else f"{text[:40]} …"
+
+
+def on_one_line(value: Any) -> str:
+    """Return the value as printable text on one line; half a surrogate pair becomes "?"."""
+    return " ".join(printable(str(value)).split())

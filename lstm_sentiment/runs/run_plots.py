@@ -1,0 +1,147 @@
+"""records -> plots of runs: learning curves and confusion matrices.
+
+The functions plot the runs of a variant for a report, or a single run.
+"""
+
+import io
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from lstm_sentiment.files import write_atomically
+from lstm_sentiment.labels import CLASSES
+
+# The colours of Okabe and Ito, which are distinct for people with any kind of colour vision. A page
+# replaces black by the colour of its text, so all colours are legible on white and on black.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A8A00", "#000000")
+TRAIN_COLOUR, VAL_COLOUR, TEST_COLOUR = COLOURS[:3]
+GREY = "#999999"  # of reference lines
+STYLES = ("-", "--", ":", "-.")
+STAGES = {"train": (TRAIN_COLOUR, "o"), "val": (VAL_COLOUR, "s")}  # colour and marker
+
+PANELS = (("loss",), ("accuracy",), ("precision", "recall"))
+MAX_COLUMNS = 4  # of a grid of confusion matrices
+NAME_WIDTH = 32  # characters in a line of a matrix's title
+COLOUR_MAP = "cividis"  # of shares
+
+
+def learning_curves(records: Sequence[Mapping[str, Any]], title: str = "") -> Figure:
+    """Return loss, accuracy, precision and recall by epoch, with a line for each record.
+
+    Dotted vertical lines mark the best epochs.
+    """
+    figure = Figure(figsize=(10, 3.4), layout="constrained")
+    panels = figure.subplots(1, len(PANELS))
+    for axes, scores in zip(panels, PANELS, strict=True):
+        _panel(axes, records, scores)
+    handles = [
+        Line2D([], [], color=colour, marker=marker, markersize=3, label=stage)
+        for stage, (colour, marker) in STAGES.items()
+        if any(epoch[stage] for record in records for epoch in record["epochs"])
+    ]
+    handles.append(Line2D([], [], color=GREY, linestyle=":", label="best epoch"))
+    figure.legend(handles=handles, frameon=False, loc="outside upper right", ncols=len(handles))
+    figure.suptitle(title, x=0.01, horizontalalignment="left")
+    return despine(figure)
+
+
+def _panel(axes: Axes, records: Sequence[Mapping[str, Any]], scores: Sequence[str]) -> None:
+    for record in records:
+        for stage, (colour, marker) in STAGES.items():
+            epochs = [epoch for epoch in record["epochs"] if epoch[stage]]
+            for score, style in zip(scores, STYLES, strict=False):
+                axes.plot(
+                    [epoch["epoch"] for epoch in epochs],
+                    [epoch[stage][score] for epoch in epochs],
+                    color=colour,
+                    linestyle=style,
+                    linewidth=1.2,
+                    marker=marker,
+                    markersize=3,
+                )
+    for epoch in sorted({record["best_epoch"] for record in records}):
+        axes.axvline(epoch, color=GREY, linestyle=":", linewidth=1, zorder=0)
+    axes.set(xlabel="epoch", ylabel=" and ".join(scores) + " (dashed)" * (len(scores) > 1))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def confusion_matrices(matrices: Mapping[str, np.ndarray], side: float = 2.5) -> Figure:
+    """Return a grid of confusion matrices, titled by their keys.
+
+    Each matrix is (2, 2): counts of reviews by true class (rows) and predicted class (columns).
+    Counts may be means. A cell shows its percentage of the true class, and its count. `side` is the
+    width of a matrix in inches.
+    """
+    columns = min(MAX_COLUMNS, len(matrices))
+    rows = -(-len(matrices) // columns)
+    figure = Figure(figsize=(side * columns, (side + 0.1) * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid[len(matrices) :]:
+        axes.set_visible(False)
+    for axes, (name, matrix) in zip(grid, matrices.items(), strict=False):
+        _matrix(axes, matrix)
+        axes.set_title(wrapped(name, NAME_WIDTH), fontsize="small")
+    figure.supxlabel("predicted class", fontsize="medium")
+    figure.supylabel("true class", fontsize="medium")
+    return figure
+
+
+def _matrix(axes: Axes, matrix: np.ndarray) -> None:
+    shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    axes.imshow(shares, cmap=COLOUR_MAP, vmin=0, vmax=1)
+    for (row, column), share in np.ndenumerate(shares):
+        write_in_cell(axes, row, column, f"{share:.1%}\n{matrix[row, column]:,.0f}", share > 0.5)
+    axes.set_xticks(range(2), CLASSES, fontsize="small")
+    axes.set_yticks(range(2), CLASSES, fontsize="small", rotation=90, va="center")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+def confusion_matrix(record: Mapping[str, Any], stage: str = "test") -> Figure:
+    """Return the confusion matrix of a run in a stage, by default "test"."""
+    matrix = np.array(record[stage]["confusion_matrix"])
+    return confusion_matrices({f"{record['name']}, {stage}": matrix}, side=3.6)
+
+
+def save_plots(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write a run's learning curves and, if it was tested, its confusion matrix into `folder`."""
+    figures = {"learning_curves": learning_curves([record], record["name"])}
+    if record["test"] is not None:
+        figures["confusion_matrix"] = confusion_matrix(record)
+    for name, figure in figures.items():
+        write_atomically(folder / f"{name}.png", png(figure))
+
+
+def png(figure: Figure) -> bytes:
+    """Return the figure as a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    return buffer.getvalue()
+
+
+def despine(figure: Figure) -> Figure:
+    """Hide the upper and the right border of every plot in the figure, and return the figure."""
+    for axes in figure.axes:
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def wrapped(name: str, width: int) -> str:
+    """Return the name with line breaks, at spaces if possible; no line is longer than `width`."""
+    return textwrap.fill(name, width, break_on_hyphens=False)
+
+
+def write_in_cell(
+    axes: Axes, row: int, column: int, text: str, bright: bool, size: str = "small"
+) -> None:
+    """Write text into a cell of an image, in black if the cell is bright and in white otherwise."""
+    # Not #000000, which a page replaces by the colour of its text.
+    colour = "#010101" if bright else "#ffffff"
+    axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=size)

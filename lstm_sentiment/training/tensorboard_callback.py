@@ -1,0 +1,149 @@
+"""TensorBoard: curves during training; final scores, plots and mistakes after training."""
+
+import html
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import lightning as L
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
+
+from lstm_sentiment.config import Config, flat
+from lstm_sentiment.labels import CLASSES
+from lstm_sentiment.model.metrics import most_confident_mistakes
+from lstm_sentiment.model.module import SentimentModule
+from lstm_sentiment.runs import run_plots
+from lstm_sentiment.runs.identity import NOT_FINGERPRINTED
+from lstm_sentiment.runs.predictions import PredictionColumns
+from lstm_sentiment.training.checkpoints import AfterEpoch
+from lstm_sentiment.training.costs import Costs
+
+OVERLAID = ("loss", "accuracy", "precision", "recall", "f1", "auroc")
+LAYOUT = {
+    "train and val": {s: ["Multiline", [f"train/{s}", f"val/{s}"]] for s in OVERLAID},
+}
+MISTAKES = 10
+WORDS_SHOWN = 80  # of a review
+
+
+class TensorBoard(AfterEpoch):
+    """A callback that writes TensorBoard's events into the run's folder.
+
+    Lightning's own logger writes the scores of an epoch after its checkpoint; a run that is
+    interrupted between the two loses the scores. This callback writes the scores before the
+    checkpoint, and a resumed run purges events that are newer than its checkpoint. As a context
+    manager, the callback closes the events file.
+    """
+
+    def __init__(self, folder: Path, config: Config, costs: Costs) -> None:
+        self.folder, self.config, self.costs = folder, config, costs
+        self.writer: SummaryWriter | None = None
+        self.rate = config.optimizer.lr
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):  # do not replace the exception of a failed run
+            self.close()
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self._open(trainer.global_step)
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, module: L.LightningModule, batch: Any, number: int
+    ) -> None:
+        # The scheduler changes the rate after the step.
+        self.rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, number: int
+    ) -> None:
+        if trainer.global_step % self.config.trainer.log_every_n_steps == 0:
+            values = {"step_loss": outputs["loss"].item(), "learning_rate": self.rate}
+            self._scalars("train", values, trainer.global_step - 1)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        assert isinstance(module, SentimentModule)
+        step = trainer.global_step - 1
+        for stage, scores in module.history[-1].items():
+            self._scalars(stage, scores or {}, step)
+        pace = self.costs.tokens[-1] / self.costs.seconds[-1]
+        self._scalars("train", {"tokens_per_second": pace}, step)
+        assert self.writer is not None
+        self.writer.flush()
+
+    def finish(
+        self,
+        record: dict[str, Any],
+        step: int,
+        predictions: PredictionColumns,
+        text: Callable[[str, int], str],
+    ) -> None:
+        """Write the final scores, the hyperparameters, and plots of the predictions.
+
+        `step` is the number of training steps; `text(stage, row)` returns the tokens of a review.
+        """
+        writer = self.writer or self._open(step)
+        val, test = record["val"] or {}, record["test"] or {}
+        final = {f"test/{score}": test[score] for score in OVERLAID if score in test}
+        final |= {f"val/kept_{score}": val[score] for score in OVERLAID if score in val}
+        for name, value in final.items():
+            writer.add_scalar(name, value, step)
+        for stage, columns in predictions.items():
+            writer.add_pr_curve(
+                f"{stage}/precision_recall", columns["label"], columns["probability"], step
+            )
+            writer.add_text(f"{stage}/mistakes", mistakes(columns, partial(text, stage)), step)
+            matrix = run_plots.confusion_matrix(record, stage)
+            writer.add_figure(f"{stage}/confusion_matrix", matrix, step)
+        self._write_hyperparameters(writer, final)
+        self.close()
+
+    def _write_hyperparameters(self, writer: SummaryWriter, scores: dict[str, float]) -> None:
+        # `SummaryWriter.add_hparams` would add a second run to TensorBoard's list. The first
+        # summary, on the whole experiment, is omitted, so that TensorBoard itself determines the
+        # hyperparameters that differ between runs.
+        settings = {
+            name: value
+            for name, value in flat(self.config).items()
+            if name not in NOT_FINGERPRINTED
+        }
+        shown = {name: "none" if value is None else value for name, value in settings.items()}
+        _, *session = hparams(shown, scores)  # type: ignore[no-untyped-call]
+        for summary in session:
+            writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        """Close the events file, if it is open."""
+        if self.writer is not None:
+            self.writer.close()
+            self.writer = None
+
+    def _open(self, step: int) -> SummaryWriter:
+        self.writer = SummaryWriter(self.folder, purge_step=step or None)
+        self.writer.add_custom_scalars(LAYOUT)
+        return self.writer
+
+    def _scalars(self, stage: str, values: Mapping[str, Any], step: int) -> None:
+        assert self.writer is not None
+        for name, value in values.items():
+            if isinstance(value, float):  # not the confusion matrix, which is plotted at the end
+                self.writer.add_scalar(f"{stage}/{name}", value, step)
+
+
+def mistakes(columns: Mapping[str, Tensor], text: Callable[[int], str]) -> str:
+    """Return the most confident mistakes, with the first words of their reviews, as Markdown."""
+    label, probability = columns["label"].numpy(), columns["probability"].numpy()
+    lines = []
+    for position in most_confident_mistakes(label, probability, MISTAKES):
+        index = int(columns["index"][position])
+        words = text(index).split()
+        shown = " ".join(words[:WORDS_SHOWN]) + (" …" if len(words) > WORDS_SHOWN else "")
+        verdict = f"{CLASSES[int(label[position])]}, but {probability[position]:.2%} positive"
+        lines.append(f"**review {index}**: {verdict}\n\n> {html.escape(shown)}")
+    return "\n\n".join(lines) or "No mistakes."

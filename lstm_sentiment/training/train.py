@@ -1,0 +1,198 @@
+"""Train a planned run: load, build, fit, evaluate, record."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from torch import Tensor
+
+from lstm_sentiment.config import Config
+from lstm_sentiment.data.datamodule import ReviewDataModule
+from lstm_sentiment.data.word_vectors import WordVectors
+from lstm_sentiment.display import Display
+from lstm_sentiment.files import write_json
+from lstm_sentiment.model.classifier import Classifier
+from lstm_sentiment.model.module import SentimentModule
+from lstm_sentiment.runs.folder import CHECKPOINTS, MODEL, PREDICTIONS, RECORD
+from lstm_sentiment.runs.model_folder import save_model
+from lstm_sentiment.runs.predictions import PredictionColumns, save_predictions
+from lstm_sentiment.runs.record import SCHEMA, recorded
+from lstm_sentiment.runs.run_plots import save_plots
+from lstm_sentiment.training import checkpoints, runtime
+from lstm_sentiment.training.costs import Costs
+from lstm_sentiment.training.plan import Plan
+from lstm_sentiment.training.progress import EpochDisplay, ProgressFile
+from lstm_sentiment.training.tensorboard_callback import TensorBoard
+
+
+class FittingError(Exception):
+    """A failure of fitting, with its cause and its epoch, counted from 1."""
+
+    def __init__(self, error: Exception, epoch: int) -> None:
+        super().__init__(f"epoch {epoch}: {error}")
+        self.error, self.epoch = error, epoch
+
+
+def train(plan: Plan, checkpoint: Path | None, display: Display) -> dict[str, Any]:
+    """Train a planned run, from the start or from a checkpoint, and return its record.
+
+    Raises InputError if the reviews or the word vectors cannot be used, FittingError if fitting
+    fails, and OSError if the results cannot be written.
+    """
+    config, data, folder = plan.config, plan.data, plan.folder
+
+    # Load the reviews and the word vectors.
+    vectors = plan.prepare()
+
+    # Build the network and the trainer.
+    L.seed_everything(config.seed, workers=True, verbose=False)
+    runtime.reset_peak_memory(plan.device)
+    module = _build_module(config, len(data.vocabulary), vectors)
+    costs = Costs(plan.device)
+    best = checkpoints.BestEpoch(config.early_stopping)
+    with TensorBoard(folder, config, costs) as board:
+        trainer = _build_trainer(plan, costs, best, board, display)
+        _show_network(module.classifier, vectors, data, display)
+
+        # Fit, then restore the weights of the best epoch.
+        if checkpoint is not None:
+            display.message(f"resumes after epoch {checkpoints.epoch_of(checkpoint)}")
+        _fit(trainer, module, data, checkpoint)
+        module.load_state_dict(best.weights)
+
+        # Evaluate these weights on the validation and the test set.
+        predictions = _evaluate(trainer, module, data)
+
+        # Record the results; `run.json` comes last, since it marks the run as finished.
+        record = _make_record(plan, module, vectors, costs, best.epoch)
+        save_model(folder / MODEL, module.classifier, data.vocabulary, config)
+        save_predictions(folder / PREDICTIONS, predictions)
+        save_plots(folder, record)
+        board.finish(record, trainer.global_step, predictions, data.text)
+        write_json(folder / RECORD, record)
+    return record
+
+
+def _build_module(
+    config: Config, vocabulary_size: int, vectors: WordVectors | None
+) -> SentimentModule:
+    """Return the untrained network, with pretrained word vectors if there are any."""
+    classifier = Classifier(config, vocabulary_size)
+    if vectors is not None:
+        classifier.start_from(vectors.matrix, vectors.has_vector)
+    return SentimentModule(
+        classifier, config.optimizer, config.seed, config.embedding.freeze_epochs
+    )
+
+
+def _build_trainer(
+    plan: Plan, costs: Costs, best: checkpoints.BestEpoch, board: TensorBoard, display: Display
+) -> L.Trainer:
+    """Return Lightning's trainer, with the callbacks in the order in which they are called.
+
+    A checkpoint is written after the callbacks whose state it contains have run. It is written
+    before the epoch is reported, so that no reported epoch is lost.
+    """
+    config, folder = plan.config.trainer, plan.folder
+    return L.Trainer(
+        accelerator=plan.device,
+        devices=1,
+        precision=config.precision,  # type: ignore[arg-type]
+        max_epochs=config.max_epochs,
+        limit_train_batches=config.limit_train_batches,
+        limit_val_batches=None if plan.config.data.val_fraction > 0 else 0,
+        deterministic=config.deterministic,
+        logger=False,  # `board` writes the scores
+        callbacks=[
+            costs,
+            ProgressFile(folder, costs),
+            best,
+            board,
+            checkpoints.EpochCheckpoints(folder / CHECKPOINTS),
+            EpochDisplay(costs, display),
+        ],
+        plugins=[checkpoints.VerifiedCheckpointIO()],
+        default_root_dir=folder,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,  # EpochDisplay shows one
+        enable_model_summary=False,
+    )
+
+
+def _fit(
+    trainer: L.Trainer, module: SentimentModule, data: ReviewDataModule, checkpoint: Path | None
+) -> None:
+    """Fit the module, from the start or from a checkpoint. Raises FittingError on failure."""
+    try:
+        trainer.fit(module, data, ckpt_path=checkpoint)
+    except Exception as error:
+        raise FittingError(error, len(module.history) + 1) from error
+
+
+def _evaluate(
+    trainer: L.Trainer, module: SentimentModule, data: ReviewDataModule
+) -> PredictionColumns:
+    """Evaluate the module on the validation and the test set, if any; return the predictions."""
+    predictions = {}
+    if len(data.val):
+        trainer.validate(module, data, verbose=False)
+        predictions["val"] = _predictions(module, data, "val")
+    if data.test is not None:
+        trainer.test(module, data, verbose=False)
+        predictions["test"] = _predictions(module, data, "test")
+    return predictions
+
+
+def _predictions(module: SentimentModule, data: ReviewDataModule, stage: str) -> dict[str, Tensor]:
+    columns = module.scores[stage].predictions()
+    return {**columns, "tokens": data.token_counts(stage, columns["index"])}
+
+
+def _make_record(
+    plan: Plan, module: SentimentModule, vectors: WordVectors | None, costs: Costs, best_epoch: int
+) -> dict[str, Any]:
+    """Return the record of a run after its evaluation."""
+    epochs = zip(costs.seconds, module.history, strict=True)
+    return {
+        "schema": SCHEMA,
+        "name": plan.folder.name,
+        "sweep": plan.folder.parent.name,
+        "choices": plan.choices,
+        "config": recorded(plan.config),
+        "epochs": [
+            {"epoch": number, "seconds": seconds, **scores}
+            for number, (seconds, scores) in enumerate(epochs, 1)
+        ],
+        "best_epoch": best_epoch,
+        "val": module.latest.get("val"),
+        "test": module.latest.get("test"),
+        "cost": _cost(plan, module, costs),
+        "data": plan.data.summary(),
+        "vectors": vectors.summary(plan.data) if vectors else None,
+        "environment": runtime.environment(plan.device),
+    }
+
+
+def _cost(plan: Plan, module: SentimentModule, costs: Costs) -> dict[str, Any]:
+    test = plan.data.test
+    return {
+        "parameters": sum(module.classifier.parameter_counts().values()),
+        "fit_seconds": costs.fit_seconds,
+        "seconds_per_epoch": sum(costs.seconds) / len(costs.seconds),
+        "tokens_per_second": sum(costs.tokens) / sum(costs.seconds),
+        "peak_memory_mib": costs.peak_memory_mib,
+        "test_reviews_per_second": None if test is None else len(test) / costs.test_seconds,
+    }
+
+
+def _show_network(
+    classifier: Classifier, vectors: WordVectors | None, data: ReviewDataModule, display: Display
+) -> None:
+    """Show the number of trainable parameters, and the source and coverage of word vectors."""
+    counts = classifier.parameter_counts()
+    parts = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
+    display.message(f"{sum(counts.values()):,} parameters: {parts}")
+    if vectors is not None:
+        summary = vectors.summary(data)
+        coverage = f"{summary['words']:.1%} of the words, {summary['tokens']:.1%} of the tokens"
+        display.message(f"{summary['source']}: vectors for {coverage}")

@@ -1,0 +1,65 @@
+"""The fields of the configuration as Markdown tables, one for each group.
+
+docs/configuration.md shows them; `make results` writes them there.
+"""
+
+from collections.abc import Iterator
+
+from lstm_sentiment.config import Config, Reference
+from lstm_sentiment.config_fields import Checked, Field, own_fields
+
+COLUMNS = ("field", "default", "allowed", "in fingerprint", "meaning")
+INTRODUCTION = (
+    "The column *in fingerprint* says whether a field is part of a run's fingerprint. Other fields "
+    "do not change the results: runs that differ only in such fields share a folder."
+)
+
+
+def markdown() -> str:
+    """Return a heading, a description and a table for each group of fields."""
+    return "\n\n".join([INTRODUCTION, *(_section(kind) for kind in (*_groups(Config), Reference))])
+
+
+def _groups(kind: type[Checked]) -> Iterator[type[Checked]]:
+    """Yield a dataclass of the configuration and all groups in it, each before its own groups."""
+    yield kind
+    for field in own_fields(kind).values():
+        if isinstance(field.default, Checked):
+            yield from _groups(type(field.default))
+
+
+def _section(kind: type[Checked]) -> str:
+    title = f"### `{kind.prefix.rstrip('.')}`" if kind.prefix else "### Run"
+    description = (kind.__doc__ or "").partition("\n")[0]
+    return "\n\n".join([title, description, table(kind)])
+
+
+def table(kind: type[Checked]) -> str:
+    """Return the table of the fields of one group, without the groups in it."""
+    lines = [COLUMNS, ("---",) * len(COLUMNS)]
+    lines += [
+        _row(field) for field in own_fields(kind).values() if not isinstance(field.default, Checked)
+    ]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _row(field: Field) -> tuple[str, ...]:
+    in_fingerprint = "yes" if field.fingerprinted else "no"
+    return (
+        f"`{field.name}`",
+        f"`{_typed(field.default)}`",
+        field.allowed,
+        in_fingerprint,
+        _escaped(field.help),
+    )
+
+
+def _typed(value: object) -> str:
+    """Return a value as it is typed on a command line."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value) or "''"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")

@@ -1,0 +1,51 @@
+"""all experiments -> the table and the plots of the README."""
+
+from lstm_sentiment.report.comparison_plots import accuracy_bars
+from lstm_sentiment.report.page import Plot, Table
+from scripts.publish.pooling_sections import pooling_plots
+from scripts.publish.trained import baseline_of, highlights, published_accuracy
+from scripts.publish.wording import interval, labels, network, optional_percent, score
+
+
+def summary() -> Table:
+    """Return a table with a row for each network."""
+    rows = [
+        [
+            f"`{experiment}`",
+            network(variant),
+            labels(variant),
+            str(len(variant.runs)),
+            optional_percent(published_accuracy(comparison, variant)),
+            score(variant),
+            interval(comparison, variant),
+            score(baseline_of(comparison)),
+        ]
+        for experiment, comparison, variant in highlights()
+    ]
+    columns = ["`experiment=`", "network", "labels", "seeds", "published %", "test %"]
+    return Table([*columns, "95 % interval", "n-gram baseline %"], rows)
+
+
+def plots() -> list[Plot]:
+    """Return the plots of all networks and baselines, and of heads by padding."""
+    if not highlights():
+        return []
+    networks = {
+        f"{experiment}: {network(variant)}": (comparison, variant)
+        for experiment, comparison, variant in highlights()
+    }
+    baselines = {
+        f"{variant.settings['ngrams.kind']}, {labels(variant)} labels": (comparison, variant)
+        for comparison, _ in networks.values()
+        if (variant := baseline_of(comparison)) is not None
+    }
+    bars = networks | baselines
+    figure = accuracy_bars(
+        [*bars],
+        [float(variant.scores("test", "accuracy").mean()) for _, variant in bars.values()],
+        [comparison.intervals[variant.name] for comparison, variant in bars.values()],
+        {*baselines},
+        [published_accuracy(comparison, variant) for comparison, variant in bars.values()],
+    )
+    title = "Test accuracy with 95 % intervals; crosses are published accuracies."
+    return [Plot("results", title, figure), *pooling_plots()]

@@ -1,0 +1,276 @@
+"""`lstm-sentiment predict`, `evaluate`, `explain` and `export`."""
+
+import builtins
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console, RenderableType
+
+from lstm_sentiment.commands.evaluate import scores_table
+from lstm_sentiment.commands.explain import explanation_view
+from lstm_sentiment.commands.main import main
+from lstm_sentiment.config import Config
+from lstm_sentiment.serving.attribution import Attribution
+from lstm_sentiment.serving.evaluation import scores
+from lstm_sentiment.serving.predictor import Explanation, Predictor
+from tests.support.explanations import explanation
+from tests.support.networks import TEXTS, saved
+from tests.support.tables import write_columns, write_rows
+
+Make = Callable[..., Config]
+Capture = pytest.CaptureFixture[str]
+
+LABELS = np.array([1, 1, 1, 0, 0])
+SCORES = scores(LABELS, np.array([0.9, 0.8, 0.3, 0.6, 0.1]))
+
+
+@pytest.fixture
+def run(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the folder of a run with a network that was not trained."""
+    monkeypatch.setenv("COLUMNS", "200")
+    return str(saved(tmp_path / "run", tiny(head={"kind": "attention"})))
+
+
+def print_to_string(view: RenderableType, width: int, colours: bool = False) -> str:
+    stream = io.StringIO()
+    system: Any = "truecolor" if colours else None
+    Console(file=stream, color_system=system, width=width).print(view)
+    return stream.getvalue()
+
+
+def words_of_lines(view: RenderableType) -> list[list[str]]:
+    return [line.split() for line in print_to_string(view, width=80).splitlines()]
+
+
+def test_predict_prints_class_probability_and_text(run: str, capsys: Capture) -> None:
+    assert main(["predict", run, "a good\tfilm", "", "\x1b[2Jdull\nplot"]) == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [line[2] for line in lines] == ["a good film", "", "[2Jdull plot"]
+    predictions = Predictor.load(run).predict(["a good film", ""])
+    for line, prediction in zip(lines, predictions, strict=False):
+        assert line[:2] == [prediction.label, f"{prediction.probability:.4f}"]
+
+
+def test_predict_reads_standard_input(
+    run: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = b"a good film\r\n\nnot \xff good"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    assert main(["predict", run, "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["text"] for row in rows] == ["a good film", "", "not \ufffd good"]
+    prediction = Predictor.load(run).predict("a good film")
+    assert rows[0]["label"] == prediction.label
+    assert rows[0]["probability"] == pytest.approx(prediction.probability, abs=1e-6)
+    assert "weights" not in rows[0]
+
+
+def test_predict_prints_contributions_as_json(run: str, capsys: Capture) -> None:
+    assert main(["predict", run, "--json", "--weights", "a good film"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    weights = Predictor.load(run).predict("a good film", weights=True).weights
+    assert [token for token, _ in row["weights"]] == ["a", "good", "film"]
+    assert row["weights"] == [[*weight] for weight in weights or ()]
+
+
+def test_texts_may_follow_options(run: str, capsys: Capture) -> None:
+    assert main(["predict", run, "good", "--json", "--", "-5 stars"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["text"] for row in rows] == ["good", "-5 stars"]
+
+
+def test_predict_writes_a_file(run: str, tmp_path: Path, capsys: Capture) -> None:
+    ids = ["x"] * len(TEXTS)
+    file = str(write_columns(tmp_path / "in.csv", TEXTS, ids, names="said id"))
+    output = tmp_path / "out.csv"
+    assert main(["predict", run, "--file", file, "--column", "said", "-o", str(output)]) == 0
+    with output.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["said"] for row in rows] == TEXTS
+    assert capsys.readouterr() == ("", f"8 rows: {output}\n")
+    assert main(["predict", run, "--file", file, "--column", "said"]) == 0
+    classes = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()]
+    assert classes == [row["label"] for row in rows]
+
+
+def test_evaluate_scores_runs_and_their_ensemble(
+    tiny: Make, run: str, tmp_path: Path, capsys: Capture
+) -> None:
+    other = str(saved(tmp_path / "other", tiny(encoder={"cell": "gru"})))
+    rows = [(text, str(number % 2)) for number, text in enumerate(TEXTS) if text]
+    file = str(write_rows(tmp_path / "in.csv", rows))
+    output = tmp_path / "scores.json"
+    assert main(["evaluate", run, other, "--file", file, "-o", str(output)]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in table[:3]] == [
+        ["1:", "run"],
+        ["2:", "other"],
+        ["1", "2", "ensemble"],
+    ]
+    content = json.loads(output.read_text())
+    assert content["file"] == "in.csv"
+    assert list(content["networks"]) == ["run", "other", "ensemble"]
+    assert main(["evaluate", run, "--file", file, "--json", other]) == 0
+    assert json.loads(capsys.readouterr().out) == content
+    [row] = [line for line in table if "accuracy" in line]
+    assert row.endswith(f"{100 * content['networks']['ensemble']['accuracy']:.2f} ")
+
+
+def test_evaluate_accepts_other_columns_and_labels(
+    run: str, tmp_path: Path, capsys: Capture
+) -> None:
+    rows = [("good", "happy"), ("bad", "cross")]
+    file = str(write_rows(tmp_path / "in.csv", rows, names="said mood"))
+    columns = ["--column", "said", "--label-column", "mood", "--positive-label", "happy"]
+    assert main(["evaluate", run, "--file", file, *columns, "--json"]) == 0
+    matrix = json.loads(capsys.readouterr().out)["networks"]["run"]["confusion_matrix"]
+    assert [sum(row) for row in matrix] == [1, 1]
+
+
+def test_the_scores_of_one_network_have_its_name() -> None:
+    lines = words_of_lines(scores_table({"[red]mine": SCORES}))
+    assert lines[:4] == [
+        ["[red]mine"],
+        ["reviews", "5"],
+        ["accuracy", "%", "60.00"],
+        ["95", "%", "interval", "23.07"],
+    ]
+    assert ["recall", "of", "positive", "%", "66.67"] in lines
+    assert ["negative", "1", "1"] in lines
+    assert ["positive", "1", "2"] in lines
+
+
+def test_the_scores_of_several_networks_are_numbered() -> None:
+    names = [f"bilstm-max_attention-s{seed}-0123abcd" for seed in range(5)]
+    perfect = scores(LABELS, LABELS.astype(float))
+    lines = words_of_lines(scores_table(dict.fromkeys(names, SCORES) | {"ensemble": perfect}))
+    assert [line[1] for line in lines[:5]] == names
+    assert lines[5] == ["1", "2", "3", "4", "5", "ensemble"]
+    assert ["accuracy", "%", *["60.00"] * 5, "100.00"] in lines
+    assert ["positive", "0", "3"] in lines
+
+
+def test_explain_prints_and_writes_the_explanation(
+    run: str, tmp_path: Path, capsys: Capture
+) -> None:
+    page = tmp_path / "why.html"
+    assert main(["explain", run, "a very dull plot", "-o", str(page)]) == 0
+    output = capsys.readouterr().out
+    prediction = Predictor.load(run).predict("a very dull plot")
+    assert f"{prediction.label}: probability of positive {prediction.probability:.4f}" in output
+    assert "a very dull plot" in output
+    assert "attention" in output
+    assert "dull</span>" in page.read_text()
+
+
+def test_tokens_are_coloured_by_their_contribution() -> None:
+    output = print_to_string(explanation_view(explanation()), 120, colours=True)
+    assert "48;2;178;34;34m<b>dull" in output  # red
+    assert "48;2;0;61;30mgreat" in output  # green, half as bright
+    assert "48;2;0;0;0ma" in output
+
+
+def test_without_colours_the_table_shows_the_contributions() -> None:
+    output = print_to_string(explanation_view(explanation(attention=True)), 120)
+    assert "\x1b" not in output
+    assert "a <b>dull [red]plot great" in output
+    lines = [line.split() for line in output.splitlines()]
+    assert ["token", "contribution", "attention"] in lines
+    assert ["<b>dull", "-1.000", "20.0%"] in lines
+    assert "contributions -0.250" in output
+
+
+def test_unknown_and_truncated_tokens_are_noted() -> None:
+    output = print_to_string(explanation_view(explanation(unread=1200, known=False)), 120)
+    assert "1 of 4 tokens are unknown" in output
+    assert "1,200 more tokens" in output
+    assert "unknown" not in print_to_string(explanation_view(explanation()), 120)
+
+
+def test_a_lone_surrogate_can_be_printed() -> None:
+    attribution = Attribution(0.1, 0.1, (0.5,), None, 0.0)
+    view = explanation_view(Explanation(("\ud800",), (True,), 0, attribution))
+    assert print_to_string(view, 120).encode()
+
+
+@pytest.mark.parametrize("int8", [False, True])
+def test_an_exported_network_predicts(
+    run: str, tmp_path: Path, capsys: Capture, int8: bool
+) -> None:
+    pytest.importorskip("onnxruntime")
+    options = ["--int8"] if int8 else []
+    file = str(write_columns(tmp_path / "in.csv", TEXTS, names="text"))
+    assert main(["export", run, "--onnx", *options, "--file", file]) == 0
+    folder = Path(run, "onnx-int8" if int8 else "onnx")
+    output = capsys.readouterr().out
+    assert "on 8 texts the same label for 100.00%" in output
+    assert str(folder) in output
+    assert {path.name for path in folder.iterdir()} == {"model.onnx", "config.json", "vocab.json"}
+    assert main(["predict", str(folder), "a good film"]) == 0
+    exported = float(capsys.readouterr().out.split("\t")[1])
+    original = Predictor.load(run).predict("a good film").probability
+    assert exported == pytest.approx(original, abs=0.05 if int8 else 1e-4)
+
+
+def test_without_a_file_an_export_is_checked_on_random_texts(run: str, capsys: Capture) -> None:
+    pytest.importorskip("onnxruntime")
+    assert main(["export", run, "--onnx"]) == 0
+    assert "the same label for 100.00%" in capsys.readouterr().out
+
+
+def test_without_onnx_the_error_names_the_extra(
+    run: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_module = builtins.__import__
+
+    def import_without_onnx(name: str, *args: Any) -> Any:
+        if name.startswith("lstm_sentiment.serving.export"):
+            raise ModuleNotFoundError("No module named 'onnx'", name="onnx")
+        return import_module(name, *args)
+
+    monkeypatch.setattr(builtins, "__import__", import_without_onnx)
+    assert main(["export", run, "--onnx"]) == 1
+    error = capsys.readouterr().err
+    assert 'onnx is missing): pip install -c constraints.txt -e ".[onnx]"' in error
+
+
+@pytest.mark.parametrize(
+    ("words", "facts"),
+    [
+        (["predict", "RUN", "a", "--file", "b.csv"], ["either TEXT or --file"]),
+        (["predict", "RUN", "a", "-o", "b.csv"], ["-o b.csv", "--file"]),
+        (["predict", "RUN", "a", "--weights"], ["--weights", "--json"]),
+        (["predict", "RUN", "--file", "none.csv"], ["none.csv: ", "No such file"]),
+        (["predict", "RUN", "--file", "none.csv", "-o", "b.doc"], ["b.doc", ".csv, .tsv"]),
+        (["predict", "nowhere", "a"], ["nowhere does not exist"]),
+        (["evaluate", "RUN", "RUN", "--file", "none.csv"], ["RUN", "once"]),
+        (["evaluate", "RUN", "--file", "none.csv"], ["none.csv: ", "cannot be read"]),
+        (["explain", "nowhere", "a"], ["nowhere does not exist"]),
+        (["explain", "RUN", "a", "-o", "no/page.html"], ["no/page.html cannot be written"]),
+        (["export", "nowhere", "--onnx"], ["nowhere does not exist"]),
+        (["export", "RUN", "--onnx", "--file", "none.csv"], ["none.csv: ", "cannot be read"]),
+        (["export", "RUN", "--onnx", "-o", "."], ["holds no exported model"]),
+    ],
+)
+def test_unusable_input_is_refused_in_one_line(
+    run: str,
+    tmp_path: Path,
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    facts: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = sorted(tmp_path.rglob("*"))
+    assert main([run if word == "RUN" else word for word in words]) == 1
+    error = capsys.readouterr().err
+    assert all(fact in error for fact in facts), error
+    assert error.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == files

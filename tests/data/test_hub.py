@@ -1,0 +1,166 @@
+"""Data sets of the Hugging Face hub, replaced by a function: no test needs a network."""
+
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+
+from lstm_sentiment.data.cache import DataCache
+from tests.support.corpora import (
+    LABELS,
+    TEXTS,
+    Hub,
+    data_set,
+    open_imdb,
+    open_reviews,
+    read,
+    refusal_of,
+    reviews,
+    version,
+)
+from tests.support.tables import write_rows
+
+REVISION = "e6281661ce1c48d982bc483cf8a173c1bbeb5d31"
+TEST_ROWS = [("Dull.", 0), ("Bright.", 1)]
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_one_split_of_the_pinned_revision_is_fetched(hub: Hub, split: str) -> None:
+    part = open_imdb().parts[split]()
+    assert list(part.read()) == list(part.read()) == reviews()
+    expected = {"split": split, "revision": REVISION}
+    assert hub.calls == [(("stanfordnlp/imdb", "plain_text"), expected)]
+
+
+def test_unlabelled_reviews_of_the_hub(hub: Hub) -> None:
+    hub.answer = datasets.Dataset.from_dict({"text": TEXTS, "label": [-1] * 4})
+    corpus = open_imdb()
+    assert read(corpus, "unsupervised") == reviews(labels=[-1] * 4)
+
+
+def test_the_version_of_imdb_is_its_revision_and_needs_no_network(hub: Hub) -> None:
+    corpus = open_imdb()
+    assert version(corpus) == f"stanfordnlp/imdb@{REVISION}-train"
+    assert version(corpus, "test") == f"stanfordnlp/imdb@{REVISION}-test"
+    assert hub.calls == []
+
+
+ERRORS = [
+    ConnectionError("Couldn't reach the Hub"),
+    FileNotFoundError("no such data set"),
+    ValueError("Unknown split\n\nof many lines"),
+    datasets.exceptions.DatasetNotFoundError("gone"),
+    datasets.exceptions.DatasetGenerationError("half of it"),
+    RuntimeError("Dataset scripts are no longer supported, but found films.py"),
+    OSError(),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_an_unreachable_hub_is_reported_with_alternatives(hub: Hub, error: Exception) -> None:
+    hub.answer = error
+    start = "cannot be fetched from the Hugging Face hub"
+    reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    assert refusal_of(lambda: read(open_imdb())) == (
+        f"stanfordnlp/imdb {start} ({reason}): "
+        "give data.path=FOLDER with IMDB's files, or data=synthetic, which needs no network."
+    )
+    message = refusal_of(lambda: open_reviews("somebody/films"))
+    assert message.startswith(f"somebody/films {start} ({reason}): ")
+    assert "data.path=somebody/films" in message
+    assert "data=synthetic" in message
+
+
+def test_an_unreachable_hub_is_asked_once_in_a_command(hub: Hub) -> None:
+    hub.answer, cache = ConnectionError("Couldn't reach the Hub"), DataCache()
+    messages = {refusal_of(lambda: open_reviews("a/films", cache)) for _ in range(2)}
+    assert len(messages) == len(hub.calls) == 1
+    hub.answer = data_set(train=reviews())
+    assert refusal_of(lambda: open_reviews("a/films", cache)) in messages
+    assert read(open_reviews("a/films", DataCache()), "all") == reviews()  # the next command
+
+
+@pytest.mark.parametrize("name", ["films", "somebody/films", "somebody/films:new@v1.0"])
+def test_a_name_that_is_neither_file_nor_data_set(name: str) -> None:
+    message = refusal_of(lambda: open_reviews(name))  # tests are offline
+    assert message.startswith(f"{name.split(':')[0]} cannot be fetched from the Hugging Face hub ")
+    assert f"data.path={name} is also not a file" in message
+
+
+def test_reviews_of_the_hub_are_checked_like_others(hub: Hub) -> None:
+    hub.answer = datasets.Dataset.from_dict({"text": TEXTS, "label": [1, 0, -1, -1]})
+    message = refusal_of(lambda: read(open_imdb()))
+    assert message.startswith("stanfordnlp/imdb, train: row 3: label '-1' is not allowed")
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "subset", "revision"),
+    [
+        ("films", "films", None, None),
+        ("some-body/films_2.0", "some-body/films_2.0", None, None),
+        ("a/films:new", "a/films", "new", None),
+        ("a/films@v1.0", "a/films", None, "v1.0"),
+        ("a/films:new@0fe1", "a/films", "new", "0fe1"),
+        ("films@refs/pr/1", "films", None, "refs/pr/1"),
+        ("a/films:new@refs/convert/parquet", "a/films", "new", "refs/convert/parquet"),
+        ("a/films:20220301.en", "a/films", "20220301.en", None),
+    ],
+)
+def test_a_data_set_with_subset_and_revision(
+    hub: Hub, path: str, name: str, subset: str | None, revision: str | None
+) -> None:
+    hub.answer = data_set(train=reviews(), test=TEST_ROWS)
+    corpus = open_reviews(path)
+    assert hub.calls == [((name, subset), {"split": None, "revision": revision})]
+    assert (read(corpus), corpus.name, corpus.test_fraction) == (reviews(), path, None)
+    assert read(corpus, "test") == TEST_ROWS
+    assert [corpus.parts[part]().count() for part in corpus.parts] == [4, 2]
+
+
+def test_a_test_set_is_drawn_if_the_data_set_has_none(hub: Hub) -> None:
+    hub.answer = data_set(train=reviews(), validation=reviews())
+    corpus = open_reviews("a/films", test_fraction=0.4)
+    assert (read(corpus, "all"), corpus.test_fraction, list(corpus.parts)) == (
+        reviews(),
+        0.4,
+        ["all"],
+    )
+
+
+@pytest.mark.parametrize("more", [{}, {"test": [("x", 0)]}])
+def test_test_reviews_may_be_a_file(tmp_path: Path, hub: Hub, more: Any) -> None:
+    hub.answer = data_set(train=reviews(), **more)
+    test = write_rows(tmp_path / "b.csv", TEST_ROWS)
+    corpus = open_reviews("a/films", test_path=str(test))
+    assert (read(corpus), corpus.test_fraction) == (reviews(), None)
+    assert read(corpus, "test") == TEST_ROWS
+
+
+def test_a_data_set_may_have_unlabelled_reviews(hub: Hub) -> None:
+    hub.answer = data_set(train=reviews(), test=reviews(), unsupervised=[("?", -1)])
+    assert read(open_reviews("a/films"), "unsupervised") == [("?", -1)]
+
+
+def test_a_data_set_without_a_train_split_is_reported_with_its_splits(hub: Hub) -> None:
+    hub.answer = data_set(validation=reviews(), test=reviews())
+    message = refusal_of(lambda: open_reviews("a/films:new"))
+    assert message.startswith("a/films:new has no split train (splits: validation, test)")
+
+
+def test_columns_of_a_data_set_can_be_named(hub: Hub) -> None:
+    table = {"answer": ["a", "b"], "stars": ["5", "1"]}
+    hub.answer = datasets.DatasetDict({"train": datasets.Dataset.from_dict(table)})
+    columns = {"text_column": "answer", "label_column": "stars", "positive_label": "5"}
+    assert read(open_reviews("a/films", **columns), "all") == [("a", 1), ("b", 0)]
+    message = refusal_of(lambda: read(open_reviews("a/films"), "all"))
+    assert message.startswith("a/films, train: there is no column text or review (columns: answer")
+
+
+def test_another_fingerprint_of_a_data_set_is_another_version(hub: Hub) -> None:
+    hub.answer = data_set(train=reviews())
+    before = version(open_reviews("a/films"), "all")
+    assert version(open_reviews("a/films"), "all") == before
+    assert version(open_reviews("a/films", positive_label="1"), "all") != before
+    hub.answer = data_set(train=reviews(labels=LABELS[::-1]))
+    assert version(open_reviews("a/films"), "all") != before

@@ -1,0 +1,165 @@
+"""The synthetic corpus: reproducible, balanced, clear to a reader and hard for word counts."""
+
+import hashlib
+import re
+
+import numpy as np
+import pytest
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from lstm_sentiment.data import synthetic
+from lstm_sentiment.data.synthetic import MIN_TOKENS, generate
+from lstm_sentiment.data.tokenizer import tokenize
+
+# The digest of generate(200, seed=7), by GRAMMAR.
+PINNED = {1: "e3ca518f1e8fb30bd52ae1c363e92113ef262291b0bf3bc42cf2aa2d3d1f84d8"}
+
+
+def reading_of(label: int) -> re.Pattern[str]:
+    """Return a pattern of all verdicts for this label."""
+
+    def words(slot: re.Match[str]) -> str:
+        name = slot[1]
+        options = synthetic.WORDS[label][name]
+        if name == "film":
+            options += synthetic.NEUTRAL["title"]
+        return "(?:" + "|".join(map(re.escape, options)) + ")"
+
+    templates = []
+    for template in synthetic.VERDICTS:
+        escaped = re.escape(template).replace(r"\{", "{").replace(r"\}", "}")
+        templates.append(re.sub(r"\b([Aa])\\ (?={)", r"\1n?\\ ", escaped))
+    return re.compile(
+        r"(?:^|[.!?>] ?)(?:" + "|".join(synthetic.SLOT.sub(words, t) for t in templates) + ")",
+        re.IGNORECASE,
+    )
+
+
+@pytest.fixture(scope="module")
+def corpus() -> tuple[list[str], np.ndarray]:
+    return generate(6000, seed=13)
+
+
+def test_the_same_arguments_always_give_the_same_reviews() -> None:
+    texts, labels = generate(200, seed=7)
+    digest = hashlib.sha256("\n".join([*texts, *map(str, labels)]).encode()).hexdigest()
+    assert PINNED.get(synthetic.GRAMMAR) == digest, (
+        "The grammar generates other reviews: raise GRAMMAR, then pin this digest."
+    )
+    again, labels_again = generate(200, seed=7)
+    assert again == texts
+    assert np.array_equal(labels_again, labels)
+
+
+@pytest.mark.parametrize(("count", "positive"), [(1, 1), (2, 1), (7, 4), (500, 250)])
+def test_half_of_the_reviews_are_positive(count: int, positive: int) -> None:
+    texts, labels = generate(count, seed=0)
+    assert len(texts) == count
+    assert labels.dtype == np.int8
+    assert sorted(labels) == [0] * (count - positive) + [1] * positive
+
+
+def test_labels_come_in_random_order(corpus: tuple[list[str], np.ndarray]) -> None:
+    _, labels = corpus
+    changes = np.count_nonzero(np.diff(labels))
+    assert abs(changes - 3000) < 200  # the standard deviation is 39
+    assert abs(labels[:1000].sum() - 500) < 80
+
+
+@pytest.mark.parametrize("max_tokens", [MIN_TOKENS, 60, 200, 1000])
+def test_lengths_vary_up_to_the_limit(max_tokens: int) -> None:
+    texts, _ = generate(300, seed=5, max_tokens=max_tokens)
+    lengths = np.array([len(tokenize(text)) for text in texts])
+    assert lengths.max() <= max_tokens
+    assert lengths.max() > 0.85 * max_tokens
+    assert lengths.min() < 35
+    if max_tokens == 200:
+        assert 80 < lengths.mean() < 110
+
+
+def test_another_seed_gives_other_reviews() -> None:
+    train, train_labels = generate(3000, seed=1)
+    test, test_labels = generate(3000, seed=2)
+    assert len(set(train)) > 2950
+    assert len(set(train) & set(test)) < 30
+    assert 0.4 < (train_labels == test_labels).mean() < 0.6
+
+
+@pytest.mark.parametrize("max_tokens", [MIN_TOKENS, 200])
+def test_every_review_has_a_verdict_and_all_its_verdicts_agree(max_tokens: int) -> None:
+    texts, labels = generate(500, seed=11, max_tokens=max_tokens)
+    readings = {label: reading_of(label) for label in (0, 1)}
+    for text, label in zip(texts, labels, strict=True):
+        assert readings[label].search(text), f"no verdict in {text!r}"
+        assert not (other := readings[1 - label].search(text)), f"label {label}, but {other}"
+
+
+@pytest.mark.parametrize(
+    ("label", "verdict"),
+    [
+        (1, r"I (loved|adored|enjoyed) it, and so will you"),
+        (0, r"I (hated|loathed|despised) it, and so will you"),
+        (1, r"(film|movie|picture|thing) is anything but (dull|awful|boring|stupid|tedious)"),
+        (0, r"(film|movie|picture|thing) is anything but (great|lovely|superb|witty|wonderful)"),
+        (1, r"swears that it's an? (bore|mess|disaster|failure|ordeal); I couldn't disagree more"),
+        (0, r"swears that it's an? (gem|joy|triumph|treat|wonder); I couldn't disagree more"),
+        (
+            1,
+            r"I expected an? (bore|mess|failure|dud) and got an? (gem|joy|triumph|success|delight)",
+        ),
+        (0, r"I expected an? (gem|joy|triumph|delight) and got an? (bore|mess|failure|dud|chore)"),
+        (1, r"My \w+ found it (dull|awful|boring|stupid|ugly); I found it \w+"),
+        (0, r"My \w+ found it (great|lovely|superb|witty|brilliant); I found it \w+"),
+    ],
+)
+def test_labels_agree_with_the_meaning_of_verdicts(
+    corpus: tuple[list[str], np.ndarray], label: int, verdict: str
+) -> None:
+    # Written by hand: exchanged polarities would be consistent with the grammar.
+    matching = [y for text, y in zip(*corpus, strict=True) if re.search(verdict, text)]
+    assert len(matching) >= 3
+    assert set(matching) == {label}
+
+
+def test_verdicts_are_anywhere_in_a_review(corpus: tuple[list[str], np.ndarray]) -> None:
+    readings = {label: reading_of(label) for label in (0, 1)}
+    first = [
+        match.start() / len(text)
+        for text, label in zip(corpus[0][:1000], corpus[1], strict=False)
+        if len(text) > 500 and (match := readings[label].search(text))
+    ]
+    assert np.mean(np.array(first) < 0.1) > 0.1
+    assert np.mean(np.array(first) > 0.5) > 0.05
+
+
+def test_texts_are_well_formed(corpus: tuple[list[str], np.ndarray]) -> None:
+    texts = corpus[0][:2000]
+    everything = " ".join(texts)
+    assert 0.2 < np.mean(["<br /><br />" in text for text in texts]) < 0.8
+    assert not re.search(r"[{}]|\ba [aeiou]|\ban [^aeiou]|  | [.,]", everything, re.IGNORECASE)
+    assert not re.search(r"(?:^|[.!?] |>)[a-z]", everything)
+    assert len(set(tokenize(everything))) > 500
+
+
+def test_word_counts_do_not_determine_the_label() -> None:
+    texts, labels = generate(4000, seed=1)
+    test_texts, test_labels = generate(1500, seed=2)
+    words = CountVectorizer(min_df=2)
+    classifier = LogisticRegression(C=0.1, solver="liblinear")
+    classifier.fit(words.fit_transform(texts), labels)
+    accuracy = classifier.score(words.transform(test_texts), test_labels)
+    assert 0.58 < accuracy <= 0.75
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"count": 0, "seed": 0}, r"count must be at least 1 \(got 0\)"),
+        ({"count": 1, "seed": -1}, r"seed must be at least 0 \(got -1\)"),
+        ({"count": 1, "seed": 0, "max_tokens": 24}, r"max_tokens must be at least 25 \(got 24\)"),
+    ],
+)
+def test_invalid_arguments_are_refused(arguments: dict[str, int], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        generate(**arguments)

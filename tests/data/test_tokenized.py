@@ -1,0 +1,391 @@
+"""Tokenized reviews: worked examples, what is cached, and what a failure leaves behind."""
+
+import errno
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from hashlib import blake2b
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from lstm_sentiment.data import tokenized as module
+from lstm_sentiment.data.batches import EncodedReviews
+from lstm_sentiment.data.cache import CHECKSUMS, DataCache
+from lstm_sentiment.data.columns import Review
+from lstm_sentiment.data.sources import Part
+from lstm_sentiment.data.splits import Split
+from lstm_sentiment.data.tokenized import ARRAYS, FILES, TokenizedReviews, tokenized_reviews
+from lstm_sentiment.data.tokenizer import UNK, tokenize
+from lstm_sentiment.data.vocabulary import UNK_ID, Vocabulary
+from lstm_sentiment.errors import InputError
+from lstm_sentiment.files import sole_writer
+from lstm_sentiment.labels import UNLABELLED
+from tests.support.damage import DAMAGES, damage
+from tests.support.displays import RecordingDisplay
+
+CHECKED = settings(deadline=None, max_examples=40, derandomize=True)
+ANY_TEXT = st.text(st.characters(exclude_categories=[]))  # lone surrogates, too
+TEXTS = st.lists(
+    st.sampled_from(["Good. Bad!", "good. bad!", "", "<br>", "It's\ud83d", "a b a"]) | ANY_TEXT,
+    min_size=1,
+    max_size=12,
+)
+ENTRY = [*FILES, CHECKSUMS]  # the files of a cache entry
+
+
+def tokenize_part(part: Part, root: Path | str, cache: DataCache | None = None) -> TokenizedReviews:
+    """Tokenize in a command of its own, or in that of `cache`."""
+    return tokenized_reviews(part, root, cache or DataCache())
+
+
+def part_of(texts: Sequence[str], name: str = "films", labels: Sequence[int] | None = None) -> Part:
+    """Return a part; without `labels` they alternate, and a single text has none."""
+    if labels is None:
+        labels = [row % 2 for row in range(len(texts))] if len(texts) > 1 else [UNLABELLED]
+    return Part(name, lambda: name, lambda: map(Review, texts, labels), lambda: len(texts))
+
+
+def unreadable(name: str = "films") -> Part:
+    """Return a part that must come from the cache."""
+
+    def read() -> Iterator[Review]:
+        raise AssertionError("the text was read")
+
+    return Part(name, lambda: name, read)
+
+
+def words_of(reviews: TokenizedReviews) -> list[list[str]]:
+    return [
+        [reviews.words[number] for number in reviews.tokens[start:end]]
+        for start, end in pairwise(reviews.offsets)
+    ]
+
+
+def assert_same(one: TokenizedReviews, other: TokenizedReviews) -> None:
+    assert one.words == other.words
+    for name in ARRAYS:
+        assert getattr(one, name).dtype == getattr(other, name).dtype
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_a_worked_example(tmp_path: Path) -> None:
+    texts = ["Bad. Bad!", "<br/>", "a bad", "Bad. Bad!", "a bad"]
+    reviews = tokenize_part(part_of(texts), tmp_path)
+    assert reviews.words == ["!", ".", "<unk>", "a", "bad"]
+    assert reviews.tokens.tolist() == [4, 1, 4, 0, 2, 3, 4, 4, 1, 4, 0, 3, 4]
+    assert reviews.offsets.tolist() == [0, 4, 5, 7, 11, 13]
+    assert reviews.labels.tolist() == [0, 1, 0, 1, 0]
+    assert (reviews.tokens.dtype, reviews.offsets.dtype) == (np.int32, np.int64)
+    assert reviews.tokens_of(2).tolist() == [3, 4]
+    assert reviews.words_of(3) == ["bad", ".", "bad", "!"]
+    for text, digest in zip(texts, reviews.digests, strict=True):
+        assert digest.astype("<u8").tobytes() == blake2b(text.encode(), digest_size=16).digest()
+
+
+@CHECKED
+@given(TEXTS)
+@example(["good " * 20_000, "🎬"])
+def test_tokens_and_digests_match_the_texts(texts: list[str]) -> None:
+    with TemporaryDirectory() as cache:
+        fresh = tokenize_part(part_of(texts), cache)
+        loaded = tokenize_part(unreadable(), cache)
+        assert words_of(fresh) == [tokenize(text) for text in texts]
+        assert fresh.words == sorted({token for text in texts for token in tokenize(text)})
+        digests = [digest.tobytes() for digest in fresh.digests]
+        assert [digests.index(digest) for digest in digests] == list(map(texts.index, texts))
+        assert_same(loaded, fresh)
+
+
+@CHECKED
+@given(TEXTS)
+@example(
+    ["é" * 100_000, "<br>" * 25_000, "", "\udc80", "🎬" * 9, "映画 " * 33_333, "\0", "A\u0130"]
+)
+def test_texts_can_be_decoded_from_the_ids_of_their_words(texts: list[str]) -> None:
+    with TemporaryDirectory() as cache:
+        tokenize_part(part_of(texts), cache)
+        reviews = tokenize_part(unreadable(), cache)
+        split = Split.whole(reviews)
+        counts = reviews.word_counts(split.rows)
+        vocabulary = Vocabulary.most_frequent(reviews.words, counts, len(reviews.words) + 2)
+        encoded = EncodedReviews(reviews, split.rows, reviews.word_ids(vocabulary), 200_000)
+        batch = encoded[np.arange(len(texts))]
+        assert sorted(batch.rows.tolist()) == list(range(len(texts)))
+        for ids, length, row in zip(batch.ids, batch.lengths, batch.rows, strict=True):
+            expected = [UNK if token == "<pad>" else token for token in tokenize(texts[row])]
+            assert vocabulary.decode(ids[:length]) == expected
+            assert not ids[length:].any()
+
+
+def test_adjacent_lone_surrogates_stay_two(tmp_path: Path) -> None:
+    texts = ['a \ud83d"\ude00 b', "a 😀 b"]  # the tokenizer removes the quote
+    assert words_of(tokenize_part(part_of(texts), tmp_path)) == [tokenize(text) for text in texts]
+
+
+@CHECKED
+@given(TEXTS, st.data())
+def test_words_are_counted_in_the_chosen_reviews(texts: list[str], data: st.DataObject) -> None:
+    rows = data.draw(st.lists(st.sampled_from(range(len(texts))), unique=True))
+    with TemporaryDirectory() as cache:
+        reviews = tokenize_part(part_of(texts), cache)
+    expected = Counter(token for row in rows for token in tokenize(texts[row]))
+    for at_once in (1, 2, 3, 7, module.TOKENS_AT_ONCE):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "TOKENS_AT_ONCE", at_once)
+            counts = reviews.word_counts(np.array(rows, np.int64))
+        assert counts.tolist() == [expected[word] for word in reviews.words], at_once
+        assert counts.dtype == np.int64
+
+
+def test_words_are_counted_in_blocks_of_bounded_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reviews = tokenize_part(part_of(["a " * length for length in (2, 3, 9, 1, 4, 5, 1)]), tmp_path)
+    sizes: list[int] = []
+    count = np.bincount
+
+    def observed(numbers: np.ndarray, minlength: int) -> np.ndarray:
+        sizes.append(len(numbers))
+        return count(numbers, minlength=minlength)
+
+    monkeypatch.setattr(module, "TOKENS_AT_ONCE", 5)
+    monkeypatch.setattr(np, "bincount", observed)
+    assert reviews.word_counts(np.arange(7)).tolist() == [25]
+    assert sizes == [5, 9, 5, 5, 1]  # a review is never divided
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 5])
+def test_word_numbers_are_sorted_by_spelling_for_every_block_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(module, "TOKENS_AT_ONCE", at_once)
+    reviews = tokenize_part(part_of(["z y x", "a z", "m"]), tmp_path)
+    assert reviews.words == ["a", "m", "x", "y", "z"]
+    assert reviews.tokens.tolist() == [4, 3, 2, 0, 4, 1]
+
+
+def test_each_word_gets_its_id(tmp_path: Path) -> None:
+    reviews = tokenize_part(part_of(["b a", "c <unk>"]), tmp_path)
+    assert reviews.words == ["<unk>", "a", "b", "c"]
+    ids = reviews.word_ids(Vocabulary(["<pad>", UNK, "c", "zebra", "a"]))
+    assert ids.tolist() == [UNK_ID, 4, UNK_ID, 2]
+
+
+def test_texts_are_read_once(tmp_path: Path) -> None:
+    fresh = tokenize_part(part_of(["Good.", "Bad."]), tmp_path)
+    assert_same(tokenize_part(unreadable(), tmp_path), fresh)
+    with pytest.raises(AssertionError, match="the text was read"):
+        tokenize_part(unreadable("books"), tmp_path)
+
+
+def test_a_part_is_identified_by_its_version_and_not_by_its_name(tmp_path: Path) -> None:
+    whole = tokenize_part(part_of(["Good.", "Bad."]), tmp_path)
+    renamed = replace(unreadable(), name="the same, elsewhere")
+    assert_same(tokenize_part(renamed, tmp_path), whole)
+    changed = replace(part_of(["Fine.", "Bad."]), version=lambda: "films, changed")
+    assert words_of(tokenize_part(changed, tmp_path)) == [["fine", "."], ["bad", "."]]
+
+
+@pytest.mark.parametrize("name", ["TOKENIZER", "LAYOUT"])
+def test_another_tokenizer_or_layout_reads_the_texts_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    tokenize_part(part_of(["Good.", "Bad."]), tmp_path)
+    monkeypatch.setattr(module, name, "another")
+    monkeypatch.setattr(module, "tokenize", str.split)
+    assert words_of(tokenize_part(part_of(["Good.", "Bad."]), tmp_path)) == [["Good."], ["Bad."]]
+    monkeypatch.undo()
+    assert words_of(tokenize_part(unreadable(), tmp_path)) == [["good", "."], ["bad", "."]]
+
+
+def test_parts_do_not_share_a_folder(tmp_path: Path) -> None:
+    for name in ("films train", "films test", "books train"):
+        tokenize_part(part_of([name, "?"], name), tmp_path)
+    for name in ("films train", "films test", "books train"):
+        assert words_of(tokenize_part(unreadable(name), tmp_path))[0] == name.split()
+
+
+def in_memory(reviews: TokenizedReviews) -> TokenizedReviews:
+    """Return a copy that does not change with the files."""
+    return replace(reviews, **{name: np.array(getattr(reviews, name)) for name in ARRAYS})
+
+
+@pytest.mark.parametrize("file", ENTRY)
+@pytest.mark.parametrize("kind", [kind for kind in DAMAGES if kind != "longer"])
+def test_a_damaged_entry_is_rebuilt(tmp_path: Path, file: str, kind: str) -> None:
+    part = part_of(["Good. " * 50, "Bad.", "Good. " * 50])
+    whole = in_memory(tokenize_part(part, tmp_path))
+    (folder,) = tmp_path.iterdir()
+    damage(folder / file, kind)
+    assert_same(tokenize_part(part, tmp_path), whole)
+    assert_same(tokenize_part(unreadable(), tmp_path), whole)
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("tokens.npy", b"\x93NUMPY\x01\x00\x04\x00{'''"),
+        ("words.json", b'["good"]'),
+    ],
+)
+def test_an_inconsistent_entry_is_rebuilt(tmp_path: Path, file: str, content: bytes) -> None:
+    part = part_of(["Good.", "Bad."])
+    whole = in_memory(tokenize_part(part, tmp_path))
+    (folder,) = tmp_path.iterdir()
+    (folder / file).write_bytes(content)
+    assert_same(tokenize_part(part, tmp_path), whole)
+
+
+def test_the_cache_has_one_folder_for_each_part_and_no_drafts(tmp_path: Path) -> None:
+    cache = tmp_path / "not" / "yet" / "there"
+    for name in ("train", "test", "train"):
+        tokenize_part(part_of(["Good.", "Bad."], name), cache)
+    assert len(list(cache.iterdir())) == 2
+    for folder in cache.iterdir():
+        assert not folder.name.startswith(".")
+        assert sorted(file.name for file in folder.iterdir()) == sorted(ENTRY)
+
+
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    tokenize_part(part_of(["Good.", "Bad."]), "~/cache")
+    assert [folder.name for folder in tmp_path.iterdir()] == ["cache"]
+
+
+def test_a_cache_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    root = tmp_path / "file" / "cache"
+    with pytest.raises(InputError, match=r"cannot be written \(Not a directory\)") as raised:
+        tokenize_part(part_of(["Good.", "Bad."]), root)
+    assert f"data.cache={root} " in str(raised.value)
+
+
+def test_a_part_that_cannot_be_read_leaves_no_trace(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="the text was read"):
+        tokenize_part(unreadable(), tmp_path / "cache")
+    assert not list(tmp_path.iterdir())
+
+
+class FailingPart:
+    """A part that raises an error after two reviews; counts how often it is read."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error, self.times = error, 0
+        self.part = Part("films.csv", lambda: "films.csv", self.read, lambda: 4)
+
+    def read(self) -> Iterator[Review]:
+        self.times += 1
+        yield from map(Review, ["Good. " * 10_000, "Bad."], [1, 0])
+        raise self.error
+
+
+def test_a_damaged_part_is_read_once_in_a_command_and_leaves_no_trace(tmp_path: Path) -> None:
+    films, cache = FailingPart(InputError("films.csv: row 3: the text is missing.")), DataCache()
+    for _ in range(3):
+        with pytest.raises(InputError, match=r"^films\.csv: row 3: the text is missing\.$"):
+            tokenize_part(films.part, tmp_path / "cache", cache)
+        assert not list(tmp_path.iterdir())
+    assert films.times == 1
+    with pytest.raises(InputError):
+        tokenize_part(films.part, tmp_path / "another", cache)
+    changed = replace(part_of(["Good.", "Bad."]), version=lambda: "films.csv, corrected")
+    assert len(tokenize_part(changed, tmp_path / "cache", cache).labels) == 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InputError("films.csv: row 3: the text is missing."),
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EIO, "Input/output error"),
+        ValueError("a defect"),
+    ],
+    ids=str,
+)
+def test_entries_of_others_outlast_an_error(tmp_path: Path, error: Exception) -> None:
+    others = tokenize_part(part_of(["Good.", "Bad."], "others"), tmp_path)
+    (tmp_path / ".draft-0123456789abcdef").mkdir()
+    (tmp_path / ".draft-of a process that was killed").mkdir()
+    with sole_writer(tmp_path / "0123456789abcdef.lock"):  # by a process that writes another entry
+        before = sorted(tmp_path.rglob("*"))
+        with pytest.raises(InputError if isinstance(error, OSError) else type(error)):
+            tokenize_part(FailingPart(error).part, tmp_path)
+        assert before[0].name == ".draft-0123456789abcdef"
+        assert sorted(tmp_path.rglob("*")) == [before[0], *before[2:]]
+    assert_same(tokenize_part(unreadable("others"), tmp_path), others)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError("4096 requested and 512 written"),  # NumPy's, if a part of the file still fits
+    ],
+    ids=str,
+)
+def test_a_full_disk_is_reported_and_leaves_no_draft(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    def save(file: Path, _: np.ndarray) -> None:
+        file.write_bytes(b"some")
+        raise error
+
+    monkeypatch.setattr(np, "save", save)
+    with pytest.raises(InputError, match=r"^data\.cache=.* cannot be written \(") as raised:
+        tokenize_part(part_of(["Good.", "Bad."]), tmp_path / "cache")
+    assert not list(tmp_path.iterdir())
+    assert (error.strerror or str(error)) in str(raised.value)
+    monkeypatch.undo()
+    # The next command may find enough space.
+    reviews = tokenize_part(part_of(["Good.", "Bad."]), tmp_path / "cache")
+    assert words_of(reviews)[0] == ["good", "."]
+
+
+@pytest.mark.parametrize(
+    ("labels", "facts"),
+    [
+        ([], "no reviews"),
+        ([1, 1, 1], "every label is positive (reviews: 3)"),
+        ([0, 0], "every label is negative (reviews: 2)"),
+        ([1], "every label is positive (reviews: 1)"),
+    ],
+)
+def test_a_part_without_both_labels_is_refused(
+    tmp_path: Path, labels: list[int], facts: str
+) -> None:
+    part = part_of(["Good."] * len(labels), "films.csv", labels)
+    with pytest.raises(InputError, match=f"^films.csv: .*{re.escape(facts)}"):
+        tokenize_part(part, tmp_path / "cache")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_unlabelled_reviews_need_no_labels(tmp_path: Path, number: int) -> None:
+    part = part_of(["Good."] * number, labels=[UNLABELLED] * number)
+    reviews = tokenize_part(part, tmp_path)
+    assert reviews.labels.tolist() == [UNLABELLED] * number
+    assert words_of(reviews) == [["good", "."]] * number
+
+
+@pytest.mark.parametrize("count", [2, None])
+def test_progress_is_shown_while_texts_are_read(tmp_path: Path, count: int | None) -> None:
+    part = replace(part_of(["Good.", "Bad."], "folder/films.csv"), count=lambda: count)
+    display = RecordingDisplay()
+    for _ in range(2):  # the second time, no text is read
+        tokenize_part(part, tmp_path, DataCache(display))
+    (bar,) = display.bars
+    assert (bar.title, bar.total, bar.steps) == ("tokenizing films.csv", count, [1, 2])
+
+
+def test_the_key_of_an_entry_is_pinned(tmp_path: Path) -> None:
+    """Another key would make every existing cache useless: change it only on purpose."""
+    tokenize_part(part_of(["Good.", "Bad."]), tmp_path)
+    assert [folder.name for folder in tmp_path.iterdir()] == ["c4bb00729c37e3b4"]

@@ -1,0 +1,167 @@
+"""The n-gram baselines: which n-grams they count, and how they weight them."""
+
+import random
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+from scipy.special import expit
+from sklearn.naive_bayes import MultinomialNB
+
+from lstm_sentiment.model import ngrams
+from lstm_sentiment.model.ngrams import NaiveBayesWeights, NgramModel, bag_of_ngrams
+
+FILLER = "the a film plot with of and its cast scene".split()
+# Single words are no evidence for either class; pairs of neighbours are.
+VERDICTS = {1: ["good", "not bad"], 0: ["bad", "not good"]}
+
+
+def reviews(count: int, seed: int) -> tuple[list[list[str]], np.ndarray]:
+    """Return reviews with a verdict at a random position among neutral words, and their labels."""
+    draw = random.Random(seed)
+    labels = np.arange(count) % 2
+    texts = [
+        [*draw.choices(FILLER, k=5), *draw.choice(VERDICTS[label]).split(), *draw.choices(FILLER)]
+        for label in labels.tolist()
+    ]
+    return texts, labels
+
+
+def ngrams_of(kind: NgramModel, *texts: str) -> set[str]:
+    """Return the n-grams that a classifier uses after training on these texts."""
+    model = bag_of_ngrams(kind).fit([text.split() for text in texts], np.arange(len(texts)) % 2)
+    return set(model[0].get_feature_names_out())
+
+
+def test_a_weight_is_the_log_ratio_of_two_shares() -> None:
+    counts = csr_matrix([[2, 0, 1], [0, 3, 0], [1, 0, 0]])
+    weights = NaiveBayesWeights().fit(counts, np.array([1, 0, 1]))
+    # With one added, the counts are 4, 1, 2 of 7 in positive and 1, 4, 1 of 6 in negative reviews.
+    ratios = np.array([4 / 7 / (1 / 6), 1 / 7 / (4 / 6), 2 / 7 / (1 / 6)])
+    np.testing.assert_allclose(weights.log_ratio_, np.log(ratios))
+    np.testing.assert_allclose(
+        weights.transform(counts).toarray(), counts.toarray() * np.log(ratios)
+    )
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_the_weights_are_those_of_scikit_learns_naive_bayes(binary: bool) -> None:
+    draw = np.random.default_rng(0)
+    counts = csr_matrix(draw.poisson(0.7, (30, 12)))
+    if binary:
+        counts = counts.sign()
+    labels = draw.permutation(np.arange(30) % 3 == 0).astype(np.int8)
+    negative, positive = MultinomialNB(alpha=1).fit(counts, labels).feature_log_prob_
+    weights = NaiveBayesWeights().fit(counts, labels).log_ratio_
+    np.testing.assert_allclose(weights, positive - negative)
+
+
+def test_swapped_labels_negate_the_weights() -> None:
+    counts = csr_matrix(np.random.default_rng(0).poisson(1, (20, 5)))
+    labels = np.arange(20) % 4 == 0
+    first, second = (NaiveBayesWeights().fit(counts, y).log_ratio_ for y in (labels, ~labels))
+    np.testing.assert_allclose(first, -second)
+
+
+@pytest.mark.parametrize("kind", NgramModel)
+def test_words_and_bigrams_are_counted_but_nothing_longer(kind: NgramModel) -> None:
+    assert ngrams_of(kind, "a b c", "a b c") == {"a", "b", "c", "a b", "b c"}
+
+
+@pytest.mark.parametrize("kind", NgramModel)
+def test_case_and_punctuation_are_preserved(kind: NgramModel) -> None:
+    assert ngrams_of(kind, "Good ! x", "good ! X", "Good !") == {"Good", "!", "Good !"}
+
+
+@pytest.mark.parametrize("kind", NgramModel)
+def test_ngrams_of_a_single_review_are_left_out(kind: NgramModel) -> None:
+    assert ngrams_of(kind, "dull dull dull film", "film", "a film") == {"film"}
+
+
+def test_logistic_regression_reads_tf_idf() -> None:
+    """TF is 1 + the log of a count, IDF is smoothed, and a review's vector has length 1."""
+    model = bag_of_ngrams(NgramModel.logistic)
+    model.fit([["a"], ["a"], ["a", "b"], ["a", "b"], ["c"]], np.array([1, 0, 1, 0, 1]))
+    idf = {"a": 1 + np.log(6 / 5), "b": 1 + np.log(6 / 3), "a b": 1 + np.log(6 / 3)}
+    names = model[0].get_feature_names_out().tolist()
+    assert names == ["a", "a b", "b"]
+    tf = {"a": 1 + np.log(3), "b": 1.0, "a b": 1.0}
+    expected = np.array([tf[name] * idf[name] for name in names])
+    features = model[:-1].transform([["a", "a", "a", "b"]]).toarray()[0]
+    np.testing.assert_allclose(features, expected / np.linalg.norm(expected))
+
+
+def test_nb_svm_reads_the_weights_of_present_ngrams() -> None:
+    model = bag_of_ngrams(NgramModel.nb_svm)
+    model.fit([["a", "a"], ["b"], ["a", "a", "a"], ["a", "b"]], np.array([1, 0, 1, 0]))
+    assert model[0].get_feature_names_out().tolist() == ["a", "a a", "b"]
+    # With one added, the numbers of reviews are 3, 3, 1 of 7 and 2, 1, 3 of 6: an n-gram counts
+    # once in a review, however often it occurs.
+    weights = np.log(np.array([3, 3, 1]) / 7) - np.log(np.array([2, 1, 3]) / 6)
+    features = model[:-1].transform([["a", "a", "a", "x", "a"], ["b", "x", "b"]]).toarray()
+    np.testing.assert_allclose(features, weights * np.array([[1, 1, 0], [0, 0, 1]]))
+
+
+def test_repetitions_change_only_the_tf_idf_model() -> None:
+    models = {kind: bag_of_ngrams(kind).fit(*reviews(100, 0)) for kind in NgramModel}
+    once, often = "good - film", "good - good - good - film"
+    for kind, same in ((NgramModel.nb_svm, True), (NgramModel.logistic, False)):
+        logits = models[kind].decision_function([once.split(), often.split()])
+        assert np.isclose(*logits) == same
+
+
+@pytest.mark.parametrize("kind", NgramModel)
+def test_the_order_beyond_two_words_does_not_matter(kind: NgramModel) -> None:
+    texts, labels = reviews(200, 0)
+    model = bag_of_ngrams(kind).fit([[*text, "the", "end"] for text in texts], labels)
+    first, second = model.decision_function(
+        # The same words and the same bigrams.
+        [text.split() for text in ("a good a film a not bad a", "a not bad a film a good a")]
+    )
+    assert first == pytest.approx(second, abs=1e-12)
+    first, second = model.decision_function(["not bad film".split(), "bad not film".split()])
+    assert first > 0 > second
+
+
+@pytest.mark.parametrize("kind", NgramModel)
+def test_the_decision_function_is_the_log_odds_of_positive(kind: NgramModel) -> None:
+    model = bag_of_ngrams(kind).fit(*reviews(200, 0))
+    texts, labels = reviews(50, 1)
+    log_odds = model.decision_function(texts)
+    np.testing.assert_allclose(expit(log_odds), model.predict_proba(texts)[:, 1])
+    assert log_odds[labels == 1].mean() > 1
+    assert log_odds[labels == 0].mean() < -1
+
+
+@pytest.mark.parametrize("kind", NgramModel)
+def test_weights_balance_the_likelihood_against_their_size(kind: NgramModel) -> None:
+    """At the minimum of |w|² / 2 + C · loss, the gradient is zero: w = C · sum of (y - p) x."""
+    texts, labels = reviews(200, 0)
+    model = bag_of_ngrams(kind).fit(texts, labels)
+    residuals = labels - model.predict_proba(texts)[:, 1]
+    gradient = model[:-1].transform(texts).T @ residuals
+    np.testing.assert_allclose(model[-1].coef_[0], ngrams.C[kind] * gradient, atol=0.05)
+    assert np.abs(model[-1].coef_).max() > 0.5
+
+
+@pytest.mark.parametrize("kind", NgramModel)
+def test_bigrams_are_learned(kind: NgramModel) -> None:
+    model = bag_of_ngrams(kind).fit(*reviews(400, 0))
+    texts, labels = reviews(400, 1)
+    assert (model.predict(texts) == labels).all()
+    words = bag_of_ngrams(kind).set_params(counts__ngram_range=(1, 1)).fit(*reviews(400, 0))
+    assert (words.predict(texts) == labels).mean() < 0.9
+
+
+@pytest.mark.parametrize("kind", NgramModel)
+def test_a_review_of_unknown_words_gets_the_intercept(kind: NgramModel) -> None:
+    model = bag_of_ngrams(kind).fit(*reviews(100, 0))
+    logits = model.decision_function([["?"], [], ["unknown", "word"]])
+    np.testing.assert_array_equal(logits, np.repeat(model[-1].intercept_, 3))
+
+
+@pytest.mark.parametrize("kind", NgramModel)
+def test_training_is_deterministic(kind: NgramModel) -> None:
+    texts, labels = reviews(200, 0)
+    first, second = (bag_of_ngrams(kind).fit(texts, labels) for _ in range(2))
+    np.testing.assert_array_equal(first.decision_function(texts), second.decision_function(texts))

@@ -1,0 +1,77 @@
+"""The section on what each choice adds: sentences with intervals, and a plot."""
+
+import re
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lstm_sentiment.report.effect_section import NOTE, SINGLE_SEEDS_NOTE, TITLE
+from lstm_sentiment.report.page import Block, Listing, Paragraph, Plot
+from tests.support.records import answers, network, put_run
+from tests.support.reports import below, headings, report
+
+SENTENCE = re.compile(
+    r"With (.+), accuracy is (\d+\.\d\d) points (higher|lower) than the (average|sum) .+ "
+    r"\(([+-]\d+\.\d\d) to ([+-]\d+\.\d\d)\)(; this is not significant)?\."
+)
+
+
+def put_grid(root: Path) -> None:
+    """Write a grid with accuracies of 80, 80 and 76 % (lstm) and 90, 90 and 82 % (gru).
+
+    avg is wrong on other reviews than max.
+    """
+    for (cell, wrong, extra), seed in product((("lstm", 40, 8), ("gru", 20, 16)), (0, 1)):
+        put_run(root, network(cell, "max", seed=seed), answers(wrong), answers(wrong))
+        other = np.roll(answers(wrong), 100)
+        put_run(root, network(cell, "avg", seed=seed), other, answers(wrong))
+        worse = answers(wrong + extra)
+        put_run(root, network(cell, "attention", seed=seed), worse, answers(wrong))
+
+
+def test_every_effect_has_an_interval_and_says_if_it_is_not_significant(tmp_path: Path) -> None:
+    put_grid(tmp_path)
+    main, note, plot, _, pairs = below(report(tmp_path), TITLE)
+    assert note == Paragraph(NOTE)
+    assert isinstance(main, Listing)
+    assert isinstance(pairs, Listing)
+    assert isinstance(plot, Plot)
+    sizes, doubtful = {}, {}
+    for sentence in (*main.items, *pairs.items):
+        match = SENTENCE.fullmatch(sentence)
+        assert match, sentence
+        levels, size, sign, reference, low, high, doubt = match.groups()
+        sizes[levels, reference] = float(size) if sign == "higher" else -float(size)
+        doubtful[levels] = doubt is not None
+        assert float(low) < sizes[levels, reference] < float(high)
+        assert doubtful[levels] == (float(low) <= 0 <= float(high))
+    assert sizes == {  # relative to 83
+        ("lstm", "average"): -4.33,
+        ("gru", "average"): 4.33,
+        ("max", "average"): 2,
+        ("avg", "average"): 2,
+        ("attention", "average"): -4,
+        ("gru and attention", "sum"): -1.33,  # 82 relative to 83 + 4.33 - 4
+    }
+    assert not doubtful["lstm"]
+    assert doubtful["avg"]
+    points = plot.figure.axes[0].containers[0].lines[0].get_xdata()
+    assert sorted(points) == pytest.approx([-4.333, -4, 2, 2, 4.333], abs=0.001)
+
+
+def test_few_variants_have_no_effects(three: list[Block]) -> None:
+    assert TITLE not in headings(three)
+
+
+def test_an_effect_whose_interval_has_zero_is_not_significant(tmp_path: Path) -> None:
+    # The heads differ on two reviews of one network: one draw in seven contains neither of them.
+    for cell, head, wrong in (("lstm", "max", 40), ("lstm", "avg", 40), ("gru", "max", 20)):
+        put_run(tmp_path, network(cell, head), answers(wrong), answers(wrong))
+        put_run(tmp_path, network(cell, "attention"), answers(wrong), answers(wrong))
+    put_run(tmp_path, network("gru", "avg"), answers(22), answers(20))
+    listing, note, *_ = below(report(tmp_path), TITLE)
+    assert isinstance(listing, Listing)
+    assert [item.endswith("not significant.") for item in listing.items[2:]] == [True] * 3
+    assert note == Paragraph(f"{NOTE} {SINGLE_SEEDS_NOTE}")

@@ -1,0 +1,134 @@
+"""The tables of a report: the ranking, published results and verdicts."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lstm_sentiment.config import Reference
+from lstm_sentiment.report.page import Block, Paragraph, Table
+from lstm_sentiment.report.table_sections import RANKING_NOTE, SEEDS_NOTE, VERDICT_NOTE
+from tests.support.records import COST, LABELS, answers, network, put_baseline, put_run, scores
+from tests.support.reports import below, headings, ranking, report, verdicts
+
+PUBLISHED = "Comparison with published results"
+
+
+def test_a_row_has_means_over_seeds(tmp_path: Path) -> None:
+    for seed, wrong in enumerate((10, 20, 30)):
+        cost = COST | {"fit_seconds": 10.0 * (seed + 1), "peak_memory_mib": None}
+        config = network("gru", "max", seed=seed)
+        put_run(tmp_path, config, test=answers(wrong), val=answers(2 * wrong), cost=cost)
+    [row] = ranking(report(tmp_path))
+    low, high = row.pop("95 % interval").split(" to ")
+    assert float(low) < 85 < 90 < 95 < float(high)  # wider than with one seed: the seeds differ
+    expected = [scores(LABELS, answers(wrong)) for wrong in (10, 20, 30)]
+
+    def mean(score: str) -> float:
+        return float(np.mean([each[score] for each in expected]))
+
+    assert row == {
+        "": "**gru-max**",
+        "seeds": "3",
+        "val %": "80.00 ± 10.00",
+        "test %": "90.00 ± 5.00",
+        "precision": f"{100 * mean('precision'):.2f}",
+        "recall": f"{100 * mean('recall'):.2f}",
+        "F1": f"{100 * mean('f1'):.2f}",
+        "AUROC": f"{100 * mean('auroc'):.2f}",
+        "loss": f"{mean('loss'):.3f}",
+        "calibration error": "0.033",  # probabilities of 0.9, and 0.95, 0.9 and 0.85 are correct
+        "parameters": "1,412,225",
+        "training s": "20.0",
+        "tokens/s": "150,000",
+        "MiB": "–",
+    }
+
+
+def test_a_note_explains_the_ranking(three: list[Block]) -> None:
+    assert Paragraph(RANKING_NOTE) in three
+    assert "with one seed, it is over reviews only" in RANKING_NOTE
+
+
+def test_a_note_explains_deviations_if_there_are_any(tmp_path: Path) -> None:
+    for seed in range(2):
+        put_run(tmp_path, network(seed=seed), answers(20), answers(10))
+    assert Paragraph(f"{RANKING_NOTE} {SEEDS_NOTE}") in report(tmp_path)
+
+
+def as_number(p: str) -> float:
+    return 0.0009 if p == "<0.001" else float(p)
+
+
+def test_a_verdict_needs_a_significant_difference(tmp_path: Path) -> None:
+    put_run(tmp_path, network("gru", "max"), answers(40), answers(10))
+    for head, wrong in zip(("avg", "last", "attention"), (34, 41, 60), strict=True):
+        put_run(tmp_path, network("gru", head), answers(wrong), answers(20))
+    put_baseline(tmp_path, answers(10), answers(30))
+    blocks = report(tmp_path)
+    to_best, to_baseline = (verdicts(blocks, name) for name in ("gru-max", "ngrams-logistic"))
+    assert {name: row["points"] for name, row in to_best.items()} == {
+        "gru-avg": "+3.00",
+        "gru-last": "-0.50",
+        "gru-attention": "-10.00",
+    }
+    assert to_baseline["gru-max"]["points"] == "-15.00"
+    for row in (*to_best.values(), *to_baseline.values()):
+        significant = as_number(row["p"]) < 0.05
+        kind = "better" if float(row["points"]) > 0 else "worse"
+        assert row["verdict"] == (kind if significant else "not significantly different")
+    undecided = [row for row in to_best.values() if row["verdict"] == "not significantly different"]
+    assert len(undecided) == 1
+    low, high = map(float, to_best["gru-attention"]["95 % interval"].split(" to "))
+    assert low < -10 < high < 0
+    assert blocks.count(Paragraph(VERDICT_NOTE)) == 1
+
+
+def test_p_values_are_corrected_for_the_number_of_comparisons(tmp_path: Path) -> None:
+    # On four reviews only the best network is right: p is 2 / e^4 = 0.037 alone, and three times
+    # that of three comparisons.
+    put_run(tmp_path, network("gru", "max"), answers(20), answers(10))
+    put_run(tmp_path, network("gru", "avg"), answers(24), answers(20))
+    [alone] = verdicts(report(tmp_path), "gru-max").values()
+    assert as_number(alone["p"]) == pytest.approx(0.037, abs=0.006)
+    assert alone["verdict"] == "worse"
+    assert alone["p of McNemar, by seed"] == "0.125"  # 2 / 2^4
+    for head in ("last", "attention"):
+        put_run(tmp_path, network("gru", head), answers(24), answers(20))
+    for row in verdicts(report(tmp_path), "gru-max").values():
+        assert as_number(row["p"]) == pytest.approx(3 * as_number(alone["p"]), abs=0.002)
+        assert row["verdict"] == "not significantly different"
+        assert row["p of McNemar, by seed"] == "0.375"
+
+
+def test_verdicts_are_relative_to_the_best_network_and_the_best_baseline(tmp_path: Path) -> None:
+    put_baseline(tmp_path, answers(40), answers(15))
+    put_run(tmp_path, network("gru", "max"), answers(10), answers(20))
+    put_run(tmp_path, network("gru", "avg"), answers(10), answers(21))
+    titles = [each for each in headings(report(tmp_path)) if each.startswith("Comparison with")]
+    assert titles == [
+        "Comparison with gru-max, the best network",
+        "Comparison with ngrams-logistic, the best n-gram baseline",
+    ]
+
+
+def test_published_scores_are_beside_ours(tmp_path: Path) -> None:
+    references = [
+        Reference("encoder=gru head=max", accuracy=0.87, loss=0.35, source="a paper"),
+        Reference("encoder=lstm", accuracy=0.9, source="a blog"),
+    ]
+    put_run(tmp_path, network("gru", "max", reference=references), answers(20), answers(10))
+    put_run(tmp_path, network("rnn", "max"), answers(30), answers(30))
+    [table] = below(report(tmp_path), PUBLISHED)
+    assert isinstance(table, Table)
+    assert table.columns == ["", "published by", "test score", "published", "ours", "difference"]
+    # A tenth of the predictions, all with probability 0.9, is wrong: -0.9 ln 0.9 - 0.1 ln 0.1.
+    assert table.rows == [
+        ["gru-max", "a paper: encoder=gru head=max", "accuracy", "87.00", "90.00", "+3.00"],
+        ["gru-max", "a paper: encoder=gru head=max", "loss", "0.3500", "0.3251", "-0.0249"],
+        ["encoder=lstm", "a blog: encoder=lstm", "accuracy", "90.00", "not trained", "–"],
+    ]
+
+
+def test_without_published_scores_there_is_no_section(three: list[Block]) -> None:
+    assert PUBLISHED not in headings(three)

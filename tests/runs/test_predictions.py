@@ -1,0 +1,360 @@
+"""Predictions are read as they were written, and only if they match their run's record."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from torchmetrics.functional.classification import binary_stat_scores
+
+from lstm_sentiment.config import Config, EncoderConfig
+from lstm_sentiment.errors import InputError
+from lstm_sentiment.files import LOCK, sole_writer
+from lstm_sentiment.runs.folder import PREDICTIONS
+from lstm_sentiment.runs.predictions import (
+    REFERENCE,
+    Predictions,
+    read_predictions,
+    read_table,
+    save_predictions,
+)
+from lstm_sentiment.runs.reader import read_run, read_runs
+from tests.support.processes import context
+from tests.support.records import LABELS, answers, put_complete_run, put_run
+
+GRU = Config(encoder=EncoderConfig("gru"))  # type: ignore[arg-type]
+
+
+def probabilities(seed: int = 0) -> np.ndarray:
+    """Return 200 numbers between 0 and 1, many of them 0, 0.5 or 1 exactly."""
+    random = np.random.default_rng(seed)
+    return np.where(
+        random.random(200) < 0.5, random.choice([0, 0.5, 1], 200), random.random(200).round(3)
+    )
+
+
+def reviews_of(sweep: Path) -> list[Path]:
+    return sorted(sweep.glob("reviews-*"))
+
+
+def predictions_of(folder: Path, stage: str = "test") -> Predictions:
+    return read_predictions(read_run(folder), stage)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_predicted_class_is_that_of_torchmetrics(tmp_path: Path, seed: int) -> None:
+    run = read_run(put_run(tmp_path, Config(), probabilities(seed), answers(20)))
+    predictions = read_predictions(run, "test")
+    given, labels = torch.from_numpy(probabilities(seed)), torch.from_numpy(LABELS)
+    counts = binary_stat_scores(given[:, None], labels[:, None], multidim_average="samplewise")
+    true_positive, false_positive, true_negative = counts[:, :3].numpy().T.astype(bool)
+    assert np.array_equal(predictions.correct, true_positive | true_negative)
+    assert np.array_equal(predictions.positive, true_positive | false_positive)
+    assert run.record is not None
+    assert predictions.correct.mean() == pytest.approx(run.record["test"]["accuracy"])
+    assert not predictions.positive[probabilities(seed) == 0.5].any()
+
+
+@pytest.mark.parametrize("form", [put_run, put_complete_run])
+def test_each_split_has_its_own_predictions(tmp_path: Path, form: Callable[..., Path]) -> None:
+    rows, tokens = np.arange(200)[::-1] * 3, np.arange(200) + 7
+    given = {"test": probabilities(1), "val": probabilities(2)}
+    folder = form(tmp_path, Config(), given["test"], given["val"], LABELS, rows, tokens)
+    for stage, expected in given.items():
+        predictions = predictions_of(folder, stage)
+        assert predictions.probability.dtype == np.float32
+        assert np.array_equal(predictions.probability, expected[::-1].astype(np.float32))
+        assert predictions.label.dtype == bool
+        assert np.array_equal(predictions.label, LABELS[::-1] == 1)
+        assert np.array_equal(predictions.row, rows[::-1])
+        assert predictions.tokens is not None
+        assert np.array_equal(predictions.tokens, tokens[::-1])
+
+
+def test_predictions_without_tokens_are_read(tmp_path: Path) -> None:
+    folder = put_complete_run(tmp_path, Config(), answers(20), answers(10))
+    path = folder / PREDICTIONS
+    pq.write_table(pq.read_table(path).drop_columns("tokens"), path)
+    predictions = predictions_of(folder)
+    assert predictions.tokens is None
+    assert predictions.correct.sum() == 180
+
+
+def test_a_table_has_every_value_of_every_split(tmp_path: Path) -> None:
+    folder = put_run(tmp_path, Config(), probabilities(1), probabilities(2))
+    table = read_table(folder / PREDICTIONS)
+    both = np.concatenate([probabilities(2), probabilities(1)]).astype(np.float32)
+    assert table["split"].to_pylist() == ["val"] * 200 + ["test"] * 200
+    assert table["index"].to_pylist() == [*range(200)] * 2
+    assert table["label"].to_pylist() == LABELS.tolist() * 2
+    assert table["tokens"].to_pylist() == [*range(1, 201)] * 2
+    assert table["probability"].to_numpy().tobytes() == both.tobytes()
+
+
+def test_runs_on_the_same_reviews_share_a_file(tmp_path: Path) -> None:
+    one = put_run(tmp_path, Config(), answers(20), answers(10))
+    [reviews] = reviews_of(tmp_path)
+    before = reviews.stat()
+    other = put_run(tmp_path, GRU, answers(30), answers(10))
+    assert reviews_of(tmp_path) == [reviews]
+    assert (reviews.stat().st_ino, reviews.stat().st_mtime_ns) == (
+        before.st_ino,
+        before.st_mtime_ns,
+    )
+    for folder in (one, other):
+        assert pq.read_schema(folder / PREDICTIONS).names == ["probability"]
+    assert pq.read_schema(reviews).names == ["split", "index", "label", "tokens"]
+    assert {path.name for path in tmp_path.iterdir()} == {one.name, other.name, reviews.name}
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        {"labels": 1 - LABELS},
+        {"rows": np.arange(200) + 1},
+        {"tokens": np.arange(200) + 2},
+        {"val": None},
+    ],
+    ids=lambda difference: next(iter(difference)),
+)
+def test_other_reviews_are_in_another_file(tmp_path: Path, difference: dict[str, Any]) -> None:
+    one = put_run(tmp_path, Config(), answers(20), answers(10))
+    other = put_run(tmp_path, GRU, **{"test": answers(20), "val": answers(10), **difference})
+    assert len(reviews_of(tmp_path)) == 2
+    for folder in (one, other):
+        assert len(predictions_of(folder).row) == 200
+
+
+def test_a_sweep_may_be_named_like_a_column(tmp_path: Path) -> None:
+    folder = put_run(tmp_path / "tokens=1", Config(), answers(20), answers(10))
+    assert predictions_of(folder).correct.sum() == 180
+
+
+def test_a_run_without_predictions_writes_nothing(tmp_path: Path) -> None:
+    save_predictions(tmp_path / "run" / PREDICTIONS, {})
+    assert not [*tmp_path.iterdir()]
+
+
+def test_files_of_reviews_are_no_runs(tmp_path: Path) -> None:
+    folder = put_run(tmp_path / "sweep", Config(), answers(20), answers(10))
+    assert [run.folder for run in read_runs(tmp_path)] == [folder]
+
+
+def damage(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize("harm", [damage, Path.unlink])
+def test_the_next_run_restores_a_file_of_reviews(
+    tmp_path: Path, harm: Callable[[Path], object]
+) -> None:
+    folder = put_run(tmp_path, Config(), answers(20), answers(10))
+    [reviews] = reviews_of(tmp_path)
+    harm(reviews)
+    put_run(tmp_path, GRU, answers(30), answers(10))
+    assert reviews_of(tmp_path) == [reviews]
+    assert predictions_of(folder).correct.sum() == 180
+
+
+def start_writing(sweep: Path, count: int) -> list[Any]:
+    """Start processes that each put a run into the sweep, all at the same time."""
+    start = context.Barrier(count + 1)
+    processes = [
+        context.Process(target=put_after, args=(start, sweep, seed), daemon=True)
+        for seed in range(count)
+    ]
+    for process in processes:
+        process.start()
+    start.wait(60)
+    return processes
+
+
+def put_after(start: Any, sweep: Path, seed: int) -> None:
+    start.wait(60)
+    put_run(sweep, Config(seed=seed), answers(20), answers(10))
+
+
+def test_the_file_of_reviews_is_written_under_the_lock_of_the_sweep(tmp_path: Path) -> None:
+    """Whoever holds the lock may remove drafts, such as one that is about to be put in place."""
+    with sole_writer(tmp_path / LOCK):
+        [process] = start_writing(tmp_path, 1)
+        process.join(1)
+        assert process.is_alive()
+        assert not reviews_of(tmp_path)
+    process.join(60)
+    assert process.exitcode == 0
+    assert len(reviews_of(tmp_path)) == 1
+
+
+def test_processes_may_write_the_same_reviews_at_once(tmp_path: Path) -> None:
+    for process in start_writing(tmp_path, 4):
+        process.join(60)
+        assert process.exitcode == 0
+    assert len(reviews_of(tmp_path)) == 1
+    for run in read_runs(tmp_path):
+        assert read_predictions(run, "test").correct.sum() == 180
+    assert not [*tmp_path.rglob(".*")]
+
+
+def rewrite(path: Path, **columns: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Change columns of complete predictions: the 200 rows of val, then those of test."""
+    table = pq.read_table(path).to_pandas()
+    for name, change in columns.items():
+        table[name] = change(table[name].to_numpy().copy())
+    pq.write_table(pa.Table.from_pandas(table, preserve_index=False), path)
+
+
+def at(place: int, value: float) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function that puts the value into a place of the test set."""
+
+    def change(column: np.ndarray) -> np.ndarray:
+        column[200 + place] = value
+        return column
+
+    return change
+
+
+def of_another_run(path: Path) -> None:
+    other = put_complete_run(path.parent.parent / "other", GRU, answers(21), answers(10))
+    path.write_bytes((other / PREDICTIONS).read_bytes())
+
+
+def as_accurate(path: Path) -> None:
+    """Another run's predictions: as many mistakes, but other ones, all on negative reviews."""
+    wrong = np.where(LABELS == 1, 0.9, 0.1)
+    wrong[:40:2] = 0.9
+    other = put_complete_run(path.parent.parent / "other", GRU, wrong, answers(10))
+    path.write_bytes((other / PREDICTIONS).read_bytes())
+
+
+def keep_rows(count: int) -> Callable[[Path], None]:
+    return lambda path: pq.write_table(pq.read_table(path).slice(0, count), path)
+
+
+def drop(column: str) -> Callable[[Path], None]:
+    return lambda path: pq.write_table(pq.read_table(path).drop_columns(column), path)
+
+
+OTHER_THAN_THE_RECORD: dict[str, Callable[[Path], None]] = {
+    "another run": of_another_run,
+    "another run, as accurate": as_accurate,
+    "no predictions for test": keep_rows(200),
+    "one row missing": keep_rows(399),
+    "NaN for a negative prediction": lambda path: rewrite(path, probability=at(100, np.nan)),
+    "NaN for a positive prediction": lambda path: rewrite(path, probability=at(101, np.nan)),
+    "a probability above 1": lambda path: rewrite(path, probability=at(101, 1.5)),
+    "a probability below 0": lambda path: rewrite(path, probability=at(100, -0.5)),
+    "a row twice": lambda path: rewrite(path, index=at(100, 99)),
+    "another label": lambda path: rewrite(path, label=at(100, 1)),
+    "all labels exchanged": lambda path: rewrite(path, label=lambda label: 1 - label),
+}
+UNREADABLE: dict[str, Callable[[Path], object]] = {
+    "cut short": damage,
+    "empty": lambda path: path.write_bytes(b""),
+    "no Parquet": lambda path: path.write_text("split,index,label,probability\n"),
+    "a column whose name is no text": lambda path: path.write_bytes(
+        path.read_bytes().replace(b"probability", b"pr\xffbability")
+    ),
+    "no column of labels": drop("label"),
+    "no column of splits": drop("split"),
+    "words instead of numbers": lambda path: rewrite(
+        path, probability=lambda column: np.array(["often"] * len(column), object)
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_THAN_THE_RECORD)
+def test_predictions_that_do_not_match_the_record_are_refused(tmp_path: Path, case: str) -> None:
+    folder = put_complete_run(tmp_path / "a", Config(), answers(20), answers(10))
+    OTHER_THAN_THE_RECORD[case](folder / PREDICTIONS)
+    with pytest.raises(InputError, match=f"^{folder.name}/{PREDICTIONS} does not match .* record$"):
+        predictions_of(folder)
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_damaged_predictions_are_refused(tmp_path: Path, case: str) -> None:
+    folder = put_complete_run(tmp_path, Config(), answers(20), answers(10))
+    UNREADABLE[case](folder / PREDICTIONS)
+    with pytest.raises(InputError, match=f"^{folder.name}/{PREDICTIONS} cannot be read"):
+        predictions_of(folder)
+
+
+def test_missing_predictions_are_refused(tmp_path: Path) -> None:
+    folder = put_run(tmp_path, Config(), answers(20), answers(10))
+    (folder / PREDICTIONS).unlink()
+    with pytest.raises(InputError, match=f"^{folder.name}/{PREDICTIONS} is missing$"):
+        predictions_of(folder)
+
+
+def of_other_reviews(path: Path) -> None:
+    """Intact, but with other labels than the name says."""
+    put_run(path.parent / "other", Config(), answers(20), answers(10), 1 - LABELS)
+    [other] = reviews_of(path.parent / "other")
+    path.write_bytes(other.read_bytes())
+
+
+DAMAGED_REVIEWS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "missing": (Path.unlink, "is missing"),
+    "cut short": (damage, "cannot be read"),
+    "empty": (lambda path: path.write_bytes(b""), "cannot be read"),
+    "other reviews": (of_other_reviews, "is damaged"),
+    "one row missing": (keep_rows(399), "is damaged"),
+    "no column of labels": (drop("label"), "is damaged"),
+    "another label": (lambda path: rewrite(path, label=at(100, 1)), "is damaged"),
+    "no text for a split": (
+        lambda path: rewrite(path, split=lambda column: np.array([None] * len(column))),
+        "is damaged",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED_REVIEWS)
+def test_a_damaged_file_of_reviews_is_named(tmp_path: Path, case: str) -> None:
+    folder = put_run(tmp_path / "sweep", Config(), answers(20), answers(10))
+    [reviews] = reviews_of(folder.parent)
+    harm, message = DAMAGED_REVIEWS[case]
+    harm(reviews)
+    with pytest.raises(InputError, match=f"^sweep/{reviews.name} {message}.*rerun=true"):
+        predictions_of(folder)
+
+
+def test_another_run_of_the_sweep_writes_the_file_of_reviews_again(tmp_path: Path) -> None:
+    folder = put_run(tmp_path / "sweep", Config(), answers(20), answers(10))
+    [reviews] = reviews_of(folder.parent)
+    reviews.unlink()
+    (folder.parent / ".draft-of-a-killed-process").touch()
+    put_run(folder.parent, Config(seed=1), answers(30), answers(10))
+    assert predictions_of(folder).correct.sum() == 180
+    assert not [*folder.parent.glob(".draft*")]
+
+
+REFERENCES = [
+    "../reviews-0123456789abcdef.parquet",
+    "/etc/passwd",
+    "reviews-.parquet",
+    "reviews-0123456789abcdefXparquet",
+    "",
+]
+
+
+@pytest.mark.parametrize("reference", REFERENCES)
+def test_a_reference_names_a_file_of_the_sweep(tmp_path: Path, reference: str) -> None:
+    path = put_run(tmp_path, Config(), answers(20), answers(10)) / PREDICTIONS
+    table = pq.read_table(path).replace_schema_metadata({REFERENCE: reference})
+    pq.write_table(table, path)
+    with pytest.raises(InputError, match=f"^{path.parent.name}/{PREDICTIONS} cannot be read"):
+        predictions_of(path.parent)
+
+
+@pytest.mark.parametrize("count", [0, 399])
+def test_probabilities_match_their_reviews(tmp_path: Path, count: int) -> None:
+    path = put_run(tmp_path, Config(), answers(20), answers(10)) / PREDICTIONS
+    [reviews] = reviews_of(tmp_path)
+    pq.write_table(pq.read_table(path).slice(0, count), path)
+    expected = f"^{path.parent.name}/{PREDICTIONS} does not match {reviews.name}$"
+    with pytest.raises(InputError, match=expected):
+        predictions_of(path.parent)

@@ -1,0 +1,236 @@
+"""Exported networks predict like the originals, and only graphs of known nodes are read."""
+
+import json
+import shutil
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lstm_sentiment.config import Cell, Config, HeadKind
+from lstm_sentiment.data.vocabulary import SPECIALS, Vocabulary
+from lstm_sentiment.errors import InputError
+from lstm_sentiment.serving.predictor import Predictor
+from tests.support.networks import TEXTS, drawn, predictor
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+from lstm_sentiment.serving import export as export_module  # noqa: E402
+from lstm_sentiment.serving import onnx_graph  # noqa: E402
+from lstm_sentiment.serving.export import export, random_texts  # noqa: E402
+
+Make = Callable[..., Config]
+ENCODERS = [*product(Cell, (1, 3), (False, True))]
+
+
+@pytest.mark.parametrize("padding", ["exact", "keras", "trailing"])
+@pytest.mark.parametrize("head", HeadKind)
+@pytest.mark.parametrize(("cell", "num_layers", "bidirectional"), ENCODERS)
+def test_an_exported_network_predicts_the_same(
+    tiny: Make,
+    tmp_path: Path,
+    cell: Cell,
+    num_layers: int,
+    bidirectional: bool,
+    head: HeadKind,
+    padding: str,
+) -> None:
+    """Texts are predicted alone and in a batch; some are truncated, padded or empty."""
+    config = tiny(
+        encoder={"cell": cell, "num_layers": num_layers, "bidirectional": bidirectional},
+        head={"kind": head},
+        data={"padding": padding, "max_length": 30},
+    )
+    network = predictor(tmp_path / "run", config)
+    comparison = export(network, tmp_path / "onnx", False, TEXTS)
+    exported = Predictor.load(tmp_path / "onnx")
+    expected = network.logits(TEXTS)
+    assert expected.std() > 0.01
+    np.testing.assert_allclose(exported.logits(TEXTS), expected, atol=2e-5)
+    alone = [exported.logits([text])[0] for text in TEXTS]
+    np.testing.assert_allclose(alone, expected, atol=2e-5)
+    assert comparison.difference < 1e-5
+    assert comparison.agreement == 1
+    assert comparison.texts == len(TEXTS)
+
+
+@pytest.mark.parametrize("head", ["last", "max_attention"])
+@pytest.mark.parametrize("cell", Cell)
+def test_weights_in_8_bits_are_smaller_and_predict_nearly_the_same(
+    tiny: Make, tmp_path: Path, cell: Cell, head: str
+) -> None:
+    config = tiny(
+        encoder={"cell": cell, "hidden_size": 32}, embedding={"dim": 64}, head={"kind": head}
+    )
+    network = predictor(tmp_path / "run", config)
+    full = export(network, tmp_path / "onnx", False, TEXTS)
+    small = export(network, tmp_path / "int8", True, TEXTS)
+    assert small.size < full.size * (0.5 if cell is Cell.lstm else 0.95)
+    errors = np.abs(Predictor.load(tmp_path / "int8").logits(TEXTS) - network.logits(TEXTS))
+    assert 1e-5 < errors.max() < 0.3 * network.logits(TEXTS).std()
+
+
+def test_an_export_that_predicts_differently_is_not_written(
+    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = predictor(tmp_path / "run", tiny())
+    other_config = tiny(encoder={"cell": "gru"})
+    other = drawn(other_config)
+    save_onnx = export_module.save_onnx
+
+    def save_other(
+        folder: Path, _net: object, words: Vocabulary, _config: object, int8: bool
+    ) -> None:
+        save_onnx(folder, other, words, other_config, int8)
+
+    monkeypatch.setattr(export_module, "save_onnx", save_other)
+    with pytest.raises(InputError, match="predicts differently: .* MiB; on 8 texts"):
+        export(network, tmp_path / "out" / "onnx", False, TEXTS)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_an_export_replaces_an_export_and_nothing_else(tiny: Make, tmp_path: Path) -> None:
+    network = predictor(tmp_path / "run", tiny())
+    export(network, tmp_path / "onnx", False, TEXTS)
+    export(network, tmp_path / "onnx", True, TEXTS)
+    with pytest.raises(InputError, match="run exists and holds no exported model"):
+        export(network, tmp_path / "run", False, TEXTS)
+    assert Predictor.load(tmp_path / "run").predict(TEXTS[0])
+    with pytest.raises(InputError, match="exported again"):
+        export(Predictor.load(tmp_path / "onnx"), tmp_path / "more", False, TEXTS)
+    with pytest.raises(InputError, match="no texts"):
+        export(network, tmp_path / "more", False, [])
+
+
+def test_an_exported_network_cannot_be_explained(tiny: Make, tmp_path: Path) -> None:
+    export(predictor(tmp_path / "run", tiny()), tmp_path / "onnx", False, TEXTS)
+    with pytest.raises(InputError, match="has no gradients"):
+        Predictor.load(tmp_path / "onnx").predict(TEXTS[0], weights=True)
+
+
+def test_random_texts_have_known_words_and_all_lengths(tiny: Make, tmp_path: Path) -> None:
+    network = predictor(tmp_path / "run", tiny())
+    texts = [text.split() for text in random_texts(network)]
+    assert len(texts[0]) == 1
+    assert len(texts[-1]) == network.config.data.max_length + 1
+    words = {word for text in texts for word in text}
+    assert words == set(network.vocabulary.words) - set(SPECIALS)
+
+
+@pytest.fixture
+def exported(tiny: Make, tmp_path: Path) -> Path:
+    network = predictor(tmp_path / "run", tiny(head={"kind": "flatten"}, data={"max_length": 20}))
+    export(network, tmp_path / "onnx", False, TEXTS)
+    return tmp_path / "onnx"
+
+
+def error_of_loading(folder: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        Predictor.load(folder)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_damaged_files_are_refused(exported: Path, tmp_path: Path) -> None:
+    file = exported / "model.onnx"
+    intact = file.read_bytes()
+    for content in (b"", intact[:1000], b"\x80\x04" + intact, intact[:-500], b"{}"):
+        file.write_bytes(content)
+        assert "model.onnx" in error_of_loading(exported)
+    file.unlink()
+    shutil.copy(tmp_path / "run" / "model" / "config.json", file)
+    assert "damaged" in error_of_loading(exported)
+    file.unlink()
+    (tmp_path / "outside").write_bytes(intact)
+    file.symlink_to(tmp_path / "outside")
+    assert "outside of its folder" in error_of_loading(exported)
+
+
+def test_a_vocabulary_of_another_size_is_refused(exported: Path) -> None:
+    words = json.loads((exported / "vocab.json").read_text())
+    (exported / "vocab.json").write_text(json.dumps(words[:-1]))
+    assert "21 rows, the size of the vocabulary" in error_of_loading(exported)
+
+
+def error_after(exported: Path, change: Callable[[onnx.ModelProto], None]) -> str:
+    model = onnx.load(exported / "model.onnx")
+    change(model)
+    (exported / "model.onnx").write_bytes(model.SerializeToString())
+    return error_of_loading(exported)
+
+
+def test_weights_in_another_file_are_not_opened(exported: Path) -> None:
+    def move(model: onnx.ModelProto) -> None:
+        weight = model.graph.initializer[0]
+        weight.ClearField("raw_data")
+        weight.data_location = TensorProto.EXTERNAL
+        for key, value in (("location", "/etc/passwd"), ("offset", "0"), ("length", "100")):
+            entry = weight.external_data.add()
+            entry.key, entry.value = key, value
+
+    assert "in another file, which is not opened" in error_after(exported, move)
+
+
+def test_unknown_nodes_are_refused(exported: Path) -> None:
+    def insert(model: onnx.ModelProto) -> None:
+        model.graph.node.append(helper.make_node("Loop", [], ["x"]))
+
+    assert "a node 'Loop' is not allowed" in error_after(exported, insert)
+
+
+def test_tensors_in_attributes_are_refused(exported: Path) -> None:
+    def insert(model: onnx.ModelProto) -> None:
+        value = numpy_helper.from_array(np.zeros(3, np.float32))
+        node = helper.make_node("Identity", ["v0_0"], ["x"], value=value)
+        model.graph.node.append(node)
+
+    assert "Identity contains a graph or a tensor" in error_after(exported, insert)
+
+
+def test_padding_beyond_the_weights_is_refused(exported: Path) -> None:
+    def widen(model: onnx.ModelProto) -> None:
+        for weight in model.graph.initializer:
+            if numpy_helper.to_array(weight).tolist() == [6 * 20]:  # the size to which flatten pads
+                weight.CopyFrom(numpy_helper.from_array(np.array([2**40]), weight.name))
+                return
+        raise AssertionError
+
+    assert "pads beyond the size of the weights" in error_after(exported, widen)
+
+
+def test_a_shape_larger_than_the_file_is_refused(exported: Path) -> None:
+    def declare(model: onnx.ModelProto) -> None:
+        model.graph.initializer[0].dims[:] = [22, 2**30]
+
+    assert "larger than the file" in error_after(exported, declare)
+
+
+def test_weights_that_are_not_finite_are_refused(exported: Path) -> None:
+    def insert_nan(model: onnx.ModelProto) -> None:
+        weight = model.graph.initializer[0]
+        values = numpy_helper.to_array(weight).copy()
+        values[3, 2] = np.nan
+        weight.CopyFrom(numpy_helper.from_array(values, weight.name))
+
+    assert "not all finite" in error_after(exported, insert_nan)
+
+
+def test_other_inputs_are_refused(exported: Path) -> None:
+    def rename(model: onnx.ModelProto) -> None:
+        model.graph.input[0].name = "tokens"
+
+    assert "inputs must be ids and lengths" in error_after(exported, rename)
+
+
+def test_a_head_without_an_onnx_form_is_refused(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny(head={"kind": "max"})
+    monkeypatch.delitem(onnx_graph.HEAD_BUILDERS, HeadKind.max)
+    with pytest.raises(InputError, match="head.kind=max .*allowed are last, flatten, avg"):
+        onnx_graph.onnx_model(drawn(config), config)

@@ -1,0 +1,187 @@
+"""A predictor computes the same probabilities as training, whatever else is in the batch."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+import pytest
+import torch
+
+import lstm_sentiment
+from lstm_sentiment import InputError
+from lstm_sentiment.commands.train import run
+from lstm_sentiment.config import Config
+from lstm_sentiment.data.datamodule import ReviewDataModule
+from lstm_sentiment.data.tokenizer import tokenize
+from lstm_sentiment.data.vocabulary import PAD_ID
+from lstm_sentiment.runs.predictions import read_table
+from lstm_sentiment.serving.predictor import (
+    BATCH_POSITIONS,
+    Prediction,
+    Predictor,
+    batches_of_similar_length,
+)
+from tests.support.networks import TEXTS, drawn, predictor, saved
+
+Make = Callable[..., Config]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"padding": padding, "truncation_side": side, "max_length": 12}
+        for padding in ("exact", "keras", "trailing")
+        for side in ("left", "right")
+    ],
+    ids=lambda data: f"{data['padding']}-{data['truncation_side']}",
+)
+def test_texts_are_truncated_and_padded_as_configured(
+    tiny: Make, tmp_path: Path, data: dict[str, str]
+) -> None:
+    """The ids of each text are built here from the rules, and the network is run on them alone."""
+    config = tiny(data=data, head={"kind": "max"})
+    net, network = drawn(config), predictor(tmp_path / "run", config)
+    for text, logit in zip(TEXTS, network.logits(TEXTS), strict=True):
+        ids = network.vocabulary.encode(tokenize(text)).tolist()
+        ids = ids[-12:] if data["truncation_side"] == "left" else ids[:12]
+        padding = [PAD_ID] * (12 - len(ids))
+        if data["padding"] == "keras":
+            ids = padding + ids
+        elif data["padding"] == "trailing":
+            ids = ids + padding
+        with torch.inference_mode():
+            expected = net(torch.tensor([ids]), torch.tensor([len(ids)])).item()
+        assert logit == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("padding", ["exact", "keras", "trailing"])
+def test_predictions_equal_those_of_the_test_set(tiny: Make, padding: str) -> None:
+    config = tiny(data={"padding": padding, "max_length": 30})
+    folder = Path(config.root, "default", run(config)["name"])
+    recorded = read_table(folder / "predictions.parquet").filter(pc.field("split") == "test")
+    probabilities = recorded["probability"].to_numpy()
+    data = ReviewDataModule(config.data)
+    data.setup()
+    # Tokens joined by spaces are split into the same tokens again.
+    texts = [data.text("test", row) for row in recorded["index"].to_pylist()]
+    np.testing.assert_allclose(
+        Predictor.load(folder).probabilities(texts), probabilities, atol=1e-6
+    )
+    classes = [p.label for p in Predictor.load(folder / "model").predict(texts)]
+    assert classes.count("positive") == sum(probabilities > 0.5)
+
+
+def test_predictions_depend_neither_on_order_nor_on_other_texts(tiny: Make, tmp_path: Path) -> None:
+    network = predictor(tmp_path / "run", tiny(head={"kind": "attention"}))
+    texts = TEXTS * 20
+    together = network.logits(texts)
+    assert together.std() > 0.1
+    np.testing.assert_allclose(together[::-1], network.logits(texts[::-1]), atol=1e-6)
+    alone = [network.logits([text])[0] for text in TEXTS]
+    np.testing.assert_allclose(together, alone * 20, atol=1e-6)
+
+
+def test_predictions_have_the_class_of_their_probability(tiny: Make, tmp_path: Path) -> None:
+    network = predictor(tmp_path / "run", tiny())
+    one, predictions = network.predict(TEXTS[0]), network.predict(TEXTS)
+    assert predictions[0].probability == pytest.approx(one.probability, abs=1e-6)
+    assert network.predict([]) == []
+    for prediction, logit in zip(predictions, network.logits(TEXTS), strict=True):
+        assert prediction.probability == pytest.approx(1 / (1 + np.exp(-logit)))
+        assert prediction.label == ("positive" if logit > 0 else "negative")
+        assert prediction.weights is None
+    assert {prediction.label for prediction in predictions} == {"positive", "negative"}
+
+
+def test_a_probability_of_one_half_is_classified_as_negative() -> None:
+    assert Prediction.from_probability(0.5) == Prediction("negative", 0.5)
+    assert Prediction.from_probability(0.500001).label == "positive"
+
+
+def test_weights_are_the_contributions_of_the_explanation(tiny: Make, tmp_path: Path) -> None:
+    network = predictor(tmp_path / "run", tiny())
+    predictions = network.predict(TEXTS[:2], weights=True)
+    explanation = network.explain(TEXTS[0])
+    assert [weight.token for weight in predictions[0].weights or ()] == tokenize(TEXTS[0])
+    assert predictions[0].weights == explanation.weights
+    assert [w.weight for w in explanation.weights] == [*explanation.attribution.contributions]
+    assert [weight.token for weight in predictions[1].weights or ()] == ["<unk>"]
+    assert [p.probability for p in predictions] == [
+        p.probability for p in network.predict(TEXTS[:2])
+    ]
+
+
+def test_unknown_words_do_not_change_the_vocabulary(tiny: Make, tmp_path: Path) -> None:
+    network = predictor(tmp_path / "run", tiny())
+    words, ids = list(network.vocabulary.words), dict(network.vocabulary._ids)
+    logits = network.logits(["neverseen"])
+    network.predict([f"word{number} <pad> <unk>" for number in range(1000)])
+    assert (network.vocabulary.words, network.vocabulary._ids) == (words, ids)
+    assert network.logits(["otherword"]) == logits
+
+
+def test_dropout_and_gradients_are_off(tiny: Make, tmp_path: Path) -> None:
+    network = predictor(tmp_path / "run", tiny(encoder={"dropout": 0.5, "num_layers": 2}))
+    assert network.logits(TEXTS[:1]) == network.logits(TEXTS[:1])
+    assert network.classifier is not None
+    assert not any(p.requires_grad for p in network.classifier.parameters())
+
+
+@pytest.mark.parametrize("value", [3, None, b"bytes", ["a list"]])
+def test_a_text_must_be_a_string(tiny: Make, tmp_path: Path, value: object) -> None:
+    network = predictor(tmp_path / "run", tiny())
+    with pytest.raises(InputError, match=rf"must be a string \(got {type(value).__name__}: "):
+        network.predict(["fine", value])  # type: ignore[list-item]
+
+
+def test_batches_of_long_reviews_are_small() -> None:
+    lengths = np.array([BATCH_POSITIONS * 2, 5, *[BATCH_POSITIONS // 2] * 2, *[3] * 100])
+    batches = list(batches_of_similar_length(lengths))
+    assert sorted(np.concatenate(batches)) == list(range(len(lengths)))
+    assert [len(batch) for batch in batches[:3]] == [1, 2, 64]
+    assert list(batches_of_similar_length(np.empty(0, int))) == []
+
+
+@pytest.mark.parametrize(("padding", "sizes"), [("exact", [8]), ("keras", [3, 3, 2])])
+def test_batches_of_padded_reviews_are_bounded_too(
+    tiny: Make, tmp_path: Path, padding: str, sizes: list[int]
+) -> None:
+    """With Keras' padding, every review has as many positions as the longest one may have."""
+    config = tiny(data={"padding": padding, "max_length": BATCH_POSITIONS // 3})
+    shapes: list[tuple[int, ...]] = []
+
+    def network(ids: np.ndarray, _: np.ndarray) -> np.ndarray:
+        shapes.append(ids.shape)
+        return np.zeros(len(ids), np.float32)
+
+    replace(predictor(tmp_path / "run", config), network=network).logits(TEXTS)
+    assert [shape[0] for shape in shapes] == sizes
+
+
+def test_the_package_exports_the_predictor() -> None:
+    assert lstm_sentiment.Predictor is Predictor
+    with pytest.raises(AttributeError):
+        _ = lstm_sentiment.Predicter
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("missing", "does not exist"),
+        ("empty folder", "holds no model"),
+        ("file", "is not a folder"),
+    ],
+)
+def test_a_folder_without_a_model_is_refused(tmp_path: Path, name: str, problem: str) -> None:
+    (tmp_path / "empty folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=f"{name} {problem}"):
+        Predictor.load(tmp_path / name)
+
+
+def test_a_run_and_its_model_folder_load_the_same_network(tiny: Make, tmp_path: Path) -> None:
+    folder = saved(tmp_path / "run", tiny())
+    from_run, from_model = Predictor.load(str(folder)), Predictor.load(folder / "model")
+    assert from_run.logits(TEXTS[:1]) == from_model.logits(TEXTS[:1])

@@ -1,0 +1,56 @@
+"""Untrained networks: small ones of every kind, and model folders with random weights."""
+
+from itertools import product
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from lstm_sentiment.config import Cell, Config, EncoderConfig
+from lstm_sentiment.data.vocabulary import SPECIALS, Vocabulary
+from lstm_sentiment.model.classifier import Classifier
+from lstm_sentiment.runs.model_folder import save_model
+from lstm_sentiment.serving.predictor import Predictor
+
+WORDS = "the a film was good bad not very dull and , . great plot actors it is this of to".split()
+TEXTS = [
+    "The film was good, and the actors great.",
+    "",
+    "a dull, dull plot<br />not good",
+    "it is",
+    "Zyzzyva! " * 3,
+    "this film is very bad and very dull. " * 4,
+    "🎬",
+    "great " * 200,
+]
+
+
+def encoders() -> list[EncoderConfig]:
+    """Return a small encoder of every kind: each cell at each depth, in one direction and both."""
+    return [
+        EncoderConfig(cell, 5, num_layers, bidirectional, dropout=0.3)
+        for cell, num_layers, bidirectional in product(Cell, (1, 2, 3), (False, True))
+    ]
+
+
+def drawn(config: Config) -> Classifier:
+    """Return a network with random weights that are large enough for predictions to differ."""
+    torch.manual_seed(5)
+    net = Classifier(config, len(WORDS) + len(SPECIALS))
+    nn.init.normal_(net.embedding.weight[1:])  # as large as after training
+    if not config.data.padding.masked:
+        nn.init.normal_(net.embedding.weight)
+    nn.init.normal_(net.output.weight)
+    return net.eval()
+
+
+def saved(folder: Path, config: Config) -> Path:
+    """Write a random network to `folder`/model, as a run does, and return `folder`."""
+    folder.mkdir(parents=True)
+    save_model(folder / "model", drawn(config), Vocabulary([*SPECIALS, *WORDS]), config)
+    return folder
+
+
+def predictor(folder: Path, config: Config) -> Predictor:
+    """Return a predictor with a random network, which is written to `folder`/model."""
+    return Predictor.load(saved(folder, config))

@@ -1,0 +1,199 @@
+"""Processes for tests: commands that may be killed or lack disk space, and holders of locks.
+
+Commands are forked from a server that has imported the slow modules, so that they start at once.
+"""
+
+import atexit
+import codecs
+import ctypes
+import multiprocessing
+import os
+import resource
+import runpy
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any
+
+from lstm_sentiment.files import sole_writer
+
+TRAIN = Path(__file__).parents[2] / "train.py"
+
+spawn = multiprocessing.get_context("spawn")
+context = multiprocessing.get_context("forkserver")
+context.set_forkserver_preload(
+    ["hydra", "lstm_sentiment.commands.sweep", "tests.support.processes"]
+)
+
+
+class Command:
+    """`python train.py ...` in a folder, in a process of its own."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        before: tuple[Callable[..., None], *tuple[Any, ...]] | None = None,
+    ) -> None:
+        """Start the command.
+
+        `before` is a function of this module with its arguments; the new process calls it first.
+        """
+        folder.mkdir(exist_ok=True)
+        self.text = ""  # the output so far
+        # A pipe, since a file could not grow when the disk is full.
+        output, end = context.Pipe(duplex=False)
+        self.process = context.Process(target=_train, args=(folder, arguments, end, before))
+        self.process.start()
+        atexit.register(self.process.kill)  # a stopped process would never end
+        end.close()
+        self.reader = threading.Thread(target=self._read, args=(output,), daemon=True)
+        self.reader.start()
+        assert self.process.pid is not None
+        self.pid = self.process.pid
+
+    def wait_for(self, words: str, seconds: float = 60) -> None:
+        """Wait until the words are printed; fails if the command ends before, or takes longer."""
+        while words not in self.text and seconds > 0 and self.process.is_alive():
+            self.process.join(0.02)
+            seconds -= 0.02
+        if not self.process.is_alive():
+            self.reader.join()
+        assert words in self.text, self.text
+
+    def end(self, number: int | None = None) -> int:
+        """Send the signal `number`, if any, and wait for the end; return the exit code.
+
+        The code is negative if a signal that the process did not catch ended it.
+        """
+        if number is not None:
+            with suppress(ProcessLookupError):  # the command has ended
+                os.kill(self.pid, number)
+        self.process.join(180)
+        assert self.process.exitcode is not None, f"still running:\n{self.text}"
+        self.reader.join()
+        return self.process.exitcode
+
+    def _read(self, output: Connection) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        while part := os.read(output.fileno(), 65536):
+            self.text += decoder.decode(part)
+        output.close()
+
+
+def _train(
+    folder: Path,
+    arguments: tuple[str, ...],
+    output: Connection,
+    before: tuple[Callable[..., None], *tuple[Any, ...]] | None,
+) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    os.chdir(folder)
+    for standard in (1, 2):
+        os.dup2(output.fileno(), standard)
+    output.close()
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    sys.argv = ["train.py", *arguments]
+    if before is not None:
+        before[0](*before[1:])
+    runpy.run_path(str(TRAIN), run_name="__main__")
+
+
+@contextmanager
+def disk_full() -> Iterator[None]:
+    """Let the kernel refuse to make any file larger than a few bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def disk_full_at(name: str, lasting: bool) -> None:
+    """Fill the disk when a file of this name is written: for that write, or from then on."""
+    import numpy
+
+    from lstm_sentiment import files
+    from lstm_sentiment.training import train  # noqa: F401 - imports every module that writes a run
+
+    write, save = files.write_atomically, numpy.save
+    pending = [True]
+
+    def full(function: Callable[..., None], path: Path, *rest: Any) -> None:
+        if name not in path.name or not pending:
+            return function(path, *rest)
+        if lasting:
+            _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
+            return function(path, *rest)
+        pending.clear()
+        with disk_full():
+            return function(path, *rest)
+
+    for module in [*sys.modules.values()]:
+        if getattr(module, "write_atomically", None) is write:
+            module.write_atomically = lambda *a: full(write, *a)  # type: ignore[attr-defined]
+    numpy.save = lambda *a: full(save, *a)  # type: ignore[assignment]
+
+
+def kill_after_first_removal() -> None:
+    """Kill this process when it has removed the first file or folder of a run."""
+    from lstm_sentiment.training import run
+
+    remove = run._remove
+
+    def once(path: Path) -> None:
+        remove(path)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    run._remove = once
+
+
+def bound_by_permissions() -> None:
+    """Give up root's right to read and write files in spite of their permissions."""
+    if os.geteuid() == 0:
+        libc = ctypes.CDLL(None)
+        version = (ctypes.c_uint32 * 2)(0x20080522, 0)  # see capset(2)
+        sets = (ctypes.c_uint32 * 6)()
+        libc.capget(version, sets)
+        sets[0] &= ~0b110  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+        assert libc.capset(version, sets) == 0
+
+
+def fill_cache(cache: str) -> None:
+    """Read the synthetic corpus into the cache."""
+    from lstm_sentiment.config import DataConfig
+    from lstm_sentiment.data.datamodule import ReviewDataModule
+
+    ReviewDataModule(DataConfig("synthetic", cache=cache)).prepare_data()
+
+
+@contextmanager
+def held_elsewhere(lock: Path) -> Iterator[tuple[SpawnProcess, Connection]]:
+    """Let another process hold the lock until it is killed or something is sent to it.
+
+    Yields the process and the connection to it.
+    """
+    here, there = spawn.Pipe()
+    process = spawn.Process(target=_hold, args=(lock, there))
+    process.start()
+    there.close()
+    with here:
+        assert here.recv() == "held"
+        yield process, here
+    process.join(60)
+
+
+def _hold(lock: Path, test: Connection) -> None:
+    with sole_writer(lock):
+        test.send("held")
+        test.poll(None)  # until the test sends something or closes its end

@@ -1,0 +1,174 @@
+"""Runs without training: records and predictions with the mistakes that a test chooses."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from sklearn import metrics
+
+from lstm_sentiment.config import Config, EncoderConfig, HeadConfig
+from lstm_sentiment.model.ngrams import NgramModel
+from lstm_sentiment.runs.identity import run_name
+from lstm_sentiment.runs.predictions import read_table, save_predictions
+from lstm_sentiment.runs.record import SCHEMA, recorded
+from lstm_sentiment.training.baseline import recorded_baseline
+
+LABELS = np.arange(200) % 2  # of the reviews of a split, by default
+DATA = {"source": "imdb", "fingerprint": "1", "train": 900, "val": 200, "test": 200}
+COST = {
+    "parameters": 1_412_225,
+    "fit_seconds": 61.26,
+    "seconds_per_epoch": 20.0,
+    "tokens_per_second": 150_000.0,
+    "peak_memory_mib": 900.0,
+    "test_reviews_per_second": 4_000.0,
+}
+
+
+def network(cell: str = "lstm", head: str = "last", **fields: Any) -> Config:
+    """Return a configuration; `num_layers` and `bidirectional` are fields of its encoder."""
+    encoder = {name: fields.pop(name) for name in ("num_layers", "bidirectional") if name in fields}
+    return Config(EncoderConfig(cell, **encoder), HeadConfig(head), **fields)  # type: ignore[arg-type]
+
+
+def answers(wrong: int, labels: np.ndarray = LABELS, confidence: float = 0.9) -> np.ndarray:
+    """Return probabilities of positive, (N,), of which the first `wrong` are mistakes.
+
+    The probability of the predicted class is always `confidence`.
+    """
+    probabilities = np.where(labels == 1, confidence, 1 - confidence)
+    probabilities[:wrong] = 1 - probabilities[:wrong]
+    return probabilities
+
+
+def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+    """Return the scores of a record, by scikit-learn."""
+    positive = probabilities > 0.5
+    return {
+        "loss": float(metrics.log_loss(labels, probabilities, labels=[0, 1])),
+        "accuracy": float(metrics.accuracy_score(labels, positive)),
+        "precision": float(metrics.precision_score(labels, positive, zero_division=0)),
+        "recall": float(metrics.recall_score(labels, positive, zero_division=0)),
+        "f1": float(metrics.f1_score(labels, positive, zero_division=0)),
+        "auroc": float(metrics.roc_auc_score(labels, probabilities)),
+        "confusion_matrix": metrics.confusion_matrix(labels, positive, labels=[0, 1]).tolist(),
+    }
+
+
+def record(
+    config: Config,
+    test: np.ndarray | None,
+    val: np.ndarray | None,
+    labels: np.ndarray = LABELS,
+    **changes: Any,
+) -> dict[str, Any]:
+    """Return the record of a run with these probabilities; `changes` replace fields."""
+    final = {
+        split: None if probabilities is None else scores(labels, probabilities)
+        for split, probabilities in (("val", val), ("test", test))
+    }
+    sizes = {split: len(labels) if final[split] else None for split in ("val", "test")}
+    return {
+        "schema": SCHEMA,
+        "name": run_name(config, "reviews"),
+        "sweep": config.sweep,
+        "choices": {
+            "encoder": config.encoder.network,
+            "head": str(config.head.kind),
+            "embedding": str(config.embedding.kind),
+            "data": str(config.data.source),
+        },
+        "config": recorded(config),
+        "epochs": [
+            {
+                "epoch": 1,
+                "seconds": 20.0,
+                "train": scores(labels, answers(20, labels)),
+                "val": final["val"],
+            }
+        ],
+        "best_epoch": 1,
+        **final,
+        "cost": COST,
+        "data": DATA | sizes,
+        "vectors": None,
+        "environment": {"device": "cpu", "threads": 2},
+        **changes,
+    }
+
+
+def put_run(
+    sweep: Path,
+    config: Config,
+    test: np.ndarray | None = None,
+    val: np.ndarray | None = None,
+    labels: np.ndarray = LABELS,
+    rows: np.ndarray | None = None,
+    tokens: np.ndarray | None = None,
+    **changes: Any,
+) -> Path:
+    """Write a finished run into a folder below `sweep`, and return that folder."""
+    content = record(config, test, val, labels, **changes)
+    folder = sweep / content["name"]
+    columns = {
+        split: {
+            "index": torch.from_numpy(np.arange(len(labels)) if rows is None else rows),
+            "label": torch.from_numpy(labels),
+            "probability": torch.from_numpy(probabilities).float(),
+            "tokens": torch.from_numpy(np.arange(len(labels)) + 1 if tokens is None else tokens),
+        }
+        for split, probabilities in (("val", val), ("test", test))
+        if probabilities is not None
+    }
+    put(
+        folder,
+        config={name: content[name] for name in ("schema", "choices", "config")},
+        run=content,
+    )
+    save_predictions(folder / "predictions.parquet", columns)
+    return folder
+
+
+def put(folder: Path, **files: Mapping[str, Any] | list[Any] | str) -> Path:
+    """Write JSON files, given by their stems as content or as text, and return the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for stem, content in files.items():
+        text = content if isinstance(content, str) else json.dumps(content)
+        (folder / f"{stem}.json").write_text(text)
+    return folder
+
+
+def put_complete_run(sweep: Path, *arguments: Any, **fields: Any) -> Path:
+    """A finished run as older versions left it, with all columns in `predictions.parquet`."""
+    before = {*sweep.glob("reviews-*")}
+    folder = put_run(sweep, *arguments, **fields)
+    pq.write_table(read_table(folder / "predictions.parquet"), folder / "predictions.parquet")
+    for file in {*sweep.glob("reviews-*")} - before:
+        file.unlink()
+    return folder
+
+
+def put_baseline(
+    sweep: Path,
+    test: np.ndarray | None,
+    val: np.ndarray | None,
+    kind: str = "logistic",
+    **changes: Any,
+) -> Path:
+    """Write a finished run of an n-gram baseline below `sweep`, and return its folder."""
+    name, choices = f"ngrams-{kind}-s0-0", {"encoder": "ngrams", "head": kind}
+    folder = put_run(sweep, Config(), test, val, name=name, choices=choices, **changes)
+    config = recorded_baseline(NgramModel(kind), Config())
+    amend(folder, lambda record: record.update(config=config))
+    return folder
+
+
+def amend(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the record of a run in place."""
+    content = json.loads((folder / "run.json").read_text())
+    change(content)
+    (folder / "run.json").write_text(json.dumps(content))

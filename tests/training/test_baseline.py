@@ -1,0 +1,293 @@
+"""N-gram baselines: their records are like a network's, of the same reviews."""
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from matplotlib.figure import Figure
+from sklearn import metrics as reference
+
+from lstm_sentiment import Config, InputError, run
+from lstm_sentiment.commands.main import main
+from lstm_sentiment.config import DataConfig
+from lstm_sentiment.data.batches import EncodedReviews
+from lstm_sentiment.model import ngrams
+from lstm_sentiment.model.ngrams import NgramModel, bag_of_ngrams
+from lstm_sentiment.report.variants import variant_groups
+from lstm_sentiment.runs.predictions import read_predictions
+from lstm_sentiment.runs.reader import State, read_run, read_runs
+from lstm_sentiment.training import runtime
+from lstm_sentiment.training.baseline import baseline
+from tests.support.project import (
+    MakeConfig,
+    folder_of_record,
+    prediction_table,
+    reviews_of,
+    tiny_config,
+    without_times,
+)
+
+pytestmark = pytest.mark.usefixtures("no_memory_reset")
+KIND = NgramModel.nb_svm
+SCORES = ("accuracy", "precision", "recall", "f1", "auroc", "loss")
+Baseline = tuple[Config, dict[str, Any]]
+WriteFilms = Callable[..., DataConfig]
+
+
+def texts_and_labels(part: EncodedReviews) -> tuple[list[list[str]], np.ndarray]:
+    whole = part.tokenized
+    texts = [[whole.words[number] for number in whole.tokens_of(row)] for row in part.rows]
+    return texts, np.asarray(whole.labels)[part.rows]
+
+
+@pytest.fixture(scope="module", params=NgramModel)
+def finished(
+    request: pytest.FixtureRequest, cache: str, tmp_path_factory: pytest.TempPathFactory
+) -> Baseline:
+    """Return the configuration and the record of a baseline that tests read but do not change."""
+    root = str(tmp_path_factory.mktemp("finished"))
+    data = {"limit_train": 400, "limit_test": 100, "val_fraction": 0.25, "split_seed": 1}
+    config = tiny_config(cache, root, data=data, seed=3)
+    return config, baseline(request.param, config)
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> WriteFilms:
+    """Return a function that writes reviews of which one word gives the class.
+
+    `flipped` is the row of a test review with the wrong label.
+    """
+
+    def write(name: str = "films", flipped: int = -1) -> DataConfig:
+        folder = tmp_path / name
+        folder.mkdir()
+        for seed, (split, count) in enumerate({"train": 120, "test": 60}.items()):
+            draw = random.Random(seed)
+            rows = []
+            for number in range(count):
+                words = [*draw.choices("a the film plot cast with of".split(), k=9)]
+                words.append(draw.choice([["bad", "dull"], ["good", "fine"]][number % 2]))
+                label = number % 2 ^ (split == "test" and number == flipped)
+                rows.append({"text": " ".join(draw.sample(words, 10)), "label": label})
+            pq.write_table(pa.Table.from_pylist(rows), folder / f"{split}.parquet")
+        return DataConfig("imdb", str(folder), cache=str(tmp_path / "cache"), batch_size=16)
+
+    return write
+
+
+# The record
+
+
+def test_a_record_has_the_form_of_a_networks_record(finished: Baseline) -> None:
+    config, record = finished
+    summary = read_run(folder_of_record(config, record))
+    assert (summary.state, summary.record) == (State.done, record)
+    kind = record["choices"]["head"]
+    assert record["choices"] == {"encoder": "ngrams", "head": kind}
+    assert record["best_epoch"] == 1
+    [epoch] = record["epochs"]
+    assert (epoch["epoch"], epoch["val"]) == (1, record["val"])
+    assert record["vectors"] is None
+    assert record["environment"]["device"] == "cpu"
+
+
+def test_a_folder_holds_configuration_record_and_predictions(finished: Baseline) -> None:
+    config, record = finished
+    folder = folder_of_record(config, record)
+    assert folder.parent == Path(config.root) / "default"
+    assert folder.name.startswith(f"ngrams-{record['choices']['head']}-s0-")
+    names = {item.name for item in folder.iterdir()}
+    assert names == {"config.json", "run.json", "predictions.parquet"}
+    content = json.loads((folder / "config.json").read_text())
+    assert content == {name: record[name] for name in ("schema", "choices", "config")}
+
+
+def test_a_record_holds_the_settings_of_model_and_reviews(finished: Baseline) -> None:
+    _, record = finished
+    kind = record["choices"]["head"]
+    assert record["config"] == {
+        "seed": 0,
+        "test": True,
+        "ngrams": {"kind": kind, "longest": 2, "least": 2, "c": ngrams.C[NgramModel(kind)]},
+        "data": {
+            "source": "synthetic",
+            "val_fraction": 0.25,
+            "split_seed": 1,
+            "limit_train": 400,
+            "limit_test": 100,
+        },
+    }
+
+
+def test_costs_are_those_of_one_pass_over_the_training_set(finished: Baseline) -> None:
+    config, record = finished
+    cost = record["cost"]
+    assert cost["fit_seconds"] == cost["seconds_per_epoch"] == record["epochs"][0]["seconds"] > 0
+    tokens = sum(map(len, texts_and_labels(reviews_of(config).train)[0]))
+    assert cost["tokens_per_second"] * cost["fit_seconds"] == pytest.approx(tokens)
+    assert cost["test_reviews_per_second"] > 0
+    assert cost["peak_memory_mib"] > 0
+
+
+def test_peak_memory_is_reset_for_each_baseline(
+    tiny: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices: list[str] = []
+    monkeypatch.setattr(runtime, "reset_peak_memory", devices.append)
+    baseline(KIND, tiny())
+    assert devices == ["cpu"]
+
+
+# Reviews and predictions
+
+
+def test_a_baseline_gets_the_same_reviews_as_a_network(finished: Baseline) -> None:
+    config, record = finished
+    data = reviews_of(config)
+    assert record["data"] == data.summary()
+    assert [record["data"][part] for part in ("train", "val", "test")] == [300, 100, 100]
+    for split, part in (("val", data.val), ("test", data.test)):
+        assert part is not None
+        predictions = read_predictions(read_run(folder_of_record(config, record)), split)
+        assert predictions.row.tolist() == sorted(part.rows.tolist())
+        assert (predictions.label == part.tokenized.labels[predictions.row]).all()
+        lengths = [len(part.tokenized.tokens_of(row)) for row in predictions.row]
+        assert predictions.tokens is not None
+        assert predictions.tokens.tolist() == lengths
+        assert max(lengths) > config.data.max_length  # reviews are not truncated
+
+
+def test_a_baseline_is_fitted_to_the_training_set_only(finished: Baseline) -> None:
+    """Compare with a classifier that gets no other reviews."""
+    config, record = finished
+    data = reviews_of(config)
+    texts, labels = texts_and_labels(data.train)
+    model = bag_of_ngrams(NgramModel(record["choices"]["head"])).fit(texts, labels)
+    for split, part in (("val", data.val), ("test", data.test)):
+        assert part is not None
+        expected = model.predict_proba(texts_and_labels(part)[0])[np.argsort(part.rows), 1]
+        predictions = read_predictions(read_run(folder_of_record(config, record)), split)
+        np.testing.assert_allclose(predictions.probability, expected, atol=1e-6)
+    scores = record["epochs"][0]["train"]
+    assert scores["accuracy"] == pytest.approx(model.score(texts, labels))
+    assert scores["loss"] == pytest.approx(reference.log_loss(labels, model.predict_proba(texts)))
+    assert record["cost"]["parameters"] == len(model[0].vocabulary_) + 1
+
+
+def test_predictions_give_the_scores_of_the_record(finished: Baseline) -> None:
+    config, record = finished
+    table = prediction_table(folder_of_record(config, record))
+    assert set(table.columns) == {"split", "index", "label", "probability", "tokens"}
+    assert set(table["split"]) == {"val", "test"}
+    for split in ("val", "test"):
+        part = table[table["split"] == split]
+        label, probability = part["label"], part["probability"].astype(float)
+        positive = probability > 0.5
+        expected = {
+            "accuracy": reference.accuracy_score(label, positive),
+            "precision": reference.precision_score(label, positive),
+            "recall": reference.recall_score(label, positive),
+            "f1": reference.f1_score(label, positive),
+            "auroc": reference.roc_auc_score(label, probability),
+            "loss": reference.log_loss(label, probability),
+        }
+        assert {name: record[split][name] for name in SCORES} == pytest.approx(expected, rel=1e-5)
+        matrix = reference.confusion_matrix(label, positive).tolist()
+        assert record[split]["confusion_matrix"] == matrix
+
+
+@pytest.mark.parametrize("kind", NgramModel)
+def test_reviews_that_differ_in_a_word_are_classified_perfectly(
+    tiny: MakeConfig, films: WriteFilms, kind: NgramModel
+) -> None:
+    record = baseline(kind, replace(tiny(), data=films()))
+    assert record["val"]["accuracy"] == record["test"]["accuracy"] == 1
+
+
+@pytest.mark.parametrize("kind", NgramModel)
+def test_a_test_label_changes_nothing_but_the_test_scores(
+    tiny: MakeConfig, films: WriteFilms, kind: NgramModel
+) -> None:
+    configs = [replace(tiny(), data=films(f"films{n}", flipped=n)) for n in (-1, 7)]
+    whole, flipped = (baseline(kind, config) for config in configs)
+    assert whole["name"] != flipped["name"]
+    assert without_times(whole)["epochs"] == without_times(flipped)["epochs"]
+    assert (whole["test"]["accuracy"], flipped["test"]["accuracy"]) == (1, pytest.approx(59 / 60))
+    predictions = [
+        read_predictions(read_run(folder_of_record(config, record)), "test")
+        for config, record in zip(configs, (whole, flipped), strict=True)
+    ]
+    np.testing.assert_array_equal(predictions[0].probability, predictions[1].probability)
+    assert np.flatnonzero(predictions[0].label != predictions[1].label).tolist() == [7]
+
+
+def test_truncation_and_vocabulary_of_networks_are_ignored(tiny: MakeConfig) -> None:
+    first = baseline(KIND, tiny())
+    other = tiny(data={"max_length": 1, "max_vocab": 3, "truncation_side": "left"}, sweep="other")
+    second = baseline(KIND, other)
+    for part in ("epochs", "val", "test", "name"):
+        assert without_times(first)[part] == without_times(second)[part]
+
+
+def test_without_test_the_test_file_is_not_read(tiny: MakeConfig, films: WriteFilms) -> None:
+    data = films()
+    assert data.path is not None
+    (Path(data.path) / "test.parquet").write_text("not a Parquet file")
+    config = replace(tiny(test=False), data=data)
+    record = baseline(KIND, config)
+    assert record["test"] is record["data"]["test"] is None
+    assert record["cost"]["test_reviews_per_second"] is None
+    assert record["val"]["accuracy"] == 1
+    folder = folder_of_record(config, record)
+    assert read_run(folder).state is State.done
+    assert set(prediction_table(folder)["split"]) == {"val"}
+    with pytest.raises(InputError, match="test.parquet"):
+        baseline(KIND, replace(config, test=True))
+
+
+def test_without_validation_set_there_are_no_validation_predictions(tiny: MakeConfig) -> None:
+    config = tiny(data={"val_fraction": 0.0})
+    record = baseline(KIND, config)
+    assert record["val"] is record["epochs"][0]["val"] is None
+    assert (record["data"]["train"], record["data"]["val"]) == (120, 0)
+    summary = read_run(folder_of_record(config, record))
+    assert summary.state is State.done
+    assert len(read_predictions(summary, "test").row) == 40
+    assert set(prediction_table(summary.folder)["split"]) == {"test"}
+
+
+# The report
+
+
+def test_a_report_ranks_baselines_with_the_networks(
+    tiny: MakeConfig,
+    films: WriteFilms,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def write_empty_plot(_: Figure, file: IO[Any], format: str, **__: object) -> None:
+        file.write("<svg></svg>" if format == "svg" else b"")
+
+    monkeypatch.setattr(Figure, "savefig", write_empty_plot)  # drawing takes half of the time
+    config = replace(tiny(optimizer={"lr": 1e-12}, trainer={"max_epochs": 1}), data=films())
+    names = [run(config)["name"], *(baseline(kind, config)["name"] for kind in NgramModel)]
+    [group] = variant_groups(read_runs(Path(config.root)))
+    assert not group.notes
+    assert {run.name for variant in group.variants for run in variant.runs.values()} == set(names)
+    variants = [variant.name for variant in group.variants]
+    assert variants == ["ngrams-nb_svm", "ngrams-logistic", "lstm-last"]  # equal accuracy: by loss
+    assert main(["report", config.root, "-o", str(tmp_path / "report")]) == 0
+    output = capsys.readouterr().out
+    positions = [output.index(name) for name in variants]
+    assert positions == sorted(positions)
+    page = (tmp_path / "report" / "report.md").read_text()
+    [sentence] = [line for line in page.splitlines() if "**ngrams-nb_svm** (test accuracy" in line]
+    assert "worse" in sentence
