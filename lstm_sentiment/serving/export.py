@@ -31,8 +31,8 @@ class Comparison(NamedTuple):
     def summary(self) -> str:
         """The comparison in one sentence."""
         return (
-            f"{self.size / 2**20:.1f} MiB; on {self.texts:,} texts, {self.agreement:.2%} of the labels "
-            f"are the same, and probabilities differ by at most {self.difference:.1e}."
+            f"{self.size / 2**20:.1f} MiB; on {self.texts:,} texts, {self.agreement:.2%} of the "
+            f"labels are the same, and probabilities differ by at most {self.difference:.1e}."
         )
 
 
