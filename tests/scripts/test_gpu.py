@@ -77,7 +77,7 @@ def test_every_network_is_measured(
 
 def test_a_machine_without_cuda_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runtime, "_cuda_trouble", lambda: "PyTorch finds none")
+    monkeypatch.setattr(runtime, "_cuda_problem", lambda: "PyTorch finds none")
     with pytest.raises(SystemExit, match="CUDA.* --device cpu"):
         benchmark(monkeypatch, "--cache", tmp_path / "cache")
     assert not any(tmp_path.iterdir())

@@ -67,7 +67,7 @@ def test_an_unwritable_root_is_refused(tiny: MakeConfig) -> None:
 
 
 def test_a_missing_gpu_is_refused(tiny: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lstm_sentiment.training.runtime._cuda_trouble", lambda: "no driver")
+    monkeypatch.setattr("lstm_sentiment.training.runtime._cuda_problem", lambda: "no driver")
     with pytest.raises(InputError, match="trainer=gpu .*no driver"):
         run(tiny(trainer={"accelerator": "gpu"}))
 

@@ -13,18 +13,18 @@ from lstm_sentiment.training import runtime
 
 
 def test_without_cuda_auto_chooses_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "_cuda_trouble", lambda: "the driver is too old")
+    monkeypatch.setattr(runtime, "_cuda_problem", lambda: "the driver is too old")
     assert runtime.choose_device(Accelerator.auto) == "cpu"
 
 
 def test_without_cuda_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "_cuda_trouble", lambda: "the driver is too old")
+    monkeypatch.setattr(runtime, "_cuda_problem", lambda: "the driver is too old")
     with pytest.raises(InputError, match="the driver is too old.*trainer=cpu or trainer=auto"):
         runtime.choose_device(Accelerator.gpu)
 
 
 def test_with_cuda_auto_and_gpu_choose_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "_cuda_trouble", lambda: None)
+    monkeypatch.setattr(runtime, "_cuda_problem", lambda: None)
     assert runtime.choose_device(Accelerator.auto) == "cuda"
     assert runtime.choose_device(Accelerator.gpu) == "cuda"
     assert runtime.choose_device(Accelerator.cpu) == "cpu"
