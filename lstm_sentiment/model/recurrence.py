@@ -65,8 +65,11 @@ def _array(tensor: Tensor) -> np.ndarray:
 
 @cache
 def _workers(threads: int) -> ThreadPoolExecutor:
-    """Return a pool of Python threads: a running kernel does not hold the interpreter lock."""
-    return ThreadPoolExecutor(threads, "recurrence")
+    """Return a pool of Python threads: a running kernel does not hold the interpreter lock.
+
+    Its threads treat subnormal numbers as zero, see `subnormals`.
+    """
+    return ThreadPoolExecutor(threads, "recurrence", torch.set_flush_denormal, (True,))
 
 
 if hasattr(os, "register_at_fork"):  # a forked process has the pool, but not its threads

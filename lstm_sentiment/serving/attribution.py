@@ -10,6 +10,7 @@ from lstm_sentiment.data.vocabulary import PAD_ID
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.embedding import Embedded
 from lstm_sentiment.model.encoders.contract import Encoded
+from lstm_sentiment.model.subnormals import subnormals_flushed
 
 STEPS = (50, 200, 800)  # points of the integration path, tried in this order
 TOLERANCE = 0.01  # of the logit; with a larger gap, the integration is repeated with more points
@@ -30,6 +31,7 @@ class Attribution:
     gap: float
 
 
+@subnormals_flushed()
 def attribute(classifier: Classifier, ids: Tensor, lengths: Tensor, real: Tensor) -> Attribution:
     """Attribute the logit of one review to its tokens.
 

@@ -85,6 +85,7 @@ def read_onnx(
         _check(onnx.load_model_from_string(content), len(vocabulary))
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
+        options.add_session_config_entry("session.set_denormal_as_zero", "1")
         session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
     except InputError as error:
         raise InputError(f"{file}: {error}") from error

@@ -15,6 +15,7 @@ from lstm_sentiment.data.vocabulary import Vocabulary
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import class_name
 from lstm_sentiment.model.classifier import Classifier
+from lstm_sentiment.model.subnormals import subnormals_flushed
 from lstm_sentiment.runs.folder import MODEL
 from lstm_sentiment.runs.model_folder import CONFIG, ONNX, VOCABULARY, WEIGHTS, read_model
 from lstm_sentiment.serving.attribution import Attribution, attribute
@@ -218,7 +219,7 @@ def find_model(folder: Path) -> Path:
 
 def _torch_network(classifier: Classifier) -> Network:
     def logits(ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
+        with torch.inference_mode(), subnormals_flushed():
             return classifier(torch.from_numpy(ids), torch.from_numpy(lengths)).numpy()
 
     return logits

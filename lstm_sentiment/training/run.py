@@ -13,6 +13,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lstm_sentiment.display import Display
 from lstm_sentiment.errors import InputError, RunError
 from lstm_sentiment.files import LOCK, HeldError, remove_drafts, sole_writer, write_json
+from lstm_sentiment.model.subnormals import subnormals_flushed
 from lstm_sentiment.runs.folder import (
     CHECKPOINTS,
     CONFIG,
@@ -43,7 +44,11 @@ def execute(plan: Plan, display: Display, wait: bool = False) -> dict[str, Any]:
         display.message("another process is training this run: waiting for it", "warning")
 
     runtime.prepare_process(plan.config.trainer.threads)
-    with runtime.known_warnings_silenced(), ExitStack() as lock:
+    with (
+        runtime.known_warnings_silenced(),
+        subnormals_flushed(openmp=True),
+        ExitStack() as lock,
+    ):
         plan.prepare()  # before anything is written, since the reviews may be unusable
         try:
             plan.folder.mkdir(parents=True, exist_ok=True)

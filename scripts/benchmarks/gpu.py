@@ -39,6 +39,7 @@ from lstm_sentiment.data.batches import Batch, TrainingOrder
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.errors import InputError, RunError
 from lstm_sentiment.model.classifier import Classifier
+from lstm_sentiment.model.subnormals import flush_subnormals
 from lstm_sentiment.runs.record import recorded
 from lstm_sentiment.training import runtime
 
@@ -298,6 +299,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     if options.device == "cuda" and runtime.choose_device(Accelerator.auto) != "cuda":
         raise InputError("No CUDA device works on this machine: use --device cpu.")
     runtime.prepare_process(None)
+    flush_subnormals()  # with --device cpu, as in a run
     bench = Bench(options)
     gc.freeze()  # collecting the loaded modules takes a third of a second, also within a step
     if options.worker:

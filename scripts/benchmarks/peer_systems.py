@@ -127,6 +127,9 @@ class PyTorch:
     """PyTorch as in a tutorial: reviews padded to 500 on the left, or packed."""
 
     def __init__(self, reviews: Reviews, packed: bool) -> None:
+        import torch
+
+        torch.set_flush_denormal(True)  # as TensorFlow does; threads started later inherit it
         self.reviews, self.packed = reviews, packed
 
     def build(self, net: Net, precision: str) -> None:
@@ -196,9 +199,11 @@ class Ours:
     """This project: its classifier, and batches of reviews of similar length."""
 
     def __init__(self, reviews: Reviews) -> None:
+        from lstm_sentiment.model.subnormals import flush_subnormals
         from lstm_sentiment.training import runtime
 
         runtime.prepare_process(None)
+        flush_subnormals()
         self.reviews = reviews
 
     def build(self, net: Net, precision: str) -> None:

@@ -1,6 +1,6 @@
 """Compare the speed of this project with Keras on TensorFlow and with plain PyTorch.
 
-    make bench                       # IMDB from the hub, or IMDB=folder; two minutes
+    make bench                       # IMDB from the hub, or IMDB=folder; four minutes
     .venv-peers/bin/python -m scripts.benchmarks.peers --path IMDB --full  # whole epochs, 40 min
 
 All systems train and predict with the same networks on the same 25,000 training reviews of IMDB.
@@ -55,6 +55,7 @@ SYSTEMS = [
 WHOLE, WHOLE_OF_FIRST = ("ours", "keras"), ("ours", "keras", "keras_masked")
 SAMPLED = 10  # other systems take every tenth slice
 TASKS = ("train", "predict")
+WARM_UP = 16  # steps before the clock runs
 
 
 def main() -> None:
@@ -199,8 +200,9 @@ def compare(
     peaks: dict[str, list[float]] = {precision: [] for precision in PRECISIONS}
     for (_, precision), system in progress.track(taking_part.items(), description=net.title):
         system.ask(do="build", net=name, precision=precision)
-        # One batch of each shape first, so that nothing is compiled while the clock runs.
-        system.ask(do="train", rows=rest[: BATCH + last % BATCH].tolist())
+        # Each shape of batch first, so that nothing is compiled while the clock runs, and enough
+        # steps for the gradients of the untrained network, many of which fade to nothing.
+        system.ask(do="train", rows=np.resize(rest, WARM_UP * BATCH + last % BATCH).tolist())
         system.ask(do="predict", rows=rest[: PREDICTION_BATCH + last % PREDICTION_BATCH].tolist())
     for number, rows in enumerate(progress.track(slices[:count], description=net.title)):
         for precision in PRECISIONS:

@@ -27,6 +27,7 @@ from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.errors import InputError, RunError
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.module import OPTIMIZERS
+from lstm_sentiment.model.subnormals import flush_subnormals
 from lstm_sentiment.training import runtime
 
 
@@ -66,6 +67,7 @@ def measure(config: Config, steps: int, turns: int) -> tuple[dict[str, list[floa
         ),
     )
     runtime.prepare_process(config.trainer.threads)
+    flush_subnormals()  # as in a run
     data = ReviewDataModule(config.data, config.seed, test=False)
     data.setup()
     parts = {"data": gather, "bare loop": train_bare, "whole run": train_by_lightning}
