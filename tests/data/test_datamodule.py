@@ -255,7 +255,7 @@ def test_only_words_of_the_training_set_are_known(make: Make) -> None:
     texts, labels = distinct_reviews(40, negative=20)
     data = make((texts, labels), distinct_reviews(10, negative=5, name="test"), test=True)
     assert data.test is not None
-    known = {token for row in data.train.rows for token in tokenize(texts[row])}
+    known = {token for row in data.train.rows for token in tokenize(texts[row], 2)}
     assert set(data.vocabulary.words[2:]) == known
     assert len(data.vocabulary) == 32 + 4 + 2
     for unknown in (data.val, data.test):  # each review begins with its own word
@@ -294,11 +294,11 @@ def test_the_shares_of_the_summary_are_those_of_the_training_set(make: Make) -> 
     summary = data.summary()
     assert (summary["train"], summary["val"], summary["test"]) == (20, 20, 12)
     assert summary["unknown_share"] == 0
-    cut = [len(tokenize(texts[row])) > 8 for row in data.train.rows]
+    cut = [len(tokenize(texts[row], 2)) > 8 for row in data.train.rows]
     assert summary["truncated_share"] == pytest.approx(sum(cut) / 20)
     # Elsewhere the shares differ, or this would prove nothing.
     assert 1 in data.val[np.arange(20)].ids
-    assert sum(cut) != sum(len(tokenize(texts[row])) > 8 for row in data.val.rows)
+    assert sum(cut) != sum(len(tokenize(texts[row], 2)) > 8 for row in data.val.rows)
 
 
 def test_literal_special_tokens_are_unknown_words(make: Make) -> None:
@@ -329,9 +329,9 @@ def test_texts_are_returned_by_row(make: Make, tmp_path: Path, cache: str) -> No
         ("test", data.test, testing[0]),
     ]:
         for row in part.rows:
-            assert data.text(stage, row) == " ".join(tokenize(texts[row]))
+            assert data.text(stage, row) == " ".join(tokenize(texts[row], 2))
     file = write_columns(tmp_path / "films.parquet", *train)
     data = data_of_file(file, cache)
     assert data.test is not None
     for row in data.test.rows:
-        assert data.text("test", row) == " ".join(tokenize(train[0][row]))
+        assert data.text("test", row) == " ".join(tokenize(train[0][row], 2))

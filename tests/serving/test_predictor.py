@@ -44,7 +44,7 @@ def test_texts_are_truncated_and_padded_as_configured(
     config = tiny(data=data, head={"kind": "max"})
     net, network = drawn(config), predictor(tmp_path / "run", config)
     for text, logit in zip(TEXTS, network.logits(TEXTS), strict=True):
-        ids = network.vocabulary.encode(tokenize(text)).tolist()
+        ids = network.vocabulary.encode(tokenize(text, 2)).tolist()
         ids = ids[-12:] if data["truncation_side"] == "left" else ids[:12]
         padding = [PAD_ID] * (12 - len(ids))
         if data["padding"] == "keras":
@@ -104,7 +104,7 @@ def test_weights_are_the_contributions_of_the_explanation(tiny: Make, tmp_path: 
     network = predictor(tmp_path / "run", tiny())
     predictions = network.predict(TEXTS[:2], weights=True)
     explanation = network.explain(TEXTS[0])
-    assert [weight.token for weight in predictions[0].weights or ()] == tokenize(TEXTS[0])
+    assert [weight.token for weight in predictions[0].weights or ()] == tokenize(TEXTS[0], 2)
     assert predictions[0].weights == explanation.weights
     assert [w.weight for w in explanation.weights] == [*explanation.attribution.contributions]
     assert [weight.token for weight in predictions[1].weights or ()] == ["<unk>"]
