@@ -13,6 +13,7 @@ from typing import Any
 from lstm_sentiment.config_fields import (
     Checked,
     choice,
+    fields_of,
     flag,
     fraction,
     group,
@@ -271,6 +272,15 @@ class DataConfig(Checked, prefix="data."):
         recorded=False,
         help="the folder that keeps tokenized reviews and word vectors between runs",
     )
+    preparation: int = whole(
+        2,
+        low=1,
+        high=2,
+        if_missing=1,
+        help="version of the preparation of texts and splits; 1 is that of runs from before this "
+        "field existed: texts are not normalized, only equal texts count as copies, and sets drawn "
+        "from many copies may lose the proportions of the classes",
+    )
     max_vocab: int = whole(10_000, low=3, help="size of the vocabulary, including <pad> and <unk>")
     max_length: int = whole(500, low=1, help="tokens to which a longer review is truncated")
     truncation_side: Side = choice(Side.right, help="the end at which reviews are truncated")
@@ -485,3 +495,12 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
         else:
             values[name] = str(value) if isinstance(value, StrEnum) else value
     return values
+
+
+def values_if_missing() -> dict[str, Any]:
+    """Return the values that a written configuration implies for fields it lacks, by their names.
+
+    They are the defaults, except for fields that were added with a default that changes results.
+    """
+    former = {known.name: known.if_missing for known in fields_of(Config)}
+    return flat(Config()) | {name: value for name, value in former.items() if value is not None}

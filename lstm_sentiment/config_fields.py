@@ -27,6 +27,7 @@ class Roles(TypedDict, total=False):
     recorded: bool
     factor: str
     describes: str
+    if_missing: Any
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ class Field:
     such as `rerun`. A comparison analyses a field with a `factor` as a choice of the network, under
     this name. Fields with the same `describes`, such as "vectors", count as one difference between
     variants if they vary together.
+
+    `if_missing` is the value that a written configuration without the field implies, if it is not
+    the default: a record of a run from before the field existed describes what was done then.
     """
 
     name: str
@@ -54,6 +58,7 @@ class Field:
     recorded: bool = True
     factor: str = ""
     describes: str = ""
+    if_missing: Any = None  # None: the default
 
     def allows(self, value: Any) -> bool:
         """Return whether the field can have this value."""

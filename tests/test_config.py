@@ -291,6 +291,9 @@ def test_fields_know_their_roles() -> None:
         "keep_checkpoints",
     }
     assert all(not field.fingerprinted for field in FIELDS.values() if not field.recorded)
+    assert {name: field.if_missing for name, field in FIELDS.items() if field.if_missing} == {
+        "data.preparation": 1
+    }
     assert {name for name, field in FIELDS.items() if field.describes == "vectors"} == {
         "embedding.kind",
         "embedding.name",

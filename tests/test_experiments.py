@@ -7,12 +7,23 @@ import pytest
 from lstm_sentiment.config import Config, Padding, Reference, Side
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.runs.record import recorded
-from tests.support.experiments import configs
+from tests.support.experiments import NAMES, configs
+from tests.support.project import ROOT
 
 
 def experiment(name: str) -> tuple[Config, ...]:
     """Return the configurations of an experiment's runs."""
     return configs(f"experiment={name}")
+
+
+def test_published_experiments_keep_the_preparation_of_their_results() -> None:
+    """All others use the current one."""
+    former = {name for name in NAMES if {c.data.preparation for c in experiment(name)} == {1}}
+    assert former == {name for name in NAMES if (ROOT / "results" / name).is_dir()}
+    assert {name: experiment(name)[0].data.preparation for name in {*NAMES} - former} == {
+        "demo": 2,
+        "smoke": 2,
+    }
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def overview(data: ReviewDataModule) -> RenderableType:
     if data.corpus.test_fraction is not None:
         notes.append(
             f"The reviews have no test set: {data.corpus.test_fraction:.0%} of them were drawn for "
-            "it, copies of a text together."
+            "it, copies of a review together."
         )
     if unlabelled is not None and (count := unlabelled().count()):
         notes.append(f"{count:,} more reviews have no label.")
@@ -35,6 +35,7 @@ def overview(data: ReviewDataModule) -> RenderableType:
         Text(data.corpus.name, style="bold"),
         _sizes(parts, data.config.max_length),
         *map(Text, notes),
+        *(Text(note, "yellow") for note in data.notes),
         Text(),
         _copies(parts),
         Text(),
@@ -78,19 +79,16 @@ def _sizes(parts: Mapping[str, EncodedReviews], max_length: int) -> Table:
 
 
 def _copies(parts: Mapping[str, EncodedReviews]) -> Table:
-    """Render the number of reviews whose text occurs earlier in the same or in another split."""
-    digests = {
-        name: np.ascontiguousarray(part.tokenized.digests[part.rows]).view("V16")[:, 0]
-        for name, part in parts.items()
-    }
+    """Render the number of reviews that are copies of others in the same or in another split."""
+    copies = {name: part.tokenized.copies_of(part.rows) for name, part in parts.items()}
     table = Table("copies", "within", box=None, header_style="bold")
     for name in parts:
         table.add_column(f"in {name}", justify="right")
-    for name, texts in digests.items():
-        repeated = len(texts) - len(np.unique(texts))
+    for name, values in copies.items():
+        repeated = len(values) - len(np.unique(values))
         shared = (
-            "" if other == name else f"{np.isin(texts, other_texts).sum():,}"
-            for other, other_texts in digests.items()
+            "" if other == name else f"{np.isin(values, other_values).sum():,}"
+            for other, other_values in copies.items()
         )
         table.add_row(name, f"{repeated:,}", *shared)
     return table

@@ -1,5 +1,6 @@
 """The LightningDataModule, which splits reviews, builds the vocabulary and creates data loaders."""
 
+from functools import cached_property
 from typing import Any
 
 import lightning as L
@@ -19,7 +20,13 @@ from lstm_sentiment.data.batches import (
 )
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.sources import ALL, TEST, TRAIN, Part, open_corpus
-from lstm_sentiment.data.splits import Split, stratified_sample, stratified_split
+from lstm_sentiment.data.splits import (
+    Split,
+    copies_note,
+    count_copies,
+    proportions_note,
+    stratified_sample,
+)
 from lstm_sentiment.data.tokenized import tokenized_reviews
 from lstm_sentiment.data.vocabulary import UNK_ID, Vocabulary
 from lstm_sentiment.display import printable
@@ -41,6 +48,8 @@ class ReviewDataModule(L.LightningDataModule):
     """
 
     train_split: Split
+    val_split: Split
+    test_split: Split | None
     train: EncodedReviews
     val: EncodedReviews
     test: EncodedReviews | None
@@ -91,12 +100,7 @@ class ReviewDataModule(L.LightningDataModule):
         config, whole = self.config, self.split(TRAIN)
         random = np.random.default_rng(config.split_seed)
         chosen = stratified_sample(whole.labels, config.limit_train, random)
-        train, val = (
-            whole.take(positions)
-            for positions in stratified_split(
-                chosen, whole.labels, whole.groups, config.val_fraction, random
-            )
-        )
+        train, val = whole.split_off(chosen, config.val_fraction, random)
         cause = self._cause(limit_train=config.limit_train, val_fraction=config.val_fraction)
         _require_both_labels(train, "training", cause)
         if config.val_fraction:
@@ -106,13 +110,14 @@ class ReviewDataModule(L.LightningDataModule):
                 f"data.batch_size must be at most {len(train.rows)}, the number of training "
                 f"reviews (got {config.batch_size})."
             )
-        self.train_split = train
+        self.train_split, self.val_split = train, val
+        self.test_split = self._limited_test() if self.with_test else None
         self.word_counts = whole.tokenized.word_counts(train.rows)
         self.vocabulary = Vocabulary.most_frequent(
             whole.tokenized.words, self.word_counts, config.max_vocab
         )
         self.train, self.val = self._encoded(train), self._encoded(val)
-        self.test = self._encoded(self._limited_test()) if self.with_test else None
+        self.test = self._encoded(self.test_split) if self.test_split is not None else None
 
     def _limited_test(self) -> Split:
         config, whole = self.config, self.split(TEST)
@@ -166,10 +171,31 @@ class ReviewDataModule(L.LightningDataModule):
             "train": len(self.train),
             "val": len(self.val),
             "test": len(self.test) if self.test is not None else None,
+            "test_copies": self.test_copies,
             "vocabulary": len(self.vocabulary),
             "unknown_share": float(counts[self.train.word_ids == UNK_ID].sum() / counts.sum()),
             "truncated_share": float((lengths > self.config.max_length).mean()),
         }
+
+    @cached_property
+    def test_copies(self) -> int | None:
+        """The number of test reviews that are copies of training or validation reviews."""
+        if self.test_split is None:
+            return None
+        return count_copies(self.test_split, self.train_split, self.val_split)
+
+    @property
+    def notes(self) -> list[str]:
+        """Warnings about the sets: copies in the test set, and proportions of the classes."""
+        train, val, test = self.train_split, self.val_split, self.test_split
+        known = np.concatenate([train.labels, val.labels])
+        notes = [proportions_note("validation", val.labels, known)]
+        if test is not None:
+            notes.append(copies_note(self.test_copies, len(test.rows)))
+            if self.corpus.test_fraction is not None:
+                whole = np.concatenate([self.split(TRAIN).labels, self.split(TEST).labels])
+                notes.append(proportions_note("test", test.labels, whole))
+        return [note for note in notes if note]
 
     @property
     def _split_names(self) -> tuple[str, ...]:
@@ -181,7 +207,9 @@ class ReviewDataModule(L.LightningDataModule):
         Raises InputError if the reviews cannot be read or cached.
         """
         if name not in self.splits:
-            reviews = tokenized_reviews(self._part(name), self.config.cache, self.cache)
+            reviews = tokenized_reviews(
+                self._part(name), self.config.cache, self.cache, self.config.preparation
+            )
             whole = Split.whole(reviews)
             if self.corpus.test_fraction is None:
                 self.splits[name] = whole

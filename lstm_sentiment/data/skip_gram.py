@@ -9,7 +9,7 @@ from typing import Any
 
 from lstm_sentiment.data.cache import DataCache, cache_key
 from lstm_sentiment.data.splits import Split
-from lstm_sentiment.data.tokenizer import TOKENIZER, UNK
+from lstm_sentiment.data.tokenizer import UNK, tokenizer_key
 from lstm_sentiment.display import Display, track
 from lstm_sentiment.errors import InputError
 
@@ -40,8 +40,9 @@ def learn_vectors(
     The vectors have `dim` numbers and are learned from all reviews of `splits`. Raises InputError
     if gensim is missing or there are too few reviews.
     """
+    tokenizer = tokenizer_key(splits[0].tokenized.preparation)
     key = cache_key(
-        "1", TOKENIZER, json.dumps([SETTINGS, dim]), *(split.identity for split in splits)
+        "1", tokenizer, json.dumps([SETTINGS, dim]), *(split.identity for split in splits)
     )
     source = f"word2vec of {' + '.join(f'{len(split.rows):,}' for split in splits)} reviews"
     make = partial(_train, splits, dim, cache.display)

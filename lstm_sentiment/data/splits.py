@@ -1,8 +1,8 @@
 """Splits: the division of reviews into training, validation and test set.
 
 Reviews are drawn by the digests of their texts and not by their rows. A split therefore does not
-depend on the format and the order of the files. Reviews with the same text always belong to the
-same set.
+depend on the format and the order of the files. Copies of a review always belong to the same set:
+reviews with the same tokens or, in version 1 of `data.preparation`, with the same text.
 """
 
 import hashlib
@@ -12,7 +12,11 @@ from functools import cached_property
 import numpy as np
 
 from lstm_sentiment.data.tokenized import TokenizedReviews
+from lstm_sentiment.labels import CLASSES, POSITIVE
 
+# The share of copies in the test set, and the difference between shares of a class, from which on a
+# note mentions them.
+NOTED_COPIES, NOTED_DIFFERENCE = 0.01, 0.05
 TEST_SEED = 0  # the test set does not depend on data.split_seed
 
 
@@ -36,11 +40,10 @@ class Split:
 
     @cached_property
     def groups(self) -> np.ndarray:
-        """The position of the first review with the same text, (N,) int64."""
-        digests = self.tokenized.digests[self.rows]
-        is_first = np.ones(len(digests), bool)
-        is_first[1:] = (digests[1:] != digests[:-1]).any(1)  # sorted: equal texts are neighbours
-        return np.maximum.accumulate(np.where(is_first, np.arange(len(digests)), 0))
+        """The position of the first copy of each review, (N,) int64."""
+        copies = self.tokenized.copies_of(self.rows)
+        _, first, members = np.unique(copies, return_index=True, return_inverse=True)
+        return first[members]
 
     @cached_property
     def identity(self) -> str:
@@ -54,12 +57,50 @@ class Split:
         return replace(self, rows=self.rows[positions])
 
     def train_test_split(self, test_fraction: float) -> tuple["Split", "Split"]:
-        """Return a training and a test set; reviews with the same text belong to the same set."""
-        random = np.random.default_rng(TEST_SEED)
-        train, test = stratified_split(
-            np.arange(len(self.rows)), self.labels, self.groups, test_fraction, random
+        """Return a training and a test set; copies of a review belong to the same set."""
+        everything, random = np.arange(len(self.rows)), np.random.default_rng(TEST_SEED)
+        return self.split_off(everything, test_fraction, random)
+
+    def split_off(
+        self, positions: np.ndarray, fraction: float, random: np.random.Generator
+    ) -> tuple["Split", "Split"]:
+        """Split the reviews at these positions into a training set and a held-out set."""
+        train, held_out = stratified_split(
+            positions, self.labels, self.groups, fraction, random, self.tokenized.preparation
         )
-        return self.take(train), self.take(test)
+        return self.take(train), self.take(held_out)
+
+
+def count_copies(reviews: Split, *others: Split) -> int:
+    """Return the number of reviews that are copies of reviews in other splits."""
+    copies = np.concatenate([other.tokenized.copies_of(other.rows) for other in others])
+    return int(np.isin(reviews.tokenized.copies_of(reviews.rows), copies).sum())
+
+
+def copies_note(copies: int | None, size: int | None) -> str | None:
+    """Return a warning if copies of training reviews are among the `size` test reviews.
+
+    None if they are less than a hundredth of them, as in IMDB, or if their number is not known.
+    """
+    if not copies or not size or copies < NOTED_COPIES * size:
+        return None
+    return (
+        f"{copies:,} of the {size:,} test reviews are copies of training or validation reviews: "
+        "the test scores are not those on new reviews."
+    )
+
+
+def proportions_note(name: str, labels: np.ndarray, whole: np.ndarray) -> str | None:
+    """Return a warning if the labels of a set, (N,), are not in the proportion of all labels."""
+    if not len(labels):
+        return None
+    share, usual = ((part == POSITIVE).mean() for part in (labels, whole))
+    if abs(share - usual) * len(labels) <= max(1, NOTED_DIFFERENCE * len(labels)):
+        return None
+    return (
+        f"{share:.0%} of the {name} reviews are {CLASSES[POSITIVE]}, but {usual:.0%} of all "
+        "reviews: the copies of a review stay in one set."
+    )
 
 
 def stratified_sample(
@@ -88,18 +129,59 @@ def stratified_split(
     groups: np.ndarray,
     fraction: float,
     random: np.random.Generator,
+    preparation: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Split positions into a training set and a held-out set; return both.
 
     `labels` and `groups`, (N,), belong to the whole split. All reviews of a group belong to the
-    same set. The held-out set has `fraction` of the reviews of each label, or less by at most one
-    group. A group with both labels counts under the label of its first review.
+    same set. The held-out set has `fraction` of the reviews of each label, or as near to it as the
+    groups allow. In version 1 of `data.preparation`, the draw from the groups of a label ends at
+    the first group that is too large, and a group with both labels counts under the label of its
+    first review.
     """
     unique_groups, members = np.unique(groups[positions], return_inverse=True)
-    sizes, group_labels = np.bincount(members), labels[unique_groups]
+    group_labels = labels[unique_groups]
+    order = [
+        random.permutation(np.flatnonzero(group_labels == value))
+        for value in np.unique(group_labels)
+    ]
     is_held_out = np.zeros(len(unique_groups), bool)
-    for value in np.unique(group_labels):
-        order = random.permutation(np.flatnonzero(group_labels == value))
-        filled = np.cumsum(sizes[order])
-        is_held_out[order[filled <= round(filled[-1] * fraction)]] = True
+    if preparation == 1:
+        sizes = np.bincount(members)
+        for same_label in order:
+            filled = np.cumsum(sizes[same_label])
+            is_held_out[same_label[filled <= round(filled[-1] * fraction)]] = True
+    elif order:
+        values, columns = np.unique(labels[positions], return_inverse=True)
+        counts = np.zeros((len(unique_groups), len(values)), int)
+        np.add.at(counts, (members, columns), 1)
+        is_held_out = _held_out_groups(counts, np.concatenate(order), fraction)
     return positions[~is_held_out[members]], positions[is_held_out[members]]
+
+
+def _held_out_groups(counts: np.ndarray, order: np.ndarray, fraction: float) -> np.ndarray:
+    """Return which groups, (G,) bool, together have about `fraction` of each label's reviews.
+
+    `counts`, (G, L), are the reviews of each group with each label, and `order`, (G,), is the order
+    of the draw. Groups that do not fit are passed over. At the end, groups that exceed the number
+    for a label are added as long as this brings the numbers nearer to `fraction`.
+    """
+    kept = counts.sum(0)  # reviews of each label in the training set
+    missing = np.array([round(total * fraction) for total in kept.tolist()])
+    is_held_out = np.zeros(len(counts), bool)
+    fitting = order
+    while len(fitting := fitting[(counts[fitting] <= missing).all(1)]):
+        fits = (np.cumsum(counts[fitting], 0) <= missing).all(1)
+        end = len(fits) if fits.all() else int(fits.argmin())
+        drawn, fitting = fitting[:end], fitting[end + 1 :]
+        is_held_out[drawn] = True
+        kept, missing = kept - counts[drawn].sum(0), missing - counts[drawn].sum(0)
+    while True:
+        takes_all = ((counts > 0) & (counts == kept)).any(1)
+        distances = np.abs(missing - counts).sum(1)
+        distances[is_held_out | takes_all] = len(order) + counts.sum()
+        nearest = order[distances[order].argmin()]
+        if distances[nearest] >= np.abs(missing).sum():
+            return is_held_out
+        is_held_out[nearest] = True
+        kept, missing = kept - counts[nearest], missing - counts[nearest]

@@ -17,15 +17,15 @@ import numpy as np
 
 from lstm_sentiment.data.cache import DataCache, cache_key
 from lstm_sentiment.data.sources import Part
-from lstm_sentiment.data.tokenizer import TOKENIZER, tokenize
+from lstm_sentiment.data.tokenizer import tokenize, tokenizer_key
 from lstm_sentiment.data.vocabulary import Vocabulary
 from lstm_sentiment.display import Display, track
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import CLASSES, UNLABELLED
 
-LAYOUT = "2"  # part of the cache's key: raise it if the format of the files changes
+LAYOUT = "3"  # part of the cache's key: raise it if the format of the files changes
 WORDS = "words.json"
-ARRAYS = ("tokens", "offsets", "labels", "digests")
+ARRAYS = ("tokens", "offsets", "labels", "digests", "copies")
 FILES = (WORDS, *(f"{name}.npy" for name in ARRAYS))
 DIGEST_SIZE = 16
 TOKENS_AT_ONCE = 2**22
@@ -40,12 +40,15 @@ class TokenizedReviews:
     offsets: np.ndarray  # (N + 1,) int64: review i is tokens[offsets[i]:offsets[i + 1]]
     labels: np.ndarray  # (N,) int8
     digests: np.ndarray  # (N, 2) uint64, equal for reviews with the same text
+    copies: np.ndarray  # (N, 2) uint64, equal for reviews that count as copies of each other
+    preparation: int  # version of `tokenize`
 
     @classmethod
-    def load(cls, folder: Path) -> "TokenizedReviews":
+    def load(cls, folder: Path, preparation: int) -> "TokenizedReviews":
         """Read the files of a cache entry; the arrays are mapped into memory."""
         words = json.loads((folder / WORDS).read_bytes())
-        return cls(words, *(np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS))
+        arrays = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS)
+        return cls(words, *arrays, preparation)
 
     def tokens_of(self, row: int) -> np.ndarray:
         """Return the tokens of the review in `row`, (T,) int32, as word numbers."""
@@ -54,6 +57,10 @@ class TokenizedReviews:
     def words_of(self, row: int) -> list[str]:
         """Return the tokens of the review in `row` as words."""
         return [self.words[number] for number in self.tokens_of(row).tolist()]
+
+    def copies_of(self, rows: np.ndarray) -> np.ndarray:
+        """Return a value of 16 bytes for each review in `rows`, (N,), equal for copies."""
+        return np.ascontiguousarray(self.copies[rows]).view("V16")[:, 0]
 
     def word_ids(self, vocabulary: Vocabulary) -> np.ndarray:
         """Return the vocabulary's id of each word, (W,) int32."""
@@ -77,32 +84,36 @@ class TokenizedReviews:
         return counts
 
 
-def tokenized_reviews(part: Part, root: str | Path, cache: DataCache) -> TokenizedReviews:
+def tokenized_reviews(
+    part: Part, root: str | Path, cache: DataCache, preparation: int
+) -> TokenizedReviews:
     """Return the tokenized reviews of a part from the cache below `root`, filling it if needed.
 
     Raises InputError if the part cannot be read or the cache cannot be written.
     """
-    key = cache_key(TOKENIZER, LAYOUT, part.version())
-    make = partial(_tokenize, part, cache.display)
-    return TokenizedReviews.load(cache.entry(root, key, FILES, part.name, make))
+    key = cache_key(tokenizer_key(preparation), LAYOUT, part.version())
+    make = partial(_tokenize, part, preparation, cache.display)
+    folder = cache.entry(root, key, FILES, part.name, make)
+    return TokenizedReviews.load(folder, preparation)
 
 
-def _tokenize(part: Part, display: Display, folder: Path) -> None:
+def _tokenize(part: Part, preparation: int, display: Display, folder: Path) -> None:
     """Write the files of `TokenizedReviews`, without holding all texts or tokens in memory."""
     numbers: defaultdict[str, int] = defaultdict(lambda: len(numbers))
     # The leading 0 makes the cumulative sum of the lengths the offsets.
-    labels, lengths, digests = array("b"), array("q", [0]), bytearray()
+    labels, lengths = array("b"), array("q", [0])
+    digests, copies = bytearray(), bytearray()
     unsorted_tokens = folder / "tokens"
     reviews = track(part.read(), f"tokenizing {Path(part.name).name}", display, part.count())
     with unsorted_tokens.open("wb") as stream:
         for text, label in reviews:
-            tokens = tokenize(text)
+            tokens = tokenize(text, preparation)
             row = np.fromiter(map(numbers.__getitem__, tokens), np.int32, len(tokens))
             stream.write(row.data)
             lengths.append(len(tokens))
             labels.append(label)
-            content = text.encode(errors="surrogatepass")
-            digests += hashlib.blake2b(content, digest_size=DIGEST_SIZE).digest()
+            digests += _digest(text)
+            copies += _digest(text if preparation == 1 else " ".join(tokens))
     _require_both_labels(part.name, np.frombuffer(labels, np.int8))
     words = sorted(numbers)
     # Not escaped: two adjacent lone surrogates would be read back as one character.
@@ -114,6 +125,12 @@ def _tokenize(part: Part, display: Display, folder: Path) -> None:
     np.save(folder / "offsets.npy", np.cumsum(np.frombuffer(lengths, np.int64)))
     np.save(folder / "labels.npy", np.frombuffer(labels, np.int8))
     np.save(folder / "digests.npy", np.frombuffer(digests, "<u8").reshape(-1, 2))
+    np.save(folder / "copies.npy", np.frombuffer(copies, "<u8").reshape(-1, 2))
+
+
+def _digest(text: str) -> bytes:
+    content = text.encode(errors="surrogatepass")
+    return hashlib.blake2b(content, digest_size=DIGEST_SIZE).digest()
 
 
 def _require_both_labels(name: str, labels: np.ndarray) -> None:

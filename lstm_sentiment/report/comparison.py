@@ -8,6 +8,7 @@ import numpy as np
 
 from lstm_sentiment.config import Cell, Config, HeadKind
 from lstm_sentiment.config_fields import fields_of
+from lstm_sentiment.data.splits import copies_note
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.report import statistics
 from lstm_sentiment.report.statistics import Correct, Effect, Interval, Verdict
@@ -33,7 +34,11 @@ class Comparison:
     def __init__(self, group: VariantGroup) -> None:
         self.title = group.title
         self.variants = group.variants
-        self.notes = [*group.notes, *_environment_notes(group.variants)]
+        self.notes = [
+            *group.notes,
+            *_copies_notes(group.variants),
+            *_environment_notes(group.variants),
+        ]
         validated = [v for v in self.variants if not np.isnan(v.val_accuracy)]
         self.best = next(iter(validated), None)
         self.baseline = next((v for v in self.variants if v.is_baseline), None)
@@ -142,6 +147,13 @@ class Comparison:
 def accuracy(correct: Correct) -> float:
     """Return the mean accuracy over seeds."""
     return float(np.mean([seed.mean() for seed in correct.values()]))
+
+
+def _copies_notes(variants: Sequence[Variant]) -> list[str]:
+    """Return notes on training reviews among the test reviews; older records do not count them."""
+    counts = [record["data"] for v in variants for record in v.records if record["test"]]
+    notes = [copies_note(data.get("test_copies"), data["test"]) for data in counts]
+    return [note for note in dict.fromkeys(notes) if note]
 
 
 def _environment_notes(variants: Sequence[Variant]) -> list[str]:

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from lstm_sentiment.config import Config, flat
+from lstm_sentiment.config import Config, values_if_missing
 from lstm_sentiment.config_fields import fields_of
 from lstm_sentiment.runs.identity import BASELINE, NOT_FINGERPRINTED
 from lstm_sentiment.runs.reader import RunSummary
+from lstm_sentiment.runs.record import IF_MISSING
 
 # The settings that are part of a run's name.
 NAMED = {field.name for field in fields_of(Config) if field.factor} | {"ngrams.kind", "ngrams.c"}
@@ -109,12 +110,11 @@ def _path(run: RunSummary) -> str:
 def settings(run: RunSummary) -> dict[str, Any]:
     """Return all settings that affect the results, except the seed, by dotted name.
 
-    A field that did not exist when a network's record was written has its default value.
+    A field that did not exist when a record was written has the value that its absence implies.
     """
     assert run.record is not None
-    values = _flat(run.record["config"])
-    if BASELINE not in run.record["config"]:
-        values = flat(Config()) | values
+    config = run.record["config"]
+    values = (IF_MISSING if BASELINE in config else values_if_missing()) | _flat(config)
     for name in values.keys() & {"seed", "test", *NOT_FINGERPRINTED}:
         del values[name]
     if vectors := run.record.get("vectors"):  # identified by their content, not by their path

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lstm_sentiment.config import Config, flat
+from lstm_sentiment.config import Config, flat, values_if_missing
 from lstm_sentiment.config_fields import fields_of
 
 # Raise it if a default or the computation changes, so that no new run gets the folder of an old
@@ -23,14 +23,14 @@ def fingerprint(config: Config, data: str) -> str:
     """Return the fingerprint of a run, eight hexadecimal digits.
 
     The fingerprint depends on the recipe, on `data`, which is the identity of the reviews and of
-    their word vectors, and on the values that differ from their defaults. A field that is added
-    later therefore does not change the fingerprints of older runs.
+    their word vectors, and on the values that differ from those of a configuration without the
+    field. A field that is added later therefore does not change the fingerprints of older runs.
     """
-    default = flat(Config())
+    implied = values_if_missing()
     chosen = {
         name: value
         for name, value in flat(config).items()
-        if name not in NOT_FINGERPRINTED and value != default[name]
+        if name not in NOT_FINGERPRINTED and value != implied[name]
     }
     return digest(RECIPE, data, chosen)
 

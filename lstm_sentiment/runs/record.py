@@ -19,6 +19,9 @@ SCHEMA = 1  # version of the files; raise it if their meaning changes
 RECORD_KEYS = frozenset({"name", "choices", "config", "epochs", "val", "test", "cost", "data"})
 FIELDS = {field.name: field for kind in (Config, Reference) for field in fields_of(kind)}
 UNRECORDED = frozenset(name for name, field in FIELDS.items() if not field.recorded)
+IF_MISSING = {
+    name: field.if_missing for name, field in FIELDS.items() if field.if_missing is not None
+}
 UNRECORDED_PATH = "unrecorded"  # replaces a required path, which records do not contain
 # Fields of a network that reports read from its record.
 NETWORK = ("encoder.cell", "encoder.num_layers", "encoder.bidirectional", "head.kind")
@@ -37,10 +40,11 @@ def recorded(config: Config) -> dict[str, Any]:
 
 
 def restored(nested: Any) -> Config:
-    """Return the configuration of a record, with defaults for missing fields.
+    """Return the configuration of a record.
 
-    Raises InputError if the record has a field that this version does not know, or if a value is
-    not allowed.
+    A missing field has its default or, if the field was added later with another default, the value
+    of runs before it. Raises InputError if the record has a field that this version does not know,
+    or if a value is not allowed.
     """
     try:
         return _restored(Config, nested, "")
@@ -53,13 +57,15 @@ def _restored(kind: type[Any], nested: Any, prefix: str) -> Any:
         name = prefix.rstrip(".") or "config"
         raise InputError(f"{name} must be a group of fields (got {nested!r:.60}).")
     types = {field.name: field.type for field in fields(kind)}
+    groups = {name: kind for name, kind in types.items() if is_dataclass(kind)}
+    implied = {name: IF_MISSING[prefix + name] for name in types if prefix + name in IF_MISSING}
+    complete: dict[str, Any] = {name: {} for name in groups} | implied | nested
     chosen: dict[str, Any] = {}
-    for name, value in nested.items():
+    for name, value in complete.items():
         if name not in types or prefix + name in UNRECORDED:
             raise InputError(f"{prefix}{name:.60} is not a field of a model's configuration.")
-        group = types[name]
-        if isinstance(group, type) and is_dataclass(group):
-            value = _restored(group, value, f"{prefix}{name}.")
+        if name in groups:
+            value = _restored(groups[name], value, f"{prefix}{name}.")
         elif prefix + name == "reference" and isinstance(value, list):
             value = [_restored(Reference, reference, "reference.") for reference in value]
         chosen[name] = value
@@ -140,6 +146,8 @@ def _check(record: Mapping[str, Any]) -> None:
     for stage in ("val", "test"):
         if (size := record["data"][stage]) is not None:
             _require_number(f"data.{stage}", size)
+    if (copies := record["data"].get("test_copies")) is not None:
+        _require_number("data.test_copies", copies)
     _require_text("environment.device", record["environment"]["device"])
     _require_number("environment.threads", record["environment"]["threads"])
 

@@ -153,7 +153,7 @@ class Predictor:
             torch.from_numpy(layout.lengths),
             torch.from_numpy(layout.mask),
         )
-        words = tokenize(text)
+        words = self._tokenize(text)
         read = [words[position] for position in layout.positions[layout.mask]]
         return Explanation(
             tokens=tuple(read),
@@ -162,11 +162,14 @@ class Predictor:
             attribution=attribution,
         )
 
+    def _tokenize(self, text: object) -> list[str]:
+        return tokenize(_checked(text), self.config.data.preparation)
+
     def _encoded_batches(
         self, texts: Sequence[str]
     ) -> Iterator[tuple[np.ndarray, Layout, np.ndarray]]:
         """Yield the indices (B,) of each batch's texts, their layout, and the ids of all texts."""
-        ids = [self.vocabulary.encode(tokenize(_checked(text))) for text in texts]
+        ids = [self.vocabulary.encode(self._tokenize(text)) for text in texts]
         ends = np.cumsum([len(each) for each in ids], dtype=np.int64)
         starts = ends - [len(each) for each in ids]
         data, tokens = self.config.data, np.concatenate(ids) if ids else np.empty(0, np.int32)

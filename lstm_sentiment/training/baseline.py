@@ -24,13 +24,13 @@ from lstm_sentiment.model.metrics import StageScores
 from lstm_sentiment.runs.folder import CONFIG, PREDICTIONS, RECORD
 from lstm_sentiment.runs.identity import BASELINE, digest, sweep_folder
 from lstm_sentiment.runs.predictions import save_predictions
-from lstm_sentiment.runs.record import SCHEMA, read_record, refuse_newer_record
+from lstm_sentiment.runs.record import IF_MISSING, SCHEMA, read_record, refuse_newer_record
 from lstm_sentiment.training import runtime
 
 NGRAM_RECIPE = 1  # raise it when the computation changes
 # The fields of `data` that determine the reviews of a baseline, and the fields that only networks
 # use.
-DATA_FIELDS = ("source", "val_fraction", "split_seed", "limit_train", "limit_test")
+DATA_FIELDS = ("source", "preparation", "val_fraction", "split_seed", "limit_train", "limit_test")
 NETWORK_FIELDS = (
     "max_vocab",
     "max_length",
@@ -55,6 +55,8 @@ def baseline(
     if (record := _finished_record(folder, config)) is not None:
         return record
     data.setup()
+    for note in data.notes:
+        data.cache.display.message(note, "warning")
     runtime.reset_peak_memory("cpu")
     folder.mkdir(parents=True, exist_ok=True)
     with sole_writer(folder / LOCK, lambda: None):
@@ -105,9 +107,14 @@ def distinct(configs: Iterable[Config]) -> list[Config]:
 def recorded_baseline(kind: ngrams.NgramModel, config: Config) -> dict[str, Any]:
     """Return the entry `config` of a baseline's record: the model and the fields of its reviews.
 
-    The seed is always 0, since a baseline uses no random numbers.
+    The seed is always 0, since a baseline uses no random numbers. A field with the value that its
+    absence implies is left out, so that it does not change the fingerprints of older baselines.
     """
-    data = {name: value for name, value in asdict(config.data).items() if name in DATA_FIELDS}
+    data = {
+        name: value
+        for name, value in asdict(config.data).items()
+        if name in DATA_FIELDS and (f"data.{name}", value) not in IF_MISSING.items()
+    }
     model = {"kind": str(kind), "longest": ngrams.MAX_TOKENS, "least": ngrams.MIN_REVIEWS}
     return {
         "seed": 0,

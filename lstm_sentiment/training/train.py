@@ -188,10 +188,12 @@ def _cost(plan: Plan, module: SentimentModule, costs: Costs) -> dict[str, Any]:
 def _show_network(
     classifier: Classifier, vectors: WordVectors | None, data: ReviewDataModule, display: Display
 ) -> None:
-    """Show the number of trainable parameters, and the source and coverage of word vectors."""
+    """Show the size of the network, the notes on the reviews, and the coverage of word vectors."""
     counts = classifier.parameter_counts()
     parts = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
     display.message(f"{sum(counts.values()):,} parameters: {parts}")
+    for note in data.notes:
+        display.message(note, "warning")
     if vectors is not None:
         summary = vectors.summary(data)
         coverage = f"{summary['words']:.1%} of the words, {summary['tokens']:.1%} of the tokens"

@@ -54,6 +54,16 @@ def test_copies_are_counted_within_and_across_splits(tmp_path: Path, cache: str)
     assert cells(text, "test", 1) == ["test", "1", "3"]
 
 
+def test_copies_in_another_spelling_are_counted(tmp_path: Path, cache: str) -> None:
+    rows = [("It's fine", 1), ("it’s<br />FINE", 1), ("so  dull", 0), ("so dull", 0)]
+    train = write_rows(tmp_path / "films.csv", rows)
+    test = write_rows(tmp_path / "test.csv", [("It's FINE ", 1), ("dull", 0)])
+    text = printed(train, cache, test_path=str(test), val_fraction=0)
+    assert cells(text, "train", 1) == ["train", "2", "2"]
+    assert cells(text, "test", 1) == ["test", "0", "1"]
+    assert "1 of the 2 test reviews are copies" in text.replace("\n", " ")
+
+
 def test_examples_are_tokens_with_their_ids(tmp_path: Path, cache: str) -> None:
     file = write_rows(tmp_path / "films.csv", [("Good film!", 1), ("Good " + "grief " * 30, 0)])
     test = write_rows(tmp_path / "test.csv", [("x", 1), ("y", 0)])

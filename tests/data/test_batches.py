@@ -39,6 +39,8 @@ def split_of(texts: list[list[int]], words: list[str] | None = None) -> Tokenize
         offsets=np.cumsum([0, *(len(text) for text in texts)]),
         labels=np.array([row % 3 == 1 for row in range(len(texts))], np.int8),
         digests=np.arange(2 * len(texts), dtype=np.uint64).reshape(-1, 2),
+        copies=np.arange(2 * len(texts), dtype=np.uint64).reshape(-1, 2),
+        preparation=2,
     )
 
 

@@ -19,7 +19,7 @@ from tests.support.datamodules import (
     rows_of,
     texts_of,
 )
-from tests.support.tables import write_columns
+from tests.support.tables import write_columns, write_rows
 
 # Splits and limits
 
@@ -255,7 +255,7 @@ def test_only_words_of_the_training_set_are_known(make: Make) -> None:
     texts, labels = distinct_reviews(40, negative=20)
     data = make((texts, labels), distinct_reviews(10, negative=5, name="test"), test=True)
     assert data.test is not None
-    known = {token for row in data.train.rows for token in tokenize(texts[row])}
+    known = {token for row in data.train.rows for token in tokenize(texts[row], 2)}
     assert set(data.vocabulary.words[2:]) == known
     assert len(data.vocabulary) == 32 + 4 + 2
     for unknown in (data.val, data.test):  # each review begins with its own word
@@ -281,6 +281,7 @@ def test_the_summary_of_a_worked_example(make: Make, tmp_path: Path) -> None:
         "train": 3,
         "val": 0,
         "test": None,
+        "test_copies": None,
         "vocabulary": 4,
         "unknown_share": pytest.approx(2 / 7),  # bad, indeed
         "truncated_share": pytest.approx(2 / 3),
@@ -294,11 +295,11 @@ def test_the_shares_of_the_summary_are_those_of_the_training_set(make: Make) -> 
     summary = data.summary()
     assert (summary["train"], summary["val"], summary["test"]) == (20, 20, 12)
     assert summary["unknown_share"] == 0
-    cut = [len(tokenize(texts[row])) > 8 for row in data.train.rows]
+    cut = [len(tokenize(texts[row], 2)) > 8 for row in data.train.rows]
     assert summary["truncated_share"] == pytest.approx(sum(cut) / 20)
     # Elsewhere the shares differ, or this would prove nothing.
     assert 1 in data.val[np.arange(20)].ids
-    assert sum(cut) != sum(len(tokenize(texts[row])) > 8 for row in data.val.rows)
+    assert sum(cut) != sum(len(tokenize(texts[row], 2)) > 8 for row in data.val.rows)
 
 
 def test_literal_special_tokens_are_unknown_words(make: Make) -> None:
@@ -329,9 +330,86 @@ def test_texts_are_returned_by_row(make: Make, tmp_path: Path, cache: str) -> No
         ("test", data.test, testing[0]),
     ]:
         for row in part.rows:
-            assert data.text(stage, row) == " ".join(tokenize(texts[row]))
+            assert data.text(stage, row) == " ".join(tokenize(texts[row], 2))
     file = write_columns(tmp_path / "films.parquet", *train)
     data = data_of_file(file, cache)
     assert data.test is not None
     for row in data.test.rows:
-        assert data.text("test", row) == " ".join(tokenize(train[0][row]))
+        assert data.text("test", row) == " ".join(tokenize(train[0][row], 2))
+
+
+# Copies
+
+
+def near_copies(number: int) -> list[tuple[str, int]]:
+    """Return reviews, each with a copy that differs in case, blanks, quotes or markup."""
+    changes: list[Callable[[str], str]] = [
+        str.upper,
+        lambda text: text.replace(" ", "  ") + "\n",
+        lambda text: text.replace(" ", "<br /><br />"),
+        lambda text: text.replace("'", "’"),
+    ]
+    rows: list[tuple[str, int]] = []
+    for row in range(number):
+        text = f"it's film {row} and it's {('dull', 'fine')[row % 2]}"
+        rows += [(text, row % 2), (changes[row % 4](text), row % 2)]
+    return rows
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_copies_in_another_spelling_stay_on_one_side(tmp_path: Path, cache: str, seed: int) -> None:
+    file = write_rows(tmp_path / "films.csv", near_copies(80))
+
+    def sides(preparation: int) -> list[set[int]]:
+        data = data_of_file(file, cache, split_seed=seed, preparation=preparation)
+        assert data.test is not None
+        return [{row // 2 for row in part.rows} for part in (data.train, data.val, data.test)]
+
+    train, val, test = sides(2)
+    assert len(train | val | test) == len(train) + len(val) + len(test)
+    train, val, test = sides(1)
+    assert train & val
+    assert train & test
+
+
+@pytest.mark.parametrize("copied", [0, 1, 40])
+def test_test_reviews_that_are_training_reviews_are_counted_and_noted(
+    tmp_path: Path, cache: str, copied: int
+) -> None:
+    train = [(f"film {row} was {('dull', 'fine')[row % 2]}", row % 2) for row in range(200)]
+    test = [(f"play {row} was {('dull', 'fine')[row % 2]}", row % 2) for row in range(200)]
+    test[:copied] = [(text.upper(), label) for text, label in train[:copied]]
+    data = data_of_file(
+        write_rows(tmp_path / "train.csv", train),
+        cache,
+        test_path=str(write_rows(tmp_path / "test.csv", test)),
+    )
+    assert data.summary()["test_copies"] == copied
+    expected = ["40 of the 200 test reviews are copies of training or validation reviews"]
+    assert [note.partition(":")[0] for note in data.notes] == (expected if copied == 40 else [])
+
+
+def test_without_a_test_set_its_copies_are_not_counted(make: Make) -> None:
+    assert make(distinct_reviews(20, negative=10)).summary()["test_copies"] is None
+
+
+def test_sets_that_cannot_have_the_proportions_of_the_classes_are_noted(
+    tmp_path: Path, cache: str
+) -> None:
+    rows = [(f"film {row} was dull", 0) for row in range(100)]
+    rows += [("so fine", 1)] * 60 + [("so good", 1)] * 30 + [("fun", 1), ("fine", 1)] * 5
+    data = data_of_file(write_rows(tmp_path / "films.csv", rows), cache, val_fraction=0.25)
+    assert data.test is not None
+    assert by_label(data.test) == [20, 10]
+    assert "33% of the test reviews are positive, but 50% of all reviews" in data.notes[-1]
+
+
+def test_many_copies_of_a_text_leave_the_proportions_of_all_sets(
+    tmp_path: Path, cache: str
+) -> None:
+    rows = [("so good", 1)] * 300
+    rows += [(f"film {row} was {('dull', 'fine')[row % 2]}", row % 2) for row in range(600)]
+    data = data_of_file(write_rows(tmp_path / "films.csv", rows), cache)
+    assert data.test is not None
+    assert (by_label(data.test), by_label(data.val)) == ([60, 120], [48, 96])
+    assert not data.notes

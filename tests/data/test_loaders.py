@@ -45,11 +45,11 @@ def test_batches_can_be_decoded_to_the_reviews(make: Make, padding: Padding, sid
     make((texts, labels))  # so that the next reads its arrays from the cache
     fields = {"padding": padding, "truncation_side": side, "max_length": 8, "batch_size": 4}
     data = make(val_fraction=0.3, **fields)
-    train = {token for row in data.train.rows for token in tokenize(texts[row])}
+    train = {token for row in data.train.rows for token in tokenize(texts[row], 2)}
     for loader in (data.train_dataloader(), data.val_dataloader()):
         for batch in loader:
             for ids, label, row in zip(batch.ids, batch.labels, batch.rows, strict=True):
-                tokens = tokenize(texts[row])
+                tokens = tokenize(texts[row], 2)
                 kept = tokens[:8] if side == "right" else tokens[-8:]
                 expected = [token if token in train else UNK for token in kept]
                 assert data.vocabulary.decode(ids[ids > 0]) == expected

@@ -319,7 +319,7 @@ def test_reviews_of_one_class_are_refused(
     tmp_path: Path, name: str, rows: Rows, facts: str
 ) -> None:
     part = open_reviews(write_rows(tmp_path / name, rows)).parts["all"]()
-    message = refusal_of(lambda: tokenized_reviews(part, tmp_path / "cache", DataCache()))
+    message = refusal_of(lambda: tokenized_reviews(part, tmp_path / "cache", DataCache(), 2))
     assert message.startswith(f"{tmp_path / name}: {facts}")
     assert not (tmp_path / "cache").exists()
 
@@ -336,7 +336,7 @@ def test_each_of_several_bad_files_is_named_in_one_command(tmp_path: Path) -> No
 
     def message(file: Path) -> str:
         part = open_reviews(file, cache).parts["all"]()
-        return refusal_of(lambda: tokenized_reviews(part, tmp_path / "cache", cache))
+        return refusal_of(lambda: tokenized_reviews(part, tmp_path / "cache", cache, 2))
 
     for name in ("a.csv", "b.csv", "twin/a.csv"):
         file = tmp_path / name

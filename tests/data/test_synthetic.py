@@ -70,7 +70,7 @@ def test_labels_come_in_random_order(corpus: tuple[list[str], np.ndarray]) -> No
 @pytest.mark.parametrize("max_tokens", [MIN_TOKENS, 60, 200, 1000])
 def test_lengths_vary_up_to_the_limit(max_tokens: int) -> None:
     texts, _ = generate(300, seed=5, max_tokens=max_tokens)
-    lengths = np.array([len(tokenize(text)) for text in texts])
+    lengths = np.array([len(tokenize(text, 2)) for text in texts])
     assert lengths.max() <= max_tokens
     assert lengths.max() > 0.85 * max_tokens
     assert lengths.min() < 35
@@ -139,7 +139,7 @@ def test_texts_are_well_formed(corpus: tuple[list[str], np.ndarray]) -> None:
     assert 0.2 < np.mean(["<br /><br />" in text for text in texts]) < 0.8
     assert not re.search(r"[{}]|\ba [aeiou]|\ban [^aeiou]|  | [.,]", everything, re.IGNORECASE)
     assert not re.search(r"(?:^|[.!?] |>)[a-z]", everything)
-    assert len(set(tokenize(everything))) > 500
+    assert len(set(tokenize(everything, 2))) > 500
 
 
 def test_word_counts_do_not_determine_the_label() -> None:

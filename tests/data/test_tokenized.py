@@ -40,9 +40,11 @@ TEXTS = st.lists(
 ENTRY = [*FILES, CHECKSUMS]  # the files of a cache entry
 
 
-def tokenize_part(part: Part, root: Path | str, cache: DataCache | None = None) -> TokenizedReviews:
+def tokenize_part(
+    part: Part, root: Path | str, cache: DataCache | None = None, preparation: int = 2
+) -> TokenizedReviews:
     """Tokenize in a command of its own, or in that of `cache`."""
-    return tokenized_reviews(part, root, cache or DataCache())
+    return tokenized_reviews(part, root, cache or DataCache(), preparation)
 
 
 def part_of(texts: Sequence[str], name: str = "films", labels: Sequence[int] | None = None) -> Part:
@@ -96,8 +98,8 @@ def test_tokens_and_digests_match_the_texts(texts: list[str]) -> None:
     with TemporaryDirectory() as cache:
         fresh = tokenize_part(part_of(texts), cache)
         loaded = tokenize_part(unreadable(), cache)
-        assert words_of(fresh) == [tokenize(text) for text in texts]
-        assert fresh.words == sorted({token for text in texts for token in tokenize(text)})
+        assert words_of(fresh) == [tokenize(text, 2) for text in texts]
+        assert fresh.words == sorted({token for text in texts for token in tokenize(text, 2)})
         digests = [digest.tobytes() for digest in fresh.digests]
         assert [digests.index(digest) for digest in digests] == list(map(texts.index, texts))
         assert_same(loaded, fresh)
@@ -119,14 +121,16 @@ def test_texts_can_be_decoded_from_the_ids_of_their_words(texts: list[str]) -> N
         batch = encoded[np.arange(len(texts))]
         assert sorted(batch.rows.tolist()) == list(range(len(texts)))
         for ids, length, row in zip(batch.ids, batch.lengths, batch.rows, strict=True):
-            expected = [UNK if token == "<pad>" else token for token in tokenize(texts[row])]
+            expected = [UNK if token == "<pad>" else token for token in tokenize(texts[row], 2)]
             assert vocabulary.decode(ids[:length]) == expected
             assert not ids[length:].any()
 
 
 def test_adjacent_lone_surrogates_stay_two(tmp_path: Path) -> None:
     texts = ['a \ud83d"\ude00 b', "a 😀 b"]  # the tokenizer removes the quote
-    assert words_of(tokenize_part(part_of(texts), tmp_path)) == [tokenize(text) for text in texts]
+    assert words_of(tokenize_part(part_of(texts), tmp_path)) == [
+        tokenize(text, 2) for text in texts
+    ]
 
 
 @CHECKED
@@ -135,7 +139,7 @@ def test_words_are_counted_in_the_chosen_reviews(texts: list[str], data: st.Data
     rows = data.draw(st.lists(st.sampled_from(range(len(texts))), unique=True))
     with TemporaryDirectory() as cache:
         reviews = tokenize_part(part_of(texts), cache)
-    expected = Counter(token for row in rows for token in tokenize(texts[row]))
+    expected = Counter(token for row in rows for token in tokenize(texts[row], 2))
     for at_once in (1, 2, 3, 7, module.TOKENS_AT_ONCE):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "TOKENS_AT_ONCE", at_once)
@@ -193,16 +197,34 @@ def test_a_part_is_identified_by_its_version_and_not_by_its_name(tmp_path: Path)
     assert words_of(tokenize_part(changed, tmp_path)) == [["fine", "."], ["bad", "."]]
 
 
-@pytest.mark.parametrize("name", ["TOKENIZER", "LAYOUT"])
+@pytest.mark.parametrize(
+    ("name", "value"), [("tokenizer_key", lambda _: "another"), ("LAYOUT", "another")]
+)
 def test_another_tokenizer_or_layout_reads_the_texts_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: object
 ) -> None:
     tokenize_part(part_of(["Good.", "Bad."]), tmp_path)
-    monkeypatch.setattr(module, name, "another")
-    monkeypatch.setattr(module, "tokenize", str.split)
+    monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(module, "tokenize", lambda text, _: text.split())
     assert words_of(tokenize_part(part_of(["Good.", "Bad."]), tmp_path)) == [["Good."], ["Bad."]]
     monkeypatch.undo()
     assert words_of(tokenize_part(unreadable(), tmp_path)) == [["good", "."], ["bad", "."]]
+
+
+def test_each_preparation_has_its_own_entry_and_its_own_copies(tmp_path: Path) -> None:
+    texts = ["It’s good.", "It's  GOOD.", "Bad.", "Bad."]
+    former, present = (
+        tokenize_part(part_of(texts), tmp_path, preparation=version) for version in (1, 2)
+    )
+    assert [words[0] for words in words_of(former)] == ["it’s", "it", "bad", "bad"]
+    assert [words[0] for words in words_of(present)] == ["it", "it", "bad", "bad"]
+    for reviews, groups in ((former, 3), (present, 2)):
+        copies = reviews.copies_of(np.arange(4))
+        assert copies[2] == copies[3]
+        assert len(np.unique(copies)) == groups
+        assert len(np.unique(reviews.digests, axis=0)) == 3  # of the texts
+    for version, reviews in ((1, former), (2, present)):
+        assert_same(tokenize_part(unreadable(), tmp_path, preparation=version), reviews)
 
 
 def test_parts_do_not_share_a_folder(tmp_path: Path) -> None:
@@ -388,4 +410,4 @@ def test_progress_is_shown_while_texts_are_read(tmp_path: Path, count: int | Non
 def test_the_key_of_an_entry_is_pinned(tmp_path: Path) -> None:
     """Another key would make every existing cache useless: change it only on purpose."""
     tokenize_part(part_of(["Good.", "Bad."]), tmp_path)
-    assert [folder.name for folder in tmp_path.iterdir()] == ["c4bb00729c37e3b4"]
+    assert [folder.name for folder in tmp_path.iterdir()] == ["9ff6cede862d8728"]

@@ -140,6 +140,15 @@ def test_notes_on_the_group_are_kept(tmp_path: Path) -> None:
     assert len(compared.notes) == 1
 
 
+def test_training_reviews_among_the_test_reviews_are_noted_once(tmp_path: Path) -> None:
+    for seed in range(2):
+        data = DATA | {"test_copies": 150}
+        put_run(tmp_path, network("lstm", seed=seed), answers(20), answers(10), data=data)
+    put_run(tmp_path, network("gru"), answers(20), answers(10))  # a record that does not say
+    (note,) = comparison(tmp_path).notes
+    assert note.startswith("150 of the 200 test reviews are copies of training or validation")
+
+
 def test_runs_on_other_hardware_are_noted(tmp_path: Path) -> None:
     for seed in range(8):
         put_run(tmp_path, network("lstm", seed=seed), answers(20), answers(10))

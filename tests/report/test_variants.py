@@ -32,6 +32,24 @@ def only_variant(root: Path) -> Variant:
     return variant
 
 
+def test_a_record_from_before_a_field_is_the_variant_of_that_time(tmp_path: Path) -> None:
+    for folder in (
+        put_run(tmp_path / "former", GRU, answers(20), answers(10)),
+        put_baseline(tmp_path / "former", answers(40), answers(30)),
+    ):
+        amend(folder, lambda record: record["config"]["data"].pop("preparation"))
+    put_run(tmp_path / "now", GRU, answers(22), answers(12))
+    for wrong, seed in ((20, 1), (30, 2)):
+        data = DataConfig(preparation=1)
+        put_run(tmp_path / "again", network("gru", seed=seed, data=data), *[answers(wrong)] * 2)
+    variants = only_group(tmp_path).variants
+    assert {v.name: len(v.runs) for v in variants} == {
+        "gru-last data.preparation=2": 1,
+        "gru-last": 3,
+        "ngrams-logistic": 1,
+    }
+
+
 def test_runs_that_differ_only_in_their_seed_are_one_variant(tmp_path: Path) -> None:
     for seed, wrong in ((2, 30), (0, 10), (1, 26)):
         put_run(tmp_path / f"of_{seed}", Config(seed=seed), answers(wrong), answers(wrong + 2))

@@ -74,7 +74,7 @@ def test_a_published_record_has_the_fingerprint_of_its_folder(folder: Path) -> N
             root=str(RESULTS),
             sweep=record["sweep"],
             test=record["config"]["test"],
-            data=DataConfig(**data),
+            data=restored({"data": data}).data,
         )
         assert recorded_baseline(kind, config) == record["config"]
         assert baseline_folder(kind, config, reviews) == folder

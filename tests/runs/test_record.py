@@ -23,16 +23,17 @@ from lstm_sentiment.runs.record import recorded, restored
 
 
 @pytest.mark.parametrize(
-    ("config", "data", "expected"),
+    ("config", "data", "former", "expected"),
     [
-        (Config(), "imdb", "d0a7c5d5"),
-        (Config(seed=1), "imdb", "97213548"),
-        (Config(), "other reviews", "c89156a4"),
-        (Config(encoder=EncoderConfig("gru", bidirectional=True)), "imdb", "d6c413e1"),
+        (Config(), "imdb", "d0a7c5d5", "933f5880"),
+        (Config(seed=1), "imdb", "97213548", "aa3a694f"),
+        (Config(), "other reviews", "c89156a4", "6a143cb3"),
+        (Config(encoder=EncoderConfig("gru", bidirectional=True)), "imdb", "d6c413e1", "6285e527"),
     ],
 )
-def test_fingerprints_are_pinned(config: Config, data: str, expected: str) -> None:
-    assert fingerprint(config, data) == expected, (
+def test_fingerprints_are_pinned(config: Config, data: str, former: str, expected: str) -> None:
+    before = replace(config, data=replace(config.data, preparation=1))
+    assert (fingerprint(before, data), fingerprint(config, data)) == (former, expected), (
         "runs that people have would be trained again; "
         "if what a run computes has changed, raise RECIPE and pin the new values"
     )
@@ -72,6 +73,22 @@ def test_every_other_field_changes_the_fingerprint(name: str) -> None:
         part = getattr(part, step)
     setattr(part, field, "another value")  # not checked again, so that one text fits every field
     assert fingerprint(config, "imdb") != fingerprint(Config(), "imdb")
+
+
+@pytest.mark.parametrize("written", ["", "data", "data.max_vocab"])
+def test_a_configuration_from_before_a_field_has_the_value_of_runs_before_it(written: str) -> None:
+    """Where a default changed what a run computes, a missing field is not the default."""
+    nested = recorded(Config())
+    del nested["data"]["preparation"]
+    if written == "":
+        del nested["data"]
+    elif written == "data":
+        nested["data"] = {}
+    assert Config().data.preparation == 2
+    assert restored(nested).data.preparation == 1
+    assert restored(recorded(Config())).data.preparation == 2
+    nested["data"] = {"preparation": 2}
+    assert restored(nested) == Config()
 
 
 def test_two_spellings_of_one_net_share_a_folder() -> None:

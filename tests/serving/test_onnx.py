@@ -94,6 +94,18 @@ def test_an_export_that_predicts_differently_is_not_written(
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.parametrize("preparation", [1, 2])
+def test_an_exported_network_tokenizes_as_the_original(
+    tiny: Make, tmp_path: Path, preparation: int
+) -> None:
+    original = predictor(tmp_path / "run", tiny(data={"preparation": preparation}))
+    texts = ["It’s ｇｏｏｄ…", "<p>bad</p>", "not&nbsp;bad"]
+    export(original, tmp_path / "onnx", int8=False, texts=texts)
+    loaded = Predictor.load(tmp_path / "onnx")
+    assert loaded.config.data.preparation == preparation
+    np.testing.assert_allclose(loaded.logits(texts), original.logits(texts), atol=1e-5)
+
+
 def test_an_export_replaces_an_export_and_nothing_else(tiny: Make, tmp_path: Path) -> None:
     network = predictor(tmp_path / "run", tiny())
     export(network, tmp_path / "onnx", False, TEXTS)

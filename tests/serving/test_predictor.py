@@ -1,5 +1,6 @@
 """A predictor computes the same probabilities as training, whatever else is in the batch."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -44,7 +45,7 @@ def test_texts_are_truncated_and_padded_as_configured(
     config = tiny(data=data, head={"kind": "max"})
     net, network = drawn(config), predictor(tmp_path / "run", config)
     for text, logit in zip(TEXTS, network.logits(TEXTS), strict=True):
-        ids = network.vocabulary.encode(tokenize(text)).tolist()
+        ids = network.vocabulary.encode(tokenize(text, 2)).tolist()
         ids = ids[-12:] if data["truncation_side"] == "left" else ids[:12]
         padding = [PAD_ID] * (12 - len(ids))
         if data["padding"] == "keras":
@@ -54,6 +55,22 @@ def test_texts_are_truncated_and_padded_as_configured(
         with torch.inference_mode():
             expected = net(torch.tensor([ids]), torch.tensor([len(ids)])).item()
         assert logit == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_model_tokenizes_as_in_its_training(tiny: Make, tmp_path: Path) -> None:
+    """The configuration of a model from before the field says nothing about the preparation."""
+    typed, plain = "The film was ｇｏｏｄ…<p>", "the film was good..."
+    present, former = predictor(tmp_path / "now", tiny()), saved(tmp_path / "former", tiny())
+    file = former / "model" / "config.json"
+    content = json.loads(file.read_text())
+    assert content["config"]["data"].pop("preparation") == 2
+    file.write_text(json.dumps(content))
+    before = Predictor.load(former)
+    assert before.config.data.preparation == 1
+    assert [*before.explain(typed).tokens] == ["the", "film", "was", "ｇｏｏｄ…<p>"]
+    assert [*present.explain(typed).tokens] == "the film was good . . .".split()
+    assert before.logits([plain]) == present.logits([plain]) == present.logits([typed])
+    assert before.logits([typed]) != before.logits([plain])
 
 
 @pytest.mark.parametrize("padding", ["exact", "keras", "trailing"])
@@ -104,7 +121,7 @@ def test_weights_are_the_contributions_of_the_explanation(tiny: Make, tmp_path: 
     network = predictor(tmp_path / "run", tiny())
     predictions = network.predict(TEXTS[:2], weights=True)
     explanation = network.explain(TEXTS[0])
-    assert [weight.token for weight in predictions[0].weights or ()] == tokenize(TEXTS[0])
+    assert [weight.token for weight in predictions[0].weights or ()] == tokenize(TEXTS[0], 2)
     assert predictions[0].weights == explanation.weights
     assert [w.weight for w in explanation.weights] == [*explanation.attribution.contributions]
     assert [weight.token for weight in predictions[1].weights or ()] == ["<unk>"]

@@ -24,7 +24,7 @@ from lstm_sentiment.report.variants import variant_groups
 from lstm_sentiment.runs.predictions import read_predictions
 from lstm_sentiment.runs.reader import State, read_run, read_runs
 from lstm_sentiment.training import runtime
-from lstm_sentiment.training.baseline import baseline
+from lstm_sentiment.training.baseline import baseline, distinct
 from tests.support.project import (
     MakeConfig,
     folder_of_record,
@@ -118,12 +118,22 @@ def test_a_record_holds_the_settings_of_model_and_reviews(finished: Baseline) ->
         "ngrams": {"kind": kind, "longest": 2, "least": 2, "c": ngrams.C[NgramModel(kind)]},
         "data": {
             "source": "synthetic",
+            "preparation": 2,
             "val_fraction": 0.25,
             "split_seed": 1,
             "limit_train": 400,
             "limit_test": 100,
         },
     }
+
+
+def test_each_preparation_of_the_reviews_has_its_own_baseline(tiny: MakeConfig) -> None:
+    """The settings of a baseline from before the field are recorded as they were then."""
+    records = {version: baseline(KIND, tiny(data={"preparation": version})) for version in (1, 2)}
+    assert "preparation" not in records[1]["config"]["data"]
+    assert records[2]["config"]["data"]["preparation"] == 2
+    assert records[1]["name"] != records[2]["name"]
+    assert len(distinct(tiny(data={"preparation": version}) for version in (1, 2))) == 2
 
 
 def test_costs_are_those_of_one_pass_over_the_training_set(finished: Baseline) -> None:
