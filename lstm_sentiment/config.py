@@ -81,6 +81,13 @@ class Quoting(StrEnum):
     none = "none"
 
 
+class MissingValues(StrEnum):
+    """The treatments of rows without a text or a label; see `data.missing`."""
+
+    refuse = auto()
+    skip = auto()
+
+
 class Padding(StrEnum):
     """The treatments of padding; see `data.padding`."""
 
@@ -137,7 +144,7 @@ CHOICES = re.compile(r"\s*[^\s=]+=\S+(\s+[^\s=]+=\S+)*\s*")  # NAME=VALUE ...
 SCORES = ("accuracy", "precision", "recall", "f1", "auroc", "loss")
 FIELDS_OF_REVIEWS = (
     *("test_path", "test_fraction", "text_column", "label_column", "positive_label"),
-    *("delimiter", "encoding", "quoting"),
+    *("delimiter", "encoding", "quoting", "missing"),
 )
 MONITORS = tuple(f"val/{score}" for score in SCORES)
 
@@ -306,6 +313,12 @@ class DataConfig(Checked, prefix="data."):
         fingerprinted=False,
         help="csv: a text may be in quotes; none: quotes are part of the texts; auto: csv, but "
         "none for a TSV file in which each line is a row only without quoting",
+    )
+    missing: MissingValues = choice(
+        MissingValues.refuse,
+        fingerprinted=False,
+        help="rows without a text or a label, with data=reviews: refuse stops at the first, skip "
+        "leaves them out",
     )
     cache: str = location(
         "~/.cache/lstm_sentiment",

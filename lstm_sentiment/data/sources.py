@@ -17,7 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from lstm_sentiment.config import DataConfig, Source
+from lstm_sentiment.config import DataConfig, MissingValues, Source
 from lstm_sentiment.data import synthetic
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.columns import USUAL_COLUMNS, Columns, Review
@@ -199,10 +199,24 @@ def _archive_parts(archive: Path) -> Parts:
 # Files
 
 
+def columns_of(config: DataConfig) -> Columns:
+    """Return the columns that a configuration names."""
+    return Columns(
+        config.text_column,
+        config.label_column,
+        config.positive_label,
+        skip_missing=config.missing is MissingValues.skip,
+    )
+
+
+def text_format_of(config: DataConfig) -> TextFormat:
+    """Return the format of delimited text files that a configuration names."""
+    return TextFormat(config.delimiter, config.encoding, config.quoting)
+
+
 def _reviews(config: DataConfig, cache: DataCache) -> Corpus:
     assert config.path is not None
-    columns = Columns(config.text_column, config.label_column, config.positive_label)
-    text_format = TextFormat(config.delimiter, config.encoding, config.quoting)
+    columns, text_format = columns_of(config), text_format_of(config)
     test_part: Parts = {}
     if config.test_path is not None:
         test_files = _files("data.test_path", config.test_path)
