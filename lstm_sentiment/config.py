@@ -11,8 +11,10 @@ from enum import StrEnum, auto
 from typing import Any
 
 from lstm_sentiment.config_fields import (
+    AUTO,
     Checked,
     choice,
+    encoding,
     fields_of,
     flag,
     fraction,
@@ -20,6 +22,7 @@ from lstm_sentiment.config_fields import (
     list_of,
     location,
     number,
+    own_fields,
     text,
     whole,
 )
@@ -59,6 +62,31 @@ class Source(StrEnum):
     imdb = auto()
     reviews = auto()
     synthetic = auto()
+
+
+class Delimiter(StrEnum):
+    """The characters between the fields of a text file; see `data.delimiter`."""
+
+    auto = AUTO  # the name hides the function `auto`
+    comma = "comma"
+    semicolon = "semicolon"
+    tab = "tab"
+    pipe = "pipe"
+
+
+class Quoting(StrEnum):
+    """The meanings of quotes in a text file; see `data.quoting`."""
+
+    auto = AUTO
+    csv = "csv"
+    none = "none"
+
+
+class MissingValues(StrEnum):
+    """The treatments of rows without a text or a label; see `data.missing`."""
+
+    refuse = auto()
+    skip = auto()
 
 
 class Padding(StrEnum):
@@ -115,6 +143,18 @@ DEPTHS = {1: "", 2: "stacked_", 3: "deep_"}  # number of layers -> prefix of a n
 SWEEP_NAME = re.compile(r"[^./\\\s\0][^/\\\0\n]{0,99}")
 CHOICES = re.compile(r"\s*[^\s=]+=\S+(\s+[^\s=]+=\S+)*\s*")  # NAME=VALUE ...
 SCORES = ("accuracy", "precision", "recall", "f1", "auroc", "loss")
+FIELDS_OF_REVIEWS = (
+    *("test_path", "test_fraction", "test_split", "val_path", "val_split"),
+    *(
+        "text_column",
+        "label_column",
+        "positive_label",
+        "delimiter",
+        "encoding",
+        "quoting",
+        "missing",
+    ),
+)
 MONITORS = tuple(f"val/{score}" for score in SCORES)
 
 
@@ -247,6 +287,26 @@ class DataConfig(Checked, prefix="data."):
         help="share of the reviews to hold out as the test set, with data=reviews and without "
         "data.test_path; 0.2 if it is null; the same reviews for every seed",
     )
+    test_split: str | None = text(
+        None,
+        allowed="the name of a split",
+        fingerprinted=False,
+        help="the split to test on, with a data set of the hub; test if it is null",
+    )
+    val_path: str | None = location(
+        None,
+        fingerprinted=False,
+        recorded=False,
+        help="the validation reviews, with data=reviews; drawn from the training reviews if it is "
+        "null",
+    )
+    val_split: str | None = text(
+        None,
+        allowed="the name of a split",
+        fingerprinted=False,
+        help="the split to validate on, with a data set of the hub; drawn from the training "
+        "reviews if it is null",
+    )
     text_column: str | None = text(
         None,
         allowed="a name",
@@ -264,6 +324,30 @@ class DataConfig(Checked, prefix="data."):
         allowed="a label",
         fingerprinted=False,
         help="the label of positive reviews, with data=reviews; required only for unusual labels",
+    )
+    delimiter: Delimiter = choice(
+        Delimiter.auto,
+        fingerprinted=False,
+        help="the character between the fields of a CSV or TSV file, with data=reviews; auto finds "
+        "it in the header",
+    )
+    encoding: str = encoding(
+        AUTO,
+        fingerprinted=False,
+        help="the encoding of a CSV or TSV file, with data=reviews; auto is UTF-8 or, if the file "
+        "begins like it, UTF-16",
+    )
+    quoting: Quoting = choice(
+        Quoting.auto,
+        fingerprinted=False,
+        help="csv: a text may be in quotes; none: quotes are part of the texts; auto: csv, but "
+        "none for a TSV file in which each line is a row only without quoting",
+    )
+    missing: MissingValues = choice(
+        MissingValues.refuse,
+        fingerprinted=False,
+        help="rows without a text or a label, with data=reviews: refuse stops at the first, skip "
+        "leaves them out",
     )
     cache: str = location(
         "~/.cache/lstm_sentiment",
@@ -290,7 +374,9 @@ class DataConfig(Checked, prefix="data."):
         "padding as text, before or after the review",
     )
     val_fraction: float = fraction(
-        0.2, help="share of the training reviews in the validation set; 0 trains on all of them"
+        0.2,
+        help="share of the training reviews in the validation set, without data.val_path and "
+        "data.val_split; 0 trains on all of them",
     )
     split_seed: int = whole(
         0,
@@ -328,17 +414,23 @@ class DataConfig(Checked, prefix="data."):
                 "data=reviews requires data.path: a CSV, TSV, JSON Lines or Parquet file, a glob "
                 "of such files, or the name of a data set of the Hugging Face hub."
             )
-        if self.test_path is None:
-            self.test_fraction = 0.2 if self.test_fraction is None else self.test_fraction
-        elif self.test_fraction is not None:
-            raise InputError(
-                f"data.test_path={self.test_path} and data.test_fraction={self.test_fraction} "
-                "exclude each other: give one of them."
-            )
+        self._refuse_several("test_path", "test_fraction", "test_split")
+        self._refuse_several("val_path", "val_split", "val_fraction")
+        if self.test_path is None and self.test_split is None and self.test_fraction is None:
+            self.test_fraction = 0.2
+
+    def _refuse_several(self, *names: str) -> None:
+        """Raise InputError if more than one of these fields has another value than its default."""
+        known = own_fields(DataConfig)
+        values = {name: getattr(self, name) for name in names}
+        given = [f"data.{n}={value}" for n, value in values.items() if value != known[n].default]
+        if len(given) > 1:
+            raise InputError(f"{' and '.join(given)} exclude each other: give one of them.")
 
     def _refuse_fields_of_reviews(self) -> None:
-        for name in ("test_path", "test_fraction", "text_column", "label_column", "positive_label"):
-            if (value := getattr(self, name)) is not None:
+        known = own_fields(DataConfig)
+        for name in FIELDS_OF_REVIEWS:
+            if (value := getattr(self, name)) != known[name].default:
                 raise InputError(f"data.{name}={value} is allowed only with data=reviews.")
 
 

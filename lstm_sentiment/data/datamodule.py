@@ -19,7 +19,7 @@ from lstm_sentiment.data.batches import (
     sorted_batches,
 )
 from lstm_sentiment.data.cache import DataCache
-from lstm_sentiment.data.sources import ALL, TEST, TRAIN, Part, open_corpus
+from lstm_sentiment.data.sources import ALL, TEST, TRAIN, VAL, Part, open_corpus
 from lstm_sentiment.data.splits import (
     Split,
     copies_note,
@@ -100,8 +100,12 @@ class ReviewDataModule(L.LightningDataModule):
         config, whole = self.config, self.split(TRAIN)
         random = np.random.default_rng(config.split_seed)
         chosen = stratified_sample(whole.labels, config.limit_train, random)
-        train, val = whole.split_off(chosen, config.val_fraction, random)
-        cause = self._cause(limit_train=config.limit_train, val_fraction=config.val_fraction)
+        if VAL in self.corpus.parts:
+            train, val = whole.take(chosen), self.split(VAL)
+            cause = self._cause(limit_train=config.limit_train)
+        else:
+            train, val = whole.split_off(chosen, config.val_fraction, random)
+            cause = self._cause(limit_train=config.limit_train, val_fraction=config.val_fraction)
         _require_both_labels(train, "training", cause)
         if config.val_fraction:
             _require_both_labels(val, "validation", cause)
@@ -159,7 +163,7 @@ class ReviewDataModule(L.LightningDataModule):
         return torch.from_numpy(offsets[rows.numpy() + 1] - offsets[rows.numpy()])
 
     def _split_of(self, stage: str) -> Split:
-        return self.split(TEST if stage == "test" else TRAIN)
+        return self.split(stage if stage in self._split_names else TRAIN)
 
     def summary(self) -> dict[str, Any]:
         """Return the entry `data` of a record; its shares refer to the training set."""
@@ -188,8 +192,10 @@ class ReviewDataModule(L.LightningDataModule):
     def notes(self) -> list[str]:
         """Warnings about the sets: copies in the test set, and proportions of the classes."""
         train, val, test = self.train_split, self.val_split, self.test_split
-        known = np.concatenate([train.labels, val.labels])
-        notes = [proportions_note("validation", val.labels, known)]
+        notes = []
+        if VAL not in self.corpus.parts:
+            known = np.concatenate([train.labels, val.labels])
+            notes.append(proportions_note("validation", val.labels, known))
         if test is not None:
             notes.append(copies_note(self.test_copies, len(test.rows)))
             if self.corpus.test_fraction is not None:
@@ -199,10 +205,11 @@ class ReviewDataModule(L.LightningDataModule):
 
     @property
     def _split_names(self) -> tuple[str, ...]:
-        return (TRAIN, TEST) if self.with_test else (TRAIN,)
+        names = [TRAIN, *([VAL] if VAL in self.corpus.parts else []), *([TEST] * self.with_test)]
+        return tuple(names)
 
     def split(self, name: str) -> Split:
-        """Return the split "train", "test" or "unsupervised" of the corpus, before limits.
+        """Return the split "train", "val", "test" or "unsupervised" of the corpus, before limits.
 
         Raises InputError if the reviews cannot be read or cached.
         """
@@ -211,7 +218,9 @@ class ReviewDataModule(L.LightningDataModule):
                 self._part(name), self.config.cache, self.cache, self.config.preparation
             )
             whole = Split.whole(reviews)
-            if self.corpus.test_fraction is None:
+            for note in reviews.notes:
+                self.cache.note(note)
+            if self.corpus.test_fraction is None or name in self.corpus.parts:
                 self.splits[name] = whole
             else:
                 train, test = whole.train_test_split(self.corpus.test_fraction)
@@ -219,7 +228,8 @@ class ReviewDataModule(L.LightningDataModule):
         return self.splits[name]
 
     def _part(self, split: str) -> Part:
-        return self.corpus.parts[split if self.corpus.test_fraction is None else ALL]()
+        parts = self.corpus.parts
+        return parts[ALL if ALL in parts and split not in parts else split]()
 
     def _encoded(self, split: Split) -> EncodedReviews:
         return EncodedReviews(

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lstm_sentiment.data.columns import Columns
+from lstm_sentiment.data.columns import Columns, Options
 from lstm_sentiment.data.formats import PARQUET, count_rows, read_rows, table_suffix
 from lstm_sentiment.display import SILENT, Display, printable
 from lstm_sentiment.errors import InputError
@@ -21,7 +21,7 @@ from lstm_sentiment.serving.predictor import Prediction, Predictor
 # The largest number of rows in memory, and of characters in their texts.
 ROWS, CHARACTERS = 4_000, 8_000_000
 # The options of the command line that name columns, for error messages.
-OPTIONS = ("--column", "--label-column", "--positive-label")
+OPTIONS = Options("--column", "--label-column", "--positive-label", None)
 
 Row = Sequence[Any]
 Write = Callable[[Sequence[Row]], object]
