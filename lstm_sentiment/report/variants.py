@@ -48,7 +48,8 @@ class Variant:
 
     def scores(self, stage: str, score: str) -> np.ndarray:
         """Return a score of a stage, (S,): one for each seed that has it."""
-        return np.array([record[stage][score] for record in self.records if record[stage]], float)
+        values = [record[stage][score] for record in self.records if record[stage]]
+        return np.array([value for value in values if value is not None], float)
 
     def costs(self, cost: str) -> np.ndarray:
         """Return a cost, (S,): one for each seed that has it."""

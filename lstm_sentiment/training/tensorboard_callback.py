@@ -14,7 +14,7 @@ from torch.utils.tensorboard.summary import hparams
 
 from lstm_sentiment.config import Config, flat
 from lstm_sentiment.labels import CLASSES
-from lstm_sentiment.model.metrics import most_confident_mistakes
+from lstm_sentiment.model.metrics import most_confident_mistakes, sigmoid
 from lstm_sentiment.model.module import SentimentModule
 from lstm_sentiment.runs import run_plots
 from lstm_sentiment.runs.identity import NOT_FINGERPRINTED
@@ -90,14 +90,14 @@ class TensorBoard(AfterEpoch):
         """
         writer = self.writer or self._open(step)
         val, test = record["val"] or {}, record["test"] or {}
-        final = {f"test/{score}": test[score] for score in OVERLAID if score in test}
-        final |= {f"val/kept_{score}": val[score] for score in OVERLAID if score in val}
+        final = {f"test/{score}": test.get(score) for score in OVERLAID}
+        final |= {f"val/kept_{score}": val.get(score) for score in OVERLAID}
+        final = {name: value for name, value in final.items() if value is not None}
         for name, value in final.items():
             writer.add_scalar(name, value, step)
         for stage, columns in predictions.items():
-            writer.add_pr_curve(
-                f"{stage}/precision_recall", columns["label"], columns["probability"], step
-            )
+            probability = sigmoid(columns["logit"].numpy())
+            writer.add_pr_curve(f"{stage}/precision_recall", columns["label"], probability, step)
             writer.add_text(f"{stage}/mistakes", mistakes(columns, partial(text, stage)), step)
             matrix = run_plots.confusion_matrix(record, stage)
             writer.add_figure(f"{stage}/confusion_matrix", matrix, step)
@@ -138,9 +138,10 @@ class TensorBoard(AfterEpoch):
 
 def mistakes(columns: Mapping[str, Tensor], text: Callable[[int], str]) -> str:
     """Return the most confident mistakes, with the first words of their reviews, as Markdown."""
-    label, probability = columns["label"].numpy(), columns["probability"].numpy()
+    label, logit = columns["label"].numpy(), columns["logit"].numpy()
+    probability = sigmoid(logit)
     lines = []
-    for position in most_confident_mistakes(label, probability, MISTAKES):
+    for position in most_confident_mistakes(label, logit, MISTAKES):
         index = int(columns["index"][position])
         words = text(index).split()
         shown = " ".join(words[:WORDS_SHOWN]) + (" …" if len(words) > WORDS_SHOWN else "")

@@ -28,7 +28,7 @@ Make = Callable[..., Config]
 Capture = pytest.CaptureFixture[str]
 
 LABELS = np.array([1, 1, 1, 0, 0])
-SCORES = scores(LABELS, np.array([0.9, 0.8, 0.3, 0.6, 0.1]))
+SCORES = scores(LABELS, np.array([2.0, 1.5, -1, 0.5, -2]))
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_the_scores_of_one_network_have_its_name() -> None:
 
 def test_the_scores_of_several_networks_are_numbered() -> None:
     names = [f"bilstm-max_attention-s{seed}-0123abcd" for seed in range(5)]
-    perfect = scores(LABELS, LABELS.astype(float))
+    perfect = scores(LABELS, 2.0 * LABELS - 1)
     lines = words_of_lines(scores_table(dict.fromkeys(names, SCORES) | {"ensemble": perfect}))
     assert [line[1] for line in lines[:5]] == names
     assert lines[5] == ["1", "2", "3", "4", "5", "ensemble"]

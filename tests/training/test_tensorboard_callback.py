@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 from matplotlib.image import imread
+from scipy.special import expit
 from sklearn import metrics as reference
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -204,7 +205,7 @@ def test_a_precision_recall_curve_is_that_of_the_predictions(
     positives, negatives, _, _, precision, recall = make_ndarray(event.tensor_proto)
     part = finished.predictions(stage)
     middle = THRESHOLDS // 2
-    positive = part["probability"] >= 0.5
+    positive = part["logit"] >= 0
     assert 0 < positive.sum() < len(part)
     assert len(precision) == THRESHOLDS
     assert precision[middle] == pytest.approx(reference.precision_score(part["label"], positive))
@@ -228,15 +229,15 @@ def test_the_most_confident_mistakes_are_shown_with_their_words(
     [event] = finished.events.Tensors(f"{stage}/mistakes/text_summary")
     shown = parse_mistakes(event.tensor_proto.string_val[0].decode())
     part = finished.predictions(stage)
-    wrong = part[(part["probability"] > 0.5) != part["label"]]
-    error = (wrong["label"] - wrong["probability"]).abs()
-    worst = wrong.loc[error.sort_values(ascending=False, kind="stable").index][:MISTAKES]
+    wrong = part[(part["logit"] > 0) != part["label"]]
+    order = wrong["logit"].abs().sort_values(ascending=False, kind="stable").index
+    worst = wrong.loc[order][:MISTAKES]
     data = reviews_of(finished.config)
     assert len(shown) == len(worst) > 3
     for (title, words), (_, row) in zip(shown, worst.iterrows(), strict=True):
         assert f"review {row['index']}" in title
         assert CLASSES[row["label"]] in title
-        assert f"{row['probability']:.2%}" in title
+        assert f"{expit(row['logit']):.2%}" in title
         expected = data.text(stage, row["index"]).split()
         assert html.unescape(words).split() == (
             expected if len(expected) <= 80 else [*expected[:80], "…"]
@@ -344,7 +345,7 @@ def prediction_columns(*predictions: tuple[int, float]) -> dict[str, torch.Tenso
     return {
         "index": torch.arange(100, 100 + len(predictions)),
         "label": torch.tensor(label, dtype=torch.float32),
-        "probability": torch.tensor(probability),
+        "logit": torch.logit(torch.tensor(probability)),
     }
 
 
