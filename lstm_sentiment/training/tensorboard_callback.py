@@ -13,6 +13,7 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from lstm_sentiment.config import Config, flat
+from lstm_sentiment.config_fields import fields_of
 from lstm_sentiment.labels import CLASSES
 from lstm_sentiment.model.metrics import most_confident_mistakes, sigmoid
 from lstm_sentiment.model.module import SentimentModule
@@ -26,6 +27,7 @@ OVERLAID = ("loss", "accuracy", "precision", "recall", "f1", "auroc")
 LAYOUT = {
     "train and val": {s: ["Multiline", [f"train/{s}", f"val/{s}"]] for s in OVERLAID},
 }
+OPTIONAL = {field.name for field in fields_of(Config) if field.optional}
 MISTAKES = 10
 WORDS_SHOWN = 80  # of a review
 
@@ -109,12 +111,11 @@ class TensorBoard(AfterEpoch):
         # summary, on the whole experiment, is omitted, so that TensorBoard itself determines the
         # hyperparameters that differ between runs.
         settings = {
-            name: value
+            name: _text(value) if name in OPTIONAL else value
             for name, value in flat(self.config).items()
             if name not in NOT_FINGERPRINTED
         }
-        shown = {name: "none" if value is None else value for name, value in settings.items()}
-        _, *session = hparams(shown, scores)  # type: ignore[no-untyped-call]
+        _, *session = hparams(settings, scores)  # type: ignore[no-untyped-call]
         for summary in session:
             writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
 
@@ -134,6 +135,15 @@ class TensorBoard(AfterEpoch):
         for name, value in values.items():
             if isinstance(value, float):  # not the confusion matrix, which is plotted at the end
                 self.writer.add_scalar(f"{stage}/{name}", value, step)
+
+
+def _text(value: object) -> str:
+    """Return the value of an optional setting as text.
+
+    If a column had texts and numbers, TensorBoard would filter all of them as texts, and hide the
+    runs with a number.
+    """
+    return "none" if value is None else str(value)
 
 
 def mistakes(columns: Mapping[str, Tensor], text: Callable[[int], str]) -> str:

@@ -194,6 +194,35 @@ def test_tensorboard_lists_the_hyperparameters_that_differ(
     assert metrics == {f"val/kept_{score}" for score in SCORES}
 
 
+def kinds(board: TensorBoard, record: dict[str, Any]) -> dict[str, str]:
+    """Return the kind of value of each hyperparameter that a run writes into its events file."""
+    board.finish(record, 9, {}, str)
+    metadata = read_events(board.folder).summary_metadata["_hparams_/session_start_info"]
+    session = HParamsPluginData.FromString(metadata.plugin_data.content).session_start_info
+    return {name: str(value.WhichOneof("kind")) for name, value in session.hparams.items()}
+
+
+def test_a_hyperparameter_has_the_same_type_in_every_run(
+    finished: FinishedRun, tmp_path: Path, tiny: MakeConfig
+) -> None:
+    """TensorBoard hides the runs with a number if another run has a text in the same column."""
+    record = finished.record | {"test": None}
+    without = tiny(data={"limit_train": None}, optimizer={"clip": None})
+    limited = tiny(
+        data={"limit_train": 50, "limit_test": 20},
+        optimizer={"clip": 0.5},
+        trainer={"limit_train_batches": 3},
+        early_stopping={"patience": 2},
+    )
+    first, second = (
+        kinds(TensorBoard(tmp_path / str(number), config, Costs("cpu")), record)
+        for number, config in enumerate((without, limited))
+    )
+    assert first == second
+    assert first["data.limit_train"] == "string_value"
+    assert first["optimizer.lr"] == "number_value"
+
+
 # Plots and mistakes of a finished run
 
 
