@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+UNEVEN = 0.55  # share of the larger class above which tables show it
 ConfusionMatrix = Sequence[Sequence[float]]  # [[tn, fp], [fn, tp]]; counts, or means of counts
 
 
