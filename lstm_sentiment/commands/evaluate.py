@@ -12,6 +12,7 @@ from lstm_sentiment.commands.options import MODEL_HELP, TABLE_HELP, Commands, ad
 from lstm_sentiment.commands.terminal import Terminal, console, error_console, write_text
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import CLASSES, POSITIVE
+from lstm_sentiment.model.rates import UNEVEN
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,6 +22,8 @@ TITLES = {
     "reviews": "reviews",
     "accuracy": "accuracy %",
     "interval": "95 % interval",
+    "majority_share": "larger class %",
+    "balanced_accuracy": "balanced accuracy %",
     "precision": f"precision of {CLASSES[POSITIVE]} %",
     "recall": f"recall of {CLASSES[POSITIVE]} %",
     "f1": f"F1 of {CLASSES[POSITIVE]} %",
@@ -28,6 +31,7 @@ TITLES = {
     "loss": "loss",
     "calibration_error": "calibration error",
 }
+IF_UNEVEN = ("majority_share", "balanced_accuracy")  # shown if the classes are uneven
 FORMATS = {"reviews": ",", "loss": ".4f", "calibration_error": ".4f"}  # all others are percentages
 
 
@@ -92,7 +96,10 @@ def scores_table(scores: Mapping[str, Mapping[str, Any]]) -> "RenderableType":
     grid = Table("", box=None, header_style="bold")
     for title in (*map(str, range(1, len(scores))), last):
         grid.add_column(escape(title), justify="right")
+    uneven = scores[last]["majority_share"] > UNEVEN
     for score, title in TITLES.items():
+        if score in IF_UNEVEN and not uneven:
+            continue
         grid.add_row(title, *(_cell(score, values[score]) for values in scores.values()))
     matrix = Table(escape(f"{last}: class"), box=None, header_style="bold")
     for name in CLASSES:

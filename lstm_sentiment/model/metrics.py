@@ -1,113 +1,126 @@
-"""logits -> scores: loss and classification scores of a training, validation or test pass."""
+"""logits -> scores: the loss and the classification scores of every set of predictions.
 
-from math import isfinite
+Training, the n-gram baselines, `evaluate` and the report all use this module, so that a score does
+not depend on the place where it is computed. Scores are computed in float64: in float32,
+torchmetrics may give an AUROC of 1.0000001, and a sigmoid is 1 from a logit of 17 on.
+"""
+
+from math import nan
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import expit
+from scipy.stats import rankdata
 from torch import Tensor
 from torchmetrics.functional.classification import (
-    binary_accuracy,
-    binary_auroc,
     binary_calibration_error,
     binary_confusion_matrix,
-    binary_f1_score,
-    binary_precision,
-    binary_recall,
 )
 
 from lstm_sentiment.data.batches import Batch
-from lstm_sentiment.labels import THRESHOLD, is_positive
-
-
-def classification_scores(labels: Tensor, probabilities: Tensor) -> dict[str, Any]:
-    """Return the scores of N predictions, by torchmetrics.
-
-    `labels` is (N,) of int, 0 or 1; `probabilities` is (N,), each the probability of positive.
-    Precision, recall and F1 refer to the positive class, and are 0 if they are undefined.
-    AUROC is None if only one class occurs. The confusion matrix is
-    [[tn, fp], [fn, tp]], all other scores are floats from 0 to 1.
-    """
-    both_occur = 0 < int(labels.sum()) < len(labels)
-    return {  # in the order of a run's record
-        "accuracy": binary_accuracy(probabilities, labels, THRESHOLD).item(),
-        "auroc": binary_auroc(probabilities, labels).item() if both_occur else None,
-        "confusion_matrix": binary_confusion_matrix(probabilities, labels, THRESHOLD).tolist(),
-        "f1": binary_f1_score(probabilities, labels, THRESHOLD).item(),
-        "precision": binary_precision(probabilities, labels, THRESHOLD).item(),
-        "recall": binary_recall(probabilities, labels, THRESHOLD).item(),
-    }
-
-
-def most_confident_mistakes(
-    labels: np.ndarray, probabilities: np.ndarray, count: int
-) -> np.ndarray:
-    """Return the positions of the misclassified reviews with the largest errors of probability.
-
-    `labels` is (N,), 0 or 1 (or bool); `probabilities` is (N,), each the probability of positive.
-    The result holds at most `count` positions, the most confident mistake first. Equally confident
-    mistakes keep their order.
-    """
-    wrong = np.flatnonzero(is_positive(probabilities) != labels)
-    errors = np.abs(probabilities[wrong] - labels[wrong])
-    return wrong[np.argsort(-errors, kind="stable")][:count]
-
-
-class StageScores:
-    """The loss and the classification scores of a stage, collected batch by batch.
-
-    Scores are computed from probabilities, since torchmetrics takes logits for probabilities if all
-    of them are within [0, 1]. They are computed once, at the end, and on the CPU: on CUDA, a
-    deterministic AUROC needs memory for all pairs of reviews.
-    """
-
-    def __init__(self) -> None:
-        self.batches: list[tuple[Tensor, ...]] = []  # row, label, probability and loss, (B,) each
-
-    def reset(self) -> None:
-        """Remove all batches."""
-        self.batches = []
-
-    def update(self, logits: Tensor, losses: Tensor, batch: Batch) -> None:
-        """Add a batch with its logits, (B,), and the loss of each of its reviews, (B,)."""
-        probabilities = logits.detach().float().sigmoid()
-        self.batches.append((batch.rows, batch.labels, probabilities, losses.detach()))
-
-    def compute(self) -> dict[str, Any]:
-        """Return the mean loss and the classification scores.
-
-        If the loss is not finite, no other score is returned, since probabilities may be NaN.
-        """
-        _, labels, probabilities, losses = self._columns()
-        loss = losses.double().mean().item()
-        if not isfinite(loss):
-            return {"loss": loss}
-        scores = classification_scores(labels.int(), probabilities)
-        if scores["auroc"] is None:
-            scores["auroc"] = 0.0  # a record holds a number for every score
-        return {"loss": loss, **scores}
-
-    def predictions(self) -> dict[str, Tensor]:
-        """Return index, label and probability of every review, sorted by index; (N,) each."""
-        index, label, probability, _ = self._columns()
-        order = index.argsort()
-        return {"index": index[order], "label": label[order], "probability": probability[order]}
-
-    def _columns(self) -> tuple[Tensor, ...]:
-        return tuple(torch.cat(column).cpu() for column in zip(*self.batches, strict=True))
-
+from lstm_sentiment.labels import is_positive
+from lstm_sentiment.model.rates import rates
 
 CALIBRATION_BINS = 15
 
 
-def calibration_error(labels: Tensor | np.ndarray, probabilities: Tensor | np.ndarray) -> float:
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Return the probabilities of logits, in float64; both have any shape."""
+    return expit(np.asarray(logits, np.float64))
+
+
+def classification_scores(labels: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
+    """Return the scores of N predictions, in float64.
+
+    `labels` is (N,), 0 or 1 (or bool); `logits` is (N,) and finite. The loss is the mean binary
+    cross-entropy. AUROC is None if only one class occurs. The confusion matrix is
+    [[tn, fp], [fn, tp]]; `rates` describes the scores that follow from it.
+    """
+    positive, logits = np.asarray(labels) == 1, np.asarray(logits, np.float64)
+    predicted = is_positive(sigmoid(logits))
+    matrix = binary_confusion_matrix(
+        torch.from_numpy(predicted).int(), torch.from_numpy(positive).int()
+    ).tolist()
+    return {
+        "loss": float(np.logaddexp(0, np.where(positive, -logits, logits)).mean()),
+        "auroc": auroc(positive, logits),
+        "confusion_matrix": matrix,
+        **rates(matrix),
+    }
+
+
+def auroc(labels: np.ndarray, logits: np.ndarray) -> float | None:
+    """Return the area under the ROC curve; None if only one class occurs.
+
+    It is the share of the pairs of a positive and a negative review in which the positive review
+    has the larger logit (Hanley and McNeil 1982). Equal logits count one half. `labels` is (N,), 0
+    or 1 (or bool); `logits` is (N,), or any other score with the same order.
+    """
+    positive = np.asarray(labels) == 1
+    positives = int(positive.sum())
+    pairs = positives * (len(positive) - positives)
+    if not pairs:
+        return None
+    # Ranks are multiples of 1/2, so the sum is exact and the area is never above 1.
+    rank_sum = rankdata(logits)[positive].sum()
+    return float((rank_sum - positives * (positives + 1) / 2) / pairs)
+
+
+def most_confident_mistakes(labels: np.ndarray, logits: np.ndarray, count: int) -> np.ndarray:
+    """Return the positions of the misclassified reviews with the largest absolute logits.
+
+    `labels` is (N,), 0 or 1 (or bool); `logits` is (N,). The result holds at most `count`
+    positions, the most confident mistake first. Equally confident mistakes keep their order.
+    """
+    wrong = np.flatnonzero(is_positive(sigmoid(logits)) != labels)
+    return wrong[np.argsort(-np.abs(logits[wrong]), kind="stable")][:count]
+
+
+def calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Return the expected calibration error (Naeini et al. 2015) of N predictions.
 
     It is the distance between the mean predicted probability of positive and the share of
     positives, averaged over bins of the probability. `labels` is (N,), 0 or 1 (or bool);
     `probabilities` is (N,).
     """
+    # torchmetrics would give a probability of exactly 1 a bin of its own.
+    below_one = np.asarray(probabilities, np.float64).clip(max=np.nextafter(1, 0))
     error = binary_calibration_error(
-        torch.as_tensor(probabilities), torch.as_tensor(labels).int(), n_bins=CALIBRATION_BINS
+        torch.from_numpy(below_one), torch.from_numpy(np.asarray(labels)).int(), CALIBRATION_BINS
     )
     return error.item()
+
+
+class StageScores:
+    """The predictions of a stage, collected batch by batch, and their scores.
+
+    Scores are computed once, at the end, and on the CPU.
+    """
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[Tensor, ...]] = []  # row, label and logit, (B,) each
+
+    def reset(self) -> None:
+        """Remove all batches."""
+        self.batches = []
+
+    def update(self, logits: Tensor, batch: Batch) -> None:
+        """Add a batch with its logits, (B,)."""
+        self.batches.append((batch.rows, batch.labels, logits.detach().float()))
+
+    def compute(self) -> dict[str, Any]:
+        """Return the scores; if a logit is not finite, a loss of NaN and no other score."""
+        _, labels, logits = (column.numpy() for column in self._columns())
+        if not np.isfinite(logits).all():
+            return {"loss": nan}
+        return classification_scores(labels, logits)
+
+    def predictions(self) -> dict[str, Tensor]:
+        """Return index, label and logit of every review, sorted by index; (N,) each."""
+        index, label, logit = self._columns()
+        order = index.argsort()
+        return {"index": index[order], "label": label[order], "logit": logit[order]}
+
+    def _columns(self) -> tuple[Tensor, ...]:
+        return tuple(torch.cat(column).cpu() for column in zip(*self.batches, strict=True))

@@ -87,7 +87,7 @@ class SentimentModule(L.LightningModule):
     def _losses(self, logits: Tensor, batch: Batch, stage: str) -> Tensor:
         """Return the loss of each review, (B,), and add the batch to the scores of the stage."""
         losses = F.binary_cross_entropy_with_logits(logits, batch.labels, reduction="none")
-        self.scores[stage].update(logits, losses, batch)
+        self.scores[stage].update(logits, batch)
         return losses
 
     def on_train_epoch_start(self) -> None:
@@ -122,8 +122,8 @@ class SentimentModule(L.LightningModule):
         # The validation after training repeats the best epoch, which is already in the learning
         # curve.
         is_new = self.trainer.state.fn is not TrainerFn.VALIDATING
-        named = {f"{stage}/{k}": v for k, v in scores.items() if k != "confusion_matrix"}
-        self.log_dict(named, logger=is_new and self.trainer.logger is not None)
+        numbers = {f"{stage}/{k}": v for k, v in scores.items() if isinstance(v, float)}
+        self.log_dict(numbers, logger=is_new and self.trainer.logger is not None)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["history"] = self.history

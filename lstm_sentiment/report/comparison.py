@@ -11,13 +11,13 @@ from lstm_sentiment.config_fields import fields_of
 from lstm_sentiment.data.splits import copies_note
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.report import statistics
+from lstm_sentiment.report.formatting import first_names
 from lstm_sentiment.report.statistics import Correct, Effect, Interval, Verdict
 from lstm_sentiment.report.variants import Variant, VariantGroup, distinguishing_settings
 from lstm_sentiment.runs.predictions import Predictions, read_predictions
 
 FACTORS = {field.name: field.factor for field in fields_of(Config) if field.factor}  # by setting
 MIN_NETWORKS = 4  # needed to estimate effects
-NAMED_RUNS = 3  # in a note, which gives the number of further runs
 
 Choice = dict[str, str]  # factor -> level
 
@@ -167,14 +167,9 @@ def _environment_notes(variants: Sequence[Variant]) -> list[str]:
             names = [r["name"] for r in records if r["environment"][field] == value]
             notes.append(
                 f"Training times are not comparable: {field} is {value} instead of {usual} for "
-                f"{_first(names)}."
+                f"{first_names(names)}."
             )
     return notes
-
-
-def _first(names: Sequence[str]) -> str:
-    more = len(names) - NAMED_RUNS
-    return ", ".join(names[:NAMED_RUNS]) + (f" and {more} more" if more > 0 else "")
 
 
 def _choices(

@@ -12,10 +12,11 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import (
     average_precision_score,
     precision_recall_curve,
-    roc_auc_score,
     roc_curve,
 )
 
+from lstm_sentiment.model.metrics import auroc
+from lstm_sentiment.report.formatting import NOTHING
 from lstm_sentiment.report.statistics import Interval
 from lstm_sentiment.report.variants import Variant
 from lstm_sentiment.runs.predictions import Predictions
@@ -172,11 +173,13 @@ def roc_and_precision_recall(predictions: Mapping[str, Predictions]) -> Figure:
     roc, pr = figure.subplots(1, 2)
     shared = np.linspace(0, 1, CURVE_POINTS)
     for (name, run), style in zip(predictions.items(), _styles(len(predictions)), strict=True):
-        false_positive_rate, true_positive_rate, _ = roc_curve(run.label, run.probability)
-        precision, recall, _ = precision_recall_curve(run.label, run.probability)
-        under_roc = roc_auc_score(run.label, run.probability)
-        under_pr = average_precision_score(run.label, run.probability)
-        label = f"{wrapped(name, NAME_WIDTH)}: {under_roc:.3f}, {under_pr:.3f}"
+        false_positive_rate, true_positive_rate, _ = roc_curve(run.label, run.logit)
+        precision, recall, _ = precision_recall_curve(run.label, run.logit)
+        under_roc, under_pr = (
+            NOTHING if area is None else f"{area:.3f}"
+            for area in (auroc(run.label, run.logit), average_precision_score(run.label, run.logit))
+        )
+        label = f"{wrapped(name, NAME_WIDTH)}: {under_roc}, {under_pr}"
         interpolated = np.interp(shared, false_positive_rate, true_positive_rate)
         roc.plot(shared, interpolated, label=label, **style)
         pr.plot(shared, np.interp(shared, recall[::-1], precision[::-1]), **style)

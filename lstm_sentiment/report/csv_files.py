@@ -7,9 +7,10 @@ from typing import Any
 
 from lstm_sentiment.config import SCORES
 from lstm_sentiment.report.comparison import Comparison
-from lstm_sentiment.report.variants import Variant, settings
+from lstm_sentiment.report.variants import Variant, recorded_scores, settings
 from lstm_sentiment.runs.reader import RunSummary
 
+RECORDED = (*SCORES, "balanced_accuracy", "majority_share")
 COSTS = ("parameters", "fit_seconds", "tokens_per_second", "peak_memory_mib")
 
 
@@ -43,7 +44,7 @@ def comparison_table(comparisons: Iterable[Comparison]) -> str:
 def _scores(variant: Variant) -> dict[str, float]:
     row = {}
     for stage in ("val", "test"):
-        for score in SCORES:
+        for score in RECORDED:
             if len(values := variant.scores(stage, score)):
                 row[f"{stage}/{score}"] = values.mean()
             if len(values) > 1:
@@ -62,7 +63,8 @@ def _run(run: RunSummary) -> dict[str, Any]:
         return row
     row |= {"seed": record["config"]["seed"], "best_epoch": record["best_epoch"]}
     for stage in ("val", "test"):
-        row |= {f"{stage}/{score}": record[stage][score] for score in SCORES if record[stage]}
+        scores = recorded_scores(record, stage)
+        row |= {f"{stage}/{score}": scores[score] for score in RECORDED if scores}
     row |= record["cost"] | {name: record["environment"][name] for name in ("device", "threads")}
     return row | {"data": record["data"]["fingerprint"]} | settings(run)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+NAMED = 3  # in a sentence, which gives the number of further names
 NOTHING = "–"  # an unknown value
 
 
@@ -41,6 +42,12 @@ def bounds(interval: tuple[float, float] | None) -> str:
 def p_value(p: float) -> str:
     """Return a p-value with three digits."""
     return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def first_names(names: Sequence[str]) -> str:
+    """Return the first names, and the number of further names."""
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def enumeration(names: Sequence[str]) -> str:

@@ -4,17 +4,19 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from lstm_sentiment.report import page
-from lstm_sentiment.report.formatting import mean_percent, spread
+from lstm_sentiment.report.formatting import NOTHING, mean_percent, percent, spread
+from lstm_sentiment.report.majority import MajorityClass, majority_class
 from lstm_sentiment.report.variants import Variant, variant_groups
 from lstm_sentiment.runs.reader import RunSummary
 
 COLUMNS = ("seeds", "params", "val %", "test %", "F1 %", "AUROC %", "fit s")
+BALANCED = "balanced %"  # a further column, before F1, if the classes of any data set are uneven
 NOTE = "F1 and AUROC are test scores. Variants are ranked by validation accuracy."
 OVER_SEEDS = "± is the standard deviation over seeds."
 
 
 class RankingTable(NamedTuple):
-    """The ranking of the variants on one data set; a row is a variant's name and its COLUMNS."""
+    """The ranking of the variants on one data set; a row has the name of a variant."""
 
     title: str
     rows: list[list[str]]
@@ -26,15 +28,17 @@ def ranking(
 ) -> tuple[list[RankingTable], Sequence[str], list[tuple[str, str]]]:
     """Return a table for each data set, the column titles, and the runs without a record."""
     runs = list(runs)
-    return _tables(runs), COLUMNS, without_record(runs)
+    tables, columns = _tables(runs)
+    return tables, columns, without_record(runs)
 
 
 def markdown(runs: Iterable[RunSummary]) -> str:
     """Return the ranking and the runs without a record as Markdown."""
     runs = list(runs)
     blocks: list[page.Block] = []
-    for title, rows, note in _tables(runs):
-        blocks += [page.Paragraph(title), page.Table(["", *COLUMNS], rows), page.Paragraph(note)]
+    tables, columns = _tables(runs)
+    for title, rows, note in tables:
+        blocks += [page.Paragraph(title), page.Table(["", *columns], rows), page.Paragraph(note)]
     if failures := without_record(runs):
         blocks.append(page.Listing([f"{name}: {trouble}" for name, trouble in failures]))
     return page.markdown(blocks).rstrip("\n")
@@ -45,22 +49,46 @@ def without_record(runs: Iterable[RunSummary]) -> list[tuple[str, str]]:
     return sorted((run.name, run.trouble) for run in runs if not run.record)
 
 
-def _tables(runs: Iterable[RunSummary]) -> list[RankingTable]:
+def _tables(runs: Iterable[RunSummary]) -> tuple[list[RankingTable], Sequence[str]]:
+    groups = variant_groups(runs)
+    majorities = [majority_class(group.variants) for group in groups]
+    columns = [*COLUMNS]
+    if any(majorities):
+        columns.insert(columns.index("F1 %"), BALANCED)
     tables = []
-    for group in variant_groups(runs):
-        rows = [_row(variant) for variant in group.variants]
-        several_seeds = any("±" in cell for row in rows for cell in row)
-        note = f"{NOTE} {OVER_SEEDS}" if several_seeds else NOTE
-        tables.append(RankingTable(group.title, rows, note))
-    return tables
+    for group, majority in zip(groups, majorities, strict=True):
+        cells = [_cells(variant, majority) for variant in group.variants]
+        notes = [NOTE]
+        if any("±" in cell for row in cells for cell in row.values()):
+            notes.append(OVER_SEEDS)
+        if majority:
+            cells.append(_majority_cells(majority))
+            notes.append(majority.note(group.variants))
+        rows = [[row.get(name, NOTHING) for name in ("", *columns)] for row in cells]
+        tables.append(RankingTable(group.title, rows, " ".join(notes)))
+    return tables, columns
 
 
-def _row(variant: Variant) -> list[str]:
-    return [
-        variant.name,
-        str(len(variant.runs)),
-        f"{variant.costs('parameters').mean():,.0f}",
-        *(spread(variant.scores(stage, "accuracy")) for stage in ("val", "test")),
-        *(mean_percent(variant.scores("test", score)) for score in ("f1", "auroc")),
-        f"{variant.costs('fit_seconds').mean():,.1f}",
-    ]
+def _cells(variant: Variant, majority: MajorityClass | None) -> dict[str, str]:
+    """Return the cells of a variant, by the titles of their columns."""
+    balanced = variant.scores(majority.stage if majority else "test", "balanced_accuracy")
+    return {
+        "": variant.name,
+        "seeds": str(len(variant.runs)),
+        "params": f"{variant.costs('parameters').mean():,.0f}",
+        "val %": spread(variant.scores("val", "accuracy")),
+        "test %": spread(variant.scores("test", "accuracy")),
+        BALANCED: mean_percent(balanced),
+        "F1 %": mean_percent(variant.scores("test", "f1")),
+        "AUROC %": mean_percent(variant.scores("test", "auroc")),
+        "fit s": f"{variant.costs('fit_seconds').mean():,.1f}",
+    }
+
+
+def _majority_cells(majority: MajorityClass) -> dict[str, str]:
+    cells = {f"{s} %": percent(scores["accuracy"]) for s, scores in majority.scores.items()}
+    balanced = majority.scores[majority.stage]["balanced_accuracy"]
+    cells |= {"": majority.name, BALANCED: percent(balanced)}
+    if (test := majority.scores.get("test")) is not None:
+        cells["F1 %"] = percent(test["f1"])
+    return cells

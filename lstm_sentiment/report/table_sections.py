@@ -1,5 +1,7 @@
 """comparison -> the sections with the ranking, published results and verdicts."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from lstm_sentiment.model.metrics import CALIBRATION_BINS, calibration_error
@@ -14,11 +16,13 @@ from lstm_sentiment.report.formatting import (
     points,
     spread,
 )
+from lstm_sentiment.report.majority import MajorityClass, majority_class
 from lstm_sentiment.report.page import Block, Heading, Paragraph, Table
 from lstm_sentiment.report.published import Published, published
 from lstm_sentiment.report.statistics import Verdict
 from lstm_sentiment.report.variants import Variant
 
+BALANCED = 5  # position of the column of balanced accuracies, if classes are uneven
 RANKING_NOTE = (
     "Variants are ranked by validation accuracy. All other scores are those of the test set, in "
     "per cent except for the loss and the calibration error (expected calibration error, "
@@ -43,8 +47,24 @@ def ranking_section(comparison: Comparison) -> list[Block]:
     columns += ["AUROC", "loss", "calibration error", "parameters", "training s", "tokens/s", "MiB"]
     rows = [_ranking_row(variant, comparison) for variant in comparison.variants]
     several_seeds = any(len(variant.runs) > 1 for variant in comparison.variants)
-    note = f"{RANKING_NOTE} {SEEDS_NOTE}" if several_seeds else RANKING_NOTE
-    return [Table(columns, rows), Paragraph(note)]
+    notes = [RANKING_NOTE, SEEDS_NOTE] if several_seeds else [RANKING_NOTE]
+    if (majority := majority_class(comparison.variants)) is not None:
+        balanced = [v.scores(majority.stage, "balanced_accuracy") for v in comparison.variants]
+        columns.insert(BALANCED, "balanced accuracy")
+        for row, scores in zip(rows, balanced, strict=True):
+            row.insert(BALANCED, mean_percent(scores))
+        rows.append(_majority_row(majority, columns))
+        notes.append(majority.note(comparison.variants))
+    return [Table(columns, rows), Paragraph(" ".join(notes))]
+
+
+def _majority_row(majority: MajorityClass, columns: Sequence[str]) -> list[str]:
+    cells = {f"{s} %": percent(scores["accuracy"]) for s, scores in majority.scores.items()}
+    balanced = majority.scores[majority.stage]["balanced_accuracy"]
+    cells |= {"": majority.name, "balanced accuracy": percent(balanced)}
+    if (test := majority.scores.get("test")) is not None:
+        cells |= {name: percent(test[name.lower()]) for name in ("precision", "recall", "F1")}
+    return [cells.get(name, NOTHING) for name in columns]
 
 
 def _ranking_row(variant: Variant, comparison: Comparison) -> list[str]:

@@ -58,7 +58,7 @@ def class_table(predictions: Predictions) -> Table:
 
 
 def _mistakes(run: Predictions) -> str:
-    positions = most_confident_mistakes(run.label, run.probability, MAX_MISTAKES)
+    positions = most_confident_mistakes(run.label, run.logit, MAX_MISTAKES)
     if not len(positions):
         return "All predictions are correct."
     mistakes = ", ".join(

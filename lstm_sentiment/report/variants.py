@@ -14,6 +14,7 @@ import numpy as np
 
 from lstm_sentiment.config import Config, values_if_missing
 from lstm_sentiment.config_fields import fields_of
+from lstm_sentiment.model.rates import rates
 from lstm_sentiment.runs.identity import BASELINE, NOT_FINGERPRINTED
 from lstm_sentiment.runs.reader import RunSummary
 from lstm_sentiment.runs.record import IF_MISSING
@@ -49,7 +50,8 @@ class Variant:
 
     def scores(self, stage: str, score: str) -> np.ndarray:
         """Return a score of a stage, (S,): one for each seed that has it."""
-        return np.array([record[stage][score] for record in self.records if record[stage]], float)
+        values = [recorded_scores(record, stage).get(score) for record in self.records]
+        return np.array([value for value in values if value is not None], float)
 
     def costs(self, cost: str) -> np.ndarray:
         """Return a cost, (S,): one for each seed that has it."""
@@ -61,6 +63,15 @@ class Variant:
         """The mean validation accuracy, by which variants are ranked; NaN if there is none."""
         scores = self.scores("val", "accuracy")
         return float(scores.mean()) if len(scores) else float("nan")
+
+
+def recorded_scores(record: Mapping[str, Any], stage: str) -> Mapping[str, Any]:
+    """Return the scores of a stage, {} if there are none.
+
+    Scores that older versions did not record follow from the confusion matrix.
+    """
+    scores = record[stage]
+    return rates(scores["confusion_matrix"]) | scores if scores else {}
 
 
 @dataclass(frozen=True)

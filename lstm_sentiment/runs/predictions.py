@@ -2,8 +2,9 @@
 
 Runs on the same data have the same reviews. A sweep therefore keeps their rows, labels and token
 counts once, in `reviews-<digest>.parquet` in the sweep's folder. A run's own `predictions.parquet`
-holds the probabilities in the same order, and its metadata name that file. Runs of older versions
-have all columns in their own file, which is still read.
+holds the logits in the same order, in float32 as the network computes them, and its metadata name
+that file. Files of older versions hold probabilities instead of logits, and those of the oldest
+versions have all columns in the run's own file. Both are still read.
 """
 
 import hashlib
@@ -18,11 +19,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from scipy.special import logit
 from torch import Tensor
 
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files import LOCK, remove_drafts, sole_writer, write_atomically
 from lstm_sentiment.labels import is_positive
+from lstm_sentiment.model.metrics import sigmoid
 from lstm_sentiment.runs.folder import PREDICTIONS, REVIEWS
 from lstm_sentiment.runs.reader import RunSummary
 
@@ -30,6 +33,10 @@ PredictionColumns = Mapping[str, Mapping[str, Tensor]]  # stage -> columns, (N,)
 
 REFERENCE = b"reviews"  # the key of the metadata that names the file of the reviews
 RESTORE = "`lstm-sentiment baseline` or a run of the sweep with rerun=true writes it again"
+SCORES = ("logit", "probability")  # the column of the predictions, in new and in older files
+# In float32, large logits give probabilities of exactly 0 or 1. These stand for them: as close as
+# possible to 0 and 1, but still rounded to them.
+SMALLEST, LARGEST = 2.0**-151, 1 - 2.0**-26
 REVIEWS_NAME = re.compile(r"reviews-[0-9a-f]{16}\.parquet")
 
 
@@ -38,8 +45,13 @@ class Predictions(NamedTuple):
 
     row: np.ndarray  # (N,) int64, of the review in its split of the corpus
     label: np.ndarray  # (N,) bool
-    probability: np.ndarray  # (N,) float32, of the positive class
+    logit: np.ndarray  # (N,) float64
     tokens: np.ndarray | None  # (N,) int64, before truncation; older runs do not have it
+
+    @property
+    def probability(self) -> np.ndarray:
+        """The probability of the positive class, (N,) float64."""
+        return sigmoid(self.logit)
 
     @property
     def positive(self) -> np.ndarray:
@@ -56,7 +68,7 @@ def save_predictions(path: Path, predictions: PredictionColumns) -> None:
     """Write the predictions of a run to `path` in its folder; write no file if there are none.
 
     Each stage has the columns `index` (the row of the review in its split of the corpus), `label`,
-    `probability` and `tokens`. In the file, the column `split` names the stage.
+    `logit` and `tokens`. In the file, the column `split` names the stage.
     """
     tables = []
     for stage, columns in predictions.items():
@@ -69,22 +81,24 @@ def save_predictions(path: Path, predictions: PredictionColumns) -> None:
 
 
 def write_table(path: Path, table: pa.Table) -> None:
-    """Write the probabilities to `path`, and the other columns to the sweep's file of reviews.
+    """Write the logits to `path`, and the other columns to the sweep's file of reviews.
 
-    Several processes may write tables of the same sweep at the same time.
+    A table of an older version keeps its probabilities. Several processes may write tables of the
+    same sweep at the same time.
     """
-    reviews = table.drop_columns("probability").replace_schema_metadata()
+    [score] = [name for name in SCORES if name in table.column_names]
+    reviews = table.drop_columns(score).replace_schema_metadata()
     name = REVIEWS.format(_digest(reviews))
     _write_reviews(path.parent.parent / name, reviews)
-    probabilities = table.select(["probability"]).replace_schema_metadata({REFERENCE: name})
-    write_atomically(path, _parquet(probabilities, use_dictionary=False))
+    scores = table.select([score]).replace_schema_metadata({REFERENCE: name})
+    write_atomically(path, _parquet(scores, use_dictionary=False))
 
 
 def read_table(path: Path) -> pa.Table:
-    """Return split, index, label, tokens and probability of all predictions of a run.
+    """Return split, index, label, tokens and logit of all predictions of a run.
 
-    Runs of older versions may lack the tokens. Raises InputError if the run's file or the sweep's
-    file of reviews is missing or damaged.
+    Runs of older versions have the probability instead of the logit, and may lack the tokens.
+    Raises InputError if the run's file or the sweep's file of reviews is missing or damaged.
     """
     table = _read(path)
     reference = (table.schema.metadata or {}).get(REFERENCE)
@@ -94,9 +108,9 @@ def read_table(path: Path) -> pa.Table:
     if not REVIEWS_NAME.fullmatch(name):
         raise InputError(f"{_shown(path)} cannot be read: it names no file of reviews")
     reviews = _read_reviews(path.parent.parent / name)
-    if table.column_names != ["probability"] or len(table) != len(reviews):
+    if table.column_names not in ([score] for score in SCORES) or len(table) != len(reviews):
         raise InputError(f"{_shown(path)} does not match {name}")
-    return reviews.append_column("probability", table["probability"])
+    return reviews.append_column(table.column_names[0], table.column(0))
 
 
 def read_predictions(run: RunSummary, stage: str) -> Predictions:
@@ -183,7 +197,7 @@ def _columns(table: pa.Table) -> Predictions:
 
     Raises ValueError, KeyError or TypeError if the table does not have these columns.
     """
-    row, label, probability = (table[name].to_numpy() for name in ("index", "label", "probability"))
+    row, label = (table[name].to_numpy() for name in ("index", "label"))
     tokens = table["tokens"].to_numpy() if "tokens" in table.column_names else None
     whole = [row, label] if tokens is None else [row, label, tokens]
     if any(column.dtype.kind != "i" for column in whole) or not np.isin(label, (0, 1)).all():
@@ -192,14 +206,23 @@ def _columns(table: pa.Table) -> Predictions:
     return Predictions(
         row[order],
         label[order] == 1,
-        probability[order].astype(np.float32),
+        _logits(table)[order],
         None if tokens is None else tokens[order],
     )
 
 
+def _logits(table: pa.Table) -> np.ndarray:
+    """Return the logits of a table, (N,) float64; NaN for a number that is no probability."""
+    if "logit" in table.column_names:
+        return table["logit"].to_numpy().astype(np.float64)
+    probability = table["probability"].to_numpy().astype(np.float64)
+    within = np.where((probability >= 0) & (probability <= 1), probability, np.nan)
+    return logit(within.clip(SMALLEST, LARGEST))
+
+
 def _matches(predictions: Predictions, matrix: Sequence[Sequence[int]]) -> bool:
-    """Return whether rows are unique and the predictions give the confusion matrix."""
-    if not np.all((predictions.probability >= 0) & (predictions.probability <= 1)):
+    """Return whether rows are unique and finite logits give the confusion matrix."""
+    if not np.isfinite(predictions.logit).all():
         return False
     counted = np.bincount(2 * predictions.label + predictions.positive, minlength=4).reshape(2, 2)
     return len(np.unique(predictions.row)) == len(predictions.row) and counted.tolist() == matrix

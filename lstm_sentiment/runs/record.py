@@ -12,10 +12,12 @@ from lstm_sentiment.config_fields import fields_of
 from lstm_sentiment.display import printable
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files import read_json
+from lstm_sentiment.model.rates import rates
 from lstm_sentiment.runs.folder import RECORD
 from lstm_sentiment.runs.identity import BASELINE
 
 SCHEMA = 1  # version of the files; raise it if their meaning changes
+ROUNDING = 1e-6  # allowed in scores: older versions computed them in float32
 RECORD_KEYS = frozenset({"name", "choices", "config", "epochs", "val", "test", "cost", "data"})
 FIELDS = {field.name: field for kind in (Config, Reference) for field in fields_of(kind)}
 UNRECORDED = frozenset(name for name, field in FIELDS.items() if not field.recorded)
@@ -170,19 +172,23 @@ def _check_scores(stage: str, scores: Mapping[str, Any] | None) -> None:
     if scores is None:
         return
     for score in SCORES:
-        _require_number(f"{stage} {score}", scores[score], inf if score == "loss" else 1)
+        if score != "auroc" or scores[score] is not None:  # None if only one class occurs
+            high = inf if score == "loss" else 1 + ROUNDING
+            _require_number(f"{stage} {score}", scores[score], high)
     matrix = scores["confusion_matrix"]
     (true_negatives, false_positives), (false_negatives, true_positives) = matrix
     counts = (true_negatives, false_positives, false_negatives, true_positives)
     for count in counts:
         _require_number(f"{stage} confusion_matrix", count)
     _require(sum(counts) > 0, f"{stage} confusion_matrix", "empty")
-    accuracy = (true_negatives + true_positives) / sum(counts)
-    if not isclose(accuracy, scores["accuracy"], abs_tol=1e-4):
-        raise ValueError(
-            f"{stage} accuracy is {scores['accuracy']:.4f}, but the confusion matrix gives "
-            f"{accuracy:.4f}"
-        )
+    for score, expected in rates(matrix).items():
+        if score in scores:  # records of older versions have fewer scores
+            _require_number(f"{stage} {score}", scores[score])
+            if not isclose(scores[score], expected, abs_tol=ROUNDING):
+                raise ValueError(
+                    f"{stage} {score} is {scores[score]:.6f}, but the confusion matrix gives "
+                    f"{expected:.6f}"
+                )
 
 
 def _require_allowed(name: str, value: Any) -> None:

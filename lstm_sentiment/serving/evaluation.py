@@ -6,20 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import (
-    confusion_matrix,
-    log_loss,
-    precision_recall_fscore_support,
-    roc_auc_score,
-)
 from statsmodels.stats.proportion import proportion_confint
 
 from lstm_sentiment.data.columns import Columns, Review
 from lstm_sentiment.data.formats import count_rows, read_tables
 from lstm_sentiment.display import SILENT, Display
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.labels import NEGATIVE, POSITIVE, is_positive
-from lstm_sentiment.model.metrics import calibration_error
+from lstm_sentiment.model.metrics import calibration_error, classification_scores, sigmoid
 from lstm_sentiment.serving.file_prediction import ROWS
 from lstm_sentiment.serving.predictor import Predictor
 
@@ -40,14 +33,25 @@ def evaluate(
         for reviews in _in_chunks(read_tables([file], columns)):
             labels += [review.label for review in reviews]
             for name, predictor in predictors.items():
-                chunks[name].append(predictor.probabilities([review.text for review in reviews]))
+                chunks[name].append(predictor.logits([review.text for review in reviews]))
             advance(len(labels))
     if not labels:
         raise InputError(f"{file} has no rows: there is nothing to evaluate.")
-    probabilities = {name: np.concatenate(arrays) for name, arrays in chunks.items()}
-    if len(probabilities) > 1:
-        probabilities[ENSEMBLE] = np.mean([*probabilities.values()], 0)
-    return {name: scores(np.array(labels), array) for name, array in probabilities.items()}
+    logits = {name: np.concatenate(arrays) for name, arrays in chunks.items()}
+    if len(logits) > 1:
+        logits[ENSEMBLE] = logit_of_mean([*logits.values()])
+    return {name: scores(np.array(labels), array) for name, array in logits.items()}
+
+
+def logit_of_mean(logits: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the logits of the mean probabilities of K networks, (N,) each, in float64.
+
+    Means of probabilities would be exactly 1 for very certain networks; their logarithms are not.
+    """
+    each = np.asarray(logits, np.float64)
+    positive = np.logaddexp.reduce(-np.logaddexp(0, -each))  # log of K times the mean probability
+    negative = np.logaddexp.reduce(-np.logaddexp(0, each))
+    return positive - negative
 
 
 def _in_chunks(reviews: Iterator[Review]) -> Iterator[list[Review]]:
@@ -55,34 +59,20 @@ def _in_chunks(reviews: Iterator[Review]) -> Iterator[list[Review]]:
         yield chunk
 
 
-def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
-    """Return the scores of N predictions: `labels` (N,) of 0 and 1, `probabilities` (N,).
+def scores(labels: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
+    """Return the scores of N predictions: `labels` (N,) of 0 and 1, `logits` (N,).
 
-    Precision, recall and F1 refer to the positive class. The interval of the accuracy is Wilson's,
-    at 95 %. The confusion matrix is [[tn, fp], [fn, tp]]. AUROC is None if only one class occurs.
-    The scores are defined as in a run's record, but computed in float64 instead of float32, so that
-    the JSON shows no rounding errors.
+    They are those of a run's record, with the number of reviews, the calibration error, and
+    Wilson's 95 % interval of the accuracy.
     """
-    predicted = is_positive(probabilities)
-    correct = int((predicted == labels).sum())
-    precision, recall, f1, _ = precision_recall_fscore_support(
-        labels, predicted, average="binary", zero_division=0
-    )
+    result = classification_scores(labels, logits)
+    correct = round(result["accuracy"] * len(labels))
     low, high = proportion_confint(correct, len(labels), method="wilson")
-    both_occur = len(np.unique(labels)) > 1
-    classes = [NEGATIVE, POSITIVE]
     return {
         "reviews": len(labels),
-        "accuracy": correct / len(labels),
+        **result,
         "interval": [float(low), float(high)],
-        "precision": float(precision),
-        "recall": float(recall),
-        "f1": float(f1),
-        "auroc": float(roc_auc_score(labels, probabilities)) if both_occur else None,
-        "loss": float(log_loss(labels, probabilities, labels=classes)),
-        # In float32, as in a report.
-        "calibration_error": calibration_error(labels, probabilities.astype(np.float32)),
-        "confusion_matrix": confusion_matrix(labels, predicted, labels=classes).tolist(),
+        "calibration_error": calibration_error(labels, sigmoid(logits)),
     }
 
 

@@ -15,6 +15,7 @@ from lstm_sentiment.data.vocabulary import Vocabulary
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import class_name
 from lstm_sentiment.model.classifier import Classifier
+from lstm_sentiment.model.metrics import sigmoid
 from lstm_sentiment.model.subnormals import subnormals_flushed
 from lstm_sentiment.runs.folder import MODEL
 from lstm_sentiment.runs.model_folder import CONFIG, ONNX, VOCABULARY, WEIGHTS, read_model
@@ -190,11 +191,6 @@ def batches_of_similar_length(lengths: np.ndarray) -> Iterator[np.ndarray]:
         size = min(BATCH_SIZE, max(1, BATCH_POSITIONS // lengths[order[start]]))
         yield order[start : start + size]
         start += size
-
-
-def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """Return probabilities in float64: in float32, large logits would give exactly 0 or 1."""
-    return 1 / (1 + np.exp(-logits.astype(np.float64)))
 
 
 def find_model(folder: Path) -> Path:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from sklearn.pipeline import Pipeline
 from torch import Tensor
-from torch.nn import functional as F
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.data.batches import Batch, EncodedReviews
@@ -196,8 +195,7 @@ def _evaluate(model: Pipeline, reviews: EncodedReviews) -> StageScores:
     """Return the scores of a model, with the code that computes the scores of a network."""
     logits = torch.from_numpy(model.decision_function(_tokens(reviews)))
     labels = torch.from_numpy(_labels(reviews).astype(np.float32))
-    losses = F.binary_cross_entropy_with_logits(logits, labels.double(), reduction="none")
     empty = Tensor()
     scores = StageScores()
-    scores.update(logits, losses, Batch(empty, empty, labels, torch.from_numpy(reviews.rows)))
+    scores.update(logits, Batch(empty, empty, labels, torch.from_numpy(reviews.rows)))
     return scores

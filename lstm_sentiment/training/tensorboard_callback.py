@@ -13,8 +13,9 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from lstm_sentiment.config import Config, flat
+from lstm_sentiment.config_fields import fields_of
 from lstm_sentiment.labels import CLASSES
-from lstm_sentiment.model.metrics import most_confident_mistakes
+from lstm_sentiment.model.metrics import most_confident_mistakes, sigmoid
 from lstm_sentiment.model.module import SentimentModule
 from lstm_sentiment.runs import run_plots
 from lstm_sentiment.runs.identity import NOT_FINGERPRINTED
@@ -26,6 +27,7 @@ OVERLAID = ("loss", "accuracy", "precision", "recall", "f1", "auroc")
 LAYOUT = {
     "train and val": {s: ["Multiline", [f"train/{s}", f"val/{s}"]] for s in OVERLAID},
 }
+OPTIONAL = {field.name for field in fields_of(Config) if field.optional}
 MISTAKES = 10
 WORDS_SHOWN = 80  # of a review
 
@@ -90,14 +92,14 @@ class TensorBoard(AfterEpoch):
         """
         writer = self.writer or self._open(step)
         val, test = record["val"] or {}, record["test"] or {}
-        final = {f"test/{score}": test[score] for score in OVERLAID if score in test}
-        final |= {f"val/kept_{score}": val[score] for score in OVERLAID if score in val}
+        final = {f"test/{score}": test.get(score) for score in OVERLAID}
+        final |= {f"val/kept_{score}": val.get(score) for score in OVERLAID}
+        final = {name: value for name, value in final.items() if value is not None}
         for name, value in final.items():
             writer.add_scalar(name, value, step)
         for stage, columns in predictions.items():
-            writer.add_pr_curve(
-                f"{stage}/precision_recall", columns["label"], columns["probability"], step
-            )
+            probability = sigmoid(columns["logit"].numpy())
+            writer.add_pr_curve(f"{stage}/precision_recall", columns["label"], probability, step)
             writer.add_text(f"{stage}/mistakes", mistakes(columns, partial(text, stage)), step)
             matrix = run_plots.confusion_matrix(record, stage)
             writer.add_figure(f"{stage}/confusion_matrix", matrix, step)
@@ -109,12 +111,11 @@ class TensorBoard(AfterEpoch):
         # summary, on the whole experiment, is omitted, so that TensorBoard itself determines the
         # hyperparameters that differ between runs.
         settings = {
-            name: value
+            name: _text(value) if name in OPTIONAL else value
             for name, value in flat(self.config).items()
             if name not in NOT_FINGERPRINTED
         }
-        shown = {name: "none" if value is None else value for name, value in settings.items()}
-        _, *session = hparams(shown, scores)  # type: ignore[no-untyped-call]
+        _, *session = hparams(settings, scores)  # type: ignore[no-untyped-call]
         for summary in session:
             writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
 
@@ -136,11 +137,21 @@ class TensorBoard(AfterEpoch):
                 self.writer.add_scalar(f"{stage}/{name}", value, step)
 
 
+def _text(value: object) -> str:
+    """Return the value of an optional setting as text.
+
+    If a column had texts and numbers, TensorBoard would filter all of them as texts, and hide the
+    runs with a number.
+    """
+    return "none" if value is None else str(value)
+
+
 def mistakes(columns: Mapping[str, Tensor], text: Callable[[int], str]) -> str:
     """Return the most confident mistakes, with the first words of their reviews, as Markdown."""
-    label, probability = columns["label"].numpy(), columns["probability"].numpy()
+    label, logit = columns["label"].numpy(), columns["logit"].numpy()
+    probability = sigmoid(logit)
     lines = []
-    for position in most_confident_mistakes(label, probability, MISTAKES):
+    for position in most_confident_mistakes(label, logit, MISTAKES):
         index = int(columns["index"][position])
         words = text(index).split()
         shown = " ".join(words[:WORDS_SHOWN]) + (" …" if len(words) > WORDS_SHOWN else "")

@@ -28,7 +28,7 @@ def compact(folder: Path) -> bool:
     """
     path = folder / PREDICTIONS
     table = read_table(path)
-    if pq.read_schema(path).names == ["probability"]:
+    if pq.read_schema(path).names in (["logit"], ["probability"]):
         return False
     if missing := {"split", "index", "label", "probability"} - {*table.column_names}:
         raise InputError(f"{folder.name}/{path.name} has no column {min(missing)}")

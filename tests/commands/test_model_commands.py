@@ -28,7 +28,7 @@ Make = Callable[..., Config]
 Capture = pytest.CaptureFixture[str]
 
 LABELS = np.array([1, 1, 1, 0, 0])
-SCORES = scores(LABELS, np.array([0.9, 0.8, 0.3, 0.6, 0.1]))
+SCORES = scores(LABELS, np.array([2.0, 1.5, -1, 0.5, -2]))
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_evaluate_scores_runs_and_their_ensemble(
     assert list(content["networks"]) == ["run", "other", "ensemble"]
     assert main(["evaluate", run, "--file", file, "--json", other]) == 0
     assert json.loads(capsys.readouterr().out) == content
-    [row] = [line for line in table if "accuracy" in line]
+    [row] = [line for line in table if line.startswith(" accuracy")]
     assert row.endswith(f"{100 * content['networks']['ensemble']['accuracy']:.2f} ")
 
 
@@ -147,9 +147,17 @@ def test_the_scores_of_one_network_have_its_name() -> None:
     assert ["positive", "1", "2"] in lines
 
 
+def test_the_larger_class_is_shown_if_the_classes_are_uneven() -> None:
+    lines = words_of_lines(scores_table({"mine": SCORES}))  # three of five are positive
+    assert ["larger", "class", "%", "60.00"] in lines
+    assert ["balanced", "accuracy", "%", "58.33"] in lines
+    even = scores(np.array([1, 0]), np.array([1.0, 1.0]))
+    assert not any("balanced" in line for line in words_of_lines(scores_table({"mine": even})))
+
+
 def test_the_scores_of_several_networks_are_numbered() -> None:
     names = [f"bilstm-max_attention-s{seed}-0123abcd" for seed in range(5)]
-    perfect = scores(LABELS, LABELS.astype(float))
+    perfect = scores(LABELS, 2.0 * LABELS - 1)
     lines = words_of_lines(scores_table(dict.fromkeys(names, SCORES) | {"ensemble": perfect}))
     assert [line[1] for line in lines[:5]] == names
     assert lines[5] == ["1", "2", "3", "4", "5", "ensemble"]

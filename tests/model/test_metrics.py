@@ -2,19 +2,23 @@
 
 import math
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torchmetrics.functional.classification as torchmetrics
+from scipy.special import expit, log_expit
 from sklearn import metrics as reference
-from torch.nn import functional as F
 
 from lstm_sentiment.data.batches import Batch
 from lstm_sentiment.model.metrics import (
     StageScores,
+    auroc,
     calibration_error,
     classification_scores,
     most_confident_mistakes,
+    sigmoid,
 )
 
 
@@ -27,98 +31,164 @@ def scored(logits: torch.Tensor, labels: torch.Tensor, sizes: list[int]) -> Stag
     scores, start = StageScores(), 0
     for size in sizes:
         part = slice(start, start + size)
-        losses = F.binary_cross_entropy_with_logits(logits[part], labels[part], reduction="none")
-        scores.update(logits[part], losses, batch_of(labels[part], start))
+        scores.update(logits[part], batch_of(labels[part], start))
         start += size
     return scores
 
 
-def test_scores_equal_scikit_learns_over_uneven_batches() -> None:
-    generator = torch.Generator().manual_seed(0)
-    labels = torch.randint(0, 2, (100,), generator=generator).float()
-    logits = torch.randn(100, generator=generator) + labels
-    result = scored(logits, labels, [60, 37, 3]).compute()
+def reference_scores(labels: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
+    """Return the scores by scikit-learn, in float64."""
+    predicted = logits > 0
+    certainty = np.where(labels == 1, logits, -logits)  # of the true class
+    return {
+        "loss": -np.mean(log_expit(certainty)),
+        "accuracy": reference.accuracy_score(labels, predicted),
+        "balanced_accuracy": reference.balanced_accuracy_score(labels, predicted),
+        "precision": reference.precision_score(labels, predicted),
+        "recall": reference.recall_score(labels, predicted),
+        "f1": reference.f1_score(labels, predicted),
+        "auroc": reference.roc_auc_score(labels, logits),
+        "majority_share": max(np.mean(labels), 1 - np.mean(labels)),
+        "confusion_matrix": reference.confusion_matrix(labels, predicted).tolist(),
+    }
 
-    probability = logits.sigmoid().double().numpy()
-    truth, predicted = labels.numpy(), probability > 0.5
-    assert result["accuracy"] == pytest.approx(reference.accuracy_score(truth, predicted))
-    assert result["precision"] == pytest.approx(reference.precision_score(truth, predicted))
-    assert result["recall"] == pytest.approx(reference.recall_score(truth, predicted))
-    assert result["f1"] == pytest.approx(reference.f1_score(truth, predicted))
-    assert result["auroc"] == pytest.approx(reference.roc_auc_score(truth, probability))
-    assert result["loss"] == pytest.approx(reference.log_loss(truth, probability), rel=1e-5)
-    assert result["confusion_matrix"] == reference.confusion_matrix(truth, predicted).tolist()
+
+@pytest.mark.parametrize("scale", [1, 8, 60], ids="logits around {}".format)
+@pytest.mark.parametrize("positive_share", [0.5, 0.95])
+def test_scores_equal_scikit_learns_over_uneven_batches(scale: int, positive_share: float) -> None:
+    """In float32, all probabilities of logits above 17 would be 1, and their order lost."""
+    random = np.random.default_rng(scale)
+    labels = random.random(1000) < positive_share
+    logits = (scale * (random.standard_normal(1000) + labels)).astype(np.float32)
+    scores = scored(torch.from_numpy(logits), torch.from_numpy(labels).float(), [600, 370, 30])
+    expected = reference_scores(labels, logits.astype(float))
+    result = scores.compute()
+    assert result.keys() == expected.keys()
+    assert result.pop("confusion_matrix") == expected.pop("confusion_matrix")
+    assert result == pytest.approx(expected, rel=1e-12)
+
+
+def test_scores_are_those_of_torchmetrics_up_to_its_rounding() -> None:
+    random = np.random.default_rng(0)
+    labels = random.random(500) < 0.7
+    logits = random.standard_normal(500) + labels
+    result = classification_scores(labels, logits)
+    arguments = torch.from_numpy(expit(logits)), torch.from_numpy(labels).int()
+    for name, metric in {
+        "accuracy": torchmetrics.binary_accuracy,
+        "precision": torchmetrics.binary_precision,
+        "recall": torchmetrics.binary_recall,
+        "f1": torchmetrics.binary_f1_score,
+        "auroc": torchmetrics.binary_auroc,
+    }.items():
+        assert result[name] == pytest.approx(metric(*arguments).item(), abs=1e-6), name
 
 
 def test_scores_by_hand() -> None:
-    labels = torch.tensor([1, 1, 1, 0, 0])
-    probabilities = torch.tensor([0.9, 0.8, 0.5, 0.7, 0.1])  # 0.5 is classified as negative
-    assert classification_scores(labels, probabilities) == {
-        "accuracy": pytest.approx(3 / 5),
-        "auroc": pytest.approx(5 / 6),  # of six pairs, 0.5 and 0.7 stand in the wrong order
+    labels = np.array([1, 1, 1, 0, 0])
+    logits = np.array([2.0, 1.5, 0, 1, -3])  # 0 is classified as negative
+    losses = np.log(1 + np.exp([-2.0, -1.5, 0, 1, -3]))
+    assert classification_scores(labels, logits) == {
+        "loss": pytest.approx(losses.mean()),
+        "accuracy": 3 / 5,
+        "balanced_accuracy": pytest.approx((2 / 3 + 1 / 2) / 2),
+        "auroc": pytest.approx(5 / 6),  # of six pairs, 0 and 1 stand in the wrong order
         "confusion_matrix": [[1, 1], [1, 2]],
         "f1": pytest.approx(2 / 3),
         "precision": pytest.approx(2 / 3),
         "recall": pytest.approx(2 / 3),
+        "majority_share": 3 / 5,
     }
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_auroc_is_above_1(seed: int) -> None:
+    """torchmetrics, which sums in float32, gives 1.0000001 for some numbers of reviews."""
+    random = np.random.default_rng(seed)
+    labels = random.random(random.integers(10, 30_000)) < 0.4
+    labels[:2] = 0, 1
+    logits = random.random(len(labels)) + labels
+    assert auroc(labels, logits) == 1
+    assert auroc(labels, -logits) == 0
+    assert auroc(labels, np.zeros(len(labels))) == 0.5
 
 
 @pytest.mark.parametrize("label", [0, 1])
 def test_one_class_has_no_auroc(label: int) -> None:
-    labels, probabilities = torch.full((3,), label), torch.tensor([0.1, 0.6, 0.7])
+    labels, logits = torch.full((3,), label).float(), torch.tensor([-2.0, 0.5, 1.0])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        scores = classification_scores(labels, probabilities)
+        scores = scored(logits, labels, [3]).compute()
     assert scores["auroc"] is None
+    assert scores["majority_share"] == 1
+    assert scores["balanced_accuracy"] == scores["accuracy"]
     assert sum(map(sum, scores["confusion_matrix"])) == 3
-    # A record holds a number for each score.
-    assert scored(probabilities, labels.float(), [3]).compute()["auroc"] == 0.0
 
 
 def test_undefined_precision_and_recall_are_zero() -> None:
-    scores = classification_scores(torch.tensor([0, 0]), torch.tensor([0.1, 0.2]))
+    scores = classification_scores(np.array([0, 0]), np.array([-2.0, -1.0]))
     assert (scores["accuracy"], scores["precision"], scores["recall"], scores["f1"]) == (1, 0, 0, 0)
+
+
+def test_a_network_that_always_predicts_the_larger_class_has_a_balanced_accuracy_of_a_half() -> (
+    None
+):
+    labels = np.arange(100) < 95
+    scores = classification_scores(labels, np.full(100, 1.0))
+    assert (scores["accuracy"], scores["majority_share"]) == (0.95, 0.95)
+    assert scores["balanced_accuracy"] == 0.5
 
 
 def test_logits_between_0_and_1_are_not_taken_for_probabilities() -> None:
     # Classified as positive all three; as probabilities, 0.2 and 0.3 would be negative.
     result = scored(torch.tensor([0.2, 0.3, 0.9]), torch.tensor([1.0, 1.0, 0.0]), [3]).compute()
-    assert result["accuracy"] == pytest.approx(2 / 3)
+    assert result["accuracy"] == 2 / 3
     assert result["confusion_matrix"] == [[0, 1], [0, 2]]
 
 
 def test_predictions_are_sorted_by_row() -> None:
     scores = StageScores()
     for first, logit in ((2, 1.0), (0, -1.0)):
-        scores.update(torch.full((2,), logit), torch.zeros(2), batch_of(torch.ones(2), first))
+        scores.update(torch.full((2,), logit), batch_of(torch.ones(2), first))
     predictions = scores.predictions()
     assert predictions["index"].tolist() == [0, 1, 2, 3]
-    low, high = 1 / (1 + math.e), math.e / (1 + math.e)
-    assert predictions["probability"].tolist() == pytest.approx([low, low, high, high])
+    assert predictions["logit"].tolist() == [-1, -1, 1, 1]
     scores.reset()
-    scores.update(torch.zeros(1), torch.zeros(1), batch_of(torch.ones(1)))
+    scores.update(torch.zeros(1), batch_of(torch.ones(1)))
     assert scores.predictions()["index"].tolist() == [0]
 
 
-def test_a_loss_that_is_not_a_number_is_not_averaged_away() -> None:
+@pytest.mark.parametrize("logit", [math.nan, math.inf, -math.inf])
+def test_a_logit_that_is_not_finite_is_not_averaged_away(logit: float) -> None:
     scores = StageScores()
-    for loss in (0.5, math.nan):
-        scores.update(torch.zeros(2), torch.tensor([0.5, loss]), batch_of(torch.tensor([0.0, 1.0])))
-    assert np.isnan(scores.compute()["loss"])
+    for value in (0.5, logit):
+        scores.update(torch.tensor([0.5, value]), batch_of(torch.tensor([0.0, 1.0])))
+    assert math.isnan(scores.compute()["loss"])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_probabilities_are_computed_in_float64(dtype: type) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        probabilities = sigmoid(np.array([-1000, -100, 0, 17.5, 30, 1000], dtype))
+    assert probabilities.dtype == np.float64
+    expected = [0, math.exp(-100), 0.5, 1 - math.exp(-17.5), 1 - math.exp(-30), 1]
+    assert probabilities == pytest.approx(expected, rel=1e-14)
+    assert (probabilities[3:5] < 1).all()
 
 
 @pytest.mark.parametrize("kind", [np.int8, np.float32, bool])
 def test_the_most_confident_mistakes_come_first_and_the_earlier_of_equals(kind: type) -> None:
     labels = np.array([1, 0, 1, 0, 1, 0]).astype(kind)
-    probabilities = np.array([0.25, 0.25, 0.5, 0.75, 0.0, 1.0], np.float32)
-    assert most_confident_mistakes(labels, probabilities, 10).tolist() == [4, 5, 0, 3, 2]
-    assert most_confident_mistakes(labels, probabilities, 2).tolist() == [4, 5]
+    logits = np.array([-1, -1, 0, 1, -50, 51], np.float32)
+    assert most_confident_mistakes(labels, logits, 10).tolist() == [5, 4, 0, 3, 2]
+    assert most_confident_mistakes(labels, logits, 2).tolist() == [5, 4]
 
 
 def test_correct_predictions_are_no_mistakes() -> None:
     labels = np.array([1, 0, 0])
-    probabilities = np.array([0.75, 0.0, 0.5])  # 0.5 is classified as negative
-    assert not len(most_confident_mistakes(labels, probabilities, 10))
+    logits = np.array([1.0, -9, 0])  # 0 is classified as negative
+    assert not len(most_confident_mistakes(labels, logits, 10))
 
 
 @pytest.mark.parametrize(
@@ -137,4 +207,4 @@ def test_calibration_error_by_hand(
 ) -> None:
     error = calibration_error(np.array(labels, bool), np.array(probabilities, np.float32))
     assert error == pytest.approx(expected, abs=1e-6)
-    assert calibration_error(torch.tensor(labels), torch.tensor(probabilities)) == error
+    assert calibration_error(np.array(labels), np.array(probabilities)) == pytest.approx(error)

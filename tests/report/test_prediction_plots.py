@@ -17,6 +17,7 @@ from lstm_sentiment.report import comparison_plots as plots
 from lstm_sentiment.runs.predictions import Predictions
 from lstm_sentiment.runs.run_plots import COLOURS
 from tests.support.plots import legend, line, ticks
+from tests.support.records import logits
 
 
 def predictions(
@@ -25,7 +26,7 @@ def predictions(
     return Predictions(
         np.arange(len(label)),
         np.array(label, bool),
-        np.array(probability, np.float32),
+        logits(np.array(probability)),
         None if tokens is None else np.array(tokens),
     )
 
@@ -34,8 +35,7 @@ def random_predictions(seed: int, size: int = 400) -> Predictions:
     """Return predictions that are correct more often than not."""
     random = np.random.default_rng(seed)
     label = random.random(size) < 0.4
-    probability = 1 / (1 + np.exp(-(2.0 * label - 1 + random.standard_normal(size))))
-    return Predictions(np.arange(size), label, probability.astype(np.float32), None)
+    return Predictions(np.arange(size), label, 2.0 * label - 1 + random.standard_normal(size), None)
 
 
 def test_no_two_of_32_curves_have_the_same_colour_and_style() -> None:

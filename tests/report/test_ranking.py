@@ -115,15 +115,15 @@ def test_every_score_is_in_its_column(tmp_path: Path) -> None:
     title, empty, *lines = markdown(read_runs(tmp_path)).splitlines()
     assert (title, empty) == ("imdb: 900 train, 200 val, 200 test", "")
     assert lines[:3] == [
-        "|  | seeds | params | val % | test % | F1 % | AUROC % | fit s |",
-        "| --- | --: | --: | --: | --: | --: | --: | --: |",
-        "| lstm-last | 1 | 1,412,225 | 90.00 | 95.00 | 88.89 | 90.00 | 61.3 |",
+        "|  | seeds | params | val % | test % | balanced % | F1 % | AUROC % | fit s |",
+        "| --- | --: | --: | --: | --: | --: | --: | --: | --: |",
+        "| lstm-last | 1 | 1,412,225 | 90.00 | 95.00 | 90.00 | 88.89 | 90.00 | 61.3 |",
     ]
     (title, *_), (shown,) = (
         [line.split() for line in printed(tmp_path) if word in line] for word in ("fit s", "61.3")
     )
-    assert " ".join(title) == "seeds params val % test % F1 % AUROC % fit s"
-    assert shown == "lstm-last 1 1,412,225 90.00 95.00 88.89 90.00 61.3".split()
+    assert " ".join(title) == "seeds params val % test % balanced % F1 % AUROC % fit s"
+    assert shown == "lstm-last 1 1,412,225 90.00 95.00 90.00 88.89 90.00 61.3".split()
 
 
 def test_the_deviation_is_that_of_a_sample() -> None:

@@ -24,7 +24,7 @@ from lstm_sentiment.runs.predictions import (
 )
 from lstm_sentiment.runs.reader import read_run, read_runs
 from tests.support.processes import context
-from tests.support.records import LABELS, answers, put_complete_run, put_run
+from tests.support.records import LABELS, answers, logits, put_complete_run, put_run
 
 GRU = Config(encoder=EncoderConfig("gru"))  # type: ignore[arg-type]
 
@@ -66,8 +66,8 @@ def test_each_split_has_its_own_predictions(tmp_path: Path, form: Callable[..., 
     folder = form(tmp_path, Config(), given["test"], given["val"], LABELS, rows, tokens)
     for stage, expected in given.items():
         predictions = predictions_of(folder, stage)
-        assert predictions.probability.dtype == np.float32
-        assert np.array_equal(predictions.probability, expected[::-1].astype(np.float32))
+        assert predictions.logit.dtype == predictions.probability.dtype == np.float64
+        np.testing.assert_allclose(predictions.probability, expected[::-1], rtol=1e-5, atol=1e-40)
         assert predictions.label.dtype == bool
         assert np.array_equal(predictions.label, LABELS[::-1] == 1)
         assert np.array_equal(predictions.row, rows[::-1])
@@ -87,12 +87,38 @@ def test_predictions_without_tokens_are_read(tmp_path: Path) -> None:
 def test_a_table_has_every_value_of_every_split(tmp_path: Path) -> None:
     folder = put_run(tmp_path, Config(), probabilities(1), probabilities(2))
     table = read_table(folder / PREDICTIONS)
-    both = np.concatenate([probabilities(2), probabilities(1)]).astype(np.float32)
+    both = logits(np.concatenate([probabilities(2), probabilities(1)])).astype(np.float32)
     assert table["split"].to_pylist() == ["val"] * 200 + ["test"] * 200
     assert table["index"].to_pylist() == [*range(200)] * 2
     assert table["label"].to_pylist() == LABELS.tolist() * 2
     assert table["tokens"].to_pylist() == [*range(1, 201)] * 2
-    assert table["probability"].to_numpy().tobytes() == both.tobytes()
+    assert table["logit"].to_numpy().tobytes() == both.tobytes()
+
+
+def test_probabilities_of_older_versions_keep_every_bit(tmp_path: Path) -> None:
+    probability = np.random.default_rng(0).random(200).astype(np.float32)
+    extremes = [0, 1, 0.5, np.nextafter(np.float32(1), np.float32(0)), 1e-45, 1e-38, 2**-60, 1 / 3]
+    probability[: len(extremes)] = extremes
+    folder = put_complete_run(tmp_path, Config(), probability, answers(10))
+    predictions = predictions_of(folder)
+    assert np.isfinite(predictions.logit).all()
+    assert predictions.probability.astype(np.float32).tobytes() == probability.tobytes()
+    assert np.array_equal(predictions.positive, probability > 0.5)
+
+
+def test_logits_keep_every_bit(tmp_path: Path) -> None:
+    """Probabilities in float32 would be 1 from a logit of 17 on."""
+    values = np.linspace(-150, 150, 200, dtype=np.float32)
+    columns = {
+        "index": torch.arange(200),
+        "label": torch.from_numpy(LABELS),
+        "logit": torch.from_numpy(values),
+        "tokens": torch.arange(200),
+    }
+    path = tmp_path / "run" / PREDICTIONS
+    path.parent.mkdir()
+    save_predictions(path, {"test": columns})
+    assert read_table(path)["logit"].to_numpy().tobytes() == values.tobytes()
 
 
 def test_runs_on_the_same_reviews_share_a_file(tmp_path: Path) -> None:
@@ -106,7 +132,7 @@ def test_runs_on_the_same_reviews_share_a_file(tmp_path: Path) -> None:
         before.st_mtime_ns,
     )
     for folder in (one, other):
-        assert pq.read_schema(folder / PREDICTIONS).names == ["probability"]
+        assert pq.read_schema(folder / PREDICTIONS).names == ["logit"]
     assert pq.read_schema(reviews).names == ["split", "index", "label", "tokens"]
     assert {path.name for path in tmp_path.iterdir()} == {one.name, other.name, reviews.name}
 

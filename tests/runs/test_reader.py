@@ -141,13 +141,26 @@ def test_a_record_of_a_baseline_has_no_network(run: Path) -> None:
         (("best_epoch",), None, "best_epoch is None"),
         (("val",), [], ""),
         (("val", "accuracy"), DELETED, "accuracy is missing"),
-        (("val", "accuracy"), 0.8, "val accuracy is 0.8000, but the confusion matrix gives 0.9000"),
-        (("test", "accuracy"), 0.8501, None),  # rounded; the confusion matrix gives 0.85
+        (
+            ("val", "accuracy"),
+            0.8,
+            "val accuracy is 0.800000, but the confusion matrix gives 0.900000",
+        ),
         (
             ("test", "accuracy"),
-            0.8502,
-            "test accuracy is 0.8502, but the confusion matrix gives 0.8500",
+            0.85001,
+            "test accuracy is 0.850010, but the confusion matrix gives 0.850000",
         ),
+        (("test", "precision"), 0.8501, "test precision is 0.850100"),
+        (("test", "balanced_accuracy"), 0.8501, "test balanced_accuracy is 0.850100"),
+        (("test", "majority_share"), "0.5", "test majority_share is 0.5"),
+        # Older versions computed scores in float32.
+        (("test", "accuracy"), 0.8500000238418579, None),
+        (("test", "auroc"), 1.0000001192092896, None),
+        (("test", "auroc"), 1.00001, "test auroc is 1.00001"),
+        (("test", "auroc"), None, None),  # only one class occurs
+        (("test", "balanced_accuracy"), DELETED, None),
+        (("test", "majority_share"), DELETED, None),
         (("test", "accuracy"), 85, "test accuracy is 85"),
         (("test", "accuracy"), 1.01, "test accuracy is 1.01"),
         (("test", "precision"), 1.01, "test precision is 1.01"),

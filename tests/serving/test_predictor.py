@@ -78,16 +78,14 @@ def test_predictions_equal_those_of_the_test_set(tiny: Make, padding: str) -> No
     config = tiny(data={"padding": padding, "max_length": 30})
     folder = Path(config.root, "default", run(config)["name"])
     recorded = read_table(folder / "predictions.parquet").filter(pc.field("split") == "test")
-    probabilities = recorded["probability"].to_numpy()
+    logits = recorded["logit"].to_numpy()
     data = ReviewDataModule(config.data)
     data.setup()
     # Tokens joined by spaces are split into the same tokens again.
     texts = [data.text("test", row) for row in recorded["index"].to_pylist()]
-    np.testing.assert_allclose(
-        Predictor.load(folder).probabilities(texts), probabilities, atol=1e-6
-    )
+    np.testing.assert_allclose(Predictor.load(folder).logits(texts), logits, atol=1e-6)
     classes = [p.label for p in Predictor.load(folder / "model").predict(texts)]
-    assert classes.count("positive") == sum(probabilities > 0.5)
+    assert classes.count("positive") == sum(logits > 0)
 
 
 def test_predictions_depend_neither_on_order_nor_on_other_texts(tiny: Make, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import torch
+from scipy.special import logit
 from sklearn import metrics
 
 from lstm_sentiment.config import Config, EncoderConfig, HeadConfig
@@ -45,6 +46,11 @@ def answers(wrong: int, labels: np.ndarray = LABELS, confidence: float = 0.9) ->
     return probabilities
 
 
+def logits(probabilities: np.ndarray) -> np.ndarray:
+    """Return the logits of probabilities, (N,); those of 0 and 1 are -100 and 100."""
+    return logit(probabilities).clip(-100, 100)
+
+
 def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
     """Return the scores of a record, by scikit-learn."""
     positive = probabilities > 0.5
@@ -55,6 +61,8 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
         "recall": float(metrics.recall_score(labels, positive, zero_division=0)),
         "f1": float(metrics.f1_score(labels, positive, zero_division=0)),
         "auroc": float(metrics.roc_auc_score(labels, probabilities)),
+        "balanced_accuracy": float(metrics.balanced_accuracy_score(labels, positive)),
+        "majority_share": float(max(labels.mean(), 1 - labels.mean())),
         "confusion_matrix": metrics.confusion_matrix(labels, positive, labels=[0, 1]).tolist(),
     }
 
@@ -109,16 +117,23 @@ def put_run(
     labels: np.ndarray = LABELS,
     rows: np.ndarray | None = None,
     tokens: np.ndarray | None = None,
+    column: str = "logit",
     **changes: Any,
 ) -> Path:
-    """Write a finished run into a folder below `sweep`, and return that folder."""
+    """Write a finished run into a folder below `sweep`, and return that folder.
+
+    Its predictions are the logits of the probabilities `test` and `val`, or the probabilities
+    themselves if `column` is "probability", as in older versions.
+    """
     content = record(config, test, val, labels, **changes)
     folder = sweep / content["name"]
     columns = {
         split: {
             "index": torch.from_numpy(np.arange(len(labels)) if rows is None else rows),
             "label": torch.from_numpy(labels),
-            "probability": torch.from_numpy(probabilities).float(),
+            column: torch.from_numpy(
+                logits(probabilities) if column == "logit" else probabilities
+            ).float(),
             "tokens": torch.from_numpy(np.arange(len(labels)) + 1 if tokens is None else tokens),
         }
         for split, probabilities in (("val", val), ("test", test))
@@ -145,7 +160,7 @@ def put(folder: Path, **files: Mapping[str, Any] | list[Any] | str) -> Path:
 def put_complete_run(sweep: Path, *arguments: Any, **fields: Any) -> Path:
     """A finished run as older versions left it, with all columns in `predictions.parquet`."""
     before = {*sweep.glob("reviews-*")}
-    folder = put_run(sweep, *arguments, **fields)
+    folder = put_run(sweep, *arguments, column="probability", **fields)
     pq.write_table(read_table(folder / "predictions.parquet"), folder / "predictions.parquet")
     for file in {*sweep.glob("reviews-*")} - before:
         file.unlink()

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from matplotlib.figure import Figure
+from scipy.special import expit
 from sklearn import metrics as reference
 
 from lstm_sentiment import Config, InputError, run
@@ -194,21 +195,21 @@ def test_a_baseline_is_fitted_to_the_training_set_only(finished: Baseline) -> No
 def test_predictions_give_the_scores_of_the_record(finished: Baseline) -> None:
     config, record = finished
     table = prediction_table(folder_of_record(config, record))
-    assert set(table.columns) == {"split", "index", "label", "probability", "tokens"}
+    assert set(table.columns) == {"split", "index", "label", "logit", "tokens"}
     assert set(table["split"]) == {"val", "test"}
     for split in ("val", "test"):
         part = table[table["split"] == split]
-        label, probability = part["label"], part["probability"].astype(float)
-        positive = probability > 0.5
+        label, logit = part["label"], part["logit"].astype(float)
+        positive = logit > 0
         expected = {
             "accuracy": reference.accuracy_score(label, positive),
             "precision": reference.precision_score(label, positive),
             "recall": reference.recall_score(label, positive),
             "f1": reference.f1_score(label, positive),
-            "auroc": reference.roc_auc_score(label, probability),
-            "loss": reference.log_loss(label, probability),
+            "auroc": reference.roc_auc_score(label, logit),
+            "loss": reference.log_loss(label, expit(logit)),
         }
-        assert {name: record[split][name] for name in SCORES} == pytest.approx(expected, rel=1e-5)
+        assert {name: record[split][name] for name in SCORES} == pytest.approx(expected, abs=1e-12)
         matrix = reference.confusion_matrix(label, positive).tolist()
         assert record[split]["confusion_matrix"] == matrix
 
@@ -234,7 +235,7 @@ def test_a_test_label_changes_nothing_but_the_test_scores(
         read_predictions(read_run(folder_of_record(config, record)), "test")
         for config, record in zip(configs, (whole, flipped), strict=True)
     ]
-    np.testing.assert_array_equal(predictions[0].probability, predictions[1].probability)
+    np.testing.assert_array_equal(predictions[0].logit, predictions[1].logit)
     assert np.flatnonzero(predictions[0].label != predictions[1].label).tolist() == [7]
 
 

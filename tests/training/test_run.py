@@ -12,6 +12,7 @@ import pytest
 import safetensors.torch
 import torch
 from matplotlib.figure import Figure
+from scipy.special import expit
 from sklearn import metrics as reference
 
 from lstm_sentiment import Config, run
@@ -119,7 +120,7 @@ def test_the_recorded_scores_are_those_of_the_best_epoch(finished: FinishedRun) 
 def test_predictions_have_row_label_and_length_of_each_review(finished: FinishedRun) -> None:
     config, _ = finished
     table = prediction_table(folder_of(config))
-    assert set(table.columns) == {"split", "index", "label", "probability", "tokens"}
+    assert set(table.columns) == {"split", "index", "label", "logit", "tokens"}
     data = reviews_of(config)
     assert data.test is not None
     for split, reviews in (("val", data.val), ("test", data.test)):
@@ -135,17 +136,17 @@ def test_predictions_have_row_label_and_length_of_each_review(finished: Finished
 def test_predictions_give_the_scores_of_the_record(finished: FinishedRun, split: str) -> None:
     config, record = finished
     table, scores = prediction_table(folder_of(config), split), record[split]
-    label, probability = table["label"], table["probability"].astype(float)
-    positive = probability > 0.5
-    assert scores["accuracy"] == pytest.approx((positive == label).mean())
-    assert scores["f1"] == pytest.approx(reference.f1_score(label, positive))
-    assert scores["auroc"] == pytest.approx(reference.roc_auc_score(label, probability))
-    assert scores["loss"] == pytest.approx(reference.log_loss(label, probability), rel=1e-4)
+    label, logit = table["label"], table["logit"].astype(float)
+    positive = logit > 0
+    assert scores["accuracy"] == pytest.approx((positive == label).mean(), abs=1e-12)
+    assert scores["f1"] == pytest.approx(reference.f1_score(label, positive), abs=1e-12)
+    assert scores["auroc"] == pytest.approx(reference.roc_auc_score(label, logit), abs=1e-12)
+    assert scores["loss"] == pytest.approx(reference.log_loss(label, expit(logit)), abs=1e-12)
     matrix = reference.confusion_matrix(label, positive).tolist()
     assert scores["confusion_matrix"] == matrix
 
 
-def test_the_saved_model_gives_the_recorded_probabilities(finished: FinishedRun) -> None:
+def test_the_saved_model_gives_the_recorded_logits(finished: FinishedRun) -> None:
     config, _ = finished
     folder = folder_of(config)
     words = json.loads((folder / "model" / "vocab.json").read_text())
@@ -153,11 +154,11 @@ def test_the_saved_model_gives_the_recorded_probabilities(finished: FinishedRun)
     net.load_state_dict(safetensors.torch.load_file(folder / "model" / "model.safetensors"))
     data = reviews_of(config)
     assert words == data.vocabulary.words
-    expected = prediction_table(folder, "test").set_index("index")["probability"]
+    expected = prediction_table(folder, "test").set_index("index")["logit"]
     with torch.inference_mode():
         for batch in data.test_dataloader():
-            probabilities = net.eval()(batch.ids, batch.lengths).sigmoid()
-            np.testing.assert_allclose(probabilities, expected[batch.rows.numpy()], atol=1e-6)
+            logits = net.eval()(batch.ids, batch.lengths)
+            np.testing.assert_allclose(logits, expected[batch.rows.numpy()], atol=1e-5)
 
 
 def test_tensorboard_shows_the_scores_of_the_record(finished: FinishedRun) -> None:

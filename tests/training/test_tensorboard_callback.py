@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 from matplotlib.image import imread
+from scipy.special import expit
 from sklearn import metrics as reference
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -193,6 +194,35 @@ def test_tensorboard_lists_the_hyperparameters_that_differ(
     assert metrics == {f"val/kept_{score}" for score in SCORES}
 
 
+def kinds(board: TensorBoard, record: dict[str, Any]) -> dict[str, str]:
+    """Return the kind of value of each hyperparameter that a run writes into its events file."""
+    board.finish(record, 9, {}, str)
+    metadata = read_events(board.folder).summary_metadata["_hparams_/session_start_info"]
+    session = HParamsPluginData.FromString(metadata.plugin_data.content).session_start_info
+    return {name: str(value.WhichOneof("kind")) for name, value in session.hparams.items()}
+
+
+def test_a_hyperparameter_has_the_same_type_in_every_run(
+    finished: FinishedRun, tmp_path: Path, tiny: MakeConfig
+) -> None:
+    """TensorBoard hides the runs with a number if another run has a text in the same column."""
+    record = finished.record | {"test": None}
+    without = tiny(data={"limit_train": None}, optimizer={"clip": None})
+    limited = tiny(
+        data={"limit_train": 50, "limit_test": 20},
+        optimizer={"clip": 0.5},
+        trainer={"limit_train_batches": 3},
+        early_stopping={"patience": 2},
+    )
+    first, second = (
+        kinds(TensorBoard(tmp_path / str(number), config, Costs("cpu")), record)
+        for number, config in enumerate((without, limited))
+    )
+    assert first == second
+    assert first["data.limit_train"] == "string_value"
+    assert first["optimizer.lr"] == "number_value"
+
+
 # Plots and mistakes of a finished run
 
 
@@ -204,7 +234,7 @@ def test_a_precision_recall_curve_is_that_of_the_predictions(
     positives, negatives, _, _, precision, recall = make_ndarray(event.tensor_proto)
     part = finished.predictions(stage)
     middle = THRESHOLDS // 2
-    positive = part["probability"] >= 0.5
+    positive = part["logit"] >= 0
     assert 0 < positive.sum() < len(part)
     assert len(precision) == THRESHOLDS
     assert precision[middle] == pytest.approx(reference.precision_score(part["label"], positive))
@@ -228,15 +258,15 @@ def test_the_most_confident_mistakes_are_shown_with_their_words(
     [event] = finished.events.Tensors(f"{stage}/mistakes/text_summary")
     shown = parse_mistakes(event.tensor_proto.string_val[0].decode())
     part = finished.predictions(stage)
-    wrong = part[(part["probability"] > 0.5) != part["label"]]
-    error = (wrong["label"] - wrong["probability"]).abs()
-    worst = wrong.loc[error.sort_values(ascending=False, kind="stable").index][:MISTAKES]
+    wrong = part[(part["logit"] > 0) != part["label"]]
+    order = wrong["logit"].abs().sort_values(ascending=False, kind="stable").index
+    worst = wrong.loc[order][:MISTAKES]
     data = reviews_of(finished.config)
     assert len(shown) == len(worst) > 3
     for (title, words), (_, row) in zip(shown, worst.iterrows(), strict=True):
         assert f"review {row['index']}" in title
         assert CLASSES[row["label"]] in title
-        assert f"{row['probability']:.2%}" in title
+        assert f"{expit(row['logit']):.2%}" in title
         expected = data.text(stage, row["index"]).split()
         assert html.unescape(words).split() == (
             expected if len(expected) <= 80 else [*expected[:80], "…"]
@@ -344,7 +374,7 @@ def prediction_columns(*predictions: tuple[int, float]) -> dict[str, torch.Tenso
     return {
         "index": torch.arange(100, 100 + len(predictions)),
         "label": torch.tensor(label, dtype=torch.float32),
-        "probability": torch.tensor(probability),
+        "logit": torch.logit(torch.tensor(probability)),
     }
 
 
