@@ -24,7 +24,7 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument("runs", type=Path, metavar="RUNS", help=RUNS_HELP)
     parser.add_argument("options", nargs=argparse.REMAINDER, help="options of TensorBoard")
-    parser.set_defaults(handler=run)
+    parser.set_defaults(handler=run, intermixed=False)
 
 
 def run(options: argparse.Namespace) -> None:
