@@ -57,7 +57,7 @@ LAZY_IMPORTS = {
 
 
 def __getattr__(name: str) -> Any:
-    # PyTorch and Lightning take seconds to import: `train.py --help` must not wait for them.
+    # PyTorch and Lightning take seconds to import: `--help` must not wait for them.
     if name in LAZY_IMPORTS:
         return getattr(import_module(LAZY_IMPORTS[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
