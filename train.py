@@ -1,8 +1,8 @@
-"""Train what the command line names: one network, or with -m a sweep of them."""
+"""Train what the command line names: `lstm-sentiment train`, without installing anything else."""
 
 import sys
 
-from lstm_sentiment.commands import train
+from lstm_sentiment.commands.main import main
 
 if __name__ == "__main__":
-    sys.exit(train.main())
+    sys.exit(main(["train", *sys.argv[1:]]))

@@ -21,6 +21,8 @@ from lstm_sentiment.config import (
 )
 from lstm_sentiment.errors import InputError, RunError
 
+__version__ = "0.1.0"
+
 # Set before PyTorch is imported. With GNU's default, idle threads of PyTorch spin for long and keep
 # cores from other processes and from the threads that compute recurrences: two runs at the same
 # time took three times as long as one after the other.
@@ -55,7 +57,7 @@ LAZY_IMPORTS = {
 
 
 def __getattr__(name: str) -> Any:
-    # PyTorch and Lightning take seconds to import: `train.py --help` must not wait for them.
+    # PyTorch and Lightning take seconds to import: `--help` must not wait for them.
     if name in LAZY_IMPORTS:
         return getattr(import_module(LAZY_IMPORTS[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,7 +3,6 @@
 A file that is written atomically is either complete or absent, even after a power failure.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -19,6 +18,7 @@ from filelock import FileLock, Timeout
 DRAFT = ".draft-"  # prefix of the name of a file or folder that is being written
 LOCK = ".lock"
 LOCK_TIMEOUT = 0.2  # seconds; `is_held` takes a lock for a shorter time
+ON_WINDOWS = os.name == "nt"
 
 
 class HeldError(Exception):
@@ -77,7 +77,9 @@ def remove_drafts(folder: Path) -> None:
 
 def _sync(path: Path) -> None:
     """Flush a file's content, or the list of a folder's files, from memory to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    if ON_WINDOWS and path.is_dir():
+        return  # Windows cannot open folders
+    descriptor = os.open(path, os.O_RDWR if ON_WINDOWS else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -104,13 +106,18 @@ def sole_writer(lock: Path, waiting: Callable[[], object] | None = None) -> Iter
     finally:
         try:
             # Before the release: a process that gets the lock of a removed file tries again.
-            lock.unlink(missing_ok=True)
+            if not ON_WINDOWS:  # where a file that is open cannot be removed
+                lock.unlink(missing_ok=True)
         finally:
             kernel_lock.release()
 
 
 def is_held(lock: Path) -> bool:
     """Return whether a living process holds the lock."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return lock.exists() and not _can_be_acquired(lock)
     try:
         with lock.open("rb") as stream:  # read only: the file may belong to another user
             fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -119,6 +126,16 @@ def is_held(lock: Path) -> bool:
     except OSError:
         return False  # the lock file is missing or unusable
     return False
+
+
+def _can_be_acquired(lock: Path) -> bool:
+    try:
+        with sole_writer(lock):
+            return True
+    except HeldError:
+        return False
+    except OSError:
+        return True  # the lock file is unusable, so no process holds it
 
 
 def content_digest(*files: Path) -> str:

@@ -4,8 +4,13 @@ import gc
 import os
 import runpy
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+NEEDED = ("hypothesis", "lightning", "torch")
+if missing := [name for name in NEEDED if find_spec(name) is None]:
+    sys.exit(f"The tests need {', '.join(missing)}: make test installs what they need, into .venv.")
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before datasets is imported: no test may wait for a hub
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # before torch is, as the package does

@@ -86,7 +86,7 @@ def test_every_subcommand_is_shown_and_run() -> None:
     shown = {line[1] for lines in EVERY_COMMAND.values() for line in lines if len(line) > 1}
     assert {
         "baseline", "data", "evaluate", "explain", "export", "predict", "report", "status",
-        "tensorboard",
+        "tensorboard", "train",
     } <= shown  # fmt: skip
 
 
@@ -151,6 +151,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Callable[..., Co
     write_table(folder / "survey.tsv", ("answer", "verdict"), texts, verdicts)
     lines = [{"review": t, "sentiment": bool(n)} for t, n in zip(texts, labels, strict=True)]
     (folder / "held_out.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (folder / "my_conf" / "experiment").mkdir(parents=True)
+    [mine] = blocks(PAGES["configuration.md"], "yaml")
+    (folder / "my_conf" / "experiment" / "mine.yaml").write_text(mine)
     (folder / "shards").mkdir()
     for shard in range(2):
         table = pa.table({"text": texts[shard::2], "label": labels[shard::2]})
@@ -195,6 +198,10 @@ def test_the_commands_of_a_page_run(
     monkeypatch.chdir(here)
     small = [*SMALL, f"data.cache={cache}"]
     for words in FIRST_SHOWN[name]:
+        if words[:2] == ["lstm-sentiment", "train"]:
+            words = ["python", "train.py", *words[2:]]
+        if words == ["lstm-sentiment", "--version"]:
+            continue
         if words[0] == "python":
             code, text = train(*on_few_reviews(words[2:], small))
             assert code == 0, text
@@ -252,7 +259,8 @@ def asked_for(words: list[str]) -> int:
         return 0
     axes = dict(word.split("=", 1) for word in words if "=" in word)
     if "experiment" in axes:
-        file = ROOT / "conf" / "experiment" / f"{axes['experiment']}.yaml"
+        folder = Path("my_conf") if "--config-dir" in words else ROOT / "conf"
+        file = folder / "experiment" / f"{axes['experiment']}.yaml"
         axes |= yaml.safe_load(file.read_text())["hydra"]["sweeper"]["params"]
     return prod(len(choices.split(",")) for choices in axes.values())
 

@@ -3,7 +3,7 @@
 import argparse
 from itertools import product
 
-from lstm_sentiment.commands.options import Commands
+from lstm_sentiment.commands.options import Commands, add_config_dir
 from lstm_sentiment.commands.terminal import (
     Terminal,
     console,
@@ -28,8 +28,9 @@ def add_parser(commands: Commands) -> None:
         "overrides",
         nargs="*",
         metavar="FIELD=VALUE",
-        help="settings, as for train.py (default: none)",
+        help="settings, as for training (default: none)",
     )
+    add_config_dir(parser)
     parser.set_defaults(handler=run)
 
 
@@ -43,7 +44,7 @@ def run(options: argparse.Namespace) -> None:
     from lstm_sentiment.training.baseline import baseline, distinct
 
     terminal = Terminal()
-    configs = distinct(compose_all(options.overrides))
+    configs = distinct(compose_all(options.overrides, options.config_dir))
     with DataCache(terminal) as cache:
         for kind, config in product(NgramModel, configs):
             try:

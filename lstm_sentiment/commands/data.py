@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from lstm_sentiment.commands.options import Commands
+from lstm_sentiment.commands.options import Commands, add_config_dir
 from lstm_sentiment.commands.terminal import Terminal, console
 from lstm_sentiment.errors import InputError
 
@@ -23,7 +23,7 @@ def add_parser(commands: Commands) -> None:
         help="inspect the reviews before training",
         description="Print sizes and class balance of the splits, lengths, unknown tokens, copies "
         "and ten examples, and plot the lengths. DATA is a file, a folder, a glob, a data set on "
-        "the Hugging Face hub, imdb, synthetic, or FIELD=VALUE as for train.py.",
+        "the Hugging Face hub, imdb, synthetic, or FIELD=VALUE as for training.",
         epilog="example: lstm-sentiment data reviews.csv data.max_length=200",
     )
     parser.add_argument("data", nargs="+", metavar="DATA", help="reviews, or a setting FIELD=VALUE")
@@ -31,6 +31,7 @@ def add_parser(commands: Commands) -> None:
         "-o", "--output", type=Path, default=Path(), metavar="DIR",
         help="folder of the plot (default: here)",
     )  # fmt: skip
+    add_config_dir(parser)
     parser.set_defaults(handler=run)
 
 
@@ -43,7 +44,7 @@ def run(options: argparse.Namespace) -> None:
     from lstm_sentiment.runs.run_plots import png
 
     terminal = Terminal()
-    configs = parse_data(options.data)
+    configs = parse_data(options.data, options.config_dir)
     for number, config in enumerate(configs, 1):
         with DataCache(terminal) as cache:
             data = ReviewDataModule(config.data, test=config.test, cache=cache)
@@ -63,7 +64,7 @@ def run(options: argparse.Namespace) -> None:
         console.print(f"\n[bold]plot[/] {escape(str(path))}")
 
 
-def parse_data(arguments: Sequence[str]) -> "list[Config]":
+def parse_data(arguments: Sequence[str], config_dir: Path | None = None) -> "list[Config]":
     """Return one configuration for each DATA in `arguments`; FIELD=VALUE applies to all of them.
 
     DATA is a path, a glob, a name on the hub, or one of the choices of `data=`. Without DATA, the
@@ -73,19 +74,22 @@ def parse_data(arguments: Sequence[str]) -> "list[Config]":
 
     fields = [argument for argument in arguments if "=" in argument and not Path(argument).exists()]
     names = [argument for argument in arguments if argument not in fields]
-    configs = [_config(name, fields) for name in names] or [compose(fields)]
+    configs = [_config(name, fields, config_dir) for name in names] or [
+        compose(fields, config_dir=config_dir)
+    ]
     for config in configs:
         config.data.batch_size = 1  # the reviews may be fewer than a batch
     return configs
 
 
-def _config(data: str, fields: Sequence[str]) -> "Config":
+def _config(data: str, fields: Sequence[str], config_dir: Path | None) -> "Config":
     from lstm_sentiment.commands.hydra_config import compose
     from lstm_sentiment.config import Source
     from lstm_sentiment.data.sources import KAGGLE_NAMES
 
     if data in list(Source):
-        return compose([f"data={data}", *fields])
+        return compose([f"data={data}", *fields], config_dir=config_dir)
     path = Path(data).expanduser()
     imdb = path.is_dir() or path.name in KAGGLE_NAMES
-    return compose([f"data={Source.imdb if imdb else Source.reviews}", *fields], path=data)
+    source = Source.imdb if imdb else Source.reviews
+    return compose([f"data={source}", *fields], data, config_dir)

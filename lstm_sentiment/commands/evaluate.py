@@ -57,7 +57,7 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, metavar="OUT.json", help="also write the JSON to a file"
     )
-    parser.set_defaults(handler=run, repeated="runs")
+    parser.set_defaults(handler=run)
 
 
 def run(options: argparse.Namespace) -> None:

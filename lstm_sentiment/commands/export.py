@@ -21,12 +21,11 @@ def add_parser(commands: Commands) -> None:
         description="Write the network for ONNX Runtime, with the vocabulary and the "
         "configuration, and compare its predictions with the predictions of the run. Requires "
         "the extra onnx.",
-        epilog="example: lstm-sentiment export RUN --onnx --int8 --file reviews.csv",
+        epilog="example: lstm-sentiment export RUN --int8 --file reviews.csv",
     )
     parser.add_argument("run", type=Path, metavar="RUN", help=RUN_HELP)
-    parser.add_argument(
-        "--onnx", action="store_true", required=True, help="export to ONNX, the only format"
-    )
+    # ONNX is the only format; earlier versions required the option.
+    parser.add_argument("--onnx", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--int8", action="store_true", help="store the weights in 8 bits")
     add_file(parser, f"texts for the check, the first {MAX_TEXTS:,} of this file (default: random "
              "texts of known words)")  # fmt: skip
@@ -46,8 +45,7 @@ def run(options: argparse.Namespace) -> None:
         from lstm_sentiment.serving.export import export, random_texts
     except ImportError as error:
         raise InputError(
-            f"ONNX is not installed ({error.name} is missing): "
-            'pip install -c constraints.txt -e ".[onnx]"'
+            f'ONNX is not installed ({error.name} is missing): pip install "lstm_sentiment[onnx]"'
         ) from error
 
     predictor = Predictor.load(options.run)

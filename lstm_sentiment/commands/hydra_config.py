@@ -3,9 +3,11 @@
 Only this module and `train` import Hydra.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
 
@@ -17,20 +19,26 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
-from lstm_sentiment.config import Config
+from lstm_sentiment.commands.choices import CONF
+from lstm_sentiment.config import Config, flat
 from lstm_sentiment.errors import InputError
 
-CONF = Path(__file__).parents[2] / "conf"
+UNKNOWN_FIELD = re.compile(r"Could not override '([^']*)'")
+HINTS = ("full_key:", "reference_type=", "object_type=", "See https://hydra.cc")
 
 ConfigStore.instance().store(name="schema", node=Config)
 
 
-def compose(overrides: list[str], path: str | None = None) -> Config:
+def compose(
+    overrides: list[str], path: str | None = None, config_dir: Path | None = None
+) -> Config:
     """Return the configuration with these overrides; the axes of an experiment are ignored.
 
-    `path` is used literally as `data.path`. Raises InputError if an override is not valid.
+    `path` is used literally as `data.path`, and `config_dir` is Hydra's --config-dir. Raises
+    InputError if an override is not valid.
     """
-    with _hydra(overrides):
+    with _hydra(overrides, config_dir) as search_path:
+        overrides = [*overrides, *search_path]
         composed = hydra.compose("config", overrides, return_hydra_config=True)
         if path is not None:
             composed.data.path = path.replace("${", "\\${")  # not an interpolation
@@ -38,12 +46,12 @@ def compose(overrides: list[str], path: str | None = None) -> Config:
         return replace(config, sweep=config.sweep or composed.hydra.runtime.choices["experiment"])
 
 
-def compose_all(overrides: list[str]) -> list[Config]:
-    """Return the configurations of the runs that `train.py -m` trains with these overrides.
+def compose_all(overrides: list[str], config_dir: Path | None = None) -> list[Config]:
+    """Return the configurations of the runs that `train -m` trains with these overrides.
 
     Raises InputError if an override is not valid.
     """
-    with _hydra(overrides):
+    with _hydra(overrides, config_dir) as search_path:
         parser = OverridesParser.create(GlobalHydra.instance().config_loader())
         parsed = parser.parse_overrides(overrides)
         single = [
@@ -51,20 +59,33 @@ def compose_all(overrides: list[str]) -> list[Config]:
             for override, value in zip(overrides, parsed, strict=True)
             if not value.is_sweep_override()
         ]
-        composed = hydra.compose("config", single, return_hydra_config=True)
+        composed = hydra.compose("config", [*single, *search_path], return_hydra_config=True)
         composed.hydra.overrides.task = overrides
         runs = list(combinations(composed))
-    return [compose(run) for run in runs]
+    return [compose(run, config_dir=config_dir) for run in runs]
 
 
 @contextmanager
-def _hydra(overrides: list[str]) -> Iterator[None]:
-    """Initialize Hydra for a block, and raise its errors as InputError."""
+def _hydra(overrides: list[str], config_dir: Path | None) -> Iterator[list[str]]:
+    """Initialize Hydra for a block, and raise its errors as InputError.
+
+    Yields the overrides that name the search path: as in training, a choice in `config_dir`
+    precedes a choice of the same name in `CONF`.
+    """
+    search_path = [] if config_dir is None else [f"hydra.searchpath=[{_quoted(f'file://{CONF}')}]"]
+    if config_dir is not None and not config_dir.is_dir():
+        raise InputError(f"--config-dir {config_dir} is not a folder.")
+    main = CONF if config_dir is None else config_dir.resolve()
     try:
-        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            yield
+        with hydra.initialize_config_dir(str(main), version_base="1.3"):
+            yield search_path
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(f"{' '.join(overrides)}: {one_line(error)}") from error
+
+
+def _quoted(text: str) -> str:
+    """Return the text as a quoted string of Hydra's grammar."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def combinations(composed: DictConfig) -> Iterator[list[str]]:
@@ -73,13 +94,20 @@ def combinations(composed: DictConfig) -> Iterator[list[str]]:
     swept = [f"{name}={values}" for name, values in axes.items()]
     parser = OverridesParser.create(GlobalHydra.instance().config_loader())
     choices: dict[str, list[str]] = {}  # a later override of the same key replaces an earlier one
-    for override in parser.parse_overrides([*swept, *composed.hydra.overrides.task]):
+    for override in parser.parse_overrides([*swept, *task_overrides(composed)]):
         key = override.get_key_element()
         if override.is_discrete_sweep():
             choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
         else:
             choices[key] = [f"{key}={override.get_value_element_as_str()}"]
     return (list(combination) for combination in product(*choices.values()))
+
+
+def task_overrides(composed: DictConfig) -> list[str]:
+    """Return the overrides as they were typed; "${...}" in them is resolved later."""
+    typed = OmegaConf.to_container(composed.hydra.overrides.task, resolve=False)
+    assert isinstance(typed, list)
+    return typed
 
 
 def to_config(composed: DictConfig) -> Config:
@@ -93,7 +121,17 @@ def to_config(composed: DictConfig) -> Config:
 
 
 def one_line(error: Exception) -> str:
-    """Return the message of Hydra's error on one line, without its hints on search paths."""
-    text = f"{error} {error.__cause__ or ''}".partition("Config search path")[0]
-    text = text.partition("See https://hydra.cc")[0]
-    return " ".join(text.split())
+    """Return the message of Hydra's error as one sentence, without its hints on Hydra itself."""
+    if unknown := UNKNOWN_FIELD.match(str(error)):
+        return _unknown_field(unknown[1])
+    lines = f"{error}\n{error.__cause__ or ''}".partition("Config search path")[0].splitlines()
+    words = [line.strip() for line in lines if not line.strip().startswith(HINTS)]
+    return " ".join(" ".join(words).split())
+
+
+def _unknown_field(name: str) -> str:
+    groups = (folder.name for folder in CONF.iterdir() if folder.is_dir())
+    known = [*flat(Config()), *groups]
+    similar = get_close_matches(name, known, n=1)
+    question = f"did you mean {similar[0]}?" if similar else ""
+    return " ".join(f"{name} is not a field: {question} Option --help lists all fields.".split())

@@ -4,9 +4,10 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lstm_sentiment import __version__
 from lstm_sentiment.commands import (
     baseline,
     data,
@@ -17,19 +18,39 @@ from lstm_sentiment.commands import (
     report,
     status,
     tensorboard,
+    train_options,
 )
+from lstm_sentiment.commands.signals import exit_on_signals
 from lstm_sentiment.errors import InputError
 
-COMMANDS = (report, status, tensorboard, data, baseline, predict, evaluate, explain, export)
+COMMANDS = (
+    train_options,
+    report,
+    status,
+    tensorboard,
+    data,
+    baseline,
+    predict,
+    evaluate,
+    explain,
+    export,
+)
 SHELLS = ("bash", "zsh", "tcsh")  # supported by shtab
+BROKEN_PIPE = 128 + 13  # as shells count the signal SIGPIPE, which Windows does not have
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0, 1 for an input that cannot be used, or 2 for wrong usage."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] == [train_options.NAME]:
+        from lstm_sentiment.commands import train  # imports Hydra, which parses the options
+
+        return train.main(words[1:])
     try:
-        options = _parse(build_parser(), arguments)
-        options.handler(options)
-        sys.stdout.flush()
+        with exit_on_signals(signal.SIGTERM):
+            options = _parse(words)
+            options.handler(options)
+            sys.stdout.flush()
     except InputError as error:
         print(error, file=sys.stderr)
         return 1
@@ -38,28 +59,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGINT
     except BrokenPipeError:  # the reader of the output, such as `head`, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        return BROKEN_PIPE
     return 0
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands."""
+def build_parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
+    """Return the parser of the program, and the parser of each command by its name."""
     parser = argparse.ArgumentParser(
         prog="lstm-sentiment",
-        description="Compare, inspect and use the runs of train.py.",
+        description="Train, compare, inspect and use networks.",
         epilog="example: lstm-sentiment report runs/default; "
         "lstm-sentiment COMMAND --help describes a command",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(commands)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument(
         "--print-completion",
         action=PrintCompletion,
         choices=SHELLS,
         help="print a script that completes commands and options in this shell, and exit",
     )
-    return parser
+    return parser, commands.choices
 
 
 class PrintCompletion(argparse.Action):
@@ -79,19 +101,16 @@ class PrintCompletion(argparse.Action):
         parser.exit()
 
 
-def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Parse the arguments; positional arguments of a list may also follow options.
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    """Parse the words; options may stand before, between and after the arguments of a command.
 
-    argparse reports such arguments as unrecognized. The default `repeated` of a command is the name
-    of its list.
+    A command whose options belong to another program has the default `intermixed=False`.
     """
-    options, rest = parser.parse_known_args(arguments)
-    end = rest.index("--") if "--" in rest else len(rest)
-    if rest and ("repeated" not in options or any(word.startswith("-") for word in rest[:end])):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if rest:
-        getattr(options, options.repeated).extend(rest[:end] + rest[end + 1 :])
-    return options
+    parser, commands = build_parsers()
+    command = commands.get(words[0]) if words else None
+    if command is None or command.get_default("intermixed") is False:
+        return parser.parse_args(words)
+    return command.parse_intermixed_args(words[1:])
 
 
 if __name__ == "__main__":

@@ -18,3 +18,11 @@ def add_file(parser: argparse.ArgumentParser, text: str, required: bool = False)
     parser.add_argument(
         "--column", metavar="NAME", help="column of the texts (default: text or review)"
     )
+
+
+def add_config_dir(parser: argparse.ArgumentParser) -> None:
+    """Add Hydra's option --config-dir."""
+    parser.add_argument(
+        "-cd", "--config-dir", type=Path, metavar="DIR",
+        help="folder of your own choices and experiments, laid out like conf/; trust it like code",
+    )  # fmt: skip

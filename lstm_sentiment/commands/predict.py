@@ -40,7 +40,7 @@ def add_parser(commands: Commands) -> None:
         "--weights", action="store_true",
         help="with --json: add the contribution of each token to the logit",
     )  # fmt: skip
-    parser.set_defaults(handler=run, repeated="texts")
+    parser.set_defaults(handler=run)
 
 
 def run(options: argparse.Namespace) -> None:

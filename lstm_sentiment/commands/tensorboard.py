@@ -24,14 +24,20 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument("runs", type=Path, metavar="RUNS", help=RUNS_HELP)
     parser.add_argument("options", nargs=argparse.REMAINDER, help="options of TensorBoard")
-    parser.set_defaults(handler=run)
+    parser.set_defaults(handler=run, intermixed=False)
 
 
 def run(options: argparse.Namespace) -> None:
     """Start TensorBoard on a temporary folder of links to the runs."""
     runs = read_runs(options.runs)
     with TemporaryDirectory() as tree:
-        link(runs, Path(tree))
+        try:
+            link(runs, Path(tree))
+        except OSError as error:
+            raise InputError(
+                f"Links to the runs cannot be created ({error.strerror}): on Windows, turn on the "
+                "developer mode, which allows them."
+            ) from error
         command = [sys.executable, "-m", "tensorboard.main", "--logdir", tree, *options.options]
         with suppress(KeyboardInterrupt):  # the usual way to end it
             if code := subprocess.run(command).returncode:

@@ -1,4 +1,4 @@
-"""python train.py: train one run or, with -m, a sweep.
+"""lstm-sentiment train: train one run or, with -m, a sweep. `python train.py` is the same command.
 
 Hydra composes the configurations and calls `_task` for each of them, in this process or in the
 processes of a launcher such as joblib. Before the first one, the callback `Planning` lets
@@ -9,8 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from contextvars import ContextVar
 from functools import partial
 from tempfile import TemporaryDirectory
@@ -21,8 +20,16 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
-from lstm_sentiment.commands.hydra_config import CONF, combinations, one_line, to_config
+from lstm_sentiment.commands.choices import CONF
+from lstm_sentiment.commands.hydra_config import (
+    combinations,
+    one_line,
+    task_overrides,
+    to_config,
+)
+from lstm_sentiment.commands.signals import exit_on_signals
 from lstm_sentiment.config import Config
 from lstm_sentiment.errors import InputError
 
@@ -32,8 +39,11 @@ if TYPE_CHECKING:
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
 
-def main() -> int:
-    """Train the run or the sweep of the command line; return the exit code."""
+def main(words: Sequence[str]) -> int:
+    """Train the run or the sweep that the command line `words` describes; return the exit code."""
+    overrides = [word for word in words if "=" in word and not word.startswith("-")]
+    options = [word for word in words if word not in overrides]
+    sys.argv = ["lstm-sentiment train", *options, *overrides]  # Hydra's order
     command = TrainCommand()
     token = TrainCommand.current.set(command)
     try:
@@ -56,7 +66,7 @@ class TrainCommand:
     def run(self) -> int:
         """Train the runs, then close the sweep; return the exit code."""
         threading.excepthook = _hide_write_errors
-        with TemporaryDirectory() as scratch, _exit_on_signals():
+        with TemporaryDirectory() as scratch, exit_on_signals(signal.SIGINT, signal.SIGTERM):
             os.environ["LSTM_SENTIMENT_SCRATCH"] = scratch  # Hydra requires a folder for a sweep
             try:
                 self._run_tasks()
@@ -71,13 +81,23 @@ class TrainCommand:
 
     def _run_tasks(self) -> None:
         """Let Hydra call the tasks; if its launcher fails, `close` trains the planned runs."""
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # raise errors; otherwise Hydra prints many lines
         try:
             _task()
-        except SystemExit as stop:
-            runs_left = self.sweep is not None and self.sweep.configs and not self.sweep.begun
-            if stop.code != 1 or not runs_left:
-                raise
-            print("The launcher failed: this process trains its runs.", file=sys.stderr)
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
+            if self.sweep is None:  # the command line is not valid
+                print(one_line(error), file=sys.stderr)
+                sys.exit(1)
+            self._launcher_failed(error)
+        except Exception as error:
+            self._launcher_failed(error)
+
+    def _launcher_failed(self, error: Exception) -> None:
+        """Report the error of a launcher; raise it again if no planned run is left."""
+        if self.sweep is None or not self.sweep.configs or self.sweep.begun:
+            raise error
+        reason = f"{type(error).__name__}: {one_line(error)}"
+        print(f"The launcher failed ({reason}): this process trains its runs.", file=sys.stderr)
 
     def plan(self, runs: list[list[str]]) -> None:
         """Plan the runs with these overrides; exit if none of them can be started."""
@@ -89,7 +109,7 @@ class TrainCommand:
             self.sweep.plan(
                 (partial(to_config, config), config.hydra.runtime.choices) for config in composed
             )
-        except HydraException as error:
+        except (HydraException, OmegaConfBaseException) as error:
             print(one_line(error), file=sys.stderr)
             sys.exit(1)
         except InputError as error:
@@ -105,7 +125,7 @@ class Planning(Callback):
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Plan the only run."""
-        self._plan([list(config.hydra.overrides.task)])
+        self._plan([task_overrides(config)])
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Plan the runs of a sweep."""
@@ -153,22 +173,3 @@ def _hide_write_errors(failure: threading.ExceptHookArgs) -> None:
     # If the disk is full, the run reports the error that TensorBoard's thread raises, too.
     if not issubclass(failure.exc_type, OSError):
         threading.__excepthook__(failure)
-
-
-@contextmanager
-def _exit_on_signals() -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into SystemExit with the exit codes that shells use."""
-
-    def handle(number: int, _: Any) -> None:
-        # The timer ends the process if a library catches SystemExit.
-        last_resort = threading.Timer(10, os._exit, [128 + number])
-        last_resort.daemon = True
-        last_resort.start()
-        sys.exit(128 + number)
-
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

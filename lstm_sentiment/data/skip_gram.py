@@ -24,7 +24,7 @@ def _require_gensim() -> Any:
     except ImportError as error:
         raise InputError(
             "embedding=word2vec learns vectors with gensim, which is not installed: "
-            "run pip install -c constraints.txt -e '.[vectors]' (up to Python 3.13), "
+            'run pip install "lstm_sentiment[vectors]" (up to Python 3.13), '
             "or give vectors with embedding.path=FILE."
         ) from error
     for name in ("gensim", "smart_open"):  # they log every step

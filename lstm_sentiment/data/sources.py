@@ -30,6 +30,7 @@ from lstm_sentiment.data.formats import (
     table_suffix,
     text_files,
 )
+from lstm_sentiment.data.hub import cache_if_unreachable
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files import content_digest
 from lstm_sentiment.labels import NEGATIVE, POSITIVE, UNLABELLED
@@ -432,16 +433,18 @@ def _from_hub(
     def load() -> Any:
         import datasets
 
-        try:
-            return datasets.load_dataset(name, subset, split=split, revision=revision)
-        # ConnectionError is an OSError; an unknown subset or split raises ValueError, and a data
-        # set with a loading script RuntimeError.
-        except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-            reason = (str(error).splitlines() or [""])[0].rstrip(".")
-            raise InputError(
-                f"{name} cannot be fetched from the Hugging Face hub "
-                f"({type(error).__name__}: {reason}): "
-                f"{advice}, or data=synthetic, which needs no network."
-            ) from error
+        with cache_if_unreachable() as reachable:
+            try:
+                return datasets.load_dataset(name, subset, split=split, revision=revision)
+            # ConnectionError is an OSError; an unknown subset or split raises ValueError, and a
+            # data set with a loading script RuntimeError.
+            except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+                reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+                if not reachable:
+                    reason = f"{datasets.config.HF_ENDPOINT} cannot be reached"
+                raise InputError(
+                    f"{name} cannot be fetched from the Hugging Face hub ({reason.rstrip('.')}): "
+                    f"{advice}, or data=synthetic, which needs no network."
+                ) from error
 
     return cache.unless_refused((name, subset, revision, split), load)

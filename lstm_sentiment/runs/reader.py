@@ -86,7 +86,7 @@ def read_runs(root: Path) -> list[RunSummary]:
     for plan in resolved.rglob(SWEEP):
         folders |= {plan.parent / name for name in planned_runs(plan.parent)}
     if not folders:
-        raise InputError(f"{root} contains no runs: python train.py makes one below runs/.")
+        raise InputError(f"{root} contains no runs: lstm-sentiment train makes one below runs/.")
     return [read_run(folder) for folder in sorted(folders)]
 
 

@@ -1,12 +1,12 @@
 """Write constraints.txt: one version of every package that an installation may need.
 
     make lock                                  # the newest versions of all packages
-    python -m scripts.maintenance.lock --keep  # keep the pins there are, and add the missing ones
+    python -m scripts.maintenance.lock --keep  # keep the pins that are needed, and add missing ones
 
 For each system and Python in turn, the newest pip resolves all requirements. The versions chosen so
 far constrain the next resolution, so that one version serves every machine. If there is no such
-version, pip names the package, and constraints.txt stays unchanged. This takes about ten minutes
-and installs nothing.
+version, pip names the package, and constraints.txt stays unchanged. Pins that no system needs are
+removed. This takes about ten minutes and installs nothing.
 
 A wheel that exists has not necessarily been tested. Not covered: Windows, Intel Macs, musl,
 free-threaded Pythons, and packages that only other builds of torch need (TORCH_INDEX).
@@ -74,6 +74,7 @@ def main() -> None:
     # An extra of the project itself is not a package: its parts are in the list already.
     wanted += [extra for extra in extras if not extra.startswith(toml["project"]["name"])]
     pins = {**HELD, **(present() if keep else {})}
+    needed: dict[str, str] = {}  # by any system and Python
     with tempfile.TemporaryDirectory() as temp:
         venv.create(temp, with_pip=True, upgrade_deps=True)
         python, known, report = f"{temp}/bin/python", Path(temp, "known"), Path(temp, "report")
@@ -91,8 +92,9 @@ def main() -> None:
             subprocess.run([*command, "--report", str(report), *wanted], check=True)
             for package in json.loads(report.read_text())["install"]:
                 name = re.sub(r"[-_.]+", "-", package["metadata"]["name"]).lower()
-                pins[name] = package["metadata"]["version"].split("+")[0]  # 2.13.0+cpu is 2.13.0
-    lines = [f"{name}=={pin}\n" for name, pin in sorted(pins.items())]
+                needed[name] = package["metadata"]["version"].split("+")[0]  # 2.13.0+cpu is 2.13.0
+            pins |= needed
+    lines = [f"{name}=={pin}\n" for name, pin in sorted(needed.items())]
     (ROOT / "constraints.txt").write_text(HEADER + "".join(lines))
 
 

@@ -114,7 +114,7 @@ def test_the_command_prints_the_overview_and_writes_the_plot(
     ("words", "fact"),
     [
         (["nothing.csv"], "data.path=nothing.csv"),
-        (["data.length=3"], "Could not override 'data.length'"),
+        (["data.length=3"], "data.length is not a field"),
         (["synthetic", "data.max_length=0"], "data.max_length"),
         (["synthetic", "data.max_length=long"], "Value 'long' of type 'str'"),
         (["synthetic", "data.max_length=[3"], "data.max_length=[3"),

@@ -1,18 +1,22 @@
 """The program `lstm-sentiment`: help, completion, exit codes and the order of arguments."""
 
 import argparse
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from lstm_sentiment import __version__
 from lstm_sentiment.commands import main as program
-from lstm_sentiment.commands.main import COMMANDS, build_parser, main
+from lstm_sentiment.commands.main import build_parsers, main
 from lstm_sentiment.errors import InputError
+from tests.support.project import ROOT
 
 Capture = pytest.CaptureFixture[str]
-NAMES = [command.__name__.rpartition(".")[2] for command in COMMANDS]
+NAMES = [*build_parsers()[1]]
 HEAVY = (
     "torch",
     "lightning",
@@ -33,7 +37,7 @@ def exit_code(*words: str) -> int:
     return end.value.code
 
 
-@pytest.mark.parametrize("name", ["", *NAMES])
+@pytest.mark.parametrize("name", ["", *NAMES[1:]])  # Hydra prints the help of train
 def test_every_help_has_a_description_and_an_example(name: str, capsys: Capture) -> None:
     assert exit_code(*filter(None, [name]), "--help") == 0
     text = " ".join(capsys.readouterr().out.split())
@@ -49,7 +53,7 @@ def test_all_commands_are_listed(capsys: Capture) -> None:
 def test_the_parser_imports_no_large_package() -> None:
     """Help and completion must not take seconds."""
     code = (
-        "import sys; from lstm_sentiment.commands.main import build_parser; build_parser();"
+        "import sys; from lstm_sentiment.commands.main import build_parsers; build_parsers();"
         f"print(*[name for name in {HEAVY} if name in sys.modules])"
     )
     output = subprocess.run(
@@ -74,9 +78,10 @@ def test_a_completion_script_knows_all_commands(shell: str, capsys: Capture) -> 
         ["predict", "RUN", "a", "--loud"],
         ["evaluate", "RUN"],
         ["explain", "RUN", "a", "b"],
-        ["export", "RUN"],
+        ["export"],
+        ["export", "RUN", "--format", "onnx"],
         ["data"],
-        ["train"],
+        ["learn"],
         ["--print-completion", "cmd"],
     ],
 )
@@ -132,14 +137,78 @@ def test_a_reader_that_closes_the_pipe_gets_no_traceback() -> None:
 @pytest.mark.parametrize(
     ("words", "texts"),
     [
-        (["a", "b"], ["a", "b"]),
-        (["a", "--json", "b"], ["a", "b"]),
-        (["--json", "a"], ["a"]),
-        (["a", "--json", "--", "-5 stars", "--json"], ["a", "-5 stars", "--json"]),
-        (["--json"], []),
+        (["RUN", "a", "b"], ["a", "b"]),
+        (["RUN", "a", "--json", "b"], ["a", "b"]),
+        (["RUN", "--json", "a"], ["a"]),
+        (["--json", "RUN", "a"], ["a"]),
+        (["RUN", "a", "--json", "--", "-5 stars", "--json"], ["a", "-5 stars", "--json"]),
+        (["RUN", "--json"], []),
     ],
 )
 def test_texts_may_follow_options(words: list[str], texts: list[str]) -> None:
-    options = program._parse(build_parser(), ["predict", "RUN", *words])
-    assert options.texts == texts
+    options = program._parse(["predict", *words])
+    assert (options.run.name, options.texts) == ("RUN", texts)
     assert options.json == ("--json" in words[: words.index("--") if "--" in words else None])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "status RUNS",
+        "report -o DIR RUNS",
+        "data X -o DIR data.limit_train=3 -cd conf Y",
+        "baseline head=max -cd conf seed=1",
+        "predict --column text RUN a -o OUT.csv b",
+        "evaluate RUN --file F OTHER --json",
+        "explain -o OUT.html RUN text",
+        "export -o DIR RUN --int8",
+    ],
+)
+def test_options_may_stand_anywhere(words: str) -> None:
+    """Every order of options and arguments is understood like options first."""
+    name, *rest = words.split()
+    options = [word for word in rest if word.startswith("-")]
+    flags = {"--json", "--int8"}
+    pairs = [[o] if o in flags else [o, rest[rest.index(o) + 1]] for o in options]
+    values = {word for pair in pairs for word in pair}
+    arguments = [word for word in rest if word not in values]
+    first = program._parse([name, *(word for pair in pairs for word in pair), *arguments])
+    assert program._parse([name, *rest]) == first
+
+
+def test_export_needs_no_option_for_its_only_format() -> None:
+    options = program._parse(["export", "RUN"])
+    assert options.run == program._parse(["export", "RUN", "--onnx"]).run
+
+
+def test_the_version_is_printed(capsys: Capture) -> None:
+    assert exit_code("--version") == 0
+    assert capsys.readouterr().out == f"lstm-sentiment {__version__}\n"
+
+
+def test_the_package_is_the_program(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "lstm_sentiment", "status", "nowhere"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("nowhere ")
+
+
+def test_sigterm_runs_the_cleanup_of_a_command(tmp_path: Path) -> None:
+    """As `kill` sends it: drafts and other temporary files are removed."""
+    code = (
+        "import os, signal, sys, time; from lstm_sentiment.commands import main as program\n"
+        "from pathlib import Path; from lstm_sentiment.files import file_draft\n"
+        "def write(options):\n"
+        "    with file_draft(Path('labelled.csv')) as draft:\n"
+        "        draft.touch(); os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)\n"
+        "program.status.run = write; sys.exit(program.main(['status', 'runs']))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, timeout=60)
+    assert result.returncode == 128 + signal.SIGTERM
+    assert [*tmp_path.iterdir()] == []

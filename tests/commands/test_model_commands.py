@@ -246,7 +246,7 @@ def test_without_onnx_the_error_names_the_extra(
     monkeypatch.setattr(builtins, "__import__", import_without_onnx)
     assert main(["export", run, "--onnx"]) == 1
     error = capsys.readouterr().err
-    assert 'onnx is missing): pip install -c constraints.txt -e ".[onnx]"' in error
+    assert 'onnx is missing): pip install "lstm_sentiment[onnx]"' in error
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,10 @@
 """`lstm-sentiment tensorboard`: runs under readable names."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from lstm_sentiment.commands.main import main
 from lstm_sentiment.commands.tensorboard import link, readable_names
 from lstm_sentiment.config import Config, DataConfig
 from lstm_sentiment.runs.reader import read_runs
+from tests.support.project import ROOT
 from tests.support.records import DATA, answers, put, put_run
 
 
@@ -83,6 +87,35 @@ def test_tensorboard_gets_the_links_and_further_arguments(
     assert not tree.exists()
     assert main(["tensorboard", str(sweep)]) == 1
     assert "TensorBoard ended with exit code 3" in capsys.readouterr().err
+
+
+def test_kill_ends_tensorboard_and_removes_the_links(sweep: Path, tmp_path: Path) -> None:
+    """A stand-in for TensorBoard: a module that writes its process id and its folder, and waits."""
+    package = tmp_path / "stand_in" / "tensorboard"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    started = tmp_path / "started"
+    (package / "main.py").write_text(
+        "import os, sys, time; from pathlib import Path\n"
+        f"draft = Path({str(tmp_path / 'draft')!r})\n"
+        "draft.write_text(f'{os.getpid()} {sys.argv[2]}')\n"
+        f"draft.rename({str(started)!r}); time.sleep(600)\n"
+    )
+    path = os.pathsep.join([str(package.parent), str(ROOT)])
+    command = [sys.executable, "-m", "lstm_sentiment", "tensorboard", str(sweep)]
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}) as process:
+        deadline = time.monotonic() + 60
+        while not started.exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        pid, tree = started.read_text().split(" ", 1)
+        assert Path(tree).is_dir()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid), 0)
+    assert not Path(tree).exists()
 
 
 def test_ending_tensorboard_by_ctrl_c_is_no_failure(

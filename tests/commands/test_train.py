@@ -200,7 +200,10 @@ def test_an_invalid_combination_does_not_stop_the_sweep(
         (["data=imdb"], ["Hugging Face hub", "data.path=", "data=synthetic"]),
         (["trainer.precision=fp8"], [r"trainer\.precision.*fp8", "32-true"]),
         (["head.kind=mean"], ["mean", "avg"]),
-        (["heads=max"], ["heads"]),
+        (["heads=max"], ["heads is not a field: did you mean head?"]),
+        (["encoder.hiden=3"], [r"encoder\.hiden is not .* did you mean encoder\.hidden_size\?"]),
+        (["data.path=${nothing}"], ["nothing"]),
+        (["--config-dir", "nowhere"], ["nowhere"]),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )

@@ -1,12 +1,20 @@
 """Data sets of the Hugging Face hub, replaced by a function: no test needs a network."""
 
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import datasets
 import pytest
+from huggingface_hub import constants
 
 from lstm_sentiment.data.cache import DataCache
+from lstm_sentiment.data.hub import is_reachable
 from tests.support.corpora import (
     LABELS,
     TEXTS,
@@ -79,6 +87,60 @@ def test_an_unreachable_hub_is_asked_once_in_a_command(hub: Hub) -> None:
     hub.answer = data_set(train=reviews())
     assert refusal_of(lambda: open_reviews("a/films", cache)) in messages
     assert read(open_reviews("a/films", DataCache()), "all") == reviews()  # the next command
+
+
+@contextmanager
+def server(code: int) -> Iterator[str]:
+    """Answer every request with the status `code`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(code)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Print nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as http:
+        thread = threading.Thread(target=http.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{http.server_port}"
+        finally:
+            http.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("code", [200, 404, 503])
+def test_a_server_that_answers_is_reachable(code: int) -> None:
+    with server(code) as url:
+        assert is_reachable(url)
+    assert not is_reachable(url)  # nothing listens any more
+
+
+def test_a_server_that_is_silent_is_not_reachable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert not is_reachable(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=0.2)
+
+
+def test_an_unreachable_hub_is_reported_soon_and_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The libraries of the hub would repeat each request five times, for half a minute."""
+    with server(200) as url:
+        pass  # nothing listens there
+    for module in (constants, datasets.config):
+        monkeypatch.setattr(module, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", url)
+    monkeypatch.setattr(datasets.config, "HF_ENDPOINT", url)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("a request was repeated"))
+    message = refusal_of(lambda: open_reviews("somebody/films"))
+    assert message.startswith(
+        f"somebody/films cannot be fetched from the Hugging Face hub ({url} cannot be reached): "
+    )
+    assert capsys.readouterr().err == ""
+    assert not constants.HF_HUB_OFFLINE
 
 
 @pytest.mark.parametrize("name", ["films", "somebody/films", "somebody/films:new@v1.0"])

@@ -197,7 +197,7 @@ def test_missing_gensim_is_reported_with_alternatives(
         with pytest.raises(InputError) as raised:
             call()
         assert "gensim, which is not installed" in str(raised.value)
-        assert "pip install -c constraints.txt -e '.[vectors]'" in str(raised.value)
+        assert 'pip install "lstm_sentiment[vectors]"' in str(raised.value)
         assert "embedding.path=FILE" in str(raised.value)
     assert not root.exists()
     (tmp_path / "vectors.txt").write_text("film 1 2\n")

@@ -1,0 +1,56 @@
+"""The connection to the Hugging Face hub."""
+
+import ssl
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+
+TIMEOUT = 5.0  # seconds for the first answer
+
+
+@contextmanager
+def cache_if_unreachable() -> Iterator[bool]:
+    """Yield whether the hub can be reached; if not, its libraries only use their cache meanwhile.
+
+    Otherwise they would repeat each request for half a minute and report every attempt.
+    """
+    import datasets
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE or is_reachable(constants.ENDPOINT):
+        yield True
+        return
+    settings = (constants, datasets.config)  # both are read at each request
+    try:
+        for module in settings:
+            module.HF_HUB_OFFLINE = True
+        yield False
+    finally:
+        for module in settings:
+            module.HF_HUB_OFFLINE = False
+
+
+def is_reachable(url: str, timeout: float = TIMEOUT) -> bool:
+    """Return whether a server answers in time, whatever it answers."""
+    answers: list[bool] = []
+    # In a thread, since the timeout of urlopen does not cover the lookup of the host's name.
+    request = threading.Thread(target=lambda: answers.append(_answers(url, timeout)), daemon=True)
+    request.start()
+    request.join(timeout)
+    return answers == [True]
+
+
+def _answers(url: str, timeout: float) -> bool:
+    try:
+        urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=timeout).close()
+    except urllib.error.HTTPError:
+        return True
+    except urllib.error.URLError as error:
+        # The libraries of the hub may know certificates that Python does not know.
+        return isinstance(error.reason, ssl.SSLError)
+    except (OSError, ValueError, HTTPException):
+        return False
+    return True
