@@ -1,9 +1,9 @@
 """texts -> predictions, with the tokenization, truncation and padding of training."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import torch
@@ -16,7 +16,15 @@ from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import class_name
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.runs.folder import MODEL
-from lstm_sentiment.runs.model_folder import CONFIG, ONNX, VOCABULARY, WEIGHTS, read_model
+from lstm_sentiment.runs.model_folder import (
+    CONFIG,
+    ONNX,
+    VOCABULARY,
+    WEIGHTS,
+    model_draft,
+    read_model,
+    save_model,
+)
 from lstm_sentiment.serving.attribution import Attribution, attribute
 
 BATCH_SIZE = 64  # reviews; larger batches are hardly faster
@@ -82,6 +90,7 @@ class Predictor:
     vocabulary: Vocabulary
     config: Config
     classifier: Classifier | None  # None if ONNX Runtime computes the logits
+    record: Mapping[str, Any] | None = None  # of the training, as in `run.json`; set by `fit`
 
     @classmethod
     def load(cls, folder: str | Path) -> "Predictor":
@@ -97,6 +106,17 @@ class Predictor:
             return cls(*read_onnx(model), None)
         classifier, vocabulary, config = read_model(model)
         return cls(_torch_network(classifier), vocabulary, config, classifier)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the model to a new folder, which `load` and the commands take.
+
+        A model that was saved there before is replaced. Raises InputError if the folder contains
+        other files or cannot be written, or if the model was exported.
+        """
+        if self.classifier is None:
+            raise InputError("An exported model cannot be saved: copy its folder.")
+        with model_draft(Path(folder)) as draft:
+            save_model(draft, self.classifier, self.vocabulary, self.config)
 
     @overload
     def predict(  # type: ignore[overload-overlap]
