@@ -34,6 +34,18 @@ BATCH_POSITIONS = BATCH_SIZE * 1_000  # tokens and padding; bounds the memory fo
 Network = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
+@dataclass(frozen=True, eq=False)
+class TorchNetwork:
+    """A network that PyTorch computes. A class, since a predictor can then be pickled."""
+
+    classifier: Classifier
+
+    def __call__(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Return the logits."""
+        with torch.inference_mode():
+            return self.classifier(torch.from_numpy(ids), torch.from_numpy(lengths)).numpy()
+
+
 class Weight(NamedTuple):
     """A token and its contribution to the logit; if positive, it favours the class positive."""
 
@@ -105,7 +117,7 @@ class Predictor:
 
             return cls(*read_onnx(model), None)
         classifier, vocabulary, config = read_model(model)
-        return cls(_torch_network(classifier), vocabulary, config, classifier)
+        return cls(TorchNetwork(classifier), vocabulary, config, classifier)
 
     def save(self, folder: str | Path) -> None:
         """Write the model to a new folder, which `load` and the commands take.
@@ -234,14 +246,6 @@ def find_model(folder: Path) -> Path:
         f"{folder} {problem}: give the folder of a finished run, its {MODEL}/ "
         f"({WEIGHTS}, {CONFIG}, {VOCABULARY}), or a folder written by lstm-sentiment export."
     )
-
-
-def _torch_network(classifier: Classifier) -> Network:
-    def logits(ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            return classifier(torch.from_numpy(ids), torch.from_numpy(lengths)).numpy()
-
-    return logits
 
 
 def _checked(text: object) -> str:
