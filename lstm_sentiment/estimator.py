@@ -238,8 +238,7 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         classes = self.classes_.tolist()
         if not _can_be_saved(classes):
             raise InputError(
-                "Classes must be strings, whole numbers or bool to be saved (got "
-                f"{classes[0]!r:.40})."
+                f"Classes must be strings, numbers or bool to be saved (got {classes[0]!r:.40})."
             )
         with model_draft(Path(folder)) as draft:
             self.predictor_.save(draft)
@@ -307,7 +306,7 @@ def _checked_labels(y: Any) -> np.ndarray:
     labels = np.array(values)
     try:
         check_classification_targets(labels)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise InputError(f"y has no classes: {error}") from error
     return labels
 
@@ -331,7 +330,7 @@ def _positive_index(classes: list[Any], positive_label: Any) -> int:
 
 def _can_be_saved(classes: list[Any]) -> bool:
     kinds = set(map(type, classes))
-    return len(kinds) == 1 and kinds <= {str, int, bool}
+    return len(kinds) == 1 and kinds <= {str, int, float, bool}
 
 
 def _read_classes(file: Path) -> tuple[list[Any], int]:

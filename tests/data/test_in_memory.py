@@ -1,5 +1,6 @@
 """Reviews in memory: the corpus made of them, and the texts and labels that are refused."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -50,11 +51,7 @@ def test_the_version_depends_on_texts_and_labels() -> None:
         for labels in (LABELS, LABELS[::-1])
     }
     assert len(versions) == 4
-    assert version(corpus_in_memory(np.array(TEXTS), map_of(LABELS))) in versions
-
-
-def map_of(labels: list[int]) -> Any:
-    return map(int, labels)
+    assert version(corpus_in_memory(np.array(TEXTS, object), np.array(LABELS))) in versions
 
 
 @pytest.mark.parametrize(
@@ -82,9 +79,7 @@ def map_of(labels: list[int]) -> Any:
 def test_texts_and_labels_that_cannot_be_used_are_refused(
     texts: Any, labels: Any, message: str
 ) -> None:
-    with pytest.raises(Exception, match=message):
-        corpus_in_memory(texts, labels)
-    refusal_of(lambda: corpus_in_memory(texts, labels))
+    assert re.search(message, refusal_of(lambda: corpus_in_memory(texts, labels)))
 
 
 def test_missing_values_of_pandas_are_missing() -> None:
