@@ -10,18 +10,12 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from lstm_sentiment.config import DEPTHS, Cell, Config, EncoderConfig, Source, updated
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.columns import Columns, LabelParser
-from lstm_sentiment.data.in_memory import (
-    NAME,
-    checked_texts,
-    corpus_in_memory,
-    is_missing,
-    one_dimensional,
-)
+from lstm_sentiment.data.in_memory import NAME, checked_texts, corpus_in_memory, is_missing
 from lstm_sentiment.display import SILENT, Display, Printed
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files import read_json, write_json
@@ -299,15 +293,14 @@ def _seed(random_state: Any) -> Any:
 
 def _checked_labels(y: Any) -> np.ndarray:
     """Return the labels, (N,). Raises InputError if one is missing or they are not classes."""
-    values = one_dimensional("y", y)
-    for index, value in enumerate(values):
-        if is_missing(value):
-            raise InputError(f"y[{index}]: the label is missing: every text needs one.")
-    labels = np.array(values)
     try:
+        labels = column_or_1d(y, warn=True)
+        for index, label in enumerate(labels):
+            if is_missing(label):
+                raise ValueError(f"label {index} is missing: every text needs one.")
         check_classification_targets(labels)
     except (TypeError, ValueError) as error:
-        raise InputError(f"y has no classes: {error}") from error
+        raise InputError(f"y cannot be used: {error}") from error
     return labels
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
+import numpy as np
+
 from lstm_sentiment.data.cache import cache_key
 from lstm_sentiment.data.columns import Columns, LabelParser, Review, parse_text
 from lstm_sentiment.data.sources import TRAIN, Corpus, Part
@@ -42,7 +44,7 @@ def checked_texts(texts: Any) -> list[str]:
 def _parsed(name: str, values: Any, parse: Any) -> list[Any]:
     """Return the parsed values. Raises InputError with the name and the index of a bad value."""
     parsed = []
-    for index, value in enumerate(one_dimensional(name, values)):
+    for index, value in enumerate(_one_dimensional(name, values)):
         try:
             parsed.append(parse(None if is_missing(value) else value))
         except ValueError as error:
@@ -50,17 +52,18 @@ def _parsed(name: str, values: Any, parse: Any) -> list[Any]:
     return parsed
 
 
-def one_dimensional(name: str, values: Any) -> list[Any]:
+def _one_dimensional(name: str, values: Any) -> list[Any]:
     """Return the values as a list. Raises InputError unless they are one-dimensional and ordered.
 
     A table would be read as the names of its columns, and a string as its characters.
     """
-    dimensions = getattr(values, "ndim", 1)
-    if not isinstance(values, Iterable) or isinstance(values, str | bytes | Mapping | Set):
-        found = type(values).__name__
-    elif dimensions != 1:
-        found = f"{type(values).__name__} with {dimensions} dimensions"
-    else:
+    found = type(values).__name__
+    if hasattr(values, "__array__"):
+        values = np.asarray(values)
+        if values.ndim == 1:
+            return values.tolist()
+        found = f"{found} with {values.ndim} dimensions"
+    elif isinstance(values, Iterable) and not isinstance(values, str | bytes | Mapping | Set):
         return list(values)
     raise InputError(f"{name} must be a list or a one-dimensional array (got {found}).")
 
