@@ -25,6 +25,7 @@ from lstm_sentiment.runs.model_folder import (
     read_model,
     save_model,
 )
+from lstm_sentiment.runs.record import read_record
 from lstm_sentiment.serving.attribution import Attribution, attribute
 
 BATCH_SIZE = 64  # reviews; larger batches are hardly faster
@@ -230,22 +231,29 @@ def find_model(folder: Path) -> Path:
 
     Raises InputError if neither contains a model.
     """
+    remedy = (
+        f"give the folder of a finished run, its {MODEL}/ ({WEIGHTS}, {CONFIG}, {VOCABULARY}), or "
+        "a folder written by lstm-sentiment export."
+    )
     try:
         for model in (folder, folder / MODEL):
             if any((model / name).exists() for name in (WEIGHTS, ONNX)):
                 return model
         if (folder / MODEL).is_dir():
             return folder / MODEL  # incomplete; reading it raises an error with the missing file
-        if folder.is_dir():
+        if read_record(folder) is not None:  # results/ keeps records and predictions only
+            problem = "is a finished run whose model was not kept"
+            remedy = (
+                "train it again, and give its new folder (python train.py experiment="
+                f"{folder.resolve().parent.name} trains the runs of an experiment in results/)."
+            )
+        elif folder.is_dir():
             problem = "holds no model"
         else:
             problem = "is not a folder" if folder.exists() else "does not exist"
     except (OSError, ValueError) as error:
         raise InputError(f"{folder} cannot be read ({error}).") from error
-    raise InputError(
-        f"{folder} {problem}: give the folder of a finished run, its {MODEL}/ "
-        f"({WEIGHTS}, {CONFIG}, {VOCABULARY}), or a folder written by lstm-sentiment export."
-    )
+    raise InputError(f"{folder} {problem}: {remedy}")
 
 
 def _checked(text: object) -> str:

@@ -28,6 +28,7 @@ from lstm_sentiment.serving.predictor import (
     batches_of_similar_length,
 )
 from tests.support.networks import TEXTS, drawn, predictor, saved
+from tests.support.project import ROOT
 
 Make = Callable[..., Config]
 
@@ -183,6 +184,14 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path, name: str, problem:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=f"{name} {problem}"):
         Predictor.load(tmp_path / name)
+
+
+def test_a_finished_run_without_its_model_says_how_to_get_it() -> None:
+    """The repository keeps the records of published runs, but not their models."""
+    [run, *_] = (ROOT / "results" / "best_vectors").glob("gru-max_attention-s0-*")
+    message = r"finished run whose model was not kept: train it again.*experiment=best_vectors "
+    with pytest.raises(InputError, match=message):
+        Predictor.load(run)
 
 
 def test_a_run_and_its_model_folder_load_the_same_network(tiny: Make, tmp_path: Path) -> None:
