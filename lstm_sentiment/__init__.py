@@ -30,6 +30,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 if TYPE_CHECKING:
     from lstm_sentiment.commands.train import run
+    from lstm_sentiment.estimator import SentimentClassifier, fit
     from lstm_sentiment.serving.predictor import Prediction, Predictor
 
 __all__ = [
@@ -44,7 +45,9 @@ __all__ = [
     "Prediction",
     "Predictor",
     "RunError",
+    "SentimentClassifier",
     "TrainerConfig",
+    "fit",
     "run",
 ]
 
@@ -52,6 +55,8 @@ __all__ = [
 LAZY_IMPORTS = {
     "Prediction": "lstm_sentiment.serving.predictor",
     "Predictor": "lstm_sentiment.serving.predictor",
+    "SentimentClassifier": "lstm_sentiment.estimator",
+    "fit": "lstm_sentiment.estimator",
     "run": "lstm_sentiment.commands.train",
 }
 

@@ -6,9 +6,11 @@ valid.
 """
 
 import re
-from dataclasses import dataclass, fields, is_dataclass
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import StrEnum, auto
-from typing import Any
+from typing import Any, TypeVar
 
 from lstm_sentiment.config_fields import (
     AUTO,
@@ -27,6 +29,8 @@ from lstm_sentiment.config_fields import (
     whole,
 )
 from lstm_sentiment.errors import InputError
+
+Group = TypeVar("Group", bound=Checked)
 
 
 class Cell(StrEnum):
@@ -575,6 +579,23 @@ class Config(Checked):
         recorded=False,
         help="whether a finished run keeps its checkpoints",
     )
+
+
+def updated(config: Group, values: Mapping[str, Any]) -> Group:
+    """Return a copy with new values by their names, such as {"encoder.cell": "gru"}.
+
+    Raises InputError if a value is not allowed.
+    """
+    own: dict[str, Any] = {}
+    inner: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+    for name, value in values.items():
+        first, dot, rest = name.partition(".")
+        if dot:
+            inner[first][rest] = value
+        else:
+            own[first] = value
+    groups = {name: updated(getattr(config, name), chosen) for name, chosen in inner.items()}
+    return replace(config, **own, **groups)
 
 
 def flat(config: Any, prefix: str = "") -> dict[str, Any]:

@@ -35,6 +35,14 @@ class Silent:
         yield lambda _: None
 
 
+class Printed(Silent):
+    """A display that prints messages and shows no progress."""
+
+    def message(self, text: str, style: str = "") -> None:
+        """Print a line that begins with the style, if any."""
+        print(f"{style} {text}".lstrip())
+
+
 SILENT = Silent()
 
 

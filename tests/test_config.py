@@ -22,6 +22,7 @@ from lstm_sentiment.config import (
     Reference,
     Side,
     flat,
+    updated,
 )
 from lstm_sentiment.config_fields import Field, fields_of
 from lstm_sentiment.errors import InputError
@@ -313,3 +314,14 @@ def test_a_group_is_copied_and_taken_apart_as_any_dataclass() -> None:
     with pytest.raises(InputError, match="seed"):
         replace(config, seed=-1)
     assert all(dim in FIELDS["embedding.name"].allowed for dim in GLOVE_DIMS)
+
+
+def test_values_are_replaced_by_their_names_on_the_command_line() -> None:
+    config = Config(seed=3)
+    changed = updated(config, {"encoder.cell": "gru", "data.augment.crop": 0.5, "test": False})
+    assert {n: v for n, v in flat(changed).items() if v != flat(config)[n]} == {
+        "encoder.cell": "gru", "data.augment.crop": 0.5, "test": False,
+    }  # fmt: skip
+    assert config == Config(seed=3)
+    with pytest.raises(InputError, match=r"^encoder.hidden_size must be .* \(got 0\)\.$"):
+        updated(config, {"encoder.hidden_size": 0})

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from lstm_sentiment.display import SILENT, printable, track
+from lstm_sentiment.display import SILENT, Printed, printable, track
 from tests.support.displays import RecordingDisplay
 
 
@@ -46,3 +46,13 @@ def test_the_silent_display_shows_nothing(capsys: pytest.CaptureFixture[str]) ->
 )
 def test_lone_surrogates_are_printed_as_question_marks(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+def test_a_printed_display_shows_messages_and_no_progress(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    display = Printed()
+    display.message("epoch 1")
+    display.message("epoch-2.ckpt is damaged", "warning")
+    assert list(track("abc", "letters", display)) == [*"abc"]
+    assert capsys.readouterr().out == "epoch 1\nwarning epoch-2.ckpt is damaged\n"

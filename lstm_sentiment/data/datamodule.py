@@ -19,7 +19,7 @@ from lstm_sentiment.data.batches import (
     sorted_batches,
 )
 from lstm_sentiment.data.cache import DataCache
-from lstm_sentiment.data.sources import ALL, TEST, TRAIN, VAL, Part, open_corpus
+from lstm_sentiment.data.sources import ALL, TEST, TRAIN, VAL, Corpus, Part, open_corpus
 from lstm_sentiment.data.splits import (
     Split,
     copies_note,
@@ -43,8 +43,8 @@ class ReviewDataModule(L.LightningDataModule):
     """The training, validation and test set of the reviews of a configuration.
 
     `seed` determines the order of the training batches, and `config.split_seed` alone determines
-    limits and validation set. If `test` is false, the test set is not opened. `setup` sets the
-    attributes below.
+    limits and validation set. If `test` is false, the test set is not opened. A given `corpus`
+    takes the place of the one that the configuration names. `setup` sets the attributes below.
     """
 
     train_split: Split
@@ -62,11 +62,12 @@ class ReviewDataModule(L.LightningDataModule):
         seed: int = 0,
         test: bool = True,
         cache: DataCache | None = None,
+        corpus: Corpus | None = None,
     ) -> None:
         super().__init__()
         self.config, self.seed, self.with_test = config, seed, test
         self.cache = DataCache() if cache is None else cache
-        self.corpus = open_corpus(config, self.cache)
+        self.corpus = open_corpus(config, self.cache) if corpus is None else corpus
         self.splits: dict[str, Split] = {}  # by name, once they have been read
 
     @property

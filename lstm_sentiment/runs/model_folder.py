@@ -18,13 +18,15 @@ from torch import Tensor
 from lstm_sentiment.config import Config
 from lstm_sentiment.data.vocabulary import Vocabulary
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import write_atomically, write_json
+from lstm_sentiment.files import folder_draft, write_atomically, write_json
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.runs.folder import MODEL
 from lstm_sentiment.runs.record import SCHEMA, recorded, restored
 
 WEIGHTS, CONFIG, VOCABULARY = "model.safetensors", "config.json", "vocab.json"
 ONNX = "model.onnx"  # instead of the weights, in a folder for ONNX Runtime
+CLASSES_FILE = "classes.json"  # the classes of a scikit-learn estimator
+MODEL_FILES = frozenset({WEIGHTS, CONFIG, VOCABULARY, CLASSES_FILE})
 MAX_LENGTH = 1_000_000  # tokens; the largest allowed data.max_length of a model
 MAX_BYTES = {CONFIG: 2**20, VOCABULARY: 2**28}  # a million words take about 2**24 bytes
 OTHER_FORMAT = "the file is damaged or has another format"
@@ -46,6 +48,26 @@ def save_model(
     weights = {name: value.cpu().contiguous() for name, value in classifier.state_dict().items()}
     write_atomically(folder / WEIGHTS, safetensors.torch.save(weights))
     save_description(folder, vocabulary, config)
+
+
+@contextmanager
+def model_draft(folder: Path) -> Iterator[Path]:
+    """Yield a draft of the folder to write a model into, which replaces an older model there.
+
+    Raises InputError if the folder contains other files or cannot be written.
+    """
+    try:
+        foreign = {item.name for item in folder.iterdir()} if folder.exists() else set()
+        if foreign := foreign - MODEL_FILES:
+            raise InputError(
+                f"{folder} contains {min(foreign)}, which is not a file of a saved model: give a "
+                "new folder."
+            )
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with folder_draft(folder) as draft:
+            yield draft
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written ({error.strerror}).") from error
 
 
 def save_description(folder: Path, vocabulary: Vocabulary, config: Config) -> None:

@@ -1,5 +1,6 @@
 """trained network -> ONNX folder, with a comparison of the predictions of both."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -26,13 +27,15 @@ class Comparison(NamedTuple):
     difference: float  # the largest between the two probabilities of a text
     agreement: float  # share of texts with the same class
     texts: int  # number of texts compared
+    speeds: tuple[float, float]  # texts per second, of the original and of the exported network
 
     @property
     def summary(self) -> str:
         """The comparison in one sentence."""
         return (
             f"{self.size / 2**20:.1f} MiB; on {self.texts:,} texts, {self.agreement:.2%} of the "
-            f"labels are the same, and probabilities differ by at most {self.difference:.1e}."
+            f"labels are the same, and probabilities differ by at most {self.difference:.1e}; "
+            f"{self.speeds[1]:,.0f} texts per second (before the export: {self.speeds[0]:,.0f})."
         )
 
 
@@ -67,9 +70,18 @@ def compare(
     original: Predictor, exported: Predictor, size: int, texts: Sequence[str]
 ) -> Comparison:
     """Compare the predictions of both networks for at least one text; `size` is in bytes."""
-    before, after = original.probabilities(texts), exported.probabilities(texts)
+    (before, speed_before), (after, speed_after) = _timed(original, texts), _timed(exported, texts)
     agreement = float((is_positive(before) == is_positive(after)).mean())
-    return Comparison(size, float(abs(before - after).max()), agreement, len(texts))
+    difference = float(abs(before - after).max())
+    return Comparison(size, difference, agreement, len(texts), (speed_before, speed_after))
+
+
+def _timed(predictor: Predictor, texts: Sequence[str]) -> tuple[np.ndarray, float]:
+    """Return the probabilities of the texts, and the number of texts per second."""
+    predictor.probabilities(texts[:1])  # the first call compiles or loads the kernels
+    started = time.perf_counter()
+    probabilities = predictor.probabilities(texts)
+    return probabilities, len(texts) / (time.perf_counter() - started)
 
 
 def random_texts(predictor: Predictor, seed: int = 0) -> list[str]:

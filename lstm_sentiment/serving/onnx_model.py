@@ -4,7 +4,7 @@ Folders are untrusted input: reading a folder never executes code and opens no f
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,6 +31,38 @@ ALLOWED_NODES = frozenset(
     "ReduceSum Reshape RNN Shape Softmax Squeeze Sub Tanh Transpose Unsqueeze Where "
     "DequantizeLinear DynamicQuantizeLinear DynamicQuantizeLSTM MatMulInteger".split()
 )
+# Nodes that take the scale of their 8-bit products from all values of a batch.
+SCALED_BY_BATCH = frozenset({"DynamicQuantizeLinear", "DynamicQuantizeLSTM"})
+
+
+class OnnxNetwork:
+    """A network that ONNX Runtime computes: (B, T) ids, (B,) lengths -> (B,) logits.
+
+    In 8 bits, the logit of a review would depend on the other reviews of its batch and on their
+    padding, which take part in the scales. Such a network therefore reads one review at a time.
+    """
+
+    def __init__(self, content: bytes, one_by_one: bool) -> None:
+        self.content, self.one_by_one = content, one_by_one
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.add_session_config_entry("session.set_denormal_as_zero", "1")
+        self.session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
+
+    def __call__(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Return the logits."""
+        if not self.one_by_one:
+            return self._run(ids, lengths)
+        rows = (slice(row, row + 1) for row in range(len(ids)))
+        logits = [self._run(ids[row, : lengths[row].item()], lengths[row]) for row in rows]
+        return np.concatenate(logits)
+
+    def _run(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        return self.session.run(["logits"], {"ids": ids, "lengths": lengths})[0]
+
+    def __reduce__(self) -> tuple[type["OnnxNetwork"], tuple[bytes, bool]]:
+        """Pickle and copy the file's content, since a session can be neither pickled nor copied."""
+        return OnnxNetwork, (self.content, self.one_by_one)
 
 
 def save_onnx(
@@ -68,12 +100,8 @@ def _no_warnings() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def read_onnx(
-    folder: Path,
-) -> tuple[Callable[[np.ndarray, np.ndarray], np.ndarray], Vocabulary, Config]:
+def read_onnx(folder: Path) -> tuple[OnnxNetwork, Vocabulary, Config]:
     """Return the network, the vocabulary and the configuration.
-
-    The network is a function (B, T) ids, (B,) lengths -> (B,) logits.
 
     Raises InputError if the folder is damaged, incomplete or of a newer version, or if its graph
     contains parts that `save_onnx` does not write.
@@ -82,11 +110,10 @@ def read_onnx(
     file = checked_file(folder, ONNX)
     try:
         content = file.read_bytes()
-        _check(onnx.load_model_from_string(content), len(vocabulary))
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        options.add_session_config_entry("session.set_denormal_as_zero", "1")
-        session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
+        model = onnx.load_model_from_string(content)
+        _check(model, len(vocabulary))
+        one_by_one = any(node.op_type in SCALED_BY_BATCH for node in model.graph.node)
+        return OnnxNetwork(content, one_by_one), vocabulary, config
     except InputError as error:
         raise InputError(f"{file}: {error}") from error
     except OSError as error:
@@ -97,11 +124,6 @@ def read_onnx(
         ).__module__.startswith("onnxruntime"):
             raise
         raise InputError(f"{file} is damaged or not an ONNX model.") from error
-
-    def logits(ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        return session.run(["logits"], {"ids": ids, "lengths": lengths})[0]
-
-    return logits, vocabulary, config
 
 
 def _check(model: onnx.ModelProto, vocabulary_size: int) -> None:

@@ -1,9 +1,9 @@
 """texts -> predictions, with the tokenization, truncation and padding of training."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import torch
@@ -18,7 +18,16 @@ from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.metrics import sigmoid
 from lstm_sentiment.model.subnormals import subnormals_flushed
 from lstm_sentiment.runs.folder import MODEL
-from lstm_sentiment.runs.model_folder import CONFIG, ONNX, VOCABULARY, WEIGHTS, read_model
+from lstm_sentiment.runs.model_folder import (
+    CONFIG,
+    ONNX,
+    VOCABULARY,
+    WEIGHTS,
+    model_draft,
+    read_model,
+    save_model,
+)
+from lstm_sentiment.runs.record import read_record
 from lstm_sentiment.serving.attribution import Attribution, attribute
 
 BATCH_SIZE = 64  # reviews; larger batches are hardly faster
@@ -26,6 +35,18 @@ BATCH_POSITIONS = BATCH_SIZE * 1_000  # tokens and padding; bounds the memory fo
 
 # (B, T) ids, (B,) lengths -> (B,) logits
 Network = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class TorchNetwork:
+    """A network that PyTorch computes. A class, since a predictor can then be pickled."""
+
+    classifier: Classifier
+
+    def __call__(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Return the logits."""
+        with torch.inference_mode(), subnormals_flushed():
+            return self.classifier(torch.from_numpy(ids), torch.from_numpy(lengths)).numpy()
 
 
 class Weight(NamedTuple):
@@ -84,6 +105,7 @@ class Predictor:
     vocabulary: Vocabulary
     config: Config
     classifier: Classifier | None  # None if ONNX Runtime computes the logits
+    record: Mapping[str, Any] | None = None  # of the training, as in `run.json`; set by `fit`
 
     @classmethod
     def load(cls, folder: str | Path) -> "Predictor":
@@ -98,7 +120,18 @@ class Predictor:
 
             return cls(*read_onnx(model), None)
         classifier, vocabulary, config = read_model(model)
-        return cls(_torch_network(classifier), vocabulary, config, classifier)
+        return cls(TorchNetwork(classifier), vocabulary, config, classifier)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the model to a new folder, which `load` and the commands take.
+
+        A model that was saved there before is replaced. Raises InputError if the folder contains
+        other files or cannot be written, or if the model was exported.
+        """
+        if self.classifier is None:
+            raise InputError("An exported model cannot be saved: copy its folder.")
+        with model_draft(Path(folder)) as draft:
+            save_model(draft, self.classifier, self.vocabulary, self.config)
 
     @overload
     def predict(  # type: ignore[overload-overlap]
@@ -198,30 +231,29 @@ def find_model(folder: Path) -> Path:
 
     Raises InputError if neither contains a model.
     """
+    remedy = (
+        f"give the folder of a finished run, its {MODEL}/ ({WEIGHTS}, {CONFIG}, {VOCABULARY}), or "
+        "a folder written by lstm-sentiment export."
+    )
     try:
         for model in (folder, folder / MODEL):
             if any((model / name).exists() for name in (WEIGHTS, ONNX)):
                 return model
         if (folder / MODEL).is_dir():
             return folder / MODEL  # incomplete; reading it raises an error with the missing file
-        if folder.is_dir():
+        if read_record(folder) is not None:  # results/ keeps records and predictions only
+            problem = "is a finished run whose model was not kept"
+            remedy = (
+                "train it again, and give its new folder (python train.py experiment="
+                f"{folder.resolve().parent.name} trains the runs of an experiment in results/)."
+            )
+        elif folder.is_dir():
             problem = "holds no model"
         else:
             problem = "is not a folder" if folder.exists() else "does not exist"
     except (OSError, ValueError) as error:
         raise InputError(f"{folder} cannot be read ({error}).") from error
-    raise InputError(
-        f"{folder} {problem}: give the folder of a finished run, its {MODEL}/ "
-        f"({WEIGHTS}, {CONFIG}, {VOCABULARY}), or a folder written by lstm-sentiment export."
-    )
-
-
-def _torch_network(classifier: Classifier) -> Network:
-    def logits(ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        with torch.inference_mode(), subnormals_flushed():
-            return classifier(torch.from_numpy(ids), torch.from_numpy(lengths)).numpy()
-
-    return logits
+    raise InputError(f"{folder} {problem}: {remedy}")
 
 
 def _checked(text: object) -> str:

@@ -10,6 +10,7 @@ from lstm_sentiment.config import Config
 from lstm_sentiment.data import word_vectors
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.datamodule import ReviewDataModule
+from lstm_sentiment.data.sources import Corpus
 from lstm_sentiment.data.word_vectors import WordVectors
 from lstm_sentiment.files import read_json
 from lstm_sentiment.runs.folder import FAILED, RECORD
@@ -36,15 +37,17 @@ class Plan:
         cache: DataCache | None = None,
         choices: Mapping[str, str] | None = None,
         since: float | None = None,
+        corpus: Corpus | None = None,
     ) -> "Plan":
         """Plan the run of a configuration.
 
         `choices` are the names chosen for the groups encoder, head, embedding and data. `since` is
-        the start of the command, now by default.
+        the start of the command, now by default. `corpus` takes the place of the reviews that the
+        configuration names.
         Raises InputError if the device is not available or if the reviews cannot be read.
         """
         device = runtime.choose_device(config.trainer.accelerator)
-        data = ReviewDataModule(config.data, config.seed, config.test, cache)
+        data = ReviewDataModule(config.data, config.seed, config.test, cache, corpus)
         names = {
             "encoder": config.encoder.network,
             "head": str(config.head.kind),

@@ -1,6 +1,9 @@
 """Exported networks predict like the originals, and only graphs of known nodes are read."""
 
+import copy
 import json
+import pickle
+import re
 import shutil
 from collections.abc import Callable
 from itertools import product
@@ -9,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lstm_sentiment.commands.main import main
 from lstm_sentiment.config import Cell, Config, HeadKind
 from lstm_sentiment.data.vocabulary import SPECIALS, Vocabulary
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.serving.predictor import Predictor
-from tests.support.networks import TEXTS, drawn, predictor
+from tests.support.networks import TEXTS, WORDS, drawn, predictor, saved
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -21,15 +25,17 @@ pytest.importorskip("onnxruntime")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from lstm_sentiment.serving import export as export_module  # noqa: E402
-from lstm_sentiment.serving import onnx_graph  # noqa: E402
+from lstm_sentiment.serving import onnx_graph, onnx_model  # noqa: E402
 from lstm_sentiment.serving.export import export, random_texts  # noqa: E402
 
 Make = Callable[..., Config]
-ENCODERS = [*product(Cell, (1, 3), (False, True))]
+# What an export promises to support; a new cell or head may be trained without being exported.
+CELLS, HEADS = [*onnx_graph.CELL_NODES], [*onnx_graph.HEAD_BUILDERS]
+ENCODERS = [*product(CELLS, (1, 3), (False, True))]
 
 
 @pytest.mark.parametrize("padding", ["exact", "keras", "trailing"])
-@pytest.mark.parametrize("head", HeadKind)
+@pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize(("cell", "num_layers", "bidirectional"), ENCODERS)
 def test_an_exported_network_predicts_the_same(
     tiny: Make,
@@ -60,7 +66,7 @@ def test_an_exported_network_predicts_the_same(
 
 
 @pytest.mark.parametrize("head", ["last", "max_attention"])
-@pytest.mark.parametrize("cell", Cell)
+@pytest.mark.parametrize("cell", CELLS)
 def test_weights_in_8_bits_are_smaller_and_predict_nearly_the_same(
     tiny: Make, tmp_path: Path, cell: Cell, head: str
 ) -> None:
@@ -73,6 +79,38 @@ def test_weights_in_8_bits_are_smaller_and_predict_nearly_the_same(
     assert small.size < full.size * (0.5 if cell is Cell.lstm else 0.95)
     errors = np.abs(Predictor.load(tmp_path / "int8").logits(TEXTS) - network.logits(TEXTS))
     assert 1e-5 < errors.max() < 0.3 * network.logits(TEXTS).std()
+
+
+@pytest.mark.parametrize("padding", ["exact", "keras"])
+@pytest.mark.parametrize(("cell", "head"), [*product(CELLS, ["last", "flatten", "max_attention"])])
+def test_in_8_bits_a_logit_does_not_depend_on_the_other_reviews(
+    tiny: Make, tmp_path: Path, cell: Cell, head: str, padding: str
+) -> None:
+    """The same text has exactly the same logit alone, in a batch, and in another order.
+
+    ONNX Runtime scales the numbers of a whole batch together.
+    """
+    config = tiny(
+        encoder={"cell": cell, "bidirectional": True},
+        head={"kind": head},
+        data={"padding": padding, "max_length": 30},
+    )
+    words = Vocabulary([*SPECIALS, *WORDS])
+    onnx_model.save_onnx(tmp_path / "int8", drawn(config), words, config, int8=True)
+    network = Predictor.load(tmp_path / "int8")
+    together = network.logits(TEXTS)
+    assert together.std() > 0.01
+    assert together.tolist() == [network.logits([text]).item() for text in TEXTS]
+    assert together.tolist() == network.logits(TEXTS[::-1])[::-1].tolist()
+
+
+def test_an_export_says_how_fast_it_is(tiny: Make, tmp_path: Path) -> None:
+    comparison = export(predictor(tmp_path / "run", tiny()), tmp_path / "int8", True, TEXTS)
+    before, after = comparison.speeds
+    assert min(before, after) > 1
+    assert f"; {after:,.0f} texts per second (before the export: {before:,.0f})." in (
+        comparison.summary
+    )
 
 
 def test_an_export_that_predicts_differently_is_not_written(
@@ -123,6 +161,17 @@ def test_an_exported_network_cannot_be_explained(tiny: Make, tmp_path: Path) -> 
     export(predictor(tmp_path / "run", tiny()), tmp_path / "onnx", False, TEXTS)
     with pytest.raises(InputError, match="has no gradients"):
         Predictor.load(tmp_path / "onnx").predict(TEXTS[0], weights=True)
+
+
+@pytest.mark.parametrize("int8", [False, True])
+def test_an_exported_network_can_be_pickled_and_copied(
+    tiny: Make, tmp_path: Path, int8: bool
+) -> None:
+    export(predictor(tmp_path / "run", tiny()), tmp_path / "onnx", int8, TEXTS)
+    network = Predictor.load(tmp_path / "onnx")
+    for copied in (pickle.loads(pickle.dumps(network)), copy.deepcopy(network)):
+        assert copied.logits(TEXTS).tolist() == network.logits(TEXTS).tolist()
+        assert copied.config == network.config
 
 
 def test_random_texts_have_known_words_and_all_lengths(tiny: Make, tmp_path: Path) -> None:
@@ -239,10 +288,27 @@ def test_other_inputs_are_refused(exported: Path) -> None:
     assert "inputs must be ids and lengths" in error_after(exported, rename)
 
 
-def test_a_head_without_an_onnx_form_is_refused(
-    tiny: Make, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("table", "choice", "problem"),
+    [
+        ("HEAD_BUILDERS", HeadKind.last, "head.kind=last cannot .*allowed are flatten, max, "),
+        ("CELL_NODES", Cell.lstm, "encoder.cell=lstm cannot .*allowed are rnn, gru"),
+    ],
+)
+def test_a_part_without_an_onnx_form_is_refused(
+    tiny: Make,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    table: str,
+    choice: str,
+    problem: str,
 ) -> None:
-    config = tiny(head={"kind": "max"})
-    monkeypatch.delitem(onnx_graph.HEAD_BUILDERS, HeadKind.max)
-    with pytest.raises(InputError, match="head.kind=max .*allowed are last, flatten, avg"):
-        onnx_graph.onnx_model(drawn(config), config)
+    """A new head or cell can be trained at once; the refusal says which can be exported."""
+    run = saved(tmp_path / "run", tiny())
+    monkeypatch.delitem(getattr(onnx_graph, table), choice)
+    assert main(["export", str(run), "--onnx"]) == 1
+    error = capsys.readouterr().err
+    assert re.search(problem, error)
+    assert error.count("\n") == 1
+    assert [path.name for path in run.iterdir()] == ["model"]

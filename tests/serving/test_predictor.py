@@ -1,8 +1,12 @@
 """A predictor computes the same probabilities as training, whatever else is in the batch."""
 
+import copy
 import json
+import pickle
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +29,7 @@ from lstm_sentiment.serving.predictor import (
     batches_of_similar_length,
 )
 from tests.support.networks import TEXTS, drawn, predictor, saved
+from tests.support.project import ROOT
 
 Make = Callable[..., Config]
 
@@ -196,7 +201,31 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path, name: str, problem:
         Predictor.load(tmp_path / name)
 
 
+def test_a_finished_run_without_its_model_says_how_to_get_it() -> None:
+    """The repository keeps the records of published runs, but not their models."""
+    [run, *_] = (ROOT / "results" / "best_vectors").glob("gru-max_attention-s0-*")
+    message = r"finished run whose model was not kept: train it again.*experiment=best_vectors "
+    with pytest.raises(InputError, match=message):
+        Predictor.load(run)
+
+
 def test_a_run_and_its_model_folder_load_the_same_network(tiny: Make, tmp_path: Path) -> None:
     folder = saved(tmp_path / "run", tiny())
     from_run, from_model = Predictor.load(str(folder)), Predictor.load(folder / "model")
     assert from_run.logits(TEXTS[:1]) == from_model.logits(TEXTS[:1])
+
+
+def test_a_predictor_can_be_pickled_and_copied(tiny: Make, tmp_path: Path) -> None:
+    network = predictor(tmp_path / "run", tiny(head={"kind": "attention"}))
+    for copied in (pickle.loads(pickle.dumps(network)), copy.deepcopy(network)):
+        assert copied.logits(TEXTS).tolist() == network.logits(TEXTS).tolist()
+        assert copied.explain(TEXTS[0]) == network.explain(TEXTS[0])
+        assert copied.config == network.config
+
+
+@pytest.mark.slow
+def test_another_process_can_use_a_predictor(tiny: Make, tmp_path: Path) -> None:
+    """A pool pickles the method together with its predictor."""
+    network = predictor(tmp_path / "run", tiny())
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        assert pool.submit(network.predict, TEXTS).result() == network.predict(TEXTS)

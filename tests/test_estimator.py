@@ -1,0 +1,403 @@
+"""Training on texts in memory: `fit`, and the estimator in the tools of scikit-learn."""
+
+import os
+import pickle
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import strip_accents_ascii
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+import lstm_sentiment
+from lstm_sentiment import Config, InputError, Predictor, SentimentClassifier, fit, run
+from lstm_sentiment.config import Cell, flat
+from lstm_sentiment.data.synthetic import generate
+from lstm_sentiment.estimator import FIELDS, NETWORKS
+from tests.support.displays import RecordingDisplay
+from tests.support.project import MakeConfig, without_times
+from tests.support.tables import write_columns
+
+TEXTS, NUMBERS = generate(80, 3)
+LABELS = np.array(NUMBERS)
+WORDS = ["pos" if label else "neg" for label in LABELS]
+SMALL = {
+    "hidden_size": 4, "embedding_dim": 4, "max_epochs": 1, "max_length": 30, "batch_size": 16,
+}  # fmt: skip
+
+
+def small(**parameters: Any) -> SentimentClassifier:
+    """Return an untrained estimator whose training takes a fraction of a second."""
+    return SentimentClassifier(**{**SMALL, **parameters})
+
+
+@pytest.fixture(scope="module")
+def fitted() -> SentimentClassifier:
+    return small(encoder="gru", head="max").fit(TEXTS, WORDS)
+
+
+# fit
+
+
+def test_reviews_in_memory_train_the_network_that_a_file_trains(
+    tiny: MakeConfig, tmp_path: Path
+) -> None:
+    file = write_columns(tmp_path / "reviews.csv", LABELS.tolist(), TEXTS, names="label text")
+    reviews = {"source": "reviews", "path": str(file), "test_fraction": 0.0}
+    limited = {"limit_train": 70, "batch_size": 16}
+    record = run(tiny(data={**reviews, **limited}, test=False, seed=4))
+    expected = Predictor.load(tmp_path / "runs" / "default" / record["name"])
+
+    predictor = fit(TEXTS, WORDS, config=tiny(data=limited, seed=4))
+
+    assert np.array_equal(predictor.logits(TEXTS), expected.logits(TEXTS))
+    assert predictor.record is not None
+    ours, theirs = without_times(dict(predictor.record)), without_times(record)
+    assert ours["data"].pop("source") == "reviews in memory"
+    assert theirs["data"].pop("source") == "reviews.csv"
+    assert (ours["data"].pop("held_out"), theirs["data"].pop("held_out")) == (None, 0.0)
+    for name in ("epochs", "best_epoch", "val", "test", "data"):
+        assert ours[name] == theirs[name]
+
+
+def test_fit_leaves_no_files_and_no_state_behind(
+    tiny: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    def state() -> tuple[Any, ...]:
+        random_states = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+        threads, deterministic = (
+            torch.get_num_threads(),
+            torch.are_deterministic_algorithms_enabled(),
+        )
+        return *random_states, torch.get_rng_state().tolist(), threads, deterministic
+
+    before = state()
+    fit(TEXTS, WORDS, config=tiny(trainer={"threads": 2}))
+    assert state() == before
+    with pytest.raises(InputError):
+        fit(TEXTS, ["pos"] * 80, config=tiny())
+    assert state() == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_fit_is_quiet_unless_it_gets_a_display(
+    tiny: MakeConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    display = RecordingDisplay()
+    config = tiny(trainer={"enable_progress_bar": True})
+    fit(TEXTS, WORDS, config=config)
+    assert "".join(capsys.readouterr()) == ""
+    fit(TEXTS, WORDS, config=config, display=display)
+    assert sum("epoch" in message for message in display.messages) == 2
+    small(verbose=True).fit(TEXTS, WORDS)
+    assert "epoch 1 of 1" in capsys.readouterr().out
+
+
+def test_without_a_configuration_few_reviews_are_enough() -> None:
+    predictor = fit(TEXTS[:20], WORDS[:20])
+    assert predictor.config.encoder == Config().encoder
+    assert 1 < predictor.config.data.batch_size <= 16
+
+
+@pytest.mark.parametrize("config", ["reviews", "imdb"])
+def test_a_configuration_of_other_reviews_can_be_used_again(tiny: MakeConfig, config: str) -> None:
+    """Fields that name reviews, a test set or a run's folder are not used."""
+    data = {"source": "reviews", "path": "absent.csv", "test_path": "absent.csv"}
+    chosen = tiny(data=data if config == "reviews" else {"source": "imdb"}, sweep="mine")
+    first = fit(TEXTS, WORDS, config=chosen)
+    again = fit(TEXTS, WORDS, config=first.config)
+    assert np.array_equal(first.logits(TEXTS), again.logits(TEXTS))
+
+
+def test_labels_of_one_class_are_refused(tiny: MakeConfig) -> None:
+    with pytest.raises(InputError, match="every label is positive .*: both classes must occur"):
+        fit(TEXTS, ["pos"] * 80, config=tiny())
+    with pytest.raises(InputError, match="there are no reviews"):
+        fit([], [], config=tiny())
+
+
+def test_a_predictor_is_saved_as_a_model_folder(tiny: MakeConfig, tmp_path: Path) -> None:
+    predictor = fit(TEXTS, WORDS, config=tiny())
+    folder = tmp_path / "models" / "mine"
+    for _ in range(2):  # the second model replaces the first
+        predictor.save(folder)
+        assert {file.name for file in folder.iterdir()} == {
+            "model.safetensors", "config.json", "vocab.json",
+        }  # fmt: skip
+        assert np.array_equal(Predictor.load(folder).logits(TEXTS), predictor.logits(TEXTS))
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="contains notes.txt, which is not a file of a saved"):
+        predictor.save(folder)
+    with pytest.raises(InputError, match="notes.txt cannot be written"):
+        predictor.save(folder / "notes.txt")
+
+
+def test_importing_the_package_is_fast() -> None:
+    code = "import lstm_sentiment, sys; print({'torch', 'sklearn', 'lightning'} & {*sys.modules})"
+    environment = {**os.environ, "PYTHONPATH": str(Path(lstm_sentiment.__file__).parents[1])}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    assert result.stdout.decode().strip() == "set()", result.stderr
+
+
+# The estimator
+
+
+def test_parameters_become_fields_of_the_configuration() -> None:
+    names = {*SentimentClassifier().get_params()}
+    special = {"encoder", "positive_label", "random_state", "config", "verbose"}
+    assert names == {*FIELDS} | special
+    assert {*FIELDS.values()} <= flat(Config()).keys()
+    config = Config(seed=5)
+    chosen = small(encoder="stacked_bigru", head="avg", config=config)._chosen_config(80)
+    assert (chosen.encoder.network, chosen.head.kind, chosen.seed) == ("stacked_bigru", "avg", 5)
+    assert (chosen.encoder.hidden_size, chosen.data.batch_size) == (4, 16)
+    assert small(random_state=np.int64(7), config=config)._chosen_config(80).seed == 7
+    assert SentimentClassifier(config=config)._chosen_config(1_000) == config
+
+
+def test_every_network_has_a_name() -> None:
+    assert len(NETWORKS) == len(Cell) * 3 * 2
+    assert NETWORKS["lstm"] == {
+        "encoder.cell": Cell.lstm, "encoder.num_layers": 1, "encoder.bidirectional": False,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        (
+            {"encoder": "transformer"},
+            r"^encoder must be one of rnn, .*lstm, .* \(got 'transformer'",
+        ),
+        ({"head": "mean"}, r"^head.kind must be one of last, .* \(got 'mean'\)"),
+        (
+            {"hidden_size": 0},
+            r"^encoder.hidden_size must be a whole number of at least 1 \(got 0\)",
+        ),
+        ({"batch_size": 0}, r"^data.batch_size must be a whole number of at least 1 \(got 0\)"),
+        ({"random_state": -1}, r"^seed must be a whole number"),
+        ({"positive_label": "good"}, r"^positive_label must be 'neg' or 'pos' \(got 'good'\)"),
+    ],
+)
+def test_a_bad_parameter_is_refused_by_fit(parameters: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        small(**parameters).fit(TEXTS, WORDS)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["pos"] * 80, r"two classes \(got 1 class\)"),
+        (["pos", "neg", "so-so", "neg"] * 20, r"Only binary .* multiclass.*\(got 3 classes\)"),
+        ([0.5, 1.5] * 40, "Unknown label type: continuous"),
+        (np.array(["neg", "pos"], "S3")[LABELS], "y cannot be used: Support for labels .* bytes"),
+        (["pos", None] * 40, "^y cannot be used: label 1 is missing"),
+        ([0.0, np.nan] * 40, "^y cannot be used: label 1 is missing"),
+        (LABELS.reshape(-1, 2), r"^y cannot be used: y should be a 1d array"),
+        ("pos", r"^y cannot be used: y should be a 1d array"),
+        (LABELS[:79], r"same length \(got 80 texts and 79 labels\)"),
+    ],
+)
+def test_labels_that_are_not_two_classes_are_refused(labels: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        small().fit(TEXTS, labels)
+
+
+@pytest.mark.parametrize(
+    ("negative", "positive", "positive_label"),
+    [
+        ("neg", "pos", None),
+        (0, 1, None),
+        (False, True, None),
+        (-1, 1, None),
+        (1, 2, None),
+        ("negative", "POSITIVE", None),  # sorted, the positive class is the first one
+        ("cross", "happy", None),
+        ("happy", "cross", "cross"),
+    ],
+)
+def test_any_two_classes_are_predicted(
+    negative: Any, positive: Any, positive_label: Any, fitted: SentimentClassifier, tmp_path: Path
+) -> None:
+    """The network is the same, and a saved model knows which class is the positive one."""
+    labels = [positive if label else negative for label in LABELS]
+    estimator = small(encoder="gru", head="max", positive_label=positive_label).fit(TEXTS, labels)
+    assert estimator.classes_.tolist() == sorted([negative, positive])
+    assert estimator.classes_.dtype == np.array(labels).dtype
+    is_positive = fitted.predict(TEXTS) == "pos"
+    expected = np.where(is_positive, positive, negative)
+    assert np.array_equal(estimator.predict(TEXTS), expected)
+    column = estimator.classes_.tolist().index(positive)
+    probabilities = estimator.predict_proba(TEXTS)
+    assert np.array_equal(probabilities[:, column], fitted.predict_proba(TEXTS)[:, 1])
+    np.testing.assert_allclose(probabilities.sum(1), 1)
+    assert np.array_equal(estimator.decision_function(TEXTS) > 0, expected == estimator.classes_[1])
+    estimator.save(tmp_path / "model")
+    loaded = SentimentClassifier.load(tmp_path / "model")
+    assert np.array_equal(loaded.predict(TEXTS), expected)
+    assert np.array_equal(loaded.classes_, estimator.classes_)
+    named = [each.label for each in Predictor.load(tmp_path / "model").predict(TEXTS)]
+    assert np.array_equal(np.array(named) == "positive", is_positive)
+
+
+def test_a_loaded_estimator_can_be_trained_again(
+    fitted: SentimentClassifier, tmp_path: Path
+) -> None:
+    fitted.save(tmp_path)
+    again = clone(SentimentClassifier.load(tmp_path)).fit(TEXTS, WORDS)
+    assert np.array_equal(again.decision_function(TEXTS), fitted.decision_function(TEXTS))
+
+
+def test_any_model_is_loaded_as_an_estimator(fitted: SentimentClassifier, tmp_path: Path) -> None:
+    fitted.save(tmp_path / "model")
+    fitted.predictor_.save(tmp_path / "model")  # of the predictor alone
+    loaded = SentimentClassifier.load(tmp_path / "model")
+    assert loaded.classes_.tolist() == ["negative", "positive"]
+    assert np.array_equal(loaded.predict(TEXTS) == "positive", fitted.predict(TEXTS) == "pos")
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{}", '{"classes": ["a"], "positive": 0}', '{"classes": ["a", 1], "positive": 0}',
+     '{"classes": ["b", "a"], "positive": 0}', '{"classes": ["a", "b"], "positive": 2}',
+     '{"classes": ["a", "b"], "positive": true}', '{"classes": [["a"], ["b"]], "positive": 1}'],
+)  # fmt: skip
+def test_damaged_classes_are_refused(
+    content: str, fitted: SentimentClassifier, tmp_path: Path
+) -> None:
+    fitted.save(tmp_path)
+    (tmp_path / "classes.json").write_text(content)
+    with pytest.raises(InputError, match="classes.json does not hold two classes"):
+        SentimentClassifier.load(tmp_path)
+
+
+def test_classes_that_json_cannot_hold_are_not_saved(tmp_path: Path) -> None:
+    estimator = small().fit(TEXTS, np.array(["2024-05-01", "2025-05-01"], "M8[D]")[LABELS])
+    with pytest.raises(InputError, match="Classes must be strings"):
+        estimator.save(tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_same_seed_gives_the_same_network_and_another_seed_another(
+    fitted: SentimentClassifier,
+) -> None:
+    again = clone(fitted).fit(TEXTS, WORDS)
+    assert np.array_equal(again.decision_function(TEXTS), fitted.decision_function(TEXTS))
+    other = clone(fitted).set_params(random_state=1).fit(TEXTS, WORDS)
+    assert not np.allclose(other.decision_function(TEXTS), fitted.decision_function(TEXTS))
+    reordered = np.random.default_rng(0).permutation(80)
+    same = clone(fitted).fit([TEXTS[i] for i in reordered], [WORDS[i] for i in reordered])
+    assert np.array_equal(same.decision_function(TEXTS), fitted.decision_function(TEXTS))
+
+
+def test_a_prediction_depends_on_its_text_alone(fitted: SentimentClassifier) -> None:
+    together = fitted.decision_function(TEXTS)
+    alone = [fitted.decision_function([text])[0] for text in TEXTS]
+    np.testing.assert_allclose(alone, together, atol=1e-5)
+    np.testing.assert_allclose(fitted.decision_function(TEXTS[::-1])[::-1], together, atol=1e-5)
+    assert fitted.score(TEXTS, WORDS) == np.mean(fitted.predict(TEXTS) == WORDS)
+
+
+def test_an_estimator_is_pickled(fitted: SentimentClassifier) -> None:
+    copy = pickle.loads(pickle.dumps(fitted))
+    assert np.array_equal(copy.decision_function(TEXTS), fitted.decision_function(TEXTS))
+    assert str(copy.get_params()) == str(fitted.get_params())
+    clone(pickle.loads(pickle.dumps(small(config=Config()))))
+
+
+def test_an_untrained_estimator_is_refused() -> None:
+    for use in (small().predict, small().predict_proba, small().decision_function, small().save):
+        with pytest.raises(NotFittedError):
+            use(TEXTS)
+
+
+def test_it_is_the_last_step_of_a_pipeline_of_texts() -> None:
+    table = pa.table({"text": TEXTS, "label": WORDS}).to_pandas()
+    cleaning = FunctionTransformer(lambda texts: [strip_accents_ascii(text) for text in texts])
+    pipeline = make_pipeline(cleaning, small(head="avg")).fit(table["text"], table["label"])
+    assert set(pipeline.predict(table["text"])) <= {"pos", "neg"}
+    assert 0 <= pipeline.score(table["text"], table["label"]) <= 1
+
+
+def test_heads_are_compared_by_a_grid_search() -> None:
+    search = GridSearchCV(small(), {"head": ["max", "avg"]}, cv=2, scoring="roc_auc")
+    search.fit(TEXTS, WORDS)
+    assert [point["head"] for point in search.cv_results_["params"]] == ["max", "avg"]
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.best_estimator_.head == search.best_params_["head"]
+    assert set(search.predict(TEXTS[:9])) <= {"pos", "neg"}
+
+
+@pytest.mark.slow  # two processes import PyTorch
+def test_folds_are_trained_in_two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(lstm_sentiment.__file__).parents[1]))
+    alone = cross_val_score(small(), TEXTS, WORDS, cv=2)
+    assert np.array_equal(cross_val_score(small(), TEXTS, WORDS, cv=2, n_jobs=2), alone)
+
+
+# The checks of scikit-learn
+
+
+class OfNumbers(SentimentClassifier):
+    """The estimator on rows of numbers, since scikit-learn's other checks have no texts.
+
+    Each number becomes a word for its column and its rounded value.
+    """
+
+    def texts(self, X: Any, **options: Any) -> list[str]:
+        rows = validate_data(self, X, **options)
+        return [" ".join(f"x{i}is{value:.0f}" for i, value in enumerate(row)) for row in rows]
+
+    def fit(self, X: Any, y: Any) -> Self:
+        validate_data(self, X, y)
+        return super().fit(self.texts(X), y)
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        return super().decision_function(self.texts(X, reset=False))
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        return super().predict_proba(self.texts(X, reset=False))
+
+    def predict(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        return super().predict(self.texts(X, reset=False))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string, tags.input_tags.one_d_array = False, False
+        tags.input_tags.two_d_array = True
+        tags.classifier_tags.poor_score = True  # after one epoch
+        return tags
+
+
+EXPECTED_FAILURES: dict[str, str] = {}
+
+
+@pytest.mark.slow
+@parametrize_with_checks(
+    [OfNumbers(**{**SMALL, "batch_size": None}, val_fraction=0.0)],
+    expected_failed_checks=lambda _: EXPECTED_FAILURES,
+)
+def test_it_passes_the_checks_of_scikit_learn(
+    estimator: SentimentClassifier, check: Callable[[Any], None]
+) -> None:
+    check(estimator)
