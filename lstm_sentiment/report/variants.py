@@ -21,6 +21,8 @@ from lstm_sentiment.runs.reader import RunSummary
 NAMED = {field.name for field in fields_of(Config) if field.factor} | {"ngrams.kind", "ngrams.c"}
 # The settings that identify word vectors.
 VECTORS = {field.name for field in fields_of(Config) if field.describes == "vectors"} | {"vectors"}
+# What a baseline's record means if it lacks a setting that was added later.
+BASELINE_DEFAULTS = {f"{BASELINE}.intercept": "penalised"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,12 +111,12 @@ def _path(run: RunSummary) -> str:
 def settings(run: RunSummary) -> dict[str, Any]:
     """Return all settings that affect the results, except the seed, by dotted name.
 
-    A field that did not exist when a network's record was written has its default value.
+    A field that did not exist when a record was written has the value that had its effect.
     """
     assert run.record is not None
-    values = _flat(run.record["config"])
-    if BASELINE not in run.record["config"]:
-        values = flat(Config()) | values
+    is_baseline = BASELINE in run.record["config"]
+    defaults = BASELINE_DEFAULTS if is_baseline else flat(Config())
+    values = {**defaults, **_flat(run.record["config"])}
     for name in values.keys() & {"seed", "test", *NOT_FINGERPRINTED}:
         del values[name]
     if vectors := run.record.get("vectors"):  # identified by their content, not by their path

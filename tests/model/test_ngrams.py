@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
 
 from lstm_sentiment.model import ngrams
-from lstm_sentiment.model.ngrams import NaiveBayesWeights, NgramModel, bag_of_ngrams
+from lstm_sentiment.model.ngrams import (
+    NaiveBayesWeights,
+    NgramModel,
+    bag_of_ngrams,
+)
 
 FILLER = "the a film plot with of and its cast scene".split()
 # Single words are no evidence for either class; pairs of neighbours are.
@@ -140,8 +145,32 @@ def test_weights_balance_the_likelihood_against_their_size(kind: NgramModel) -> 
     model = bag_of_ngrams(kind).fit(texts, labels)
     residuals = labels - model.predict_proba(texts)[:, 1]
     gradient = model[:-1].transform(texts).T @ residuals
-    np.testing.assert_allclose(model[-1].coef_[0], ngrams.C[kind] * gradient, atol=0.05)
+    np.testing.assert_allclose(model[-1].coef_[0], ngrams.C[kind] * gradient, atol=1e-3)
     assert np.abs(model[-1].coef_).max() > 0.5
+
+
+def uneven_reviews() -> tuple[list[list[str]], np.ndarray]:
+    """Return 400 reviews of which 95 % are positive, and their labels."""
+    texts, labels = reviews(8_000, 0)
+    kept = (labels == 1) | (np.arange(len(labels)) % 38 == 0)
+    kept &= np.cumsum(kept) <= 400
+    return [text for text, keep in zip(texts, kept, strict=True) if keep], labels[kept]
+
+
+@pytest.mark.parametrize("kind", NgramModel)
+def test_the_intercept_is_not_penalised(kind: NgramModel) -> None:
+    """With a free intercept, the mean probability of the training set is the share of positive."""
+    texts, labels = uneven_reviews()
+    assert labels.mean() == pytest.approx(0.95, abs=0.005)
+    model = bag_of_ngrams(kind).fit(texts, labels)
+    assert model.predict_proba(texts)[:, 1].mean() == pytest.approx(labels.mean(), abs=1e-5)
+    reference = LogisticRegression(C=ngrams.C[kind], solver="lbfgs", tol=1e-10, max_iter=10_000)
+    features = model[:-1].transform(texts)
+    np.testing.assert_allclose(
+        model.decision_function(texts),
+        reference.fit(features, labels).decision_function(features),
+        atol=2e-3,
+    )
 
 
 @pytest.mark.parametrize("kind", NgramModel)

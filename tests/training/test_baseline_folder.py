@@ -95,12 +95,13 @@ def test_reviews_model_and_recipe_change_the_name(
         (ngrams, "MAX_TOKENS", 3),
         (ngrams, "MIN_REVIEWS", 1),
         (ngrams, "C", {KIND: 7.0}),
-        (module, "NGRAM_RECIPE", 2),
+        (ngrams, "INTERCEPT", "penalised"),
+        (module, "NGRAM_RECIPE", 3),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(owner, constant, value)
             names.append(baseline_folder(KIND, config, "a").name)
-    assert len({name.split("-")[-1] for name in names}) == 8
+    assert len({name.split("-")[-1] for name in names}) == 9
 
 
 def test_the_same_reviews_from_another_source_have_the_same_name(tiny: MakeConfig) -> None:
