@@ -21,7 +21,7 @@ def decomposition(explanation: Explanation) -> str:
     attribution = explanation.attribution
     equation = (
         f"Logit {attribution.logit:+.3f} = baseline {attribution.baseline:+.3f} "
-        f"(all word vectors zero) + contributions {sum(attribution.contributions):+.3f}"
+        f"({attribution.method.baseline}) + contributions {sum(attribution.contributions):+.3f}"
     )
     if abs(attribution.gap) >= 0.0005:
         equation += f" + integration error {attribution.gap:+.3f}"
@@ -86,5 +86,6 @@ def page(explanation: Explanation) -> str:
         tokens=tokens,
         attention=attribution.attention is not None,
         strongest=[(printable(token), *values) for token, *values in strongest_tokens(explanation)],
+        method=attribution.method.sentence,
         notes=f"{decomposition(explanation)} {token_notes(explanation)}",
     )

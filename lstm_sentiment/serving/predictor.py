@@ -1,5 +1,6 @@
 """texts -> predictions, with the tokenization, truncation and padding of training."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from lstm_sentiment.labels import class_name
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.runs.folder import MODEL
 from lstm_sentiment.runs.model_folder import CONFIG, ONNX, VOCABULARY, WEIGHTS, read_model
+from lstm_sentiment.runs.ngram_folder import holds_ngrams, read_ngrams
 from lstm_sentiment.serving.attribution import Attribution, attribute
 
 BATCH_SIZE = 64  # reviews; larger batches are hardly faster
@@ -51,7 +53,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A prediction with the contribution of every token that the network reads."""
+    """A prediction with the contribution of every token that the model reads."""
 
     tokens: tuple[str, ...]
     known: tuple[bool, ...]  # whether the vocabulary contains each token
@@ -69,23 +71,19 @@ class Explanation:
         return tuple(map(Weight, self.tokens, self.attribution.contributions))
 
 
-@dataclass(frozen=True, eq=False)
-class Predictor:
-    """A trained network with the vocabulary, truncation and padding of its training.
+class Predictor(ABC):
+    """A trained model, which classifies texts.
 
     >>> predictor = Predictor.load("runs/default/lstm-last-s0-1b1e4a9c")  # doctest: +SKIP
     >>> predictor.predict("A waste of two hours.").label  # doctest: +SKIP
     'negative'
     """
 
-    network: Network
-    vocabulary: Vocabulary
-    config: Config
-    classifier: Classifier | None  # None if ONNX Runtime computes the logits
+    config: Config  # of a baseline: only the group `data` applies
 
-    @classmethod
-    def load(cls, folder: str | Path) -> "Predictor":
-        """Load a finished run, its `model/`, or an exported model.
+    @staticmethod
+    def load(folder: str | Path) -> "Predictor":
+        """Load a finished run or baseline, its `model/`, or an exported model.
 
         Model folders are untrusted input: loading one never executes code. Raises InputError if the
         folder is damaged, incomplete, of a newer version, or refers to files outside itself.
@@ -94,9 +92,13 @@ class Predictor:
         if (model / ONNX).exists():
             from lstm_sentiment.serving.onnx_model import read_onnx
 
-            return cls(*read_onnx(model), None)
+            return NetworkPredictor(*read_onnx(model), None)
+        if holds_ngrams(model):
+            from lstm_sentiment.serving.ngram_predictor import NgramPredictor
+
+            return NgramPredictor(*read_ngrams(model))
         classifier, vocabulary, config = read_model(model)
-        return cls(_torch_network(classifier), vocabulary, config, classifier)
+        return NetworkPredictor(_torch_network(classifier), vocabulary, config, classifier)
 
     @overload
     def predict(  # type: ignore[overload-overlap]
@@ -127,6 +129,27 @@ class Predictor:
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
         """Return the probability of positive for each text, (N,) float64."""
         return sigmoid(self.logits(texts))
+
+    @abstractmethod
+    def logits(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the logit of each text, (N,). Raises InputError if a text is not a string."""
+
+    @abstractmethod
+    def explain(self, text: str) -> Explanation:
+        """Return the contribution of each token to the logit.
+
+        Raises InputError if the text is not a string, or if the model has no explanations.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkPredictor(Predictor):
+    """A trained network with the vocabulary, truncation and padding of its training."""
+
+    network: Network
+    vocabulary: Vocabulary
+    config: Config
+    classifier: Classifier | None  # None if ONNX Runtime computes the logits
 
     def logits(self, texts: Sequence[str]) -> np.ndarray:
         """Return the logit of each text, (N,) float32."""
@@ -165,7 +188,7 @@ class Predictor:
         self, texts: Sequence[str]
     ) -> Iterator[tuple[np.ndarray, Layout, np.ndarray]]:
         """Yield the indices (B,) of each batch's texts, their layout, and the ids of all texts."""
-        ids = [self.vocabulary.encode(tokenize(_checked(text))) for text in texts]
+        ids = [self.vocabulary.encode(tokenize(checked_text(text))) for text in texts]
         ends = np.cumsum([len(each) for each in ids], dtype=np.int64)
         starts = ends - [len(each) for each in ids]
         data, tokens = self.config.data, np.concatenate(ids) if ids else np.empty(0, np.int32)
@@ -224,7 +247,8 @@ def _torch_network(classifier: Classifier) -> Network:
     return logits
 
 
-def _checked(text: object) -> str:
+def checked_text(text: object) -> str:
+    """Return the text. Raises InputError if it is not a string."""
     if not isinstance(text, str):
         raise InputError(f"A text must be a string (got {type(text).__name__}: {text!r:.60}).")
     return text

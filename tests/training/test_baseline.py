@@ -98,13 +98,13 @@ def test_a_record_has_the_form_of_a_networks_record(finished: Baseline) -> None:
     assert record["environment"]["device"] == "cpu"
 
 
-def test_a_folder_holds_configuration_record_and_predictions(finished: Baseline) -> None:
+def test_a_folder_holds_configuration_record_predictions_and_model(finished: Baseline) -> None:
     config, record = finished
     folder = folder_of_record(config, record)
     assert folder.parent == Path(config.root) / "default"
     assert folder.name.startswith(f"ngrams-{record['choices']['head']}-s0-")
     names = {item.name for item in folder.iterdir()}
-    assert names == {"config.json", "run.json", "predictions.parquet"}
+    assert names == {"config.json", "run.json", "predictions.parquet", "model"}
     content = json.loads((folder / "config.json").read_text())
     assert content == {name: record[name] for name in ("schema", "choices", "config")}
 

@@ -22,7 +22,7 @@ from tests.support.project import MakeConfig, folder_of_record, without_times
 
 pytestmark = pytest.mark.usefixtures("no_memory_reset")
 KIND = NgramModel.nb_svm
-FILES = {"config.json", "run.json", "predictions.parquet"}
+FILES = {"config.json", "run.json", "predictions.parquet", "model"}
 
 
 def refuse_to_fit(*_: object) -> NoReturn:
@@ -200,7 +200,7 @@ def test_a_waiting_baseline_returns_the_record_of_the_other_process(
     record = baseline(KIND, config)
     folder = folder_of_record(config, record)
     (folder / "run.json").rename(folder / "away.json")
-    monkeypatch.setattr(module, "_fit_and_evaluate", refuse_to_fit)
+    monkeypatch.setattr(module, "_fit", refuse_to_fit)
     returned: list[dict[str, Any]] = []
     with locked_during_start(folder, lambda: returned.append(baseline(KIND, config))):
         (folder / "away.json").rename(folder / "run.json")
