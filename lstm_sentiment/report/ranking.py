@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 from lstm_sentiment.report import page
 from lstm_sentiment.report.formatting import mean_percent, spread
-from lstm_sentiment.report.variants import Variant, variant_groups
+from lstm_sentiment.report.variants import Variant, order_of, variant_groups
 from lstm_sentiment.runs.reader import RunSummary
 
 COLUMNS = ("seeds", "params", "val %", "test %", "F1 %", "AUROC %", "fit s")
-NOTE = "F1 and AUROC are test scores. Variants are ranked by validation accuracy."
+NOTE = "F1 and AUROC are test scores."
 OVER_SEEDS = "± is the standard deviation over seeds."
 
 
@@ -50,8 +50,8 @@ def _tables(runs: Iterable[RunSummary]) -> list[RankingTable]:
     for group in variant_groups(runs):
         rows = [_row(variant) for variant in group.variants]
         several_seeds = any("±" in cell for row in rows for cell in row)
-        note = f"{NOTE} {OVER_SEEDS}" if several_seeds else NOTE
-        tables.append(RankingTable(group.title, rows, note))
+        note = [NOTE, order_of(group.variants), *[OVER_SEEDS] * several_seeds]
+        tables.append(RankingTable(group.title, rows, " ".join(note)))
     return tables
 
 

@@ -66,11 +66,18 @@ class Variant:
 
 @dataclass(frozen=True)
 class VariantGroup:
-    """Variants trained on the same reviews, ranked by validation accuracy."""
+    """Variants trained on the same reviews, ranked by validation accuracy if they have one."""
 
     title: str
     variants: Sequence[Variant]
     notes: Sequence[str]  # on runs that were left out
+
+
+def order_of(variants: Iterable[Variant]) -> str:
+    """Return a sentence on the order in which the variants of a group are listed."""
+    if all(np.isnan(variant.val_accuracy) for variant in variants):
+        return "No variant has validation scores, so they are listed by name."
+    return "Variants are ranked by validation accuracy."
 
 
 def variant_groups(runs: Iterable[RunSummary]) -> list[VariantGroup]:

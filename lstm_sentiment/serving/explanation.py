@@ -1,6 +1,6 @@
 """explanation -> sentences, colours and the HTML page; the terminal shows the same sentences."""
 
-from lstm_sentiment.display import printable
+from lstm_sentiment.display import counted, printable
 from lstm_sentiment.labels import CLASSES, POSITIVE
 from lstm_sentiment.serving.predictor import Explanation
 from lstm_sentiment.templates import render
@@ -32,8 +32,12 @@ def token_notes(explanation: Explanation) -> str:
     """Return sentences on unknown and truncated tokens; "" if there are none."""
     notes = []
     if unknown := explanation.known.count(False):
-        notes.append(f"{unknown} of {len(explanation.tokens)} tokens are unknown (underlined).")
-    if explanation.unread:
+        verb = "is" if unknown == 1 else "are"
+        of_all = f"{unknown} of {counted(len(explanation.tokens), 'token')}"
+        notes.append(f"{of_all} {verb} unknown (underlined).")
+    if explanation.unread == 1:
+        notes.append("1 more token was cut off and is not read.")
+    elif explanation.unread:
         notes.append(f"{explanation.unread:,} more tokens were cut off and are not read.")
     return " ".join(notes)
 

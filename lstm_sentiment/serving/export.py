@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstm_sentiment.data.vocabulary import SPECIALS
+from lstm_sentiment.display import counted
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files import folder_draft
 from lstm_sentiment.labels import is_positive
@@ -31,8 +32,9 @@ class Comparison(NamedTuple):
     def summary(self) -> str:
         """The comparison in one sentence."""
         return (
-            f"{self.size / 2**20:.1f} MiB; on {self.texts:,} texts, {self.agreement:.2%} of the "
-            f"labels are the same, and probabilities differ by at most {self.difference:.1e}."
+            f"{self.size / 2**20:.1f} MiB; on {counted(self.texts, 'text')}, "
+            f"{self.agreement:.2%} of the labels are the same, and probabilities differ by at most "
+            f"{self.difference:.1e}."
         )
 
 
