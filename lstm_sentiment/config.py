@@ -529,6 +529,9 @@ class Reference(Checked, prefix="reference."):
     accuracy: float | None = number(None, low=0, high=1, help="published accuracy on the test set")
     loss: float | None = number(None, low=0, help="published loss on the test set")
     source: str = text("", help="where the result was published")
+    reviews: int | None = whole(
+        None, low=2, help="labelled reviews of the published result, for training and test together"
+    )
 
 
 @dataclass

@@ -77,6 +77,11 @@ def duration(seconds: float) -> str:
     return f"{minutes:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun in the singular or with an s: "1 epoch", "1,200 rows"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def printable(text: str) -> str:
     """Return the text with lone surrogates, which cannot be encoded, as question marks."""
     return text.encode(errors="replace").decode()

@@ -21,7 +21,7 @@ from lstm_sentiment.errors import InputError
 from lstm_sentiment.files import read_json, write_json
 from lstm_sentiment.labels import CLASSES, NEGATIVE, POSITIVE, is_positive
 from lstm_sentiment.runs.model_folder import CLASSES_FILE, model_draft
-from lstm_sentiment.serving.predictor import Predictor
+from lstm_sentiment.serving.predictor import NetworkPredictor, Predictor
 from lstm_sentiment.training import runtime
 from lstm_sentiment.training.plan import Plan
 from lstm_sentiment.training.run import execute
@@ -57,7 +57,7 @@ def fit(
     config: Config | None = None,
     positive_label: str | None = None,
     display: Display = SILENT,
-) -> Predictor:
+) -> NetworkPredictor:
     """Train a network on texts in memory; return its predictor, with the record of the training.
 
     `texts` are N strings, and `labels` are N labels as in a file: 0 and 1, False and True, "neg"
@@ -84,7 +84,9 @@ def fit(
     ):
         plan = Plan.of(_in_memory(config, folder, positive_label), cache, corpus=corpus)
         record = execute(plan, display)
-        return replace(Predictor.load(plan.folder), record=record)
+        predictor = NetworkPredictor.load(plan.folder)
+        assert isinstance(predictor, NetworkPredictor)
+        return replace(predictor, record=record)
 
 
 def _in_memory(config: Config, folder: str, positive_label: str | None) -> Config:

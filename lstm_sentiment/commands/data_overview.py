@@ -11,7 +11,7 @@ from rich.text import Text
 from lstm_sentiment.data.batches import EncodedReviews
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.vocabulary import UNK_ID
-from lstm_sentiment.display import printable
+from lstm_sentiment.display import counted, printable
 from lstm_sentiment.labels import CLASSES, POSITIVE
 from lstm_sentiment.runs.run_plots import TEST_COLOUR, TRAIN_COLOUR, VAL_COLOUR
 
@@ -30,7 +30,8 @@ def overview(data: ReviewDataModule) -> RenderableType:
             "it, copies of a review together."
         )
     if unlabelled is not None and (count := unlabelled().count()):
-        notes.append(f"{count:,} more reviews have no label.")
+        verb = "has" if count == 1 else "have"
+        notes.append(f"{counted(count, 'more review')} {verb} no label.")
     return Group(
         Text(data.corpus.name, style="bold"),
         _sizes(parts, data.config.max_length),

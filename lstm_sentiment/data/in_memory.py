@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from lstm_sentiment.data.cache import cache_key
-from lstm_sentiment.data.columns import Columns, LabelParser, Review, parse_text
+from lstm_sentiment.data.columns import Columns, LabelParser, Options, Review, parse_text
 from lstm_sentiment.data.sources import TRAIN, Corpus, Part
 from lstm_sentiment.errors import InputError
 
 NAME = "reviews in memory"
 # For error messages: they take the place of the options that name columns and labels of a file.
-ARGUMENTS = ("texts", "labels", "positive_label")
+ARGUMENTS = Options("texts", "labels", "positive_label", missing=None)
 MISSING = ("nan", "<NA>", "NaT")  # a missing value, as NumPy and pandas print it
 
 

@@ -1,6 +1,6 @@
 """variants -> comparison: the best variant, intervals and tests, and the effects of choices."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -33,6 +33,7 @@ class Comparison:
 
     def __init__(self, group: VariantGroup) -> None:
         self.title = group.title
+        self.data: Mapping[str, Any] = group.variants[0].records[0]["data"]  # of every run
         self.variants = group.variants
         self.notes = [
             *group.notes,

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from lstm_sentiment.report import comparison_plots
 from lstm_sentiment.report.comparison import Comparison, natural_order
 from lstm_sentiment.report.page import Block, Heading, Plot
-from lstm_sentiment.report.variants import Variant
+from lstm_sentiment.report.variants import Variant, order_of
 from lstm_sentiment.runs.run_plots import confusion_matrices
 
 NETWORK = ("encoder.cell", "encoder.num_layers", "encoder.bidirectional")
@@ -45,7 +45,7 @@ def _accuracy_plots(comparison: Comparison) -> list[NamedFigure]:
     return [
         (
             "accuracy",
-            "Test accuracy with its 95 % interval, ranked by validation accuracy.",
+            f"Test accuracy with its 95 % interval. {order_of(tested)}",
             comparison_plots.accuracy_bars(names, means, intervals, baselines),
         ),
         (

@@ -5,7 +5,7 @@ describes a network by overrides, such as `encoder=lstm head=max`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lstm_sentiment.config import DEPTHS, Cell, EmbeddingKind, HeadKind, Source
@@ -23,6 +23,7 @@ class Published:
     source: str
     score: str
     theirs: float
+    reviews: int | None = None  # labelled ones, of training and test together; None if unknown
     name: str | None = None  # of a variant that `run` describes, if there is one
     ours: float | None = None
 
@@ -46,16 +47,18 @@ def published(variants: Sequence[Variant]) -> list[Published]:
 def _with_ours(
     reference: dict[str, Any], score: str, variants: Sequence[Variant]
 ) -> list[Published]:
-    theirs = reference["run"], reference["source"], score, reference[score]
+    theirs = Published(
+        reference["run"], reference["source"], score, reference[score], reference.get("reviews")
+    )
     overrides = reference["run"].split()
     rows = [
-        Published(*theirs, variant.name, float(variant.scores("test", score).mean()))
+        replace(theirs, name=variant.name, ours=float(variant.scores("test", score).mean()))
         for variant in variants
         if len(variant.scores("test", score))
         and overrides
         and all(_has(variant, override) for override in overrides)
     ]
-    return rows or [Published(*theirs)]
+    return rows or [theirs]
 
 
 def _has(variant: Variant, override: str) -> bool:

@@ -6,12 +6,12 @@ from typing import NamedTuple
 from lstm_sentiment.report import page
 from lstm_sentiment.report.formatting import NOTHING, mean_percent, percent, spread
 from lstm_sentiment.report.majority import MajorityClass, majority_class
-from lstm_sentiment.report.variants import Variant, variant_groups
+from lstm_sentiment.report.variants import Variant, order_of, variant_groups
 from lstm_sentiment.runs.reader import RunSummary
 
 COLUMNS = ("seeds", "params", "val %", "test %", "F1 %", "AUROC %", "fit s")
 BALANCED = "balanced %"  # a further column, before F1, if the classes of any data set are uneven
-NOTE = "F1 and AUROC are test scores. Variants are ranked by validation accuracy."
+NOTE = "F1 and AUROC are test scores."
 OVER_SEEDS = "± is the standard deviation over seeds."
 
 
@@ -58,7 +58,7 @@ def _tables(runs: Iterable[RunSummary]) -> tuple[list[RankingTable], Sequence[st
     tables = []
     for group, majority in zip(groups, majorities, strict=True):
         cells = [_cells(variant, majority) for variant in group.variants]
-        notes = [NOTE]
+        notes = [NOTE, order_of(group.variants)]
         if any("±" in cell for row in cells for cell in row.values()):
             notes.append(OVER_SEEDS)
         if majority:

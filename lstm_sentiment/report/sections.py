@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import matplotlib as mpl
 
+from lstm_sentiment.display import counted
 from lstm_sentiment.report.comparison import Comparison
 from lstm_sentiment.report.effect_section import effect_section
 from lstm_sentiment.report.page import Block, Details, Heading, Listing, Paragraph
@@ -41,8 +42,7 @@ def build_report(runs: Sequence[RunSummary]) -> tuple[list[Block], list[Comparis
 
 
 def _contents(comparison: Comparison) -> str:
-    count = len(comparison.variants)
-    return f"{comparison.title} ({count} variant{'s' * (count > 1)})"
+    return f"{comparison.title} ({counted(len(comparison.variants), 'variant')})"
 
 
 def _data_set(comparison: Comparison, prefix: str) -> list[Block]:

@@ -9,6 +9,7 @@ from lstm_sentiment.report.comparison import Comparison
 from lstm_sentiment.report.formatting import (
     NOTHING,
     bounds,
+    enumeration,
     mean,
     mean_percent,
     p_value,
@@ -20,14 +21,14 @@ from lstm_sentiment.report.majority import MajorityClass, majority_class
 from lstm_sentiment.report.page import Block, Heading, Paragraph, Table
 from lstm_sentiment.report.published import Published, published
 from lstm_sentiment.report.statistics import Verdict
-from lstm_sentiment.report.variants import Variant
+from lstm_sentiment.report.variants import Variant, order_of
 
 BALANCED = 5  # position of the column of balanced accuracies, if classes are uneven
 RANKING_NOTE = (
-    "Variants are ranked by validation accuracy. All other scores are those of the test set, in "
-    "per cent except for the loss and the calibration error (expected calibration error, "
-    f"{CALIBRATION_BINS} bins). The interval is that of the test accuracy, over seeds and reviews; "
-    "for a variant with one seed, it is over reviews only."
+    "All scores but the validation accuracy are those of the test set, in per cent except for the "
+    f"loss and the calibration error (expected calibration error, {CALIBRATION_BINS} bins). The "
+    "interval is that of the test accuracy, over seeds and reviews; for a variant with one seed, "
+    "it is over reviews only."
 )
 SEEDS_NOTE = (
     "± is the standard deviation over seeds. The variance between seeds is estimated from all "
@@ -47,7 +48,7 @@ def ranking_section(comparison: Comparison) -> list[Block]:
     columns += ["AUROC", "loss", "calibration error", "parameters", "training s", "tokens/s", "MiB"]
     rows = [_ranking_row(variant, comparison) for variant in comparison.variants]
     several_seeds = any(len(variant.runs) > 1 for variant in comparison.variants)
-    notes = [RANKING_NOTE, SEEDS_NOTE] if several_seeds else [RANKING_NOTE]
+    notes = [order_of(comparison.variants), RANKING_NOTE, *[SEEDS_NOTE] * several_seeds]
     if (majority := majority_class(comparison.variants)) is not None:
         balanced = [v.scores(majority.stage, "balanced_accuracy") for v in comparison.variants]
         columns.insert(BALANCED, "balanced accuracy")
@@ -91,14 +92,42 @@ def _ranking_row(variant: Variant, comparison: Comparison) -> list[str]:
 
 def published_section(comparison: Comparison) -> list[Block]:
     """Return the section with published scores and ours; empty without published scores."""
-    rows = [
-        [row.name or row.run, f"{row.source}: {row.run}", row.score, *_published_scores(row)]
-        for row in published(comparison.variants)
-    ]
-    if not rows:
+    results = published(comparison.variants)
+    if not results:
         return []
-    columns = ["", "published by", "test score", "published", "ours", "difference"]
-    return [Heading("Comparison with published results", 3), Table(columns, rows)]
+    rows = [
+        [row.name or row.run, _source(row), row.score, *_published_scores(row)] for row in results
+    ]
+    columns = ["", "source of the published score", "test score", "published", "ours", "difference"]
+    return [
+        Heading("Comparison with published results", 3),
+        Table(columns, rows),
+        *_amounts_of_reviews(comparison, results),
+    ]
+
+
+def _source(row: Published) -> str:
+    return f"{row.source or 'source not named'}: {row.run}"
+
+
+def _amounts_of_reviews(comparison: Comparison, results: Sequence[Published]) -> list[Block]:
+    """Return a note if published results are of another, or an unknown, number of reviews."""
+    ours = sum(comparison.data[stage] or 0 for stage in ("train", "val", "test"))
+    compared = [row for row in results if row.ours is not None]
+    parts = []
+    for reviews in dict.fromkeys(row.reviews for row in compared if row.reviews != ours):
+        sources = dict.fromkeys(row.source for row in compared if row.reviews == reviews)
+        amount = "an unknown number of" if reviews is None else f"{reviews:,}"
+        names = [source or "the source that is not named" for source in sources]
+        parts.append(f"{enumeration(names)} used {amount} labelled reviews")
+    if not parts:
+        return []
+    return [
+        Paragraph(
+            f"{'; '.join(parts)}; our runs used {ours:,} for training, validation and test. "
+            "A difference may come from the number of reviews."
+        )
+    ]
 
 
 def _published_scores(row: Published) -> list[str]:

@@ -23,6 +23,8 @@ from lstm_sentiment.runs.record import IF_MISSING
 NAMED = {field.name for field in fields_of(Config) if field.factor} | {"ngrams.kind", "ngrams.c"}
 # The settings that identify word vectors.
 VECTORS = {field.name for field in fields_of(Config) if field.describes == "vectors"} | {"vectors"}
+# What a baseline's record means if it lacks a setting that was added later.
+BASELINE_DEFAULTS = {f"{BASELINE}.intercept": "penalised"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,11 +78,18 @@ def recorded_scores(record: Mapping[str, Any], stage: str) -> Mapping[str, Any]:
 
 @dataclass(frozen=True)
 class VariantGroup:
-    """Variants trained on the same reviews, ranked by validation accuracy."""
+    """Variants trained on the same reviews, ranked by validation accuracy if they have one."""
 
     title: str
     variants: Sequence[Variant]
     notes: Sequence[str]  # on runs that were left out
+
+
+def order_of(variants: Iterable[Variant]) -> str:
+    """Return a sentence on the order in which the variants of a group are listed."""
+    if all(np.isnan(variant.val_accuracy) for variant in variants):
+        return "No variant has validation scores, so they are listed by name."
+    return "Variants are ranked by validation accuracy."
 
 
 def variant_groups(runs: Iterable[RunSummary]) -> list[VariantGroup]:
@@ -125,7 +134,9 @@ def settings(run: RunSummary) -> dict[str, Any]:
     """
     assert run.record is not None
     config = run.record["config"]
-    values = (IF_MISSING if BASELINE in config else values_if_missing()) | _flat(config)
+    is_baseline = BASELINE in config
+    implied = IF_MISSING | BASELINE_DEFAULTS if is_baseline else values_if_missing()
+    values = {**implied, **_flat(config)}
     for name in values.keys() & {"seed", "test", *NOT_FINGERPRINTED}:
         del values[name]
     if vectors := run.record.get("vectors"):  # identified by their content, not by their path

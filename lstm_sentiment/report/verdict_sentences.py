@@ -1,15 +1,23 @@
 """comparison -> sentences on the best variant and on the verdicts."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 
 from lstm_sentiment.report.comparison import Comparison
-from lstm_sentiment.report.formatting import bounds, enumeration, mean_percent, percent, spread
+from lstm_sentiment.report.formatting import (
+    bounds,
+    enumeration,
+    mean_percent,
+    percent,
+    points,
+    spread,
+)
 from lstm_sentiment.report.page import Block, Paragraph
 from lstm_sentiment.report.statistics import Verdict
 from lstm_sentiment.report.variants import Variant
 
 MAX_NAMES = 4  # in a sentence; for more variants, it gives the number
 NO_VALIDATION = "No run has validation scores, so no variant is the best."
+NO_NETWORK = "No network was trained on these reviews."
 NO_BASELINE = (
     "There is no n-gram baseline for these runs. `lstm-sentiment baseline` trains one; it takes "
     "the same arguments as train.py."
@@ -27,20 +35,36 @@ def summary(comparison: Comparison) -> list[Block]:
     if best is None:
         return [Paragraph(NO_VALIDATION), *baseline]
     sentences = [
-        f"**{best.name}** has the highest validation accuracy ({percent(best.val_accuracy)} %).",
+        *_best(comparison, best),
         *_test_accuracy(comparison, best),
-        *_relative_to_best(comparison.against(best)),
+        *_relative_to(comparison.against(best)),
     ]
     if network is not None and network is not best:
         accuracy = percent(network.val_accuracy)
         sentences += [
             f"The best network is **{network.name}** (validation accuracy {accuracy} %).",
             *_test_accuracy(comparison, network),
+            *_relative_to(comparison.against(network)),
         ]
+    sentences += _other_cells(comparison)
     blocks: list[Block] = [Paragraph(" ".join(sentences)), *baseline]
+    if not comparison.networks:
+        blocks.append(Paragraph(NO_NETWORK))
     if comparison.has_single_seeds and len(comparison.variants) > 1:
         blocks.append(Paragraph(SINGLE_SEEDS))
     return blocks
+
+
+def _best(comparison: Comparison, best: Variant) -> list[str]:
+    accuracy = percent(best.val_accuracy)
+    if len(comparison.variants) == 1:
+        return [f"**{best.name}** is the only variant (validation accuracy {accuracy} %)."]
+    sentences = [f"**{best.name}** has the highest validation accuracy ({accuracy} %)."]
+    ties = [v.name for v in comparison.variants if v.val_accuracy == best.val_accuracy]
+    if others := ties[1:]:
+        verb = "has" if len(others) == 1 else "have"
+        sentences.append(f"{_names(others)} {verb} the same, but no lower validation loss.")
+    return sentences
 
 
 def _test_accuracy(comparison: Comparison, variant: Variant) -> list[str]:
@@ -52,17 +76,45 @@ def _test_accuracy(comparison: Comparison, variant: Variant) -> list[str]:
     return [f"Its test accuracy is {spread(scores)} %{within}."]
 
 
-def _relative_to_best(verdicts: dict[str, Verdict]) -> list[str]:
+def _relative_to(verdicts: Mapping[str, Verdict]) -> list[str]:
+    """Return a sentence on the verdicts relative to the variant of the sentence before."""
     if not verdicts:
         return []
     parts = []
     for wording in ("worse", "not significantly different", "better"):
         names = [name for name, verdict in verdicts.items() if verdict.wording == wording]
         if names:
-            few = len(names) <= MAX_NAMES
-            subject = enumeration(names) if few else f"{len(names)} variants"
-            parts.append(f"{subject} {_are(names)} {wording}")
+            parts.append(f"{_names(names)} {_are(names)} {wording}")
     return [f"Compared with it on the same test reviews, {enumeration(parts)}."]
+
+
+def _other_cells(comparison: Comparison) -> list[str]:
+    """Return how the best network compares with the best network of each other cell.
+
+    The list is empty if the sentences before compare these networks already: if each cell has one
+    network, or there is one cell.
+    """
+    best, verdicts = comparison.best_network, comparison.against(comparison.best_network)
+    best_of_cell: dict[str, Variant] = {}
+    for variant in comparison.networks:
+        best_of_cell.setdefault(_cell(variant), variant)
+    parts = [
+        f"the best {cell} ({variant.name}) is {verdicts[variant.name].wording} "
+        f"({points(verdicts[variant.name].difference)} points)"
+        for cell, variant in best_of_cell.items()
+        if variant.name in verdicts
+    ]
+    if best is None or not parts or len(comparison.networks) == len(best_of_cell):
+        return []
+    return [f"Compared with the best {_cell(best)} ({best.name}), {enumeration(parts)}."]
+
+
+def _cell(network: Variant) -> str:
+    return str(network.settings["encoder.cell"]).upper()
+
+
+def _names(names: Sequence[str]) -> str:
+    return enumeration(names) if len(names) <= MAX_NAMES else f"{len(names)} variants"
 
 
 def _relative_to_baseline(comparison: Comparison) -> list[Block]:
@@ -79,7 +131,8 @@ def _relative_to_baseline(comparison: Comparison) -> list[Block]:
             of_all = "" if parts else f" of {len(wordings)} networks"
             parts.append(f"{len(same)}{of_all} {_are(same)} {wording}")
     if len(parts) == 1:
-        networks = f"all {len(wordings)} networks are" if len(wordings) > 1 else "the network is"
+        counts = {1: "the network is", 2: "both networks are"}
+        networks = counts.get(len(wordings), f"all {len(wordings)} networks are")
         parts = [f"{networks} {wordings[0]}"]
     accuracy = mean_percent(baseline.scores("test", "accuracy"))
     return [

@@ -5,7 +5,7 @@ it. Memory for the weights is allocated only after their shapes have been checke
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,23 +82,32 @@ def read_model(folder: Path) -> TrainedModel:
     Raises InputError with the file if a file is missing, damaged, or does not fit the other files.
     """
     config, vocabulary = read_description(folder)
-    weights = checked_file(folder, WEIGHTS)
-    with _errors_name(folder / CONFIG):
+    checked_file(folder, WEIGHTS)
+    with errors_name(folder / CONFIG):
         try:
             with torch.device("meta"):  # shapes only, nothing is allocated
                 classifier = Classifier(config, len(vocabulary))
         except (RuntimeError, OverflowError, TypeError, ValueError) as error:
             raise InputError("its network is too large.") from error
-    with _errors_name(weights):
-        try:
-            classifier.load_state_dict(_read_weights(weights, classifier.state_dict()), assign=True)
-        except (SafetensorError, OSError) as error:
-            raise InputError(f"it is not a safetensors file; {OTHER_FORMAT}.") from error
+    classifier.load_state_dict(read_weights(folder, classifier.state_dict()), assign=True)
     return TrainedModel(classifier.eval().requires_grad_(False), vocabulary, config)
 
 
-def _read_weights(file: Path, expected: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors of a file. Raises InputError unless they have the expected shapes."""
+def read_weights(folder: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights of a model, which must have the names and shapes of the expected ones.
+
+    The expected ones may be on the device "meta". Raises InputError with the file if it is missing,
+    damaged, or has other weights or numbers that are not finite.
+    """
+    file = checked_file(folder, WEIGHTS)
+    with errors_name(file):
+        try:
+            return _checked_weights(file, expected)
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"it is not a safetensors file; {OTHER_FORMAT}.") from error
+
+
+def _checked_weights(file: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
     with safe_open(file, framework="pt") as stored:
         names = set(stored.keys())
         if names != expected.keys():
@@ -129,8 +138,21 @@ def read_description(folder: Path) -> tuple[Config, Vocabulary]:
 
     Raises InputError with the file if a file is missing, damaged or of another version.
     """
+    config, words = read_config(folder), read_words(folder)
+    with errors_name(folder / VOCABULARY):
+        try:
+            return config, Vocabulary(words)
+        except ValueError as error:
+            raise InputError(f"{error}.") from error
+
+
+def read_content(folder: Path) -> dict[str, Any]:
+    """Return what `config.json` contains: the schema, the configuration and, perhaps, more.
+
+    Raises InputError with the file if it is missing, damaged or of another version.
+    """
     content = _read_json(folder, CONFIG)
-    with _errors_name(folder / CONFIG):
+    with errors_name(folder / CONFIG):
         if not isinstance(content, dict) or type(content.get("schema")) is not int:
             raise InputError("it is not the configuration of a model.")
         if content["schema"] != SCHEMA:
@@ -138,24 +160,33 @@ def read_description(folder: Path) -> tuple[Config, Vocabulary]:
                 f"it has schema {content['schema']}, and this version reads {SCHEMA}: "
                 "use the version that wrote it, or a newer one."
             )
+    return content
+
+
+def read_config(folder: Path) -> Config:
+    """Return the configuration of a model. Raises InputError with the file if it is not valid."""
+    content = read_content(folder)
+    with errors_name(folder / CONFIG):
         config = restored(content.get("config"))
         if config.data.max_length > MAX_LENGTH:
             raise InputError(
                 f"data.max_length must be at most {MAX_LENGTH:,} (got {config.data.max_length})."
             )
+    return config
+
+
+def read_words(folder: Path) -> list[str]:
+    """Return the vocabulary of a model. Raises InputError with the file if it is not a list."""
     words = _read_json(folder, VOCABULARY)
-    with _errors_name(folder / VOCABULARY):
+    with errors_name(folder / VOCABULARY):
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise InputError("it is not a list of words.")
-        try:
-            return config, Vocabulary(words)
-        except ValueError as error:
-            raise InputError(f"{error}.") from error
+    return words
 
 
 def _read_json(folder: Path, name: str) -> Any:
     file = checked_file(folder, name)
-    with _errors_name(file):
+    with errors_name(file):
         if (size := file.stat().st_size) > MAX_BYTES[name]:
             raise InputError(f"it has {size:,} bytes, more than the {MAX_BYTES[name]:,} allowed.")
         try:
@@ -185,7 +216,7 @@ def checked_file(folder: Path, name: str) -> Path:
 
 
 @contextmanager
-def _errors_name(file: Path) -> Iterator[None]:
+def errors_name(file: Path) -> Iterator[None]:
     """Begin the message of an InputError with the name of the file."""
     try:
         yield

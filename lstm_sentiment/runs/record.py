@@ -164,7 +164,7 @@ def _check_config(config: Mapping[str, Any]) -> None:
     for reference in config.get("reference") or []:
         for name in ("run", "source"):
             _require_text(f"reference.{name}", reference[name])
-        for name in ("accuracy", "loss"):
+        for name in ("accuracy", "loss", "reviews"):
             _require_allowed(f"reference.{name}", reference.get(name))
 
 

@@ -1,6 +1,7 @@
 """logit -> contribution of each token (integrated gradients), and attention weights."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from captum.attr import IntegratedGradients
@@ -17,6 +18,23 @@ TOLERANCE = 0.01  # of the logit; with a larger gap, the integration is repeated
 BATCH_SIZE = 64  # points computed together
 
 
+class Method(NamedTuple):
+    """A method that computes contributions, in words."""
+
+    sentence: str
+    baseline: str  # the input or parameter that gives the baseline
+
+
+INTEGRATED_GRADIENTS = Method(
+    "The contributions to the logit are integrated gradients.", "all word vectors zero"
+)
+LINEAR = Method(
+    "The contribution of an n-gram to the logit is its weight times its value; that of a bigram is "
+    "divided between its two tokens.",
+    "intercept",
+)
+
+
 @dataclass(frozen=True)
 class Attribution:
     """A logit as the sum of a baseline and one contribution for each token.
@@ -25,10 +43,11 @@ class Attribution:
     """
 
     logit: float
-    baseline: float  # the logit of a review of the same length whose word vectors are all zero
-    contributions: tuple[float, ...]  # of each token that the network reads
+    baseline: float  # for a network: with the same length, and word vectors that are all zero
+    contributions: tuple[float, ...]  # of each token that the model reads
     attention: tuple[float, ...] | None  # of each token, adding up to 1; None if the head has none
     gap: float
+    method: Method = INTEGRATED_GRADIENTS
 
 
 @subnormals_flushed()

@@ -1,6 +1,6 @@
 """explanation -> sentences, colours and the HTML page; the terminal shows the same sentences."""
 
-from lstm_sentiment.display import printable
+from lstm_sentiment.display import counted, printable
 from lstm_sentiment.labels import CLASSES, POSITIVE
 from lstm_sentiment.serving.predictor import Explanation
 from lstm_sentiment.templates import render
@@ -21,7 +21,7 @@ def decomposition(explanation: Explanation) -> str:
     attribution = explanation.attribution
     equation = (
         f"Logit {attribution.logit:+.3f} = baseline {attribution.baseline:+.3f} "
-        f"(all word vectors zero) + contributions {sum(attribution.contributions):+.3f}"
+        f"({attribution.method.baseline}) + contributions {sum(attribution.contributions):+.3f}"
     )
     if abs(attribution.gap) >= 0.0005:
         equation += f" + integration error {attribution.gap:+.3f}"
@@ -32,8 +32,12 @@ def token_notes(explanation: Explanation) -> str:
     """Return sentences on unknown and truncated tokens; "" if there are none."""
     notes = []
     if unknown := explanation.known.count(False):
-        notes.append(f"{unknown} of {len(explanation.tokens)} tokens are unknown (underlined).")
-    if explanation.unread:
+        verb = "is" if unknown == 1 else "are"
+        of_all = f"{unknown} of {counted(len(explanation.tokens), 'token')}"
+        notes.append(f"{of_all} {verb} unknown (underlined).")
+    if explanation.unread == 1:
+        notes.append("1 more token was cut off and is not read.")
+    elif explanation.unread:
         notes.append(f"{explanation.unread:,} more tokens were cut off and are not read.")
     return " ".join(notes)
 
@@ -86,5 +90,6 @@ def page(explanation: Explanation) -> str:
         tokens=tokens,
         attention=attribution.attention is not None,
         strongest=[(printable(token), *values) for token, *values in strongest_tokens(explanation)],
+        method=attribution.method.sentence,
         notes=f"{decomposition(explanation)} {token_notes(explanation)}",
     )

@@ -8,12 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from lstm_sentiment.data.vocabulary import SPECIALS
+from lstm_sentiment.display import counted
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files import folder_draft
 from lstm_sentiment.labels import is_positive
 from lstm_sentiment.runs.model_folder import ONNX
 from lstm_sentiment.serving.onnx_model import save_onnx
-from lstm_sentiment.serving.predictor import Predictor
+from lstm_sentiment.serving.predictor import NetworkPredictor, Predictor
 
 TOLERANCE = 1e-4  # largest difference of probabilities allowed in 32 bits
 MIN_AGREEMENT = 0.95  # smallest allowed share of texts with the same class, also in 8 bits
@@ -33,20 +34,22 @@ class Comparison(NamedTuple):
     def summary(self) -> str:
         """The comparison in one sentence."""
         return (
-            f"{self.size / 2**20:.1f} MiB; on {self.texts:,} texts, {self.agreement:.2%} of the "
-            f"labels are the same, and probabilities differ by at most {self.difference:.1e}; "
-            f"{self.speeds[1]:,.0f} texts per second (before the export: {self.speeds[0]:,.0f})."
+            f"{self.size / 2**20:.1f} MiB; on {counted(self.texts, 'text')}, "
+            f"{self.agreement:.2%} of the labels are the same, and probabilities differ by at most "
+            f"{self.difference:.1e}; {self.speeds[1]:,.0f} texts per second (before the export: "
+            f"{self.speeds[0]:,.0f})."
         )
 
 
 def export(predictor: Predictor, folder: Path, int8: bool, texts: Sequence[str]) -> Comparison:
     """Export the network to `folder`, with weights in 8 bits if `int8`; replace an older export.
 
-    Raises InputError if the predictions for the texts differ, there are no texts, the network was
-    exported before, or the folder cannot be written or contains other files. No file is written in
-    these cases.
+    Raises InputError if the predictions for the texts differ, there are no texts, the model was
+    exported before or is no network, or the folder cannot be written or contains other files. No
+    file is written in these cases.
     """
-    if predictor.classifier is None:
+    network = _network(predictor)
+    if network.classifier is None:
         raise InputError("An exported model cannot be exported again: export the original run.")
     if not texts:
         raise InputError("The file has no texts: the export is checked on at least one.")
@@ -55,7 +58,7 @@ def export(predictor: Predictor, folder: Path, int8: bool, texts: Sequence[str])
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with folder_draft(folder) as draft:
-            save_onnx(draft, predictor.classifier, predictor.vocabulary, predictor.config, int8)
+            save_onnx(draft, network.classifier, network.vocabulary, network.config, int8)
             size = (draft / ONNX).stat().st_size
             comparison = compare(predictor, Predictor.load(draft), size, texts)
             too_different = comparison.difference > TOLERANCE and not int8
@@ -87,10 +90,16 @@ def _timed(predictor: Predictor, texts: Sequence[str]) -> tuple[np.ndarray, floa
 def random_texts(predictor: Predictor, seed: int = 0) -> list[str]:
     """Return texts of known words, with lengths from one token to one more than `max_length`.
 
-    The same `seed` gives the same texts.
+    The same `seed` gives the same texts. Raises InputError if the model is no network.
     """
     random = np.random.default_rng(seed)
-    words = predictor.vocabulary.words[len(SPECIALS) :]
+    words = _network(predictor).vocabulary.words[len(SPECIALS) :]
     longest = predictor.config.data.max_length + 1
     lengths = np.unique(np.geomspace(1, longest, RANDOM_TEXTS).astype(int))
     return [" ".join(random.choice(words, length)) for length in lengths]
+
+
+def _network(predictor: Predictor) -> NetworkPredictor:
+    if not isinstance(predictor, NetworkPredictor):
+        raise InputError("An n-gram baseline cannot be exported: only networks have an ONNX form.")
+    return predictor

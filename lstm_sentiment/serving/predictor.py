@@ -1,5 +1,6 @@
 """texts -> predictions, with the tokenization, truncation and padding of training."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from lstm_sentiment.runs.model_folder import (
     read_model,
     save_model,
 )
+from lstm_sentiment.runs.ngram_folder import holds_ngrams, read_ngrams
 from lstm_sentiment.runs.record import read_record
 from lstm_sentiment.serving.attribution import Attribution, attribute
 
@@ -74,7 +76,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A prediction with the contribution of every token that the network reads."""
+    """A prediction with the contribution of every token that the model reads."""
 
     tokens: tuple[str, ...]
     known: tuple[bool, ...]  # whether the vocabulary contains each token
@@ -92,24 +94,19 @@ class Explanation:
         return tuple(map(Weight, self.tokens, self.attribution.contributions))
 
 
-@dataclass(frozen=True, eq=False)
-class Predictor:
-    """A trained network with the vocabulary, truncation and padding of its training.
+class Predictor(ABC):
+    """A trained model, which classifies texts.
 
     >>> predictor = Predictor.load("runs/default/lstm-last-s0-1b1e4a9c")  # doctest: +SKIP
     >>> predictor.predict("A waste of two hours.").label  # doctest: +SKIP
     'negative'
     """
 
-    network: Network
-    vocabulary: Vocabulary
-    config: Config
-    classifier: Classifier | None  # None if ONNX Runtime computes the logits
-    record: Mapping[str, Any] | None = None  # of the training, as in `run.json`; set by `fit`
+    config: Config  # of a baseline: only the group `data` applies
 
-    @classmethod
-    def load(cls, folder: str | Path) -> "Predictor":
-        """Load a finished run, its `model/`, or an exported model.
+    @staticmethod
+    def load(folder: str | Path) -> "Predictor":
+        """Load a finished run or baseline, its `model/`, or an exported model.
 
         Model folders are untrusted input: loading one never executes code. Raises InputError if the
         folder is damaged, incomplete, of a newer version, or refers to files outside itself.
@@ -118,20 +115,13 @@ class Predictor:
         if (model / ONNX).exists():
             from lstm_sentiment.serving.onnx_model import read_onnx
 
-            return cls(*read_onnx(model), None)
+            return NetworkPredictor(*read_onnx(model), None)
+        if holds_ngrams(model):
+            from lstm_sentiment.serving.ngram_predictor import NgramPredictor
+
+            return NgramPredictor(*read_ngrams(model))
         classifier, vocabulary, config = read_model(model)
-        return cls(TorchNetwork(classifier), vocabulary, config, classifier)
-
-    def save(self, folder: str | Path) -> None:
-        """Write the model to a new folder, which `load` and the commands take.
-
-        A model that was saved there before is replaced. Raises InputError if the folder contains
-        other files or cannot be written, or if the model was exported.
-        """
-        if self.classifier is None:
-            raise InputError("An exported model cannot be saved: copy its folder.")
-        with model_draft(Path(folder)) as draft:
-            save_model(draft, self.classifier, self.vocabulary, self.config)
+        return NetworkPredictor(TorchNetwork(classifier), vocabulary, config, classifier)
 
     @overload
     def predict(  # type: ignore[overload-overlap]
@@ -162,6 +152,45 @@ class Predictor:
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
         """Return the probability of positive for each text, (N,) float64."""
         return sigmoid(self.logits(texts))
+
+    @abstractmethod
+    def logits(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the logit of each text, (N,). Raises InputError if a text is not a string."""
+
+    @abstractmethod
+    def explain(self, text: str) -> Explanation:
+        """Return the contribution of each token to the logit.
+
+        Raises InputError if the text is not a string, or if the model has no explanations.
+        """
+
+    def _tokenize(self, text: object) -> list[str]:
+        """Return the tokens of a text. Raises InputError if it is not a string."""
+        if not isinstance(text, str):
+            raise InputError(f"A text must be a string (got {type(text).__name__}: {text!r:.60}).")
+        return tokenize(text, self.config.data.preparation)
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkPredictor(Predictor):
+    """A trained network with the vocabulary, truncation and padding of its training."""
+
+    network: Network
+    vocabulary: Vocabulary
+    config: Config
+    classifier: Classifier | None  # None if ONNX Runtime computes the logits
+    record: Mapping[str, Any] | None = None  # of the training, as in `run.json`; set by `fit`
+
+    def save(self, folder: str | Path) -> None:
+        """Write the model to a new folder, which `load` and the commands take.
+
+        A model that was saved there before is replaced. Raises InputError if the folder contains
+        other files or cannot be written, or if the model was exported.
+        """
+        if self.classifier is None:
+            raise InputError("An exported model cannot be saved: copy its folder.")
+        with model_draft(Path(folder)) as draft:
+            save_model(draft, self.classifier, self.vocabulary, self.config)
 
     def logits(self, texts: Sequence[str]) -> np.ndarray:
         """Return the logit of each text, (N,) float32."""
@@ -195,9 +224,6 @@ class Predictor:
             unread=len(words) - len(read),
             attribution=attribution,
         )
-
-    def _tokenize(self, text: object) -> list[str]:
-        return tokenize(_checked(text), self.config.data.preparation)
 
     def _encoded_batches(
         self, texts: Sequence[str]
@@ -254,9 +280,3 @@ def find_model(folder: Path) -> Path:
     except (OSError, ValueError) as error:
         raise InputError(f"{folder} cannot be read ({error}).") from error
     raise InputError(f"{folder} {problem}: {remedy}")
-
-
-def _checked(text: object) -> str:
-    if not isinstance(text, str):
-        raise InputError(f"A text must be a string (got {type(text).__name__}: {text!r:.60}).")
-    return text

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.pipeline import Pipeline
 from torch import Tensor
 
 from lstm_sentiment.config import Config
@@ -20,13 +19,15 @@ from lstm_sentiment.errors import InputError
 from lstm_sentiment.files import LOCK, remove_drafts, sole_writer, write_json
 from lstm_sentiment.model import ngrams
 from lstm_sentiment.model.metrics import StageScores
-from lstm_sentiment.runs.folder import CONFIG, PREDICTIONS, RECORD
+from lstm_sentiment.model.ngrams import NgramClassifier, NgramModel
+from lstm_sentiment.runs.folder import CONFIG, MODEL, PREDICTIONS, RECORD
 from lstm_sentiment.runs.identity import BASELINE, digest, sweep_folder
+from lstm_sentiment.runs.ngram_folder import save_ngrams
 from lstm_sentiment.runs.predictions import save_predictions
 from lstm_sentiment.runs.record import IF_MISSING, SCHEMA, read_record, refuse_newer_record
 from lstm_sentiment.training import runtime
 
-NGRAM_RECIPE = 1  # raise it when the computation changes
+NGRAM_RECIPE = 2  # raise it when the computation changes
 # The fields of `data` that determine the reviews of a baseline, and the fields that only networks
 # use.
 DATA_FIELDS = ("source", "preparation", "val_fraction", "split_seed", "limit_train", "limit_test")
@@ -40,9 +41,7 @@ NETWORK_FIELDS = (
 )
 
 
-def baseline(
-    kind: ngrams.NgramModel, config: Config, cache: DataCache | None = None
-) -> dict[str, Any]:
+def baseline(kind: NgramModel, config: Config, cache: DataCache | None = None) -> dict[str, Any]:
     """Train an n-gram model on the training set of `config`, and return its record.
 
     A finished baseline is not trained again unless `config.rerun` is set. Raises InputError if the
@@ -63,16 +62,18 @@ def baseline(
             return record
         remove_drafts(folder)
         (folder / RECORD).unlink(missing_ok=True)
-        request = {
+        request: dict[str, dict[str, Any]] = {
             "choices": {"encoder": BASELINE, "head": str(kind)},
             "config": recorded_baseline(kind, config),
         }
         write_json(folder / CONFIG, {"schema": SCHEMA, **request})
         try:
-            outcome = _fit_and_evaluate(kind, data, folder)
+            classifier, seconds = _fit(kind, data)
         except InputError:
             shutil.rmtree(folder)
             raise
+        save_ngrams(folder / MODEL, classifier, request["config"][BASELINE], config)
+        outcome = _evaluate_stages(classifier, seconds, data, folder)
         record = {
             "schema": SCHEMA,
             "name": folder.name,
@@ -103,7 +104,7 @@ def distinct(configs: Iterable[Config]) -> list[Config]:
     return [*first.values()]
 
 
-def recorded_baseline(kind: ngrams.NgramModel, config: Config) -> dict[str, Any]:
+def recorded_baseline(kind: NgramModel, config: Config) -> dict[str, Any]:
     """Return the entry `config` of a baseline's record: the model and the fields of its reviews.
 
     The seed is always 0, since a baseline uses no random numbers. A field with the value that its
@@ -118,12 +119,12 @@ def recorded_baseline(kind: ngrams.NgramModel, config: Config) -> dict[str, Any]
     return {
         "seed": 0,
         "test": config.test,
-        BASELINE: {**model, "c": ngrams.C[kind]},
+        BASELINE: {**model, "c": ngrams.C[kind], "intercept": ngrams.INTERCEPT},
         "data": data,
     }
 
 
-def baseline_folder(kind: ngrams.NgramModel, config: Config, identity: str) -> Path:
+def baseline_folder(kind: NgramModel, config: Config, identity: str) -> Path:
     """Return the folder of a baseline, `ngrams-<kind>-s0-<fingerprint>` in its sweep.
 
     `identity` identifies the reviews, as in `ReviewDataModule.identity`.
@@ -133,19 +134,17 @@ def baseline_folder(kind: ngrams.NgramModel, config: Config, identity: str) -> P
     return sweep_folder(config) / f"{BASELINE}-{kind}-s0-{digest(NGRAM_RECIPE, identity, settings)}"
 
 
-def _fit_and_evaluate(
-    kind: ngrams.NgramModel, data: ReviewDataModule, folder: Path
+def _evaluate_stages(
+    classifier: NgramClassifier, fit_seconds: float, data: ReviewDataModule, folder: Path
 ) -> dict[str, Any]:
-    """Fit the model, write its predictions, and return its scores and costs for the record."""
-    model = ngrams.bag_of_ngrams(kind)
-    seconds = _fit(model, data)
+    """Write the predictions of a baseline, and return its scores and costs for the record."""
     stages = {"train": data.train, "val": data.val if len(data.val) else None, "test": data.test}
     scores: dict[str, dict[str, Any] | None] = dict.fromkeys(stages)
     predictions, reviews_per_second = {}, None
     for stage, reviews in stages.items():
         if reviews is not None:
             started = time.perf_counter()
-            evaluated = _evaluate(model, reviews)
+            evaluated = _evaluate(classifier, reviews)
             reviews_per_second = len(reviews) / (time.perf_counter() - started)
             scores[stage] = evaluated.compute()
             columns = evaluated.predictions()
@@ -154,33 +153,36 @@ def _fit_and_evaluate(
     save_predictions(folder / PREDICTIONS, predictions)
     return {
         "epochs": [
-            {"epoch": 1, "seconds": seconds, "train": scores["train"], "val": scores["val"]}
+            {"epoch": 1, "seconds": fit_seconds, "train": scores["train"], "val": scores["val"]}
         ],
         "best_epoch": 1,
         "val": scores["val"],
         "test": scores["test"],
         "cost": {
-            "parameters": model[-1].coef_.size + 1,
-            "fit_seconds": seconds,
-            "seconds_per_epoch": seconds,
-            "tokens_per_second": int(data.train.token_counts.sum()) / seconds,
+            "parameters": classifier.weights.size + 1,
+            "fit_seconds": fit_seconds,
+            "seconds_per_epoch": fit_seconds,
+            "tokens_per_second": int(data.train.token_counts.sum()) / fit_seconds,
             "peak_memory_mib": runtime.peak_memory_mib("cpu"),
             "test_reviews_per_second": reviews_per_second if scores["test"] else None,
         },
     }
 
 
-def _fit(model: Pipeline, data: ReviewDataModule) -> float:
-    """Fit the model and return the seconds. Raises InputError if no n-gram is frequent enough."""
+def _fit(kind: NgramModel, data: ReviewDataModule) -> tuple[NgramClassifier, float]:
+    """Return a trained baseline and the seconds of its training.
+
+    Raises InputError if no n-gram is frequent enough.
+    """
     started = time.perf_counter()
     try:
-        model.fit(_tokens(data.train), _labels(data.train))
+        classifier = NgramClassifier.fitted(kind, _tokens(data.train), _labels(data.train))
     except ValueError as error:  # scikit-learn raises it for an empty vocabulary
         raise InputError(
             f"{data.corpus.name}: no word occurs in {ngrams.MIN_REVIEWS} of the {len(data.train)} "
             "training reviews, which an n-gram baseline requires: use more reviews."
         ) from error
-    return time.perf_counter() - started
+    return classifier, time.perf_counter() - started
 
 
 def _tokens(reviews: EncodedReviews) -> list[list[str]]:
@@ -191,9 +193,9 @@ def _labels(reviews: EncodedReviews) -> np.ndarray:
     return reviews.labels
 
 
-def _evaluate(model: Pipeline, reviews: EncodedReviews) -> StageScores:
-    """Return the scores of a model, with the code that computes the scores of a network."""
-    logits = torch.from_numpy(model.decision_function(_tokens(reviews)))
+def _evaluate(classifier: NgramClassifier, reviews: EncodedReviews) -> StageScores:
+    """Return the scores of a baseline, with the code that computes the scores of a network."""
+    logits = torch.from_numpy(classifier.logits(_tokens(reviews)))
     labels = torch.from_numpy(_labels(reviews).astype(np.float32))
     empty = Tensor()
     scores = StageScores()

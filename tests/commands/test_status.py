@@ -62,6 +62,11 @@ def test_without_test_scores_another_split_is_shown(
     assert line(run) == f"done default/a {accuracy}, 2 epochs"
 
 
+def test_a_run_of_one_epoch_is_in_the_singular(tmp_path: Path) -> None:
+    run = read_run(done(tmp_path / "default" / "a", epochs=DONE["epochs"][:1], best_epoch=1))
+    assert line(run).endswith(", 1 epoch")
+
+
 def test_a_run_is_running_while_another_process_holds_its_lock(tmp_path: Path) -> None:
     folder = put(tmp_path / "default" / "a", config=BEGUN, progress=PROGRESS)
     with held_elsewhere(folder / ".lock") as (process, _):

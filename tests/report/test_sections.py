@@ -51,7 +51,8 @@ def test_each_data_set_has_its_own_sections(tmp_path: Path) -> None:
     assert isinstance(blocks[1], Paragraph)
     assert "2 different data sets" in blocks[1].text
     assert blocks[2] == Listing([f"{titles[0]} (3 variants)", f"{titles[1]} (1 variant)"])
-    assert markdown(blocks).count("**gru-max** has the highest validation accuracy") == 2
+    assert markdown(blocks).count("**gru-max** has the highest validation accuracy") == 1
+    assert markdown(blocks).count("**gru-max** is the only variant") == 1
     names = [each.name for each in plots(blocks)]
     assert len(names) == len(set(names))
     assert {name[:2] for name in names} == {"1_", "2_"}

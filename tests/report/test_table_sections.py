@@ -6,12 +6,24 @@ import numpy as np
 import pytest
 
 from lstm_sentiment.config import Reference
-from lstm_sentiment.report.page import Block, Paragraph, Table
+from lstm_sentiment.report.page import Block, Paragraph, Table, markdown
+from lstm_sentiment.report.ranking import markdown as ranking_markdown
 from lstm_sentiment.report.table_sections import RANKING_NOTE, SEEDS_NOTE, VERDICT_NOTE
-from tests.support.records import COST, LABELS, answers, network, put_baseline, put_run, scores
+from lstm_sentiment.runs.reader import read_runs
+from tests.support.records import (
+    COST,
+    DATA,
+    LABELS,
+    answers,
+    network,
+    put_baseline,
+    put_run,
+    scores,
+)
 from tests.support.reports import below, headings, ranking, report, verdicts
 
 PUBLISHED = "Comparison with published results"
+BY_ACCURACY = "Variants are ranked by validation accuracy."
 
 
 def test_a_row_has_means_over_seeds(tmp_path: Path) -> None:
@@ -46,14 +58,14 @@ def test_a_row_has_means_over_seeds(tmp_path: Path) -> None:
 
 
 def test_a_note_explains_the_ranking(three: list[Block]) -> None:
-    assert Paragraph(RANKING_NOTE) in three
+    assert Paragraph(f"{BY_ACCURACY} {RANKING_NOTE}") in three
     assert "with one seed, it is over reviews only" in RANKING_NOTE
 
 
 def test_a_note_explains_deviations_if_there_are_any(tmp_path: Path) -> None:
     for seed in range(2):
         put_run(tmp_path, network(seed=seed), answers(20), answers(10))
-    assert Paragraph(f"{RANKING_NOTE} {SEEDS_NOTE}") in report(tmp_path)
+    assert Paragraph(f"{BY_ACCURACY} {RANKING_NOTE} {SEEDS_NOTE}") in report(tmp_path)
 
 
 def as_number(p: str) -> float:
@@ -119,15 +131,58 @@ def test_published_scores_are_beside_ours(tmp_path: Path) -> None:
     ]
     put_run(tmp_path, network("gru", "max", reference=references), answers(20), answers(10))
     put_run(tmp_path, network("rnn", "max"), answers(30), answers(30))
-    [table] = below(report(tmp_path), PUBLISHED)
+    table, _ = below(report(tmp_path), PUBLISHED)
     assert isinstance(table, Table)
-    assert table.columns == ["", "published by", "test score", "published", "ours", "difference"]
+    assert table.columns[1:] == [
+        "source of the published score",
+        "test score",
+        "published",
+        "ours",
+        "difference",
+    ]
     # A tenth of the predictions, all with probability 0.9, is wrong: -0.9 ln 0.9 - 0.1 ln 0.1.
     assert table.rows == [
         ["gru-max", "a paper: encoder=gru head=max", "accuracy", "87.00", "90.00", "+3.00"],
         ["gru-max", "a paper: encoder=gru head=max", "loss", "0.3500", "0.3251", "-0.0249"],
         ["encoder=lstm", "a blog: encoder=lstm", "accuracy", "90.00", "not trained", "–"],
     ]
+
+
+def note_on_published(root: Path, reviews: int | None, source: str = "a paper") -> str:
+    """Return the text below published scores; our runs use 1,300 reviews."""
+    reference = Reference("encoder=gru", accuracy=0.87, source=source, reviews=reviews)
+    put_run(root, network("gru", reference=[reference]), answers(20), answers(10))
+    _, *notes = below(report(root), PUBLISHED)
+    return "".join(note.text for note in notes if isinstance(note, Paragraph))
+
+
+@pytest.mark.parametrize(
+    ("reviews", "amount"), [(50_000, "50,000 labelled"), (None, "an unknown number of labelled")]
+)
+def test_a_note_says_if_published_scores_are_of_another_number_of_reviews(
+    tmp_path: Path, reviews: int | None, amount: str
+) -> None:
+    note = note_on_published(tmp_path, reviews)
+    assert note.startswith(f"a paper used {amount} reviews; our runs used 1,300 for training")
+
+
+def test_published_scores_of_as_many_reviews_need_no_note(tmp_path: Path) -> None:
+    assert note_on_published(tmp_path, 1_300) == ""
+
+
+def test_a_published_score_without_a_source_says_so(tmp_path: Path) -> None:
+    assert note_on_published(tmp_path, None, "").startswith("the source that is not named used")
+    table, *_ = below(report(tmp_path), PUBLISHED)
+    assert isinstance(table, Table)
+    assert table.rows[0][1] == "source not named: encoder=gru"
+
+
+def test_without_validation_nothing_is_said_to_be_ranked_by_it(tmp_path: Path) -> None:
+    for cell in ("gru", "lstm"):
+        put_run(tmp_path, network(cell), answers(20), None, data=DATA | {"val": None})
+    text = markdown(report(tmp_path)) + ranking_markdown(read_runs(tmp_path))
+    assert "ranked by validation" not in text
+    assert text.count("No variant has validation scores, so they are listed by name.") == 3
 
 
 def test_without_published_scores_there_is_no_section(three: list[Block]) -> None:

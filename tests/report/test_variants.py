@@ -201,6 +201,24 @@ def test_a_name_omits_settings_that_a_baseline_does_not_have(tmp_path: Path) -> 
     ]
 
 
+def test_a_baseline_with_a_penalised_intercept_is_another_variant(tmp_path: Path) -> None:
+    """Records that lack the setting are of baselines whose intercept was penalised."""
+
+    def as_before(record: dict[str, Any]) -> None:
+        record["name"] += "old"
+        del record["config"]["ngrams"]["intercept"]
+
+    put_baseline(tmp_path, answers(30), answers(30))
+    folder = put_baseline(tmp_path / "old", answers(20), answers(20))
+    amend(folder, as_before)
+    folder.rename(folder.with_name(f"{folder.name}old"))
+    assert names(tmp_path) == [
+        "ngrams-logistic ngrams.intercept=penalised",
+        "ngrams-logistic ngrams.intercept=unpenalised",
+    ]
+    assert not only_group(tmp_path).notes
+
+
 def test_word_vectors_with_another_fingerprint_make_another_variant(tmp_path: Path) -> None:
     config = Config(embedding=EmbeddingConfig("glove", dim=100))  # type: ignore[arg-type]
     for place, vectors in (("a", "old"), ("b", "new"), ("c", "new")):

@@ -7,7 +7,7 @@ import pytest
 
 from lstm_sentiment.config import OptimizerConfig
 from lstm_sentiment.report.page import Block, markdown
-from lstm_sentiment.report.verdict_sentences import NO_BASELINE, SINGLE_SEEDS
+from lstm_sentiment.report.verdict_sentences import NO_BASELINE, NO_NETWORK, SINGLE_SEEDS
 from tests.support.records import answers, network, put_baseline, put_run
 from tests.support.reports import headings, opening, ranking, report
 
@@ -72,7 +72,56 @@ def test_networks_are_compared_with_the_best_baseline(tmp_path: Path) -> None:
     assert "n-gram baseline **ngrams-nb_svm**" in text
     assert "the network is better." in text
     put_run(tmp_path, network("gru", "avg"), answers(30), answers(40))
-    assert "all 2 networks are better." in opening(report(tmp_path))
+    assert "both networks are better." in opening(report(tmp_path))
+
+
+def test_networks_are_compared_in_words_if_a_baseline_is_best(tmp_path: Path) -> None:
+    put_baseline(tmp_path, answers(20), answers(5))
+    put_run(tmp_path, network("gru", "max"), answers(30), answers(20))
+    put_run(tmp_path, network("lstm", "max"), answers(33), answers(30))
+    assert opening(report(tmp_path)).startswith("**ngrams-logistic** has the highest")
+    assert re.search(
+        r"The best network is \*\*gru-max\*\* \(.*?\)\. Its test accuracy is .*?\)\. "
+        r"Compared with it on the same test reviews, lstm-max is not significantly different\.",
+        opening(report(tmp_path)),
+    )
+
+
+def test_the_best_networks_of_the_cells_are_compared_if_there_are_many(tmp_path: Path) -> None:
+    for number, head in enumerate(("max", "avg", "last", "attention")):
+        put_run(tmp_path, network("gru", head), answers(20 + number), answers(10 + number))
+        put_run(tmp_path, network("lstm", head), answers(22 - number), answers(20 + number))
+    text = opening(report(tmp_path))
+    assert "7 variants are not significantly different" in text
+    assert (
+        "Compared with the best GRU (gru-max), the best LSTM (lstm-max) is not significantly "
+        "different (-1.00 points)."
+    ) in text
+
+
+def test_equal_variants_are_a_tie(tmp_path: Path) -> None:
+    for cell in ("gru", "lstm", "rnn"):
+        put_run(tmp_path, network(cell), answers(20), answers(20 + 5 * (cell == "rnn")))
+    text = opening(report(tmp_path))
+    assert "lstm-last has the same, but no lower validation loss." in text
+    assert "rnn-last has the same" not in text
+
+
+def test_the_only_variant_is_not_called_the_highest(tmp_path: Path) -> None:
+    put_run(tmp_path, network("gru"), answers(20), answers(20))
+    text = opening(report(tmp_path))
+    assert text.startswith("**gru-last** is the only variant (validation accuracy 90.00 %). Its")
+    assert "highest" not in text
+
+
+def test_baselines_alone_are_said_to_have_no_network_beside_them(tmp_path: Path) -> None:
+    for kind, wrong in (("logistic", 30), ("nb_svm", 20)):
+        put_baseline(tmp_path, answers(wrong), answers(wrong), kind)
+    text = opening(report(tmp_path))
+    assert NO_NETWORK in text
+    assert "0 networks" not in text
+    put_run(tmp_path, network("gru"), answers(20), answers(20))
+    assert NO_NETWORK not in opening(report(tmp_path))
 
 
 def test_a_missing_baseline_is_mentioned(three: list[Block]) -> None:

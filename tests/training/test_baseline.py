@@ -99,13 +99,13 @@ def test_a_record_has_the_form_of_a_networks_record(finished: Baseline) -> None:
     assert record["environment"]["device"] == "cpu"
 
 
-def test_a_folder_holds_configuration_record_and_predictions(finished: Baseline) -> None:
+def test_a_folder_holds_configuration_record_predictions_and_model(finished: Baseline) -> None:
     config, record = finished
     folder = folder_of_record(config, record)
     assert folder.parent == Path(config.root) / "default"
     assert folder.name.startswith(f"ngrams-{record['choices']['head']}-s0-")
     names = {item.name for item in folder.iterdir()}
-    assert names == {"config.json", "run.json", "predictions.parquet"}
+    assert names == {"config.json", "run.json", "predictions.parquet", "model"}
     content = json.loads((folder / "config.json").read_text())
     assert content == {name: record[name] for name in ("schema", "choices", "config")}
 
@@ -116,7 +116,13 @@ def test_a_record_holds_the_settings_of_model_and_reviews(finished: Baseline) ->
     assert record["config"] == {
         "seed": 0,
         "test": True,
-        "ngrams": {"kind": kind, "longest": 2, "least": 2, "c": ngrams.C[NgramModel(kind)]},
+        "ngrams": {
+            "kind": kind,
+            "longest": 2,
+            "least": 2,
+            "c": ngrams.C[NgramModel(kind)],
+            "intercept": "unpenalised",
+        },
         "data": {
             "source": "synthetic",
             "preparation": 2,
@@ -188,7 +194,9 @@ def test_a_baseline_is_fitted_to_the_training_set_only(finished: Baseline) -> No
         np.testing.assert_allclose(predictions.probability, expected, atol=1e-6)
     scores = record["epochs"][0]["train"]
     assert scores["accuracy"] == pytest.approx(model.score(texts, labels))
-    assert scores["loss"] == pytest.approx(reference.log_loss(labels, model.predict_proba(texts)))
+    assert scores["loss"] == pytest.approx(
+        reference.log_loss(labels, model.predict_proba(texts)), abs=1e-6
+    )
     assert record["cost"]["parameters"] == len(model[0].vocabulary_) + 1
 
 

@@ -22,7 +22,7 @@ from tests.support.project import MakeConfig, folder_of_record, without_times
 
 pytestmark = pytest.mark.usefixtures("no_memory_reset")
 KIND = NgramModel.nb_svm
-FILES = {"config.json", "run.json", "predictions.parquet"}
+FILES = {"config.json", "run.json", "predictions.parquet", "model"}
 
 
 def refuse_to_fit(*_: object) -> NoReturn:
@@ -95,12 +95,13 @@ def test_reviews_model_and_recipe_change_the_name(
         (ngrams, "MAX_TOKENS", 3),
         (ngrams, "MIN_REVIEWS", 1),
         (ngrams, "C", {KIND: 7.0}),
-        (module, "NGRAM_RECIPE", 2),
+        (ngrams, "INTERCEPT", "penalised"),
+        (module, "NGRAM_RECIPE", 3),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(owner, constant, value)
             names.append(baseline_folder(KIND, config, "a").name)
-    assert len({name.split("-")[-1] for name in names}) == 8
+    assert len({name.split("-")[-1] for name in names}) == 9
 
 
 def test_the_same_reviews_from_another_source_have_the_same_name(tiny: MakeConfig) -> None:
@@ -199,7 +200,7 @@ def test_a_waiting_baseline_returns_the_record_of_the_other_process(
     record = baseline(KIND, config)
     folder = folder_of_record(config, record)
     (folder / "run.json").rename(folder / "away.json")
-    monkeypatch.setattr(module, "_fit_and_evaluate", refuse_to_fit)
+    monkeypatch.setattr(module, "_fit", refuse_to_fit)
     returned: list[dict[str, Any]] = []
     with locked_during_start(folder, lambda: returned.append(baseline(KIND, config))):
         (folder / "away.json").rename(folder / "run.json")

@@ -1,0 +1,112 @@
+"""Tables that fit the terminal: names are folded, and the least important columns left out."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.cells import cell_len, chop_cells
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+NAME_WIDTH = 16  # columns are left out until names have this width, or theirs if it is less
+# Where a text may be folded, the best places first.
+FOLDS = (r"(?<=\s)", r"(?<=[-/])", r"(?<=[=_.])")
+
+
+@dataclass(frozen=True)
+class FittedTable:
+    """A table of names and numbers that is never wider than the terminal, nor cut.
+
+    Columns of names are left-aligned and folded; all others are right-aligned, and never broken.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str | Text]]
+    names: Sequence[int] = (0,)  # the positions of the columns of names
+    optional: Sequence[str] = ()  # columns that may be left out, the least important first
+    title: str = ""
+    caption: str = ""
+    ruled: bool = False  # whether a rule separates the titles from the rows
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield a table for the width of the console."""
+        natural = [_width(column) for column in zip(self.columns, *self.rows, strict=True)]
+        shown = self._shown(natural, options.max_width)
+        room = self._room(natural, shown, options.max_width)
+        flexible = [column for column in shown if column in self.names]
+        widths = dict(zip(flexible, _shares([natural[c] for c in flexible], room), strict=True))
+        table = Table(
+            title=Text(self.title, "table.title") if self.title else None,
+            title_justify="left",
+            caption=Text(self.caption, "table.caption") if self.caption else None,
+            caption_justify="left",
+            box=box.SIMPLE_HEAD if self.ruled else None,
+            padding=(0, 0 if self.ruled else 1),
+            header_style="bold",
+        )
+        for column in shown:
+            title = Text(folded(self.columns[column], widths.get(column, natural[column])))
+            justify = "left" if column in self.names else "right"
+            table.add_column(title, justify=justify, no_wrap=True, overflow="ignore")
+        for row in self.rows:
+            table.add_row(*(_folded_cell(row[c], widths.get(c, natural[c])) for c in shown))
+        yield table
+
+    def _shown(self, natural: Sequence[int], width: int) -> list[int]:
+        """Return the positions of the columns that are shown in a terminal of this width."""
+        shown = [*range(len(self.columns))]
+        needed = sum(min(natural[column], NAME_WIDTH) for column in self.names)
+        for title in self.optional:
+            if self._room(natural, shown, width) >= needed:
+                break
+            shown.remove(self.columns.index(title))
+        return shown
+
+    def _room(self, natural: Sequence[int], shown: Sequence[int], width: int) -> int:
+        """Return the width that is left for names, of all columns together."""
+        between = len(shown) + 1 if self.ruled else 2 * len(shown)
+        return width - between - sum(natural[c] for c in shown if c not in self.names)
+
+
+def folded(text: str, width: int) -> str:
+    """Return the text in lines of at most `width` cells, broken at blanks or hyphens if possible.
+
+    >>> folded("deep_bilstm-max_attention data.padding=keras", 20).splitlines()
+    ['deep_bilstm-', 'max_attention', 'data.padding=keras']
+    """
+    lines = [""]
+    for number, line in enumerate(text.split("\n")):
+        lines += [""] * (number > 0)
+        for part in _parts(line, width, FOLDS):
+            if cell_len((lines[-1] + part).rstrip()) > width and lines[-1]:
+                lines.append("")
+            lines[-1] += part
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _parts(text: str, width: int, folds: Sequence[str]) -> list[str]:
+    """Return parts of at most `width` cells, split at the best folds that make this possible."""
+    if cell_len(text.rstrip()) <= width:
+        return [text]
+    if not folds:
+        return chop_cells(text, width)
+    return [each for part in re.split(folds[0], text) for each in _parts(part, width, folds[1:])]
+
+
+def _folded_cell(cell: str | Text, width: int) -> Text:
+    return Text(folded(str(cell), width), cell.style if isinstance(cell, Text) else "")
+
+
+def _width(cells: Sequence[str | Text]) -> int:
+    return max(cell_len(line) for cell in cells for line in str(cell).split("\n"))
+
+
+def _shares(natural: Sequence[int], room: int) -> list[int]:
+    """Divide a width among columns: none gets more than it needs, and at least 1."""
+    shares: dict[int, int] = {}
+    for left, column in enumerate(sorted(range(len(natural)), key=natural.__getitem__)):
+        equal = (room - sum(shares.values())) // (len(natural) - left)
+        shares[column] = max(1, min(natural[column], equal))
+    return [shares[column] for column in range(len(natural))]

@@ -1,0 +1,93 @@
+"""A trained n-gram baseline as a folder, with the same files as a network.
+
+Such folders are untrusted input, too: reading one never executes code.
+
+| file | content |
+| --- | --- |
+| `config.json` | the baseline's settings under `ngrams`, and the choices of its reviews |
+| `vocab.json` | the n-grams |
+| `model.safetensors` | `weights` and, for TF-IDF, `idf` of each n-gram, and `intercept` |
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+import torch
+
+from lstm_sentiment.config import Config
+from lstm_sentiment.errors import InputError
+from lstm_sentiment.files import write_atomically, write_json
+from lstm_sentiment.model.ngrams import MAX_TOKENS, NgramClassifier, NgramModel
+from lstm_sentiment.runs.identity import BASELINE
+from lstm_sentiment.runs.model_folder import (
+    CONFIG,
+    VOCABULARY,
+    WEIGHTS,
+    errors_name,
+    read_config,
+    read_content,
+    read_weights,
+    read_words,
+)
+from lstm_sentiment.runs.record import SCHEMA, recorded
+
+
+def save_ngrams(
+    folder: Path, classifier: NgramClassifier, settings: Mapping[str, Any], config: Config
+) -> None:
+    """Write a baseline with its settings, as in its record, each file in one step."""
+    folder.mkdir(exist_ok=True)
+    weights = {"weights": classifier.weights, "intercept": np.array([classifier.intercept])}
+    if classifier.idf is not None:
+        weights["idf"] = classifier.idf
+    write_atomically(folder / WEIGHTS, safetensors.numpy.save(weights))
+    content = {"schema": SCHEMA, BASELINE: settings, "config": {"data": recorded(config)["data"]}}
+    write_json(folder / CONFIG, content)
+    write_json(folder / VOCABULARY, classifier.ngrams)
+
+
+def holds_ngrams(folder: Path) -> bool:
+    """Return whether the model in a folder is a baseline. Raises InputError like `read_content`."""
+    return BASELINE in read_content(folder)
+
+
+def read_ngrams(folder: Path) -> tuple[NgramClassifier, Config]:
+    """Return the baseline in a folder, and a configuration with the choices of its reviews.
+
+    Raises InputError with the file if a file is missing, damaged, or does not fit the other files.
+    """
+    settings = read_content(folder)[BASELINE]
+    with errors_name(folder / CONFIG):
+        kind = _checked_kind(settings)
+    config, ngrams = read_config(folder), read_words(folder)
+    with errors_name(folder / VOCABULARY):
+        _check_ngrams(ngrams)
+    names = {"weights": len(ngrams), "intercept": 1}
+    if kind is NgramModel.logistic:
+        names["idf"] = len(ngrams)
+    expected = {name: torch.empty(size, device="meta") for name, size in names.items()}
+    tensors = {name: tensor.numpy() for name, tensor in read_weights(folder, expected).items()}
+    (intercept,) = tensors["intercept"]
+    return NgramClassifier(ngrams, tensors["weights"], intercept, tensors.get("idf")), config
+
+
+def _checked_kind(settings: object) -> NgramModel:
+    if not isinstance(settings, dict):
+        raise InputError(f"{BASELINE} must be a group of fields (got {settings!r:.60}).")
+    name, longest = settings.get("kind"), settings.get("longest")
+    kind = next((kind for kind in NgramModel if kind == name), None)
+    if kind is None:
+        raise InputError(
+            f"{BASELINE}.kind must be one of {', '.join(NgramModel)} (got {name!r:.60})."
+        )
+    if longest != MAX_TOKENS:
+        raise InputError(f"{BASELINE}.longest must be {MAX_TOKENS} (got {longest!r:.60}).")
+    return kind
+
+
+def _check_ngrams(ngrams: list[str]) -> None:
+    if not ngrams or len(set(ngrams)) != len(ngrams):
+        raise InputError("it must list at least one n-gram, and each n-gram once.")

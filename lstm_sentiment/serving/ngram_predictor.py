@@ -1,0 +1,42 @@
+"""texts -> predictions of an n-gram baseline, with the tokenization of training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lstm_sentiment.config import Config
+from lstm_sentiment.model.ngrams import NgramClassifier
+from lstm_sentiment.serving.attribution import LINEAR, Attribution
+from lstm_sentiment.serving.predictor import Explanation, Predictor
+
+
+@dataclass(frozen=True, eq=False)
+class NgramPredictor(Predictor):
+    """A trained n-gram baseline, which reads whole texts."""
+
+    classifier: NgramClassifier
+    config: Config
+
+    def logits(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the logit of each text, (N,) float64."""
+        return self.classifier.logits([self._tokenize(text) for text in texts])
+
+    def explain(self, text: str) -> Explanation:
+        """Return the contribution of each token to the logit, which is exact.
+
+        Raises InputError if the text is not a string.
+        """
+        tokens = self._tokenize(text)
+        contributions = self.classifier.contributions(tokens)
+        intercept = float(self.classifier.intercept)
+        attribution = Attribution(
+            logit=intercept + float(contributions.sum()),
+            baseline=intercept,
+            contributions=tuple(contributions.tolist()),
+            attention=None,
+            gap=0.0,
+            method=LINEAR,
+        )
+        known = tuple(token in self.classifier for token in tokens)
+        return Explanation(tuple(tokens), known, 0, attribution)

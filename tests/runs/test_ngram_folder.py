@@ -1,0 +1,149 @@
+"""Folders of n-gram baselines: read unchanged, and refused if damaged, changed or malicious."""
+
+import json
+import os
+import pickle
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from lstm_sentiment.config import Config
+from lstm_sentiment.errors import InputError
+from lstm_sentiment.model.ngrams import NgramClassifier, NgramModel
+from lstm_sentiment.runs.ngram_folder import read_ngrams, save_ngrams
+from lstm_sentiment.serving.predictor import Predictor
+from lstm_sentiment.training.baseline import recorded_baseline
+
+WORDS = "the a film was good bad not very dull and great plot".split()
+FILES = ("model.safetensors", "config.json", "vocab.json")
+
+
+def trained(kind: NgramModel) -> NgramClassifier:
+    draw = random.Random(0)
+    reviews = [draw.choices(WORDS, k=12) for _ in range(60)]
+    labels = np.array([review.count("good") > review.count("bad") for review in reviews])
+    return NgramClassifier.fitted(kind, reviews, labels.astype(int))
+
+
+def saved(folder: Path, kind: NgramModel, config: Config | None = None) -> Path:
+    config = config or Config()
+    save_ngrams(folder, trained(kind), recorded_baseline(kind, config)["ngrams"], config)
+    return folder
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return saved(tmp_path / "model", NgramModel.logistic)
+
+
+def refused(model: Path) -> str:
+    """Return the message with which loading the model is refused."""
+    with pytest.raises(InputError) as refusal:
+        Predictor.load(model)
+    assert "\n" not in str(refusal.value)
+    return str(refusal.value)
+
+
+@pytest.mark.parametrize("kind", NgramModel)
+def test_a_saved_baseline_is_read_unchanged(tmp_path: Path, kind: NgramModel) -> None:
+    before = trained(kind)
+    after, _ = read_ngrams(saved(tmp_path / "model", kind))
+    assert after.ngrams == before.ngrams
+    assert after.intercept == before.intercept
+    np.testing.assert_array_equal(after.weights, before.weights)
+    assert (after.idf is None) == (before.idf is None) == (kind is NgramModel.nb_svm)
+    texts = [["good"], ["not", "good", "plot"], [], ["?"]]
+    np.testing.assert_array_equal(after.logits(texts), before.logits(texts))
+
+
+def test_a_folder_has_the_files_of_a_model_and_the_choices_of_the_reviews(tmp_path: Path) -> None:
+    config = Config(data=Config().data.__class__(text_column="said", source="reviews", path="x",
+                    test_path="y"))  # type: ignore[arg-type]  # fmt: skip
+    folder = saved(tmp_path / "model", NgramModel.nb_svm, config)
+    assert {file.name for file in folder.iterdir()} == {*FILES}
+    assert read_ngrams(folder)[1].data.text_column == "said"
+
+
+class Bomb:
+    """An object that makes a folder when it is unpickled."""
+
+    def __init__(self, mark: str) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (self.mark,)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_pickle_is_not_opened(model: Path, tmp_path: Path, name: str) -> None:
+    mark = tmp_path / "exploded"
+    (model / name).write_bytes(pickle.dumps(Bomb(str(mark))))
+    message = refused(model)
+    assert name in message
+    assert "damaged" in message
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_named(model: Path, name: str) -> None:
+    (model / name).unlink()
+    assert name in refused(model)
+
+
+def change_weights(change: Callable[[dict[str, np.ndarray]], object]) -> Callable[[Path], None]:
+    def apply(model: Path) -> None:
+        file = model / "model.safetensors"
+        weights = {n: w.copy() for n, w in safetensors.numpy.load_file(file).items()}
+        change(weights)
+        safetensors.numpy.save_file(weights, file)
+
+    return apply
+
+
+def change_json(name: str, change: Callable[[Any], object]) -> Callable[[Path], None]:
+    def apply(model: Path) -> None:
+        content = json.loads((model / name).read_text())
+        change(content)
+        (model / name).write_text(json.dumps(content))
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (change_weights(lambda w: w.update(weights=w["weights"][:-1])), "weights"),
+        (change_weights(lambda w: w.update(weights=w["weights"].astype(float))), "F64"),
+        (change_weights(lambda w: w["weights"].fill(np.nan)), "not finite"),
+        (change_weights(lambda w: w["intercept"].fill(np.inf)), "not finite"),
+        (change_weights(lambda w: w.pop("idf")), "lacks the weights 'idf'"),
+        (change_weights(lambda w: w.update(more=w["idf"])), "has the weights 'more'"),
+        (change_json("vocab.json", lambda v: v.append("more")), "need"),
+        (change_json("vocab.json", lambda v: v.__setitem__(0, v[1])), "once"),
+        (change_json("vocab.json", lambda v: v.__setitem__(0, 7)), "list of words"),
+        (change_json("vocab.json", lambda v: v.clear()), "at least one"),
+        (change_json("config.json", lambda c: c["ngrams"].update(kind="trees")), "'trees'"),
+        (change_json("config.json", lambda c: c["ngrams"].update(kind=["nb_svm"])), "nb_svm"),
+        (change_json("config.json", lambda c: c["ngrams"].update(longest=3)), "got 3"),
+        (change_json("config.json", lambda c: c.update(ngrams=3)), "group of fields"),
+        (change_json("config.json", lambda c: c.update(schema=2)), "schema 2"),
+        (change_json("config.json", lambda c: c["config"].update(more=2)), "more"),
+        (change_json("config.json", lambda c: c.pop("ngrams")), "vocabulary"),
+    ],
+)
+def test_a_changed_file_is_refused_in_words(
+    model: Path, change: Callable[[Path], None], words: str
+) -> None:
+    change(model)
+    assert words in refused(model)
+
+
+def test_a_link_to_another_folder_is_refused(model: Path, tmp_path: Path) -> None:
+    (model / "vocab.json").rename(tmp_path / "elsewhere.json")
+    (model / "vocab.json").symlink_to(tmp_path / "elsewhere.json")
+    assert "outside" in refused(model)
