@@ -50,7 +50,7 @@ class TokenizedReviews:
         words = json.loads((folder / WORDS).read_bytes())
         arrays = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS)
         notes = json.loads((folder / NOTES).read_bytes())
-        return cls(words, *arrays, preparation, notes)
+        return cls(words, *arrays, preparation=preparation, notes=notes)
 
     def tokens_of(self, row: int) -> np.ndarray:
         """Return the tokens of the review in `row`, (T,) int32, as word numbers."""
