@@ -24,7 +24,7 @@ def add_parser(commands: Commands) -> None:
         help="classify texts with a trained network",
         description="Classify the TEXTs, the rows of a file, or otherwise each line of standard "
         f"input. Print class, probability of {CLASSES[POSITIVE]} and text, separated by tabs.",
-        epilog='examples: lstm-sentiment predict runs/demo/lstm-max-s0-1294e4ba "Not bad at all."; '
+        epilog='examples: lstm-sentiment predict runs/demo/lstm-max-s0-ee992522 "Not bad at all."; '
         "lstm-sentiment predict RUN --file reviews.csv -o labelled.csv",
     )
     parser.add_argument("run", type=Path, metavar="RUN", help=MODEL_HELP)

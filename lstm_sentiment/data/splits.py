@@ -171,8 +171,8 @@ def _held_out_groups(counts: np.ndarray, order: np.ndarray, fraction: float) -> 
     is_held_out = np.zeros(len(counts), bool)
     fitting = order
     while len(fitting := fitting[(counts[fitting] <= missing).all(1)]):
-        fits = (np.cumsum(counts[fitting], 0) <= missing).all(1)
-        end = len(fits) if fits.all() else int(fits.argmin())
+        exceeding = np.flatnonzero((np.cumsum(counts[fitting], 0) > missing).any(1))
+        end = exceeding[0] if len(exceeding) else len(fitting)
         drawn, fitting = fitting[:end], fitting[end + 1 :]
         is_held_out[drawn] = True
         kept, missing = kept - counts[drawn].sum(0), missing - counts[drawn].sum(0)

@@ -48,9 +48,9 @@ class TokenizedReviews:
     def load(cls, folder: Path, preparation: int) -> "TokenizedReviews":
         """Read the files of a cache entry; the arrays are mapped into memory."""
         words = json.loads((folder / WORDS).read_bytes())
-        arrays = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS)
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
         notes = json.loads((folder / NOTES).read_bytes())
-        return cls(words, *arrays, preparation=preparation, notes=notes)
+        return cls(words, **arrays, preparation=preparation, notes=notes)
 
     def tokens_of(self, row: int) -> np.ndarray:
         """Return the tokens of the review in `row`, (T,) int32, as word numbers."""

@@ -59,7 +59,11 @@ def _restored(kind: type[Any], nested: Any, prefix: str) -> Any:
         name = prefix.rstrip(".") or "config"
         raise InputError(f"{name} must be a group of fields (got {nested!r:.60}).")
     types = {field.name: field.type for field in fields(kind)}
-    groups = {name: kind for name, kind in types.items() if is_dataclass(kind)}
+    groups = {
+        name: group
+        for name, group in types.items()
+        if isinstance(group, type) and is_dataclass(group)
+    }
     implied = {name: IF_MISSING[prefix + name] for name in types if prefix + name in IF_MISSING}
     complete: dict[str, Any] = {name: {} for name in groups} | implied | nested
     chosen: dict[str, Any] = {}

@@ -279,11 +279,12 @@ def test_imdb_has_its_published_counts(tiny: MakeConfig) -> None:
     data = {"source": "imdb", "path": str(IMDB), "max_length": 500}
     whole = reviews_of(tiny(data=data | {"limit_train": None, "limit_test": None}))
     assert (len(whole.train), len(whole.val), len(whole.test or [])) == (20_000, 5_000, 25_000)
-    assert len(np.unique(whole.split("train").groups)) == 24_904
+    assert len(np.unique(whole.split("train").groups)) == 24_901
+    assert whole.summary()["test_copies"] == 123
+    assert not whole.notes
     assert whole.vocabulary.words[2:5] == ["the", ".", ","]
     train, val = (
-        {digest.tobytes() for digest in part.tokenized.digests[part.rows]}
-        for part in (whole.train, whole.val)
+        {*part.tokenized.copies_of(part.rows).tolist()} for part in (whole.train, whole.val)
     )
     assert not train & val
 
