@@ -1,5 +1,6 @@
 """The LightningDataModule, which splits reviews, builds the vocabulary and creates data loaders."""
 
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -186,10 +187,11 @@ class ReviewDataModule(L.LightningDataModule):
         Raises InputError if the reviews cannot be read or cached.
         """
         if name not in self.splits:
-            reviews = tokenized_reviews(self._part(name), self.config.cache, self.cache)
+            part = self._part(name)
+            reviews = tokenized_reviews(part, self.config.cache, self.cache)
             whole = Split.whole(reviews)
             for note in reviews.notes:
-                self.cache.note(note)
+                self.cache.note(f"{Path(part.name).name}: {note}")
             if self.corpus.test_fraction is None or name in self.corpus.parts:
                 self.splits[name] = whole
             else:
