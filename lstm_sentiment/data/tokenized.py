@@ -47,7 +47,7 @@ class TokenizedReviews:
         """Read the files of a cache entry; the arrays are mapped into memory."""
         words = json.loads((folder / WORDS).read_bytes())
         arrays = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS)
-        return cls(words, *arrays, notes=json.loads((folder / NOTES).read_bytes()))
+        return cls(words, *arrays, json.loads((folder / NOTES).read_bytes()))
 
     def tokens_of(self, row: int) -> np.ndarray:
         """Return the tokens of the review in `row`, (T,) int32, as word numbers."""
