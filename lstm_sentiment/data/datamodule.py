@@ -1,6 +1,7 @@
 """The LightningDataModule, which splits reviews, builds the vocabulary and creates data loaders."""
 
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -215,12 +216,11 @@ class ReviewDataModule(L.LightningDataModule):
         Raises InputError if the reviews cannot be read or cached.
         """
         if name not in self.splits:
-            reviews = tokenized_reviews(
-                self._part(name), self.config.cache, self.cache, self.config.preparation
-            )
+            part, config = self._part(name), self.config
+            reviews = tokenized_reviews(part, config.cache, self.cache, config.preparation)
             whole = Split.whole(reviews)
             for note in reviews.notes:
-                self.cache.note(note)
+                self.cache.note(f"{Path(part.name).name}: {note}")
             if self.corpus.test_fraction is None or name in self.corpus.parts:
                 self.splits[name] = whole
             else:

@@ -78,7 +78,8 @@ def read_tables(
 ) -> Iterator[Review]:
     """Yield the reviews of files that together form one table, in the order of files and rows.
 
-    `note` receives sentences about what was guessed or looks wrong. Raises InputError with the file
+    `note` receives sentences about what was guessed or looks wrong; of several files, each with the
+    name of its file. Raises InputError with the file
     and the row, counted from 1.
     """
     parser = LabelParser(columns)
@@ -106,7 +107,7 @@ def read_tables(
             if dialect.guesses:
                 note_on_file(dialect.description)
 
-        note_on_file = _about(file.name, note)
+        note_on_file = note if len(files) == 1 else _about(file.name, note)
         reading = Reading(text_format, tests, "strict", note_guesses, name_classes, note_on_file)
         parser.name_classes([])
         with _errors_of(file):
@@ -163,7 +164,7 @@ def read_arrow(
         if labelled:
             parser.name_classes(_class_names(table.schema, chosen[1]))
         rows = _arrow_rows(table.to_batches(ROWS_AT_ONCE), chosen)
-        yield from _reviews(rows, parser, labelled, _about(name, note))
+        yield from _reviews(rows, parser, labelled, note)
 
 
 def _class_names(schema: pa.Schema, column: str) -> list[str]:

@@ -338,7 +338,7 @@ def test_rows_without_text_or_label_can_be_left_out(tmp_path: Path, name: str) -
     assert refusal(file).startswith(advice)
     expected = [Review("a", 1), Review("c", 0)]
     assert read_reviews(file, skip_missing=True, notes=notes) == expected
-    assert notes == [f"{name}: 4 of 6 rows were left out, since they have no text or no label."]
+    assert notes == ["4 of 6 rows were left out, since they have no text or no label."]
 
 
 def test_a_file_of_which_no_row_is_left_is_refused(tmp_path: Path) -> None:

@@ -38,7 +38,14 @@ def test_the_delimiter_is_found_in_the_header_and_said(
     file = write_bytes(tmp_path / name, raw)
     notes: list[str] = []
     assert read_reviews(file, notes=notes) == [Review("a", 1)]
-    assert notes == [f"{name}: Guessed from the file: {each}." for each in guess]
+    assert notes == [f"Guessed from the file: {each}." for each in guess]
+
+
+def test_of_several_files_each_guess_has_its_file(tmp_path: Path) -> None:
+    one = write_bytes(tmp_path / "1.csv", "text,label\na,1\n")
+    two, notes = write_bytes(tmp_path / "2.csv", "text;label\nb;0\n"), list[str]()
+    assert read_reviews(one, two, notes=notes) == [Review("a", 1), Review("b", 0)]
+    assert notes == ["2.csv: Guessed from the file: data.delimiter=semicolon."]
 
 
 def test_a_header_with_the_columns_decides_and_not_the_number_of_fields(tmp_path: Path) -> None:
@@ -85,7 +92,7 @@ def test_utf16_as_excel_writes_it_is_said(tmp_path: Path) -> None:
     raw = codecs.BOM_UTF16_LE + EXCEL.replace(";", "\t").encode("utf-16-le")
     file, notes = write_bytes(tmp_path / "a.csv", raw), list[str]()
     read_reviews(file, notes=notes)
-    assert notes == ["a.csv: Guessed from the file: data.delimiter=tab, data.encoding=utf-16-le."]
+    assert notes == ["Guessed from the file: data.delimiter=tab, data.encoding=utf-16-le."]
 
 
 @pytest.mark.parametrize("character", ["\u0a0a", "\u010a", "\U0001280a"])
@@ -109,7 +116,9 @@ def test_another_encoding_is_refused_with_the_option_that_reads_it(tmp_path: Pat
 def test_a_byte_that_the_chosen_encoding_lacks_is_reported(tmp_path: Path) -> None:
     file = write_bytes(tmp_path / "a.csv", b"text,label\na,1\nb\x81,0\n")
     message = refusal(file, text_format=TextFormat(encoding="cp1252"))
-    assert message.startswith("row 2 (line 3): not CP1252 (byte 0x81)")
+    assert message == (
+        "row 2 (line 3): not CP1252 (byte 0x81): the file is damaged or has another encoding."
+    )
 
 
 def test_damaged_utf16_is_reported_with_its_row(tmp_path: Path) -> None:
@@ -150,7 +159,7 @@ def test_a_tsv_file_without_quoting_is_recognised_and_said(tmp_path: Path) -> No
         Review('"He called it \\"lovely\\"."', 1),
         Review('"A bore"', 0),
     ]
-    assert notes == ["a.tsv: Guessed from the file: data.quoting=none."]
+    assert notes == ["Guessed from the file: data.quoting=none."]
     message = refusal(file, text_format=TextFormat(quoting=Quoting.csv))
     assert message.startswith("row 1 (line 2): text follows a closing quote")
     assert message.endswith("if quotes are part of the texts, give data.quoting=none.")
@@ -163,7 +172,7 @@ def test_rows_are_not_merged_in_silence(tmp_path: Path) -> None:
     """With quoting, the four rows would be two, and all of them would be well-formed."""
     file, notes = write_bytes(tmp_path / "a.tsv", MERGED), list[str]()
     assert [review.label for review in read_reviews(file, notes=notes)] == [1, 0, 0, 1]
-    assert notes == ["a.tsv: Guessed from the file: data.quoting=none."]
+    assert notes == ["Guessed from the file: data.quoting=none."]
 
 
 @pytest.mark.parametrize("positive", [None, "1"])
@@ -172,7 +181,7 @@ def test_merged_rows_are_warned_of(tmp_path: Path, positive: str | None) -> None
     file, notes = write_bytes(tmp_path / "a.tsv", MERGED), list[str]()
     assert len(read_reviews(file, notes=notes, **options)) == 2
     assert notes == [
-        "a.tsv: row 1 (line 2): a field in quotes has a line that looks like a row: if quotes are "
+        "row 1 (line 2): a field in quotes has a line that looks like a row: if quotes are "
         "part of the texts, give data.quoting=none."
     ]
 
@@ -201,6 +210,22 @@ def test_without_quoting_a_row_ends_with_its_line(tmp_path: Path) -> None:
     assert message.startswith("row 1 (line 2): the number of fields is 1, but the header has 2: ")
     assert "data.quoting=csv" in message
     assert read_reviews(file) == [Review("a\nb", 1)]
+
+
+def test_lines_of_a_single_column_are_no_evidence_of_rows(tmp_path: Path) -> None:
+    """The third line may be the end of the first text, whose quote was closed too early."""
+    file = write_bytes(tmp_path / "a.tsv", 'text\n"Great" film\nindeed"\n')
+    assert refusal(file, labelled=False).startswith("row 1 (line 2): text follows a closing quote")
+
+
+def test_the_advice_on_quotes_in_a_csv_file_works(tmp_path: Path) -> None:
+    """CSV files are not guessed to be without quoting: their texts are usually in quotes."""
+    file = write_bytes(tmp_path / "a.csv", 'text,label\n"Great" film,1\n"Dull.,0\n')
+    assert "if quotes are part of the texts, give data.quoting=none" in refusal(file)
+    assert read_reviews(file, text_format=TextFormat(quoting=Quoting.none)) == [
+        Review('"Great" film', 1),
+        Review('"Dull.', 0),
+    ]
 
 
 def test_a_reader_of_whole_rows_learns_how_the_file_is_written(tmp_path: Path) -> None:
