@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from lstm_sentiment.commands.options import MODEL_HELP, TABLE_HELP, Commands, add_file
 from lstm_sentiment.commands.terminal import Terminal, console, error_console, write_text
-from lstm_sentiment.errors import InputError
+from lstm_sentiment.errors import UsageError
 from lstm_sentiment.labels import CLASSES, POSITIVE
 
 if TYPE_CHECKING:
@@ -65,9 +65,10 @@ def run(options: argparse.Namespace) -> None:
 
     columns = Columns(options.column, options.label_column, options.positive_label, OPTIONS)
     runs = [Path(run) for run in options.runs]
-    predictors = dict(zip(network_names(runs), map(Predictor.load, runs), strict=True))
-    if len(predictors) < len(runs):
-        raise InputError("Each RUN may be given only once.")
+    names = network_names(runs)
+    if len(set(names)) < len(runs):
+        raise UsageError("Each RUN may be given only once.")
+    predictors = dict(zip(names, map(Predictor.load, runs), strict=True))
     scores = evaluate(predictors, options.file, columns, Terminal(error_console))
     text = json.dumps({"file": options.file.name, "networks": scores}, indent=1)
     if options.output is not None:

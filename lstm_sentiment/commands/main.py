@@ -18,7 +18,7 @@ from lstm_sentiment.commands import (
     status,
     tensorboard,
 )
-from lstm_sentiment.errors import InputError
+from lstm_sentiment.errors import InputError, UsageError
 
 COMMANDS = (report, status, tensorboard, data, baseline, predict, evaluate, explain, export)
 SHELLS = ("bash", "zsh", "tcsh")  # supported by shtab
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except InputError as error:
         print(error, file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 128 + signal.SIGINT

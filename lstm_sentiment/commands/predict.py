@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lstm_sentiment.commands.options import MODEL_HELP, TABLE_HELP, Commands, add_file
 from lstm_sentiment.commands.terminal import Terminal, error_console
 from lstm_sentiment.display import printable
-from lstm_sentiment.errors import InputError
+from lstm_sentiment.errors import UsageError
 from lstm_sentiment.labels import CLASSES, POSITIVE
 
 if TYPE_CHECKING:
@@ -74,13 +74,13 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Raise InputError if options contradict each other."""
+    """Raise UsageError if options contradict each other."""
     if options.file is not None and options.texts:
-        raise InputError("Give either TEXT or --file, not both.")
+        raise UsageError("Give either TEXT or --file, not both.")
     if options.output is not None and options.file is None:
-        raise InputError(f"-o {options.output} needs --file.")
+        raise UsageError(f"-o {options.output} needs --file.")
     if options.weights and not options.json:
-        raise InputError("--weights needs --json; lstm-sentiment explain prints them as a table.")
+        raise UsageError("--weights needs --json; lstm-sentiment explain prints them as a table.")
 
 
 def _standard_input() -> Iterator[str]:

@@ -244,13 +244,9 @@ def test_without_onnx_the_error_names_the_extra(
 @pytest.mark.parametrize(
     ("words", "facts"),
     [
-        (["predict", "RUN", "a", "--file", "b.csv"], ["either TEXT or --file"]),
-        (["predict", "RUN", "a", "-o", "b.csv"], ["-o b.csv", "--file"]),
-        (["predict", "RUN", "a", "--weights"], ["--weights", "--json"]),
         (["predict", "RUN", "--file", "none.csv"], ["none.csv: ", "No such file"]),
         (["predict", "RUN", "--file", "none.csv", "-o", "b.doc"], ["b.doc", ".csv, .tsv"]),
         (["predict", "nowhere", "a"], ["nowhere does not exist"]),
-        (["evaluate", "RUN", "RUN", "--file", "none.csv"], ["RUN", "once"]),
         (["evaluate", "RUN", "--file", "none.csv"], ["none.csv: ", "cannot be read"]),
         (["explain", "nowhere", "a"], ["nowhere does not exist"]),
         (["explain", "RUN", "a", "-o", "no/page.html"], ["no/page.html cannot be written"]),
@@ -270,7 +266,27 @@ def test_unusable_input_is_refused_in_one_line(
     monkeypatch.chdir(tmp_path)
     files = sorted(tmp_path.rglob("*"))
     assert main([run if word == "RUN" else word for word in words]) == 1
-    error = capsys.readouterr().err
+    check_message(capsys.readouterr().err, facts)
+    assert sorted(tmp_path.rglob("*")) == files
+
+
+@pytest.mark.parametrize(
+    ("words", "facts"),
+    [
+        (["predict", "RUN", "a", "--file", "b.csv"], ["either TEXT or --file"]),
+        (["predict", "RUN", "a", "-o", "b.csv"], ["-o b.csv", "--file"]),
+        (["predict", "RUN", "a", "--weights"], ["--weights", "--json"]),
+        (["evaluate", "RUN", "RUN", "--file", "none.csv"], ["RUN", "once"]),
+    ],
+)
+def test_options_that_do_not_fit_together_are_wrong_usage(
+    capsys: Capture, words: list[str], facts: list[str]
+) -> None:
+    """They are refused with the exit code of argparse, before any file is read."""
+    assert main(words) == 2
+    check_message(capsys.readouterr().err, facts)
+
+
+def check_message(error: str, facts: list[str]) -> None:
     assert all(fact in error for fact in facts), error
     assert error.count("\n") == 1
-    assert sorted(tmp_path.rglob("*")) == files
