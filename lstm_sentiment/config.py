@@ -11,14 +11,17 @@ from enum import StrEnum, auto
 from typing import Any
 
 from lstm_sentiment.config_fields import (
+    AUTO,
     Checked,
     choice,
+    encoding,
     flag,
     fraction,
     group,
     list_of,
     location,
     number,
+    own_fields,
     text,
     whole,
 )
@@ -58,6 +61,24 @@ class Source(StrEnum):
     imdb = auto()
     reviews = auto()
     synthetic = auto()
+
+
+class Delimiter(StrEnum):
+    """The characters between the fields of a text file; see `data.delimiter`."""
+
+    auto = AUTO  # the name hides the function `auto`
+    comma = "comma"
+    semicolon = "semicolon"
+    tab = "tab"
+    pipe = "pipe"
+
+
+class Quoting(StrEnum):
+    """The meanings of quotes in a text file; see `data.quoting`."""
+
+    auto = AUTO
+    csv = "csv"
+    none = "none"
 
 
 class Padding(StrEnum):
@@ -114,6 +135,10 @@ DEPTHS = {1: "", 2: "stacked_", 3: "deep_"}  # number of layers -> prefix of a n
 SWEEP_NAME = re.compile(r"[^./\\\s\0][^/\\\0\n]{0,99}")
 CHOICES = re.compile(r"\s*[^\s=]+=\S+(\s+[^\s=]+=\S+)*\s*")  # NAME=VALUE ...
 SCORES = ("accuracy", "precision", "recall", "f1", "auroc", "loss")
+FIELDS_OF_REVIEWS = (
+    *("test_path", "test_fraction", "text_column", "label_column", "positive_label"),
+    *("delimiter", "encoding", "quoting"),
+)
 MONITORS = tuple(f"val/{score}" for score in SCORES)
 
 
@@ -264,6 +289,24 @@ class DataConfig(Checked, prefix="data."):
         fingerprinted=False,
         help="the label of positive reviews, with data=reviews; required only for unusual labels",
     )
+    delimiter: Delimiter = choice(
+        Delimiter.auto,
+        fingerprinted=False,
+        help="the character between the fields of a CSV or TSV file, with data=reviews; auto finds "
+        "it in the header",
+    )
+    encoding: str = encoding(
+        AUTO,
+        fingerprinted=False,
+        help="the encoding of a CSV or TSV file, with data=reviews; auto is UTF-8 or, if the file "
+        "begins like it, UTF-16",
+    )
+    quoting: Quoting = choice(
+        Quoting.auto,
+        fingerprinted=False,
+        help="csv: a text may be in quotes; none: quotes are part of the texts; auto: csv, but "
+        "none for a TSV file in which each line is a row only without quoting",
+    )
     cache: str = location(
         "~/.cache/lstm_sentiment",
         allowed="a folder",
@@ -327,8 +370,9 @@ class DataConfig(Checked, prefix="data."):
             )
 
     def _refuse_fields_of_reviews(self) -> None:
-        for name in ("test_path", "test_fraction", "text_column", "label_column", "positive_label"):
-            if (value := getattr(self, name)) is not None:
+        known = own_fields(DataConfig)
+        for name in FIELDS_OF_REVIEWS:
+            if (value := getattr(self, name)) != known[name].default:
                 raise InputError(f"data.{name}={value} is allowed only with data=reviews.")
 
 

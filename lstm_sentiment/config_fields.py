@@ -4,6 +4,7 @@
 `Checked` checks its fields when it is created. `fields_of` lists the fields of a dataclass.
 """
 
+import codecs
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
@@ -13,6 +14,8 @@ from re import Pattern
 from typing import Any, ClassVar, TypedDict, TypeVar, Unpack, get_args
 
 from lstm_sentiment.errors import InputError
+
+AUTO = "auto"  # the value of a field that is guessed
 
 Kind = TypeVar("Kind")
 Name = TypeVar("Name", bound=str | None)
@@ -209,6 +212,26 @@ def text(
         return value
 
     return _field(default, check, allowed, help, roles)
+
+
+def encoding(default: str, *, help: str, **roles: Unpack[Roles]) -> str:
+    """Declare the name of an encoding that Python knows, or "auto"."""
+
+    def check(value: Any) -> str:
+        if not isinstance(value, str) or not (value == AUTO or is_encoding(value)):
+            raise ValueError
+        return value
+
+    allowed = f"{AUTO} or the name of an encoding, such as utf-8, utf-16 or cp1252"
+    return _field(default, check, allowed, help, roles)
+
+
+def is_encoding(name: str) -> bool:
+    """Return whether Python can decode text with the codec of this name."""
+    try:
+        return isinstance(b"".decode(codecs.lookup(name).name), str)
+    except (LookupError, ValueError):  # unknown, or a codec that does not decode text
+        return False
 
 
 def location(

@@ -103,12 +103,13 @@ def parse_text(value: Any) -> str:
 class LabelParser:
     """A converter of the values of a label column to labels.
 
-    If the positive label is named, the first other value becomes the negative label.
+    If the positive label is named, the first other value becomes the negative label. Case and
+    surrounding blanks have no meaning.
     """
 
     def __init__(self, columns: Columns) -> None:
+        self.columns = columns
         self.positive = None if columns.positive is None else _label_text(columns.positive)
-        self.option = columns.options[2]
         self.negative: str | None = None
 
     def parse(self, value: Any) -> int:
@@ -118,32 +119,43 @@ class LabelParser:
             raise ValueError("the label is missing: every review needs one.")
         if self.positive is None:
             return self._usual(text)
-        if text == self.positive:
+        if _same(text, self.positive):
             return POSITIVE
         self.negative = text if self.negative is None else self.negative
-        if text != self.negative:
+        if not _same(text, self.negative):
             raise ValueError(
-                f"label {text!r:.60} is neither {self.option}={self.positive} nor "
-                f"{self.negative!r:.60}, which is read as negative: only two labels are allowed."
+                f"label {text!r:.60} is neither {self.columns.options[2]}={self.positive} nor "
+                f"{self.negative!r:.60}, which is read as negative: only two labels are allowed, "
+                "so remove the rows with other labels."
             )
         return NEGATIVE
+
+    def knows(self, value: Any) -> bool:
+        """Return whether the value is a usual label, or one of the two that are in use."""
+        text = _label_text(value)
+        if self.positive is None:
+            return text.casefold() in USUAL_LABELS
+        return any(_same(text, label) for label in (self.positive, self.negative) if label)
 
     def _usual(self, text: str) -> int:
         label = USUAL_LABELS.get(text.casefold())
         if label is None:
             raise ValueError(
                 f"label {text!r:.60} is not allowed: give 0 or 1, neg or pos, negative or "
-                "positive, false or true; for other labels, name the positive one with "
-                f"{self.option}."
+                "positive, false or true; for two other labels, name the positive one with "
+                f"{self.columns.options[2]}."
             )
         return label
 
 
+def _same(label: str, other: str) -> bool:
+    return label.casefold() == other.casefold()
+
+
 def _label_text(value: Any) -> str:
-    """Return the text of a label: "1" for 1.0, "true" for True, "" for a missing label."""
+    """Return the text of a label: "1" for 1.0, "True" for True, "" for a missing label."""
     if value is None or value != value:  # NaN
         return ""
     if isinstance(value, bytes):
         value = value.decode(errors="replace")
-    text = WHOLE_NUMBER.sub(r"\1", str(value).strip())
-    return text.lower() if text.lower() in ("true", "false") else text
+    return WHOLE_NUMBER.sub(r"\1", str(value).strip())

@@ -4,20 +4,19 @@ Files are read as streams. Each value is checked when it is read, so errors name
 row.
 """
 
-import csv
-import gzip
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lstm_sentiment.config import Delimiter
 from lstm_sentiment.data.columns import (
     TEXT_COLUMNS,
     USUAL_COLUMNS,
@@ -28,36 +27,62 @@ from lstm_sentiment.data.columns import (
     join_names,
     parse_text,
 )
+from lstm_sentiment.data.delimited import (
+    USUAL_FORMAT,
+    Dialect,
+    Header,
+    Note,
+    Row,
+    RowTests,
+    TextFormat,
+    decoded_lines,
+    detect,
+    detect_encoding,
+    is_gzip,
+    open_file,
+    read_delimited,
+    wrong_encoding,
+)
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import UNLABELLED
 
-# If a quote is never closed, the rest of the file is one field. The limit keeps this field from
-# filling the memory.
-LONGEST_FIELD = 2**26  # characters
 ROWS_AT_ONCE = 1_000
 PARQUET, TEXT = ".parquet", ".txt"
+DELIMITERS = {".csv": Delimiter.comma, ".tsv": Delimiter.tab}  # the usual ones, by suffix
 
-csv.field_size_limit(LONGEST_FIELD)
+Choose = Callable[[Header], Header]  # names of all columns -> names of the columns to read
 
-Row = Sequence[Any]  # the values of the chosen columns
-Choose = Callable[
-    [Sequence[str]], Sequence[str]
-]  # names of all columns -> names of the columns to read
-# The string is the argument `errors` of `bytes.decode`.
-Reader = Callable[[Path, Choose, str], Iterator[Row]]
+
+@dataclass(frozen=True)
+class Reading:
+    """How files are read, apart from their columns."""
+
+    text_format: TextFormat
+    tests: RowTests
+    errors: str = "strict"  # the argument of `bytes.decode`
+    found: Callable[[Dialect], object] = lambda _: None  # receives the dialect of a text file
+    note: Note = lambda _: None
+
+
+Reader = Callable[[Path, Choose, Reading], Iterator[Row]]
 
 
 def read_tables(
-    files: Sequence[Path], columns: Columns = USUAL_COLUMNS, labelled: bool = True
+    files: Sequence[Path],
+    columns: Columns = USUAL_COLUMNS,
+    labelled: bool = True,
+    text_format: TextFormat = USUAL_FORMAT,
+    note: Note = lambda _: None,
 ) -> Iterator[Review]:
     """Yield the reviews of files that together form one table, in the order of files and rows.
 
-    Raises InputError with the file and the row, counted from 1.
+    `note` receives sentences about what was guessed or looks wrong. Raises InputError with the file
+    and the row, counted from 1.
     """
     parser = LabelParser(columns)
-    header: Sequence[str] = ()  # of the first file
+    header: Header = ()  # of the first file
 
-    def choose(file: Path, present: Sequence[str]) -> Sequence[str]:
+    def choose(present: Header) -> Header:
         nonlocal header
         # A JSON object may leave out a column that has no value.
         if header and set(present) != set(header) and _reader(file) is not _json_lines:
@@ -68,10 +93,42 @@ def read_tables(
         header = header or present
         return _chosen(columns, present, labelled)
 
+    reading = Reading(
+        text_format,
+        _row_tests(columns, labelled, parser),
+        found=lambda dialect: dialect.guesses and note(f"{file.name}: {dialect.description}"),
+        note=note,
+    )
     for file in files:
         with _errors_of(file):
-            rows = _reader(file)(file, partial(choose, file), "strict")
-            yield from _reviews(rows, parser, labelled)
+            yield from _reviews(_reader(file)(file, choose, reading), parser, labelled)
+
+
+def _row_tests(columns: Columns, labelled: bool, parser: LabelParser) -> RowTests:
+    """Return tests of rows; `parser` knows the labels of the rows that have been read."""
+
+    def has_columns(header: Header) -> bool:
+        try:
+            return bool(_chosen(columns, header, labelled))
+        except InputError:
+            return False
+
+    def are_reviews(rows: Iterator[Mapping[str, str]]) -> bool:
+        fresh = LabelParser(columns)
+        try:
+            for row in rows:
+                fresh.parse(row[columns.find_label(list(row))])
+        except (InputError, ValueError):
+            return False
+        return True
+
+    def may_be_review(row: Mapping[str, str]) -> bool:
+        try:
+            return parser.knows(row[columns.find_label(list(row))])
+        except InputError:
+            return False
+
+    return RowTests(has_columns, are_reviews, may_be_review)
 
 
 def read_arrow(
@@ -116,17 +173,26 @@ class Rows(NamedTuple):
     names: Sequence[str]
     text: int  # position of the text column among the names
     rows: Iterator[Row]
+    dialect: Dialect | None = None  # of a CSV, TSV or text file
 
 
-def read_rows(file: Path, columns: Columns = USUAL_COLUMNS) -> Rows:
+def read_rows(
+    file: Path,
+    columns: Columns = USUAL_COLUMNS,
+    text_format: TextFormat = USUAL_FORMAT,
+    note: Note = lambda _: None,
+    errors: str = "replace",
+) -> Rows:
     """Return all rows and columns of a table, or the lines of a .txt file, unchecked.
 
-    Bytes that are not UTF-8 are replaced; a missing value of a JSON object and an empty field are
-    None. Raises InputError with the file, even when the rows are consumed later.
+    `errors` says what happens to bytes that cannot be decoded, as in `bytes.decode`. A missing
+    value of a JSON object and an empty field are None. `note` receives a warning if a quoted field
+    seems to contain rows. Raises InputError with the file, even when the rows are consumed later.
     """
-    names: Sequence[str] = ()
+    names: Header = ()
+    dialect: Dialect | None = None
 
-    def choose(present: Sequence[str]) -> Sequence[str]:
+    def choose(present: Header) -> Header:
         nonlocal names
         if len(set(present)) < len(present):
             repeated = max(present, key=list(present).count)
@@ -137,13 +203,20 @@ def read_rows(file: Path, columns: Columns = USUAL_COLUMNS) -> Rows:
         names = present
         return present
 
+    def found(of_file: Dialect) -> None:
+        nonlocal dialect
+        dialect = of_file
+
+    tests = _row_tests(columns, False, LabelParser(columns))
+    reading = Reading(text_format, tests, errors, found, note)
+
     def located() -> Iterator[Row]:
         with _errors_of(file):
-            yield from _reader(file, {TEXT: _text_lines} | READERS)(file, choose, "replace")
+            yield from _reader(file, {TEXT: _text_lines} | READERS)(file, choose, reading)
 
     rows = located()
-    first = list(islice(rows, 1))  # reading a row sets the names
-    return Rows(names, names.index(columns.find_text(names)), chain(first, rows))
+    first = list(islice(rows, 1))  # reading a row sets the names and the dialect
+    return Rows(names, names.index(columns.find_text(names)), chain(first, rows), dialect)
 
 
 def table_suffix(file: Path) -> str | None:
@@ -165,16 +238,12 @@ def count_rows(files: Sequence[Path]) -> int | None:
 
 
 def _suffix(file: Path) -> str:
-    return (file.with_suffix("") if _is_gzip(file) else file).suffix.lower()
-
-
-def _is_gzip(file: Path) -> bool:
-    return file.suffix.lower() == ".gz"
+    return (file.with_suffix("") if is_gzip(file) else file).suffix.lower()
 
 
 def _is_readable(file: Path, readers: Mapping[str, Reader]) -> bool:
     # Parquet compresses its own columns.
-    return _suffix(file) in readers and not (_is_gzip(file) and _suffix(file) == PARQUET)
+    return _suffix(file) in readers and not (is_gzip(file) and _suffix(file) == PARQUET)
 
 
 def _reader(file: Path, readers: Mapping[str, Reader] | None = None) -> Reader:
@@ -204,71 +273,33 @@ def _errors_of(source: Path | str) -> Iterator[None]:
         ) from error
 
 
-def _open(file: Path) -> IO[bytes]:
-    return cast(IO[bytes], gzip.open(file)) if _is_gzip(file) else file.open("rb")
+def _delimited(file: Path, choose: Choose, reading: Reading) -> Iterator[Row]:
+    chosen, tests = reading.text_format, reading.tests
+    dialect = detect(file, DELIMITERS[_suffix(file)], chosen, tests)
+    reading.found(dialect)
+    yield from read_delimited(file, dialect, chosen, choose, reading.errors, tests, reading.note)
 
 
-def _separated(delimiter: str, file: Path, choose: Choose, errors: str) -> Iterator[Row]:
-    with _open(file) as stream:
-        # Bytes are decoded line by line, so that errors name their row.
-        reader = csv.reader(_lines(stream, errors), delimiter=delimiter, strict=True)
-        position, number = "the header", 0
-        try:
-            header = next(filter(None, reader), None)  # may follow empty lines
-            if header is None:
-                raise InputError("the file is empty.")
-            columns = [header.index(name) for name in choose(header)]
-            while True:
-                position = f"row {number + 1} (line {reader.line_num + 1})"
-                row = next(reader, None)
-                if row is None:
-                    return
-                if not row:
-                    continue  # empty lines are common at the end of a file
-                number += 1
-                if len(row) != len(header):
-                    raise InputError(
-                        f"{position}: the number of fields is {len(row)}, but the header has "
-                        f"{len(header)}: put a text with a separator or line break in quotes."
-                    )
-                # CSV does not distinguish empty and missing values.
-                yield [row[column] or None for column in columns]
-        except csv.Error as error:
-            raise InputError(f"{position}: {_csv_reason(str(error))}.") from error
-        except UnicodeDecodeError as error:
-            raise InputError(f"{position}: not UTF-8 ({invalid_byte(error)}).") from error
-
-
-def _csv_reason(error: str) -> str:
-    if "unexpected end of data" in error:
-        return "a quote is opened and never closed"
-    if "field larger" in error:
-        return (
-            f"a field is longer than {LONGEST_FIELD:,} characters: a closing quote may be missing"
-        )
-    if "new-line" in error:
-        return "there is a carriage return outside of quotes"
-    return "text follows a closing quote: write a quote inside a text twice"
-
-
-def _lines(stream: IO[bytes], errors: str) -> Iterator[str]:
-    for number, line in enumerate(stream):
-        yield line.decode("utf-8-sig" if number == 0 else "utf-8", errors)
-
-
-def _text_lines(file: Path, choose: Choose, errors: str) -> Iterator[Row]:
+def _text_lines(file: Path, choose: Choose, reading: Reading) -> Iterator[Row]:
+    dialect, number = detect_encoding(file, reading.text_format), 1
+    reading.found(dialect)
     choose([TEXT_COLUMNS[0]])
-    with _open(file) as stream:
-        for line in _lines(stream, errors):
-            yield [line.rstrip("\r\n")]
+    with open_file(file) as stream:
+        try:
+            for line in decoded_lines(stream, dialect, reading.errors):
+                yield [line.rstrip("\r\n")]
+                number += 1
+        except UnicodeDecodeError as error:
+            reason = wrong_encoding(error, dialect, reading.text_format)
+            raise InputError(f"line {number}: {reason}.") from error
 
 
-def _json_lines(file: Path, choose: Choose, errors: str) -> Iterator[Row]:
+def _json_lines(file: Path, choose: Choose, reading: Reading) -> Iterator[Row]:
     chosen: Sequence[str] | None = None
-    with _open(file) as stream:
+    with open_file(file) as stream:
         for number, line in enumerate((line for line in stream if line.strip()), 1):
             try:
-                item = json.loads(line.decode("utf-8-sig", errors))
+                item = json.loads(line.decode("utf-8-sig", reading.errors))
             except UnicodeDecodeError as error:
                 raise InputError(f"row {number}: not UTF-8 ({invalid_byte(error)}).") from error
             except (ValueError, RecursionError) as error:
@@ -285,7 +316,7 @@ def _json_lines(file: Path, choose: Choose, errors: str) -> Iterator[Row]:
         raise InputError("the file is empty.")
 
 
-def _parquet(file: Path, choose: Choose, errors: str) -> Iterator[Row]:
+def _parquet(file: Path, choose: Choose, reading: Reading) -> Iterator[Row]:
     with (
         file.open("rb") as stream,
         pq.ParquetFile(stream, page_checksum_verification=True) as table,
@@ -309,8 +340,8 @@ def _values(column: pa.Array) -> list[Any]:
 
 
 READERS: dict[str, Reader] = {
-    ".csv": partial(_separated, ","),
-    ".tsv": partial(_separated, "\t"),
+    ".csv": _delimited,
+    ".tsv": _delimited,
     ".json": _json_lines,
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,

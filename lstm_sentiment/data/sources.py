@@ -10,7 +10,7 @@ import glob
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache as memoized
 from functools import partial
 from itertools import chain
@@ -21,6 +21,7 @@ from lstm_sentiment.config import DataConfig, Source
 from lstm_sentiment.data import synthetic
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.columns import USUAL_COLUMNS, Columns, Review
+from lstm_sentiment.data.delimited import USUAL_FORMAT, TextFormat
 from lstm_sentiment.data.formats import (
     count_rows,
     read_arrow,
@@ -35,6 +36,9 @@ from lstm_sentiment.labels import NEGATIVE, POSITIVE, UNLABELLED
 
 TRAIN, TEST, UNSUPERVISED = "train", "test", "unsupervised"
 ALL = "all"  # a part with training and test reviews
+
+# Part of the versions: raise it if the same table gives other reviews than before.
+READING = 2
 
 HUB_NAME = "stanfordnlp/imdb"
 HUB_REVISION = "e6281661ce1c48d982bc483cf8a173c1bbeb5d31"
@@ -62,6 +66,7 @@ class Part:
     version: Callable[[], str]  # changes if the reviews may have changed; fast
     read: Callable[[], Iterator[Review]]
     count: Callable[[], int | None] = lambda: None  # the number of reviews, if known
+    notes: list[str] = field(default_factory=list)  # sentences about the reviews, set by reading
 
 
 Parts = dict[str, Callable[[], Part]]
@@ -112,7 +117,7 @@ def _imdb(path_text: str) -> Corpus:
                 raise InputError(
                     f"data.path={path_text} is not a CSV file of all of IMDB: {IMDB_FORMS}."
                 )
-            return _undivided((path,), USUAL_COLUMNS, test_fraction=0.5)
+            return _undivided((path,), USUAL_COLUMNS, USUAL_FORMAT, test_fraction=0.5)
         if not path.is_dir():
             state = "is neither a file nor a folder" if path.exists() else "does not exist"
             raise InputError(f"data.path={path_text} {state}: {IMDB_FORMS}.")
@@ -123,7 +128,7 @@ def _imdb(path_text: str) -> Corpus:
             return Corpus(f"Parquet folder {name}", _parquet_parts(path))
         for file in KAGGLE_NAMES:
             if (path / file).is_file():
-                return _undivided((path / file,), USUAL_COLUMNS, test_fraction=0.5)
+                return _undivided((path / file,), USUAL_COLUMNS, USUAL_FORMAT, test_fraction=0.5)
         raise InputError(
             f"data.path={path_text} has none of the forms of IMDB (it contains {_content(path)}): "
             f"{IMDB_FORMS}. For other reviews, use data=reviews."
@@ -139,7 +144,7 @@ def _parquet_parts(folder: Path) -> Parts:
                 "give a folder with train.parquet and test.parquet."
             )
         _require_all_shards(shards)
-        return _tables(shards, USUAL_COLUMNS, labelled=split != UNSUPERVISED)
+        return _tables(shards, USUAL_COLUMNS, USUAL_FORMAT, labelled=split != UNSUPERVISED)
 
     splits = [TRAIN, TEST]
     if _parquet_shards(folder, UNSUPERVISED):
@@ -197,30 +202,38 @@ def _archive_parts(archive: Path) -> Parts:
 def _reviews(config: DataConfig, cache: DataCache) -> Corpus:
     assert config.path is not None
     columns = Columns(config.text_column, config.label_column, config.positive_label)
+    text_format = TextFormat(config.delimiter, config.encoding, config.quoting)
     test_part: Parts = {}
     if config.test_path is not None:
         test_files = _files("data.test_path", config.test_path)
         if not test_files:
             raise _not_a_file("data.test_path", config.test_path)
-        test_part[TEST] = partial(_tables, test_files, columns)
+        test_part[TEST] = partial(_tables, test_files, columns, text_format)
     files, test_fraction = _files("data.path", config.path), config.test_fraction or 0.0
     if not files:
         return _reviews_of_hub(config.path, columns, test_part, test_fraction, cache)
     if not test_part:
-        return _undivided(files, columns, test_fraction)
-    return Corpus(_name(files), {TRAIN: partial(_tables, files, columns), **test_part})
+        return _undivided(files, columns, text_format, test_fraction)
+    return Corpus(_name(files), {TRAIN: partial(_tables, files, columns, text_format), **test_part})
 
 
-def _undivided(files: Shards, columns: Columns, test_fraction: float) -> Corpus:
-    return Corpus(_name(files), {ALL: partial(_tables, files, columns)}, test_fraction)
+def _undivided(
+    files: Shards, columns: Columns, text_format: TextFormat, test_fraction: float
+) -> Corpus:
+    parts: Parts = {ALL: partial(_tables, files, columns, text_format)}
+    return Corpus(_name(files), parts, test_fraction)
 
 
-def _tables(files: Shards, columns: Columns, labelled: bool = True) -> Part:
+def _tables(
+    files: Shards, columns: Columns, text_format: TextFormat, labelled: bool = True
+) -> Part:
+    suffixes, notes = [file.suffixes[-2:] for file in files], list[str]()
     return Part(
         f"{files[0].parent / _name(files)}",
-        lambda: _version(f"{columns} {labelled} {[file.suffixes[-2:] for file in files]}", files),
-        lambda: read_tables(files, columns, labelled),
+        lambda: _version(f"{READING} {columns} {text_format} {labelled} {suffixes}", files),
+        lambda: read_tables(files, columns, labelled, text_format, notes.append),
         lambda: count_rows(files),
+        notes,
     )
 
 
@@ -332,7 +345,7 @@ def _reviews_of_hub(
         return Part(
             name,
             # The fingerprint distinguishes the versions of a data set.
-            lambda: f"{data_set} {rows._fingerprint} {columns}",
+            lambda: f"{READING} {data_set} {rows._fingerprint} {columns}",
             lambda: read_arrow(name, rows.data.table, columns, split != UNSUPERVISED),
             lambda: len(rows),
         )

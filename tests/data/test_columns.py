@@ -164,7 +164,7 @@ def test_a_long_label_is_shortened_in_the_message(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
-@pytest.mark.parametrize("third", ["so-so", "Good"])
+@pytest.mark.parametrize("third", ["so-so", "Goods"])
 def test_a_third_label_is_reported_with_the_others(tmp_path: Path, name: str, third: str) -> None:
     file = write_columns(tmp_path / name, list("abcd"), ["good", "bad", "bad", third])
     start = f"row 4: label {third!r} is neither data.positive_label=good nor 'bad'"

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from lstm_sentiment.config import Quoting
 from lstm_sentiment.data import formats
 from lstm_sentiment.data.columns import Columns, Review
+from lstm_sentiment.data.delimited import TextFormat
 from lstm_sentiment.data.formats import (
     count_rows,
     read_arrow,
@@ -157,7 +159,8 @@ def test_quotes_inside_a_field_are_text_and_quotes_around_it_are_not(tmp_path: P
     raw = 'text\tlabel\nA "great" film\t1\nHe said "hi\t0\n'
     file = write_bytes(tmp_path / "a.tsv", raw)
     assert read_reviews(file) == [Review('A "great" film', 1), Review('He said "hi', 0)]
-    message = refusal(write_bytes(tmp_path / "a.tsv", f'{raw}"Great" film\t1\n'))
+    file = write_bytes(tmp_path / "a.tsv", f'{raw}"Great" film\t1\n')
+    message = refusal(file, text_format=TextFormat(quoting=Quoting.csv))
     assert message.startswith("row 3 (line 4): text follows a closing quote")
 
 

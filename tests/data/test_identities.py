@@ -84,8 +84,8 @@ def test_versions_are_pinned(tmp_path: Path) -> None:
     """Another version would make existing caches useless: change them only on purpose."""
     file = write_bytes(tmp_path / "a.csv", "text,label\nGood.,1\nBad.,0\n")
     assert version(open_reviews(file), "all") == (
-        "Columns(text=None, label=None, positive=None, options=('data.text_column', "
-        "'data.label_column', 'data.positive_label')) True [['.csv']] "
+        "2 Columns(text=None, label=None, positive=None, options=('data.text_column', "
+        "'data.label_column', 'data.positive_label')) auto auto auto True [['.csv']] "
         "c02855a58e718487ebc8344ce22d245b22898134af154c70afa853000e8ed1c6"
     )
     write_archive(tmp_path, [("Bad.", 0), ("Good.", 1)])

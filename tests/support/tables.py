@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lstm_sentiment.data.columns import Columns, Review
+from lstm_sentiment.data.delimited import USUAL_FORMAT, TextFormat
 from lstm_sentiment.data.formats import read_tables
 from lstm_sentiment.errors import InputError
 
@@ -55,9 +56,16 @@ def write_bytes(file: Path, content: bytes | str) -> Path:
     return file
 
 
-def read_reviews(*files: Path, labelled: bool = True, **columns: str) -> list[Review]:
-    """Read all reviews; `columns` are the fields of `Columns`."""
-    return list(read_tables(files, Columns(**columns), labelled))
+def read_reviews(
+    *files: Path,
+    labelled: bool = True,
+    text_format: TextFormat = USUAL_FORMAT,
+    notes: list[str] | None = None,
+    **columns: str,
+) -> list[Review]:
+    """Read all reviews; `columns` are the fields of `Columns`, and `notes` gets all sentences."""
+    note = [].append if notes is None else notes.append
+    return list(read_tables(files, Columns(**columns), labelled, text_format, note))
 
 
 def refusal(*files: Path, **options: Any) -> str:

@@ -1,0 +1,360 @@
+"""Delimited text files: CSV and TSV files, with any delimiter, encoding and quoting.
+
+`TextFormat` holds the choices of the user. `detect` returns the `Dialect` of a file, in which the
+choices "auto" are replaced by what the file shows.
+"""
+
+import codecs
+import csv
+import gzip
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
+
+from lstm_sentiment.config import Delimiter, Quoting
+from lstm_sentiment.config_fields import AUTO, is_encoding
+from lstm_sentiment.data.columns import invalid_byte
+from lstm_sentiment.errors import InputError
+
+if TYPE_CHECKING:
+    import _csv
+
+CHARACTERS = {
+    Delimiter.comma: ",",
+    Delimiter.semicolon: ";",
+    Delimiter.tab: "\t",
+    Delimiter.pipe: "|",
+}
+UTF8 = "utf-8"
+# The mark of UTF-32 begins with that of UTF-16.
+BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF8: UTF8,
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+SAMPLE = 64  # bytes at the start of a file that show its encoding
+
+# If a quote is never closed, the rest of the file is one field. The limit keeps this field from
+# filling the memory.
+LONGEST_FIELD = 2**26  # characters
+
+csv.field_size_limit(LONGEST_FIELD)
+
+Row = Sequence[Any]  # the values of the chosen columns
+Header = Sequence[str]
+Note = Callable[[str], object]  # receives a sentence about a file
+
+
+@dataclass(frozen=True)
+class TextFormat:
+    """How the user says that delimited text files are written; "auto" is guessed from each file.
+
+    `prefix` begins the names of the options in messages: "data." in the configuration, "--" on the
+    command line. Raises InputError if the encoding is unknown.
+    """
+
+    delimiter: Delimiter = Delimiter.auto
+    encoding: str = AUTO
+    quoting: Quoting = Quoting.auto
+    prefix: str = "data."
+
+    def __post_init__(self) -> None:
+        if self.encoding != AUTO and not is_encoding(self.encoding):
+            raise InputError(
+                f"{self.prefix}encoding must be {AUTO} or the name of an encoding, such as utf-8, "
+                f"utf-16 or cp1252 (got {self.encoding!r})."
+            )
+
+    def __str__(self) -> str:
+        """Return the choices, as a part of the keys of cached reviews."""
+        return f"{self.delimiter} {self.encoding} {self.quoting}"
+
+    def option(self, name: str, value: str) -> str:
+        """Return an option as it is typed, such as data.quoting=none."""
+        return f"{self.prefix}{name}={value}"
+
+
+USUAL_FORMAT = TextFormat()
+
+
+class Dialect(NamedTuple):
+    """How a delimited text file is written."""
+
+    delimiter: str  # one character
+    encoding: str  # of Python's codecs
+    byte_order_mark: bytes = b""
+    quoted: bool = True  # whether a field may be in quotes, as in CSV
+    guesses: tuple[str, ...] = ()  # the unusual answers that the file gave, as options
+
+    @property
+    def description(self) -> str:
+        """One sentence with the guesses; empty if there are none."""
+        return f"Guessed from the file: {', '.join(self.guesses)}." if self.guesses else ""
+
+
+@dataclass(frozen=True)
+class RowTests:
+    """Tests of rows that help to find out how a file is written.
+
+    A row is given as its fields by the names of the columns.
+    """
+
+    has_columns: Callable[[Header], bool]
+    # Whether all rows are certainly reviews; False if there are no labels to tell.
+    are_reviews: Callable[[Iterator[dict[str, str]]], bool]
+    # Whether a line of a longer field could be a row of its own.
+    may_be_review: Callable[[dict[str, str]], bool]
+
+
+def open_file(file: Path) -> IO[bytes]:
+    """Open a file for reading, decompressed if its name ends in .gz."""
+    return cast(IO[bytes], gzip.open(file)) if is_gzip(file) else file.open("rb")
+
+
+def is_gzip(file: Path) -> bool:
+    """Return whether the name of a file ends in .gz."""
+    return file.suffix.lower() == ".gz"
+
+
+# What a file shows
+
+
+def detect(file: Path, usual: Delimiter, chosen: TextFormat, tests: RowTests) -> Dialect:
+    """Return the dialect of a file, whose suffix suggests the delimiter `usual`.
+
+    The result depends on the content of the file, the choices and the columns only. Errors in the
+    file are left to the reader, which reports them with their rows. Raises InputError if the file
+    contradicts the chosen encoding, and OSError if it cannot be read.
+    """
+    encoding, mark = _encoding(file, chosen)
+    delimiter = chosen.delimiter
+    if delimiter is Delimiter.auto:
+        delimiter = _delimiter(file, usual, Dialect("", encoding, mark), tests)
+    dialect = Dialect(CHARACTERS[delimiter], encoding, mark, chosen.quoting is not Quoting.none)
+    guesses = []
+    if chosen.delimiter is Delimiter.auto and delimiter is not usual:
+        guesses.append(chosen.option("delimiter", delimiter))
+    if chosen.encoding == AUTO and encoding != UTF8:
+        guesses.append(chosen.option("encoding", encoding))
+    # Quotes are usual in CSV files, but many TSV files are written without quoting.
+    if (
+        chosen.quoting is Quoting.auto
+        and delimiter is Delimiter.tab
+        and _unquoted(file, dialect, tests)
+    ):
+        dialect = dialect._replace(quoted=False)
+        guesses.append(chosen.option("quoting", Quoting.none))
+    return dialect._replace(guesses=tuple(guesses))
+
+
+def detect_encoding(file: Path, chosen: TextFormat) -> Dialect:
+    """Return the dialect of a file of lines, of which only the encoding matters."""
+    return Dialect("", *_encoding(file, chosen))
+
+
+def _encoding(file: Path, chosen: TextFormat) -> tuple[str, bytes]:
+    """Return the encoding and the byte order mark."""
+    with open_file(file) as stream:
+        start = stream.read(SAMPLE)
+    marks = (mark for mark in BYTE_ORDER_MARKS if start.startswith(mark))
+    mark = next(marks, b"")
+    if chosen.encoding == AUTO:
+        return (BYTE_ORDER_MARKS[mark] if mark else _unmarked_encoding(start)), mark
+    encoding = codecs.lookup(chosen.encoding).name.removesuffix("-sig")
+    if not mark:
+        return (f"{encoding}-le" if encoding in ("utf-16", "utf-32") else encoding), mark
+    marked = BYTE_ORDER_MARKS[mark]
+    if not marked.startswith(encoding):
+        raise InputError(
+            f"{chosen.option('encoding', chosen.encoding)} contradicts the byte order mark of "
+            f"{marked} at the start of the file: leave out the encoding."
+        )
+    return marked, mark
+
+
+def _unmarked_encoding(start: bytes) -> str:
+    """Return UTF-16 if every other byte is 0, as in a header of ASCII characters, else UTF-8."""
+    for encoding, zeros in (("utf-16-le", start[1::2]), ("utf-16-be", start[::2])):
+        if len(start) >= 4 and not any(zeros):
+            return encoding
+    return UTF8
+
+
+def _delimiter(file: Path, usual: Delimiter, dialect: Dialect, tests: RowTests) -> Delimiter:
+    """Return the first delimiter, beginning with the usual one, that yields the columns.
+
+    If there is none, return the one that yields the most columns.
+    """
+    headers: dict[Delimiter, Header] = {}
+    for delimiter in (usual, *(other for other in CHARACTERS if other is not usual)):
+        header = _header(file, dialect._replace(delimiter=CHARACTERS[delimiter]))
+        if header and tests.has_columns(header):
+            return delimiter
+        headers[delimiter] = header
+    return max(headers, key=lambda delimiter: len(headers[delimiter]))
+
+
+def _header(file: Path, dialect: Dialect) -> Header:
+    """Return the header, or nothing if it cannot be read."""
+    with open_file(file) as stream:
+        try:
+            return next(filter(None, _reader(stream, dialect)), ())
+        except (csv.Error, UnicodeDecodeError):
+            return ()
+
+
+def _unquoted(file: Path, dialect: Dialect, tests: RowTests) -> bool:
+    """Return whether quotes are certainly part of the texts.
+
+    Each line must be a row if quotes have no meaning. In addition, the file must be malformed if
+    they have one, or the lines that quotes would join must be reviews.
+    """
+    plain = dialect._replace(quoted=False)
+    lines = _count_rows(file, plain)
+    if lines is None or _header(file, plain) != _header(file, dialect):
+        return False
+    rows = _count_rows(file, dialect)
+    return rows is None or (rows < lines and tests.are_reviews(_records(file, plain)))
+
+
+def _count_rows(file: Path, dialect: Dialect) -> int | None:
+    """Return the number of rows, or None if one of them is malformed."""
+    try:
+        return sum(1 for _ in _records(file, dialect))
+    except (csv.Error, UnicodeDecodeError, ValueError):
+        return None
+
+
+def _records(file: Path, dialect: Dialect) -> Iterator[dict[str, str]]:
+    """Yield rows by column. Raises ValueError if a row does not have the fields of the header."""
+    with open_file(file) as stream:
+        rows = filter(None, _reader(stream, dialect))
+        header: Header = next(rows, [])
+        for row in rows:
+            yield dict(zip(header, row, strict=True))
+
+
+# Reading
+
+
+def read_delimited(
+    file: Path,
+    dialect: Dialect,
+    chosen: TextFormat,
+    choose: Callable[[Header], Header],
+    errors: str,
+    tests: RowTests,
+    note: Note,
+) -> Iterator[Row]:
+    """Yield the values of the columns that `choose` selects from the header; empty ones are None.
+
+    `errors` is the argument of `bytes.decode`. `note` gets a warning if a quoted field seems to
+    contain rows. Raises InputError with the row, or the line if the row is malformed.
+    """
+    with open_file(file) as stream:
+        reader = _reader(stream, dialect, errors)
+        position, number, warned = "the header", 0, False
+        try:
+            header = next(filter(None, reader), None)  # may follow empty lines
+            if header is None:
+                raise InputError("the file is empty.")
+            columns = [header.index(name) for name in choose(header)]
+            while True:
+                position = f"row {number + 1} (line {reader.line_num + 1})"
+                row = next(reader, None)
+                if row is None:
+                    return
+                if not row:
+                    continue  # empty lines are common at the end of a file
+                number += 1
+                if len(row) != len(header):
+                    raise InputError(
+                        f"{position}: the number of fields is {len(row)}, but the header has "
+                        f"{len(header)}: {_advice_on_fields(dialect, chosen)}."
+                    )
+                if not warned and _contains_rows(row, header, dialect, tests):
+                    warned = True
+                    note(
+                        f"{file.name}, {position}: a field in quotes has a line that looks like a "
+                        f"row: if quotes are part of the texts, give "
+                        f"{chosen.option('quoting', Quoting.none)}."
+                    )
+                # CSV does not distinguish empty and missing values.
+                yield [row[column] or None for column in columns]
+        except csv.Error as error:
+            raise InputError(f"{position}: {_reason(str(error), chosen)}.") from error
+        except UnicodeDecodeError as error:
+            raise InputError(f"{position}: {wrong_encoding(error, dialect, chosen)}.") from error
+
+
+def _reader(stream: IO[bytes], dialect: Dialect, errors: str = "strict") -> "_csv.Reader":
+    return csv.reader(
+        decoded_lines(stream, dialect, errors),
+        delimiter=dialect.delimiter,
+        quoting=csv.QUOTE_MINIMAL if dialect.quoted else csv.QUOTE_NONE,
+        strict=True,
+    )
+
+
+def decoded_lines(stream: IO[bytes], dialect: Dialect, errors: str) -> Iterator[str]:
+    """Yield the lines of a file, each with its line break, without the byte order mark.
+
+    They are decoded line by line, so that errors can be reported with the row.
+    """
+    stream.read(len(dialect.byte_order_mark))
+    unit = {"utf-16": 2, "utf-32": 4}.get(dialect.encoding[:6], 1)  # bytes
+    decoder = codecs.getincrementaldecoder(dialect.encoding)(errors)
+    text = ""
+    while part := stream.readline():
+        text += decoder.decode(part + stream.read(-len(part) % unit))
+        if text.endswith("\n"):  # otherwise the byte is a part of another character
+            yield text
+            text = ""
+    text += decoder.decode(b"", True)
+    if text:
+        yield text
+
+
+def wrong_encoding(error: UnicodeDecodeError, dialect: Dialect, chosen: TextFormat) -> str:
+    """Return the reason why a file cannot be decoded, and the option to give."""
+    advice = chosen.option("encoding", "cp1252")
+    return (
+        f"not {dialect.encoding.upper()} ({invalid_byte(error)}): name the encoding of the file, "
+        f"such as {advice}"
+    )
+
+
+def _contains_rows(row: Sequence[str], header: Header, dialect: Dialect, tests: RowTests) -> bool:
+    return dialect.quoted and any(
+        tests.may_be_review(dict(zip(header, fields, strict=True)))
+        for value in row
+        if "\n" in value
+        for line in value.splitlines()
+        if len(fields := line.split(dialect.delimiter)) == len(header) > 1
+    )
+
+
+def _advice_on_fields(dialect: Dialect, chosen: TextFormat) -> str:
+    if not dialect.quoted:
+        return (
+            "a text must not contain a delimiter or line break, unless it is in quotes and "
+            f"{chosen.option('quoting', Quoting.csv)}"
+        )
+    return "put a text with a separator or line break in quotes"
+
+
+def _reason(error: str, chosen: TextFormat) -> str:
+    unquoted = f"if quotes are part of the texts, give {chosen.option('quoting', Quoting.none)}"
+    if "unexpected end of data" in error:
+        return f"a quote is opened and never closed: {unquoted}"
+    if "field larger" in error:
+        return (
+            f"a field is longer than {LONGEST_FIELD:,} characters: a closing quote may be missing; "
+            f"{unquoted}"
+        )
+    if "new-line" in error:
+        return "there is a carriage return outside of quotes"
+    return f"text follows a closing quote: write a quote inside a text twice; {unquoted}"
