@@ -14,20 +14,21 @@ from sklearn.metrics import (
 )
 from statsmodels.stats.proportion import proportion_confint
 
-from lstm_sentiment.data.columns import Columns, Review
+from lstm_sentiment.data.columns import Review
 from lstm_sentiment.data.formats import count_rows, read_tables
 from lstm_sentiment.display import SILENT, Display
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import NEGATIVE, POSITIVE, is_positive
 from lstm_sentiment.model.metrics import calibration_error
 from lstm_sentiment.serving.file_prediction import ROWS
+from lstm_sentiment.serving.file_reading import FileReading
 from lstm_sentiment.serving.predictor import Predictor
 
 ENSEMBLE = "ensemble"
 
 
 def evaluate(
-    predictors: Mapping[str, Predictor], file: Path, columns: Columns, display: Display = SILENT
+    predictors: Mapping[str, Predictor], file: Path, reading: FileReading, display: Display = SILENT
 ) -> dict[str, dict[str, Any]]:
     """Return the scores of each network by its name, and of the ensemble of several networks.
 
@@ -36,14 +37,21 @@ def evaluate(
     """
     labels: list[int] = []
     chunks: dict[str, list[np.ndarray]] = {name: [] for name in predictors}
+
+    def warn(text: str) -> None:
+        display.message(text, "warning")
+
+    rows = read_tables([file], reading.columns, text_format=reading.text_format, note=warn)
     with display.progress("evaluating", count_rows([file])) as advance:
-        for reviews in _in_chunks(read_tables([file], columns)):
+        for reviews in _in_chunks(rows):
             labels += [review.label for review in reviews]
             for name, predictor in predictors.items():
                 chunks[name].append(predictor.probabilities([review.text for review in reviews]))
             advance(len(labels))
     if not labels:
         raise InputError(f"{file} has no rows: there is nothing to evaluate.")
+    if (positive := reading.columns.positive) is not None and POSITIVE not in labels:
+        warn(f"No row of {file.name} has the label {positive}, so all are read as negative.")
     probabilities = {name: np.concatenate(arrays) for name, arrays in chunks.items()}
     if len(probabilities) > 1:
         probabilities[ENSEMBLE] = np.mean([*probabilities.values()], 0)

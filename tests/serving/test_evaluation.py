@@ -16,7 +16,7 @@ from lstm_sentiment.data.synthetic import generate
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.model.metrics import classification_scores
 from lstm_sentiment.serving.evaluation import evaluate, network_names, scores
-from lstm_sentiment.serving.file_prediction import OPTIONS
+from lstm_sentiment.serving.file_reading import COLUMN_OPTIONS, FileReading
 from lstm_sentiment.serving.predictor import Predictor
 from tests.support.displays import RecordingDisplay
 from tests.support.networks import saved
@@ -102,7 +102,7 @@ def test_a_run_gets_the_scores_of_its_record(tiny: Make, tmp_path: Path) -> None
     rows = [(data.text("test", row), labels[row]) for row in data.test.rows]
     file = write_rows(tmp_path / "test.csv", rows)
     network = Predictor.load(Path(config.root, "default", record["name"]))
-    result = evaluate({"network": network}, file, Columns())["network"]
+    result = evaluate({"network": network}, file, FileReading())["network"]
     assert result["confusion_matrix"] == record["test"]["confusion_matrix"]
     for score in ("accuracy", "precision", "recall", "f1", "auroc", "loss"):
         assert result[score] == pytest.approx(record["test"][score], abs=1e-5), score
@@ -117,21 +117,21 @@ def test_the_ensemble_predicts_the_mean_probability(tiny: Make, tmp_path: Path) 
     names = ["pos" if label else "neg" for label in labels]
     file = write_columns(tmp_path / "a.csv", texts, names, names="review sentiment")
     display = RecordingDisplay()
-    results = evaluate(networks, file, Columns(), display)
+    results = evaluate(networks, file, FileReading(), display)
     assert list(results) == ["rnn", "lstm", "gru", "ensemble"]
     assert [bar.steps for bar in display.bars] == [[60]]
     mean = np.mean([network.probabilities(texts) for network in networks.values()], 0)
     for score, value in scores(np.array(labels), mean).items():
         assert np.array(results["ensemble"][score]) == pytest.approx(np.array(value)), score
-    alone = evaluate({"rnn": networks["rnn"]}, file, Columns())
+    alone = evaluate({"rnn": networks["rnn"]}, file, FileReading())
     assert alone == {"rnn": results["rnn"]}
 
 
 @pytest.mark.parametrize(
     ("content", "columns", "problem"),
     [
-        ("text\na\n", Columns(options=OPTIONS), "label or sentiment.*--label-column"),
-        ("text,label\na,good\n", Columns(options=OPTIONS), "'good'.*--positive-label"),
+        ("text\na\n", Columns(options=COLUMN_OPTIONS), "label or sentiment.*--label-column"),
+        ("text,label\na,good\n", Columns(options=COLUMN_OPTIONS), "'good'.*--positive-label"),
         ("text,label\na,1\n,0\n", Columns(), "row 2: .*missing"),
         ("text,label\n", Columns(), "no rows"),
     ],
@@ -142,7 +142,7 @@ def test_unusable_files_are_refused(
     (tmp_path / "a.csv").write_text(content)
     network = Predictor.load(saved(tmp_path / "run", tiny()))
     with pytest.raises(InputError, match=f"a.csv.*{problem}"):
-        evaluate({"network": network}, tmp_path / "a.csv", columns)
+        evaluate({"network": network}, tmp_path / "a.csv", FileReading(columns))
 
 
 def test_networks_are_named_after_their_folders() -> None:
