@@ -81,6 +81,13 @@ class Quoting(StrEnum):
     none = "none"
 
 
+class MissingValues(StrEnum):
+    """The treatments of rows without a text or a label; see `data.missing`."""
+
+    refuse = auto()
+    skip = auto()
+
+
 class Padding(StrEnum):
     """The treatments of padding; see `data.padding`."""
 
@@ -136,8 +143,16 @@ SWEEP_NAME = re.compile(r"[^./\\\s\0][^/\\\0\n]{0,99}")
 CHOICES = re.compile(r"\s*[^\s=]+=\S+(\s+[^\s=]+=\S+)*\s*")  # NAME=VALUE ...
 SCORES = ("accuracy", "precision", "recall", "f1", "auroc", "loss")
 FIELDS_OF_REVIEWS = (
-    *("test_path", "test_fraction", "text_column", "label_column", "positive_label"),
-    *("delimiter", "encoding", "quoting"),
+    *("test_path", "test_fraction", "test_split", "val_path", "val_split"),
+    *(
+        "text_column",
+        "label_column",
+        "positive_label",
+        "delimiter",
+        "encoding",
+        "quoting",
+        "missing",
+    ),
 )
 MONITORS = tuple(f"val/{score}" for score in SCORES)
 
@@ -271,6 +286,26 @@ class DataConfig(Checked, prefix="data."):
         help="share of the reviews to hold out as the test set, with data=reviews and without "
         "data.test_path; 0.2 if it is null; the same reviews for every seed",
     )
+    test_split: str | None = text(
+        None,
+        allowed="the name of a split",
+        fingerprinted=False,
+        help="the split to test on, with a data set of the hub; test if it is null",
+    )
+    val_path: str | None = location(
+        None,
+        fingerprinted=False,
+        recorded=False,
+        help="the validation reviews, with data=reviews; drawn from the training reviews if it is "
+        "null",
+    )
+    val_split: str | None = text(
+        None,
+        allowed="the name of a split",
+        fingerprinted=False,
+        help="the split to validate on, with a data set of the hub; drawn from the training "
+        "reviews if it is null",
+    )
     text_column: str | None = text(
         None,
         allowed="a name",
@@ -307,6 +342,12 @@ class DataConfig(Checked, prefix="data."):
         help="csv: a text may be in quotes; none: quotes are part of the texts; auto: csv, but "
         "none for a TSV file in which each line is a row only without quoting",
     )
+    missing: MissingValues = choice(
+        MissingValues.refuse,
+        fingerprinted=False,
+        help="rows without a text or a label, with data=reviews: refuse stops at the first, skip "
+        "leaves them out",
+    )
     cache: str = location(
         "~/.cache/lstm_sentiment",
         allowed="a folder",
@@ -323,7 +364,9 @@ class DataConfig(Checked, prefix="data."):
         "padding as text, before or after the review",
     )
     val_fraction: float = fraction(
-        0.2, help="share of the training reviews in the validation set; 0 trains on all of them"
+        0.2,
+        help="share of the training reviews in the validation set, without data.val_path and "
+        "data.val_split; 0 trains on all of them",
     )
     split_seed: int = whole(
         0,
@@ -361,13 +404,18 @@ class DataConfig(Checked, prefix="data."):
                 "data=reviews requires data.path: a CSV, TSV, JSON Lines or Parquet file, a glob "
                 "of such files, or the name of a data set of the Hugging Face hub."
             )
-        if self.test_path is None:
-            self.test_fraction = 0.2 if self.test_fraction is None else self.test_fraction
-        elif self.test_fraction is not None:
-            raise InputError(
-                f"data.test_path={self.test_path} and data.test_fraction={self.test_fraction} "
-                "exclude each other: give one of them."
-            )
+        self._refuse_several("test_path", "test_fraction", "test_split")
+        self._refuse_several("val_path", "val_split", "val_fraction")
+        if self.test_path is None and self.test_split is None and self.test_fraction is None:
+            self.test_fraction = 0.2
+
+    def _refuse_several(self, *names: str) -> None:
+        """Raise InputError if more than one of these fields has another value than its default."""
+        known = own_fields(DataConfig)
+        values = {name: getattr(self, name) for name in names}
+        given = [f"data.{n}={value}" for n, value in values.items() if value != known[n].default]
+        if len(given) > 1:
+            raise InputError(f"{' and '.join(given)} exclude each other: give one of them.")
 
     def _refuse_fields_of_reviews(self) -> None:
         known = own_fields(DataConfig)

@@ -229,7 +229,7 @@ def encoding(default: str, *, help: str, **roles: Unpack[Roles]) -> str:
 def is_encoding(name: str) -> bool:
     """Return whether Python can decode text with the codec of this name."""
     try:
-        return isinstance(b"".decode(codecs.lookup(name).name), str)
+        return isinstance(bytes(4).decode(codecs.lookup(name).name), str)
     except (LookupError, ValueError):  # unknown, or a codec that does not decode text
         return False
 

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from lstm_sentiment.commands.options import MODEL_HELP, TABLE_HELP, Commands, add_file
 from lstm_sentiment.commands.terminal import Terminal, console, error_console, write_text
+from lstm_sentiment.config import MissingValues
 from lstm_sentiment.errors import UsageError
 from lstm_sentiment.labels import CLASSES, POSITIVE
 
@@ -50,6 +51,11 @@ def add_parser(commands: Commands) -> None:
         "--positive-label", metavar="LABEL",
         help=f"label of the class {CLASSES[POSITIVE]} (default: as in training, usually 1, pos, "
         "positive or true)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--missing", choices=[*MissingValues],
+        help="rows without a text or a label: refuse stops at the first, skip leaves them out "
+        "(default: as in training, usually refuse)",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument(

@@ -33,6 +33,7 @@ class DataCache:
     def __init__(self, display: Display = SILENT) -> None:
         self.display = display
         self._refused: dict[Hashable, str] = {}  # messages, since errors keep files open
+        self._notes: set[str] = set()  # that have been shown
         self._new_entries: list[Path] = []
         self._new_folders: list[Path] = []  # created for these entries, innermost first
 
@@ -54,6 +55,12 @@ class DataCache:
             shutil.rmtree(folder, ignore_errors=True)
         _remove_empty(self._new_folders)
         self._new_entries, self._new_folders = [], []
+
+    def note(self, text: str) -> None:
+        """Show a warning about the reviews, once in a command."""
+        if text not in self._notes:
+            self._notes.add(text)
+            self.display.message(text, "warning")
 
     def unless_refused(self, key: Hashable, make: Callable[[], Result]) -> Result:
         """Return `make()`; if a call with this key was refused before, raise the same error again.

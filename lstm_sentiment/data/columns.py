@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from lstm_sentiment.errors import InputError
@@ -14,6 +14,7 @@ USUAL_LABELS = {
     **dict.fromkeys(("0", "neg", "negative", "false"), NEGATIVE),
     **dict.fromkeys(("1", "pos", "positive", "true"), POSITIVE),
 }
+NO_CLASS = -1  # a label of the library `datasets` that is unknown, such as in hidden test sets
 NAMES_SHOWN, NAME_LENGTH = 8, 40  # in a message
 WHOLE_NUMBER = re.compile(r"^(-?\d+)\.0+$")
 
@@ -25,24 +26,36 @@ class Review(NamedTuple):
     label: int  # POSITIVE, NEGATIVE or UNLABELLED
 
 
+class Options(NamedTuple):
+    """The options that set the fields of `Columns`, for error messages."""
+
+    text: str = "data.text_column"
+    label: str = "data.label_column"
+    positive: str = "data.positive_label"
+    missing: str | None = "data.missing=skip"
+
+
 # Part of the keys of cached reviews by its repr: class and field names must not change.
 @dataclass(frozen=True)
 class Columns:
-    """The names of the text and label columns and the positive label; None means the usual ones."""
+    """The names of the text and label columns and the positive label; None means the usual ones.
+
+    `skip_missing` says whether rows without a text or a label are left out.
+    """
 
     text: str | None = None
     label: str | None = None
     positive: str | None = None
-    # The options that set these three fields, for error messages.
-    options: tuple[str, str, str] = ("data.text_column", "data.label_column", "data.positive_label")
+    options: Options = field(default=Options(), repr=False)
+    skip_missing: bool = False
 
     def find_text(self, present: Sequence[str]) -> str:
         """Return the name of the text column. Raises InputError if there is none, or several."""
-        return _find("text", self.text, TEXT_COLUMNS, present, self.options[0])
+        return _find("text", self.text, TEXT_COLUMNS, present, self.options.text)
 
     def find_label(self, present: Sequence[str]) -> str:
         """Return the name of the label column. Raises InputError if there is none, or several."""
-        return _find("label", self.label, LABEL_COLUMNS, present, self.options[1])
+        return _find("label", self.label, LABEL_COLUMNS, present, self.options.label)
 
 
 USUAL_COLUMNS = Columns()
@@ -86,10 +99,20 @@ def invalid_byte(error: UnicodeDecodeError) -> str:
     return f"byte 0x{error.object[error.start]:02x}"
 
 
+class MissingError(ValueError):
+    """An error that says that a text or a label is missing."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the {what} is missing: every review needs one")
+
+
 def parse_text(value: Any) -> str:
-    """Return the text of a review. Raises ValueError if the value is missing or not a text."""
+    """Return the text of a review.
+
+    Raises MissingError if there is no value, and ValueError if the value is not a text.
+    """
     if value is None:
-        raise ValueError("the text is missing: every review needs one.")
+        raise MissingError("text")
     if isinstance(value, bytes):
         try:
             return value.decode()
@@ -104,27 +127,58 @@ class LabelParser:
     """A converter of the values of a label column to labels.
 
     If the positive label is named, the first other value becomes the negative label. Case and
-    surrounding blanks have no meaning.
+    surrounding blanks have no meaning. In a table whose classes have names, a number stands for the
+    name of its class, whatever the number is.
     """
 
     def __init__(self, columns: Columns) -> None:
         self.columns = columns
         self.positive = None if columns.positive is None else _label_text(columns.positive)
         self.negative: str | None = None
+        self.classes: dict[int, str] = {}  # the texts of numbers
+
+    def name_classes(self, names: Sequence[str]) -> None:
+        """Set the names of the classes of the next table, by number; none if numbers have no names.
+
+        Raises InputError if the names do not tell which class is positive.
+        """
+        numbers = [str(number) for number in range(len(names))]
+        if not names:
+            self.classes = {}
+            return
+        shown, option = join_names(names), self.columns.options.positive
+        if self.positive is None:
+            if not any(name.strip().casefold() in USUAL_LABELS for name in names):
+                raise InputError(
+                    f"the classes of the labels are named {shown}: name the positive one with "
+                    f"{option}."
+                )
+        elif not any(_same(name.strip(), self.positive) for name in names):
+            if self.positive not in numbers:
+                raise InputError(
+                    f"{option}={self.positive} is not one of the classes of the labels ({shown}): "
+                    "give one of these names."
+                )
+            names = numbers  # the positive class is given by its number
+        self.classes = {NO_CLASS: "", **dict(enumerate(names))}
 
     def parse(self, value: Any) -> int:
-        """Return POSITIVE or NEGATIVE. Raises ValueError if the value is missing or not allowed."""
-        text = _label_text(value)
+        """Return POSITIVE or NEGATIVE.
+
+        Raises MissingError if there is no value, and ValueError if the value is not allowed.
+        """
+        text = _label_text(self.classes.get(value, value) if type(value) is int else value)
         if not text:
-            raise ValueError("the label is missing: every review needs one.")
+            raise MissingError("label")
         if self.positive is None:
             return self._usual(text)
         if _same(text, self.positive):
             return POSITIVE
         self.negative = text if self.negative is None else self.negative
         if not _same(text, self.negative):
+            option = self.columns.options.positive
             raise ValueError(
-                f"label {text!r:.60} is neither {self.columns.options[2]}={self.positive} nor "
+                f"label {text!r:.60} is neither {option}={self.positive} nor "
                 f"{self.negative!r:.60}, which is read as negative: only two labels are allowed, "
                 "so remove the rows with other labels."
             )
@@ -143,7 +197,7 @@ class LabelParser:
             raise ValueError(
                 f"label {text!r:.60} is not allowed: give 0 or 1, neg or pos, negative or "
                 "positive, false or true; for two other labels, name the positive one with "
-                f"{self.columns.options[2]}."
+                f"{self.columns.options.positive}."
             )
         return label
 

@@ -1,5 +1,6 @@
 """The LightningDataModule, which splits reviews, builds the vocabulary and creates data loaders."""
 
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -18,7 +19,7 @@ from lstm_sentiment.data.batches import (
     sorted_batches,
 )
 from lstm_sentiment.data.cache import DataCache
-from lstm_sentiment.data.sources import ALL, TEST, TRAIN, Part, open_corpus
+from lstm_sentiment.data.sources import ALL, TEST, TRAIN, VAL, Part, open_corpus
 from lstm_sentiment.data.splits import Split, stratified_sample, stratified_split
 from lstm_sentiment.data.tokenized import tokenized_reviews
 from lstm_sentiment.data.vocabulary import UNK_ID, Vocabulary
@@ -91,13 +92,17 @@ class ReviewDataModule(L.LightningDataModule):
         config, whole = self.config, self.split(TRAIN)
         random = np.random.default_rng(config.split_seed)
         chosen = stratified_sample(whole.labels, config.limit_train, random)
-        train, val = (
-            whole.take(positions)
-            for positions in stratified_split(
-                chosen, whole.labels, whole.groups, config.val_fraction, random
+        if VAL in self.corpus.parts:
+            train, val = whole.take(chosen), self.split(VAL)
+            cause = self._cause(limit_train=config.limit_train)
+        else:
+            train, val = (
+                whole.take(positions)
+                for positions in stratified_split(
+                    chosen, whole.labels, whole.groups, config.val_fraction, random
+                )
             )
-        )
-        cause = self._cause(limit_train=config.limit_train, val_fraction=config.val_fraction)
+            cause = self._cause(limit_train=config.limit_train, val_fraction=config.val_fraction)
         _require_both_labels(train, "training", cause)
         if config.val_fraction:
             _require_both_labels(val, "validation", cause)
@@ -154,7 +159,7 @@ class ReviewDataModule(L.LightningDataModule):
         return torch.from_numpy(offsets[rows.numpy() + 1] - offsets[rows.numpy()])
 
     def _split_of(self, stage: str) -> Split:
-        return self.split(TEST if stage == "test" else TRAIN)
+        return self.split(stage if stage in self._split_names else TRAIN)
 
     def summary(self) -> dict[str, Any]:
         """Return the entry `data` of a record; its shares refer to the training set."""
@@ -173,17 +178,21 @@ class ReviewDataModule(L.LightningDataModule):
 
     @property
     def _split_names(self) -> tuple[str, ...]:
-        return (TRAIN, TEST) if self.with_test else (TRAIN,)
+        names = [TRAIN, *([VAL] if VAL in self.corpus.parts else []), *([TEST] * self.with_test)]
+        return tuple(names)
 
     def split(self, name: str) -> Split:
-        """Return the split "train", "test" or "unsupervised" of the corpus, before limits.
+        """Return the split "train", "val", "test" or "unsupervised" of the corpus, before limits.
 
         Raises InputError if the reviews cannot be read or cached.
         """
         if name not in self.splits:
-            reviews = tokenized_reviews(self._part(name), self.config.cache, self.cache)
+            part = self._part(name)
+            reviews = tokenized_reviews(part, self.config.cache, self.cache)
             whole = Split.whole(reviews)
-            if self.corpus.test_fraction is None:
+            for note in reviews.notes:
+                self.cache.note(f"{Path(part.name).name}: {note}")
+            if self.corpus.test_fraction is None or name in self.corpus.parts:
                 self.splits[name] = whole
             else:
                 train, test = whole.train_test_split(self.corpus.test_fraction)
@@ -191,7 +200,8 @@ class ReviewDataModule(L.LightningDataModule):
         return self.splits[name]
 
     def _part(self, split: str) -> Part:
-        return self.corpus.parts[split if self.corpus.test_fraction is None else ALL]()
+        parts = self.corpus.parts
+        return parts[ALL if ALL in parts and split not in parts else split]()
 
     def _encoded(self, split: Split) -> EncodedReviews:
         return EncodedReviews(

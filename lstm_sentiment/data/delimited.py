@@ -279,7 +279,7 @@ def read_delimited(
                 if not warned and _contains_rows(row, header, dialect, tests):
                     warned = True
                     note(
-                        f"{file.name}, {position}: a field in quotes has a line that looks like a "
+                        f"{position}: a field in quotes has a line that looks like a "
                         f"row: if quotes are part of the texts, give "
                         f"{chosen.option('quoting', Quoting.none)}."
                     )

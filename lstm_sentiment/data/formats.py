@@ -22,6 +22,7 @@ from lstm_sentiment.data.columns import (
     USUAL_COLUMNS,
     Columns,
     LabelParser,
+    MissingError,
     Review,
     invalid_byte,
     join_names,
@@ -62,6 +63,7 @@ class Reading:
     text_format: TextFormat
     tests: RowTests
     found: Callable[[Dialect], object] = lambda _: None  # receives the dialect of a text file
+    schema: Callable[[pa.Schema], object] = lambda _: None  # receives the schema of a Parquet file
     note: Note = lambda _: None
 
 
@@ -77,32 +79,49 @@ def read_tables(
 ) -> Iterator[Review]:
     """Yield the reviews of files that together form one table, in the order of files and rows.
 
-    `note` receives sentences about what was guessed or looks wrong. Raises InputError with the file
+    `note` receives sentences about what was guessed or looks wrong; of several files, each with the
+    name of its file. Raises InputError with the file
     and the row, counted from 1.
     """
     parser = LabelParser(columns)
-    header: Header = ()  # of the first file
+    tests = _row_tests(columns, labelled, parser)
+    first_header: Header = ()
 
-    def choose(present: Header) -> Header:
-        nonlocal header
-        # A JSON object may leave out a column that has no value.
-        if header and set(present) != set(header) and _reader(file) is not _json_lines:
-            raise InputError(
-                f"the columns are {join_names(present)}, but those of {files[0].name} are "
-                f"{join_names(header)}: give files with the same columns."
-            )
-        header = header or present
-        return _chosen(columns, present, labelled)
+    def reviews_of(file: Path) -> Iterator[Review]:
+        def choose(present: Header) -> Header:
+            nonlocal first_header
+            # A JSON object may leave out a column that has no value.
+            may_differ = not first_header or _reader(file) is _json_lines
+            if not may_differ and set(present) != set(first_header):
+                raise InputError(
+                    f"the columns are {join_names(present)}, but those of {files[0].name} are "
+                    f"{join_names(first_header)}: give files with the same columns."
+                )
+            first_header = first_header or present
+            return _chosen(columns, present, labelled)
 
-    reading = Reading(
-        text_format,
-        _row_tests(columns, labelled, parser),
-        found=lambda dialect: dialect.guesses and note(f"{file.name}: {dialect.description}"),
-        note=note,
-    )
-    for file in files:
+        def name_classes(schema: pa.Schema) -> None:
+            if labelled:
+                parser.name_classes(_class_names(schema, columns.find_label(schema.names)))
+
+        def note_guesses(dialect: Dialect) -> None:
+            if dialect.guesses:
+                note_on_file(dialect.description)
+
+        note_on_file = note if len(files) == 1 else _about(file.name, note)
+        reading = Reading(text_format, tests, note_guesses, name_classes, note_on_file)
+        parser.name_classes([])
         with _errors_of(file):
-            yield from _reviews(_reader(file)(file, choose, reading), parser, labelled)
+            yield from _reviews(
+                _reader(file)(file, choose, reading), parser, labelled, note_on_file
+            )
+
+    for file in files:
+        yield from reviews_of(file)
+
+
+def _about(name: str, note: Note) -> Note:
+    return lambda sentence: note(f"{name}: {sentence}")
 
 
 def _row_tests(columns: Columns, labelled: bool, parser: LabelParser) -> RowTests:
@@ -133,13 +152,34 @@ def _row_tests(columns: Columns, labelled: bool, parser: LabelParser) -> RowTest
 
 
 def read_arrow(
-    name: str, table: pa.Table, columns: Columns = USUAL_COLUMNS, labelled: bool = True
+    name: str,
+    table: pa.Table,
+    columns: Columns = USUAL_COLUMNS,
+    labelled: bool = True,
+    note: Note = lambda _: None,
 ) -> Iterator[Review]:
     """Yield the reviews of an Arrow table. Raises InputError with `name` and the row."""
+    parser = LabelParser(columns)
     with _errors_of(name):
         chosen = _chosen(columns, table.column_names, labelled)
+        if labelled:
+            parser.name_classes(_class_names(table.schema, chosen[1]))
         rows = _arrow_rows(table.to_batches(ROWS_AT_ONCE), chosen)
-        yield from _reviews(rows, LabelParser(columns), labelled)
+        yield from _reviews(rows, parser, labelled, note)
+
+
+def _class_names(schema: pa.Schema, column: str) -> list[str]:
+    """Return the names of a column's classes, by number, which the library `datasets` writes.
+
+    See `datasets.ClassLabel`. Numbers without names give an empty list.
+    """
+    try:
+        about = json.loads((schema.metadata or {})[b"huggingface"])
+        names = about["info"]["features"][column]["names"]
+    except (LookupError, TypeError, ValueError, RecursionError):
+        return []
+    is_valid = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return names if is_valid else []
 
 
 def _chosen(columns: Columns, present: Sequence[str], labelled: bool) -> list[str]:
@@ -147,12 +187,30 @@ def _chosen(columns: Columns, present: Sequence[str], labelled: bool) -> list[st
     return [text, columns.find_label(present)] if labelled else [text]
 
 
-def _reviews(rows: Iterator[Row], parser: LabelParser, labelled: bool) -> Iterator[Review]:
+def _reviews(
+    rows: Iterator[Row], parser: LabelParser, labelled: bool, note: Note
+) -> Iterator[Review]:
+    columns, number, skipped = parser.columns, 0, 0
     for number, row in enumerate(rows, 1):
         try:
-            yield Review(parse_text(row[0]), parser.parse(row[1]) if labelled else UNLABELLED)
+            text = parse_text(row[0])
+            if columns.skip_missing and not text.strip():
+                raise MissingError("text")
+            review = Review(text, parser.parse(row[1]) if labelled else UNLABELLED)
+        except MissingError as error:
+            if not columns.skip_missing:
+                option = columns.options.missing
+                advice = f"; {option} leaves out such rows" if option else ""
+                raise InputError(f"row {number}: {error}{advice}.") from error
+            skipped += 1
+            continue
         except ValueError as error:
             raise InputError(f"row {number}: {error}") from error
+        yield review
+    if skipped and skipped == number:
+        raise InputError("no row has both a text and a label: there are no reviews.")
+    if skipped:
+        note(f"{skipped:,} of {number:,} rows were left out, since they have no text or no label.")
 
 
 def read_folders(folders: Sequence[tuple[Path, int]]) -> Iterator[Review]:
@@ -164,8 +222,11 @@ def read_folders(folders: Sequence[tuple[Path, int]]) -> Iterator[Review]:
 
 
 def text_files(folder: Path) -> list[Path]:
-    """Return the .txt files of a folder, sorted by name."""
-    return sorted(folder.glob("*.txt"))
+    """Return the .txt files of a folder, sorted by name, without hidden ones.
+
+    macOS adds a hidden file such as ._0_9.txt for each file of an archive that it unpacks.
+    """
+    return sorted(file for file in folder.glob("*.txt") if not file.name.startswith("."))
 
 
 class Rows(NamedTuple):
@@ -210,7 +271,7 @@ def read_rows(
         dialect = of_file
 
     tests = _row_tests(columns, False, LabelParser(columns))
-    reading = Reading(text_format, tests, found, note)
+    reading = Reading(text_format, tests, found, note=note)
     reader: Reader | None = None
 
     def located() -> Iterator[Row]:
@@ -334,6 +395,7 @@ def _parquet(file: Path, choose: Choose, reading: Reading) -> Iterator[Row]:
         pq.ParquetFile(stream, page_checksum_verification=True) as table,
     ):
         chosen = choose(table.schema_arrow.names)
+        reading.schema(table.schema_arrow)
         yield from _arrow_rows(table.iter_batches(ROWS_AT_ONCE, columns=list(chosen)), chosen)
 
 

@@ -17,10 +17,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from lstm_sentiment.config import DataConfig, Source
+from lstm_sentiment.config import DataConfig, MissingValues, Source
 from lstm_sentiment.data import synthetic
 from lstm_sentiment.data.cache import DataCache
-from lstm_sentiment.data.columns import USUAL_COLUMNS, Columns, Review
+from lstm_sentiment.data.columns import NO_CLASS, USUAL_COLUMNS, Columns, Review
 from lstm_sentiment.data.delimited import USUAL_FORMAT, TextFormat
 from lstm_sentiment.data.formats import (
     count_rows,
@@ -34,7 +34,7 @@ from lstm_sentiment.errors import InputError
 from lstm_sentiment.files import content_digest
 from lstm_sentiment.labels import NEGATIVE, POSITIVE, UNLABELLED
 
-TRAIN, TEST, UNSUPERVISED = "train", "test", "unsupervised"
+TRAIN, VAL, TEST, UNSUPERVISED = "train", "val", "test", "unsupervised"
 ALL = "all"  # a part with training and test reviews
 
 # Part of the versions: raise it if the same table gives other reviews than before.
@@ -74,11 +74,12 @@ Parts = dict[str, Callable[[], Part]]
 
 @dataclass(frozen=True)
 class Corpus:
-    """A collection of labelled reviews in parts: "train", "test", and perhaps "unsupervised".
+    """A collection of labelled reviews in parts: "train", "test", perhaps "val", "unsupervised".
 
-    A corpus without a test set has the part "all", of which `test_fraction` is drawn as the test
-    set. Calling a part raises InputError if its files are missing; reading it raises InputError if
-    they are damaged.
+    If there is no part "val", the validation set is drawn from the training reviews. A corpus
+    without a test set has the part "all" in place of "train", of which `test_fraction` is drawn as
+    the test set. Calling a part raises InputError if its files are missing; reading it raises
+    InputError if they are damaged.
     """
 
     name: str
@@ -199,22 +200,45 @@ def _archive_parts(archive: Path) -> Parts:
 # Files
 
 
+def columns_of(config: DataConfig) -> Columns:
+    """Return the columns that a configuration names."""
+    return Columns(
+        config.text_column,
+        config.label_column,
+        config.positive_label,
+        skip_missing=config.missing is MissingValues.skip,
+    )
+
+
+def text_format_of(config: DataConfig) -> TextFormat:
+    """Return the format of delimited text files that a configuration names."""
+    return TextFormat(config.delimiter, config.encoding, config.quoting)
+
+
 def _reviews(config: DataConfig, cache: DataCache) -> Corpus:
     assert config.path is not None
-    columns = Columns(config.text_column, config.label_column, config.positive_label)
-    text_format = TextFormat(config.delimiter, config.encoding, config.quoting)
-    test_part: Parts = {}
-    if config.test_path is not None:
-        test_files = _files("data.test_path", config.test_path)
-        if not test_files:
-            raise _not_a_file("data.test_path", config.test_path)
-        test_part[TEST] = partial(_tables, test_files, columns, text_format)
-    files, test_fraction = _files("data.path", config.path), config.test_fraction or 0.0
+    columns, text_format = columns_of(config), text_format_of(config)
+    held_out: Parts = {}
+    for split, path in ((VAL, config.val_path), (TEST, config.test_path)):
+        if path is not None:
+            field = f"data.{split}_path"
+            files = _files(field, path)
+            if not files:
+                raise _not_a_file(field, path)
+            held_out[split] = partial(_tables, files, columns, text_format)
+    files = _files("data.path", config.path)
     if not files:
-        return _reviews_of_hub(config.path, columns, test_part, test_fraction, cache)
-    if not test_part:
-        return _undivided(files, columns, text_format, test_fraction)
-    return Corpus(_name(files), {TRAIN: partial(_tables, files, columns, text_format), **test_part})
+        return _reviews_of_hub(config, columns, held_out, cache)
+    for field, value in (("val", config.val_split), ("test", config.test_split)):
+        if value is not None:
+            raise InputError(
+                f"data.{field}_split={value} is allowed only with a data set of the hub: give "
+                f"data.{field}_path=FILE."
+            )
+    reviews = partial(_tables, files, columns, text_format)
+    if TEST in held_out:
+        return Corpus(_name(files), {TRAIN: reviews, **held_out})
+    return Corpus(_name(files), {ALL: reviews, **held_out}, config.test_fraction)
 
 
 def _undivided(
@@ -328,32 +352,71 @@ def _imdb_of_hub(cache: DataCache) -> Corpus:
 
 
 def _reviews_of_hub(
-    data_set: str, columns: Columns, test_part: Parts, test_fraction: float, cache: DataCache
+    config: DataConfig, columns: Columns, held_out: Parts, cache: DataCache
 ) -> Corpus:
-    """Return the corpus of a data set: NAME or NAME:SUBSET, either followed by @REVISION."""
+    """Return the corpus of a data set: NAME or NAME:SUBSET, either followed by @REVISION.
+
+    `held_out` are the parts that are files.
+    """
+    data_set = config.path or ""
     match = HUB_DATA.fullmatch(data_set)
     assert match
     advice = f"data.path={data_set} is also not a file: give an existing file or data set"
     splits = _from_hub(cache, advice, match["name"], match["subset"], match["revision"])
+    names = ", ".join(splits)
     if TRAIN not in splits:
-        raise InputError(
-            f"{data_set} has no split train (splits: {', '.join(splits)}): give another data set."
-        )
+        raise InputError(f"{data_set} has no split train (splits: {names}): give another data set.")
 
-    def part(split: str) -> Part:
-        rows, name = splits[split], f"{data_set}, {split}"
+    def part(split: str, labelled: bool = True) -> Part:
+        rows, name, notes = splits[split], f"{data_set}, {split}", list[str]()
+        if split == hub_splits.get(TEST) and _all_hidden(rows.data.table, columns):
+            raise InputError(_advice_on_hidden_labels(name, [*splits], hub_splits))
         return Part(
             name,
             # The fingerprint distinguishes the versions of a data set.
             lambda: f"{READING} {data_set} {rows._fingerprint} {columns}",
-            lambda: read_arrow(name, rows.data.table, columns, split != UNSUPERVISED),
+            lambda: read_arrow(name, rows.data.table, columns, labelled, notes.append),
             lambda: len(rows),
+            notes,
         )
 
-    if TEST not in splits and not test_part:
-        return Corpus(data_set, {ALL: partial(part, TRAIN)}, test_fraction)
-    known = [split for split in (TRAIN, TEST, UNSUPERVISED) if split in splits]
-    return Corpus(data_set, {**{split: partial(part, split) for split in known}, **test_part})
+    hub_splits = {TRAIN: TRAIN}
+    for role, chosen in ((VAL, config.val_split), (TEST, config.test_split)):
+        if chosen is not None and chosen not in splits:
+            raise InputError(
+                f"data.{role}_split={chosen} is not a split of {data_set} (splits: {names})."
+            )
+        if chosen is not None:
+            hub_splits[role] = chosen
+    if TEST in splits and TEST not in held_out:
+        hub_splits.setdefault(TEST, TEST)
+    if len(set(hub_splits.values())) < len(hub_splits):
+        raise InputError(
+            f"{data_set}: training, validation and test set must be different splits (got "
+            f"{', '.join(hub_splits.values())})."
+        )
+    parts = held_out | {role: partial(part, split) for role, split in hub_splits.items()}
+    if UNSUPERVISED in splits:
+        parts[UNSUPERVISED] = partial(part, UNSUPERVISED, labelled=False)
+    if TEST in parts:
+        return Corpus(data_set, parts)
+    return Corpus(data_set, {ALL: parts.pop(TRAIN), **parts}, config.test_fraction)
+
+
+def _all_hidden(table: Any, columns: Columns) -> bool:
+    """Return whether all labels are -1, as in the test sets of competitions such as GLUE."""
+    try:
+        labels = table[columns.find_label(table.column_names)]
+    except InputError:
+        return False  # reported when the table is read
+    return bool(labels.unique().to_pylist() == [NO_CLASS])
+
+
+def _advice_on_hidden_labels(name: str, splits: list[str], used: Mapping[str, str]) -> str:
+    advice = "test=false trains without a test set"
+    if others := [split for split in splits if split not in (*used.values(), UNSUPERVISED)]:
+        advice = f"give data.test_split={others[0]}, or test=false, which trains without a test set"
+    return f"{name}: the labels are hidden (all of them are {NO_CLASS}): {advice}."
 
 
 def _from_hub(

@@ -9,7 +9,7 @@ import hashlib
 import json
 from array import array
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -23,10 +23,10 @@ from lstm_sentiment.display import Display, track
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import CLASSES, UNLABELLED
 
-LAYOUT = "2"  # part of the cache's key: raise it if the format of the files changes
-WORDS = "words.json"
+LAYOUT = "3"  # part of the cache's key: raise it if the format of the files changes
+WORDS, NOTES = "words.json", "notes.json"
 ARRAYS = ("tokens", "offsets", "labels", "digests")
-FILES = (WORDS, *(f"{name}.npy" for name in ARRAYS))
+FILES = (WORDS, NOTES, *(f"{name}.npy" for name in ARRAYS))
 DIGEST_SIZE = 16
 TOKENS_AT_ONCE = 2**22
 
@@ -40,12 +40,14 @@ class TokenizedReviews:
     offsets: np.ndarray  # (N + 1,) int64: review i is tokens[offsets[i]:offsets[i + 1]]
     labels: np.ndarray  # (N,) int8
     digests: np.ndarray  # (N, 2) uint64, equal for reviews with the same text
+    notes: list[str] = field(default_factory=list)  # sentences about how they were read
 
     @classmethod
     def load(cls, folder: Path) -> "TokenizedReviews":
         """Read the files of a cache entry; the arrays are mapped into memory."""
         words = json.loads((folder / WORDS).read_bytes())
-        return cls(words, *(np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS))
+        arrays = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS)
+        return cls(words, *arrays, notes=json.loads((folder / NOTES).read_bytes()))
 
     def tokens_of(self, row: int) -> np.ndarray:
         """Return the tokens of the review in `row`, (T,) int32, as word numbers."""
@@ -108,6 +110,7 @@ def _tokenize(part: Part, display: Display, folder: Path) -> None:
     # Not escaped: two adjacent lone surrogates would be read back as one character.
     encoded = json.dumps(words, ensure_ascii=False).encode(errors="surrogatepass")
     (folder / WORDS).write_bytes(encoded)
+    (folder / NOTES).write_text(json.dumps(part.notes))
     number_by_spelling = np.empty(len(words), np.int32)
     number_by_spelling[[numbers[word] for word in words]] = np.arange(len(words), dtype=np.int32)
     _renumber(unsorted_tokens, number_by_spelling, folder / "tokens.npy")

@@ -37,11 +37,9 @@ def evaluate(
     """
     labels: list[int] = []
     chunks: dict[str, list[np.ndarray]] = {name: [] for name in predictors}
-
-    def warn(text: str) -> None:
-        display.message(text, "warning")
-
-    rows = read_tables([file], reading.columns, text_format=reading.text_format, note=warn)
+    rows = read_tables(
+        [file], reading.columns, text_format=reading.text_format, note=display.message
+    )
     with display.progress("evaluating", count_rows([file])) as advance:
         for reviews in _in_chunks(rows):
             labels += [review.label for review in reviews]
@@ -51,7 +49,8 @@ def evaluate(
     if not labels:
         raise InputError(f"{file} has no rows: there is nothing to evaluate.")
     if (positive := reading.columns.positive) is not None and POSITIVE not in labels:
-        warn(f"No row of {file.name} has the label {positive}, so all are read as negative.")
+        message = f"No row of {file.name} has the label {positive}, so all are read as negative."
+        display.message(message, "warning")
     probabilities = {name: np.concatenate(arrays) for name, arrays in chunks.items()}
     if len(probabilities) > 1:
         probabilities[ENSEMBLE] = np.mean([*probabilities.values()], 0)

@@ -94,12 +94,10 @@ def read_texts(file: Path, reading: FileReading, display: Display = SILENT) -> I
 
 def _read_table(file: Path, reading: FileReading, display: Display) -> Rows:
     """Return the rows of a file, and show how it is read."""
-
-    def warn(text: str) -> None:
-        display.message(text, "warning")
-
-    table = read_rows(file, reading.columns, reading.text_format, warn)
+    table = read_rows(file, reading.columns, reading.text_format, display.message)
     display.message(reading.sentence(file, table, labelled=False))
+    if table.dialect is not None and table.dialect.guesses:
+        display.message(table.dialect.description)
     return table
 
 

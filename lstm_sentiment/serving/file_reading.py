@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lstm_sentiment.config import Config, DataConfig
+from lstm_sentiment.config import Config, DataConfig, MissingValues
 from lstm_sentiment.config_fields import own_fields
-from lstm_sentiment.data.columns import Columns
+from lstm_sentiment.data.columns import Columns, Options
 from lstm_sentiment.data.delimited import TextFormat
 from lstm_sentiment.data.formats import Rows
 from lstm_sentiment.errors import InputError
@@ -23,8 +23,14 @@ OPTIONS = {
     "delimiter": "--delimiter",
     "encoding": "--encoding",
     "quoting": "--quoting",
+    "missing": "--missing",
 }
-COLUMN_OPTIONS = (OPTIONS["text_column"], OPTIONS["label_column"], OPTIONS["positive_label"])
+COLUMN_OPTIONS = Options(
+    OPTIONS["text_column"],
+    OPTIONS["label_column"],
+    OPTIONS["positive_label"],
+    f"{OPTIONS['missing']} {MissingValues.skip}",
+)
 USUAL_COLUMNS, USUAL_FORMAT = Columns(options=COLUMN_OPTIONS), TextFormat(prefix="--")
 AS_IN_TRAINING = "as in training"
 
@@ -68,8 +74,6 @@ class FileReading:
         for name, value in self.used(file, table, labelled).items():
             origin = f" ({self.origins[name]})" if name in self.origins else ""
             parts.append(f"{name.replace('_', ' ')} {value}{origin}")
-        if table.dialect is not None:
-            parts += [f"{guess} (guessed)" for guess in table.dialect.guesses]
         return f"{file.name}: {', '.join(parts)}."
 
 
@@ -92,7 +96,11 @@ def file_reading(configs: Mapping[str, Config], options: Mapping[str, Any]) -> F
         if values[name] != known.default:
             origins[name] = AS_IN_TRAINING
     columns = Columns(
-        values["text_column"], values["label_column"], values["positive_label"], COLUMN_OPTIONS
+        values["text_column"],
+        values["label_column"],
+        values["positive_label"],
+        COLUMN_OPTIONS,
+        skip_missing=values["missing"] is MissingValues.skip,
     )
     text_format = TextFormat(values["delimiter"], values["encoding"], values["quoting"], "--")
     return FileReading(columns, text_format, origins)

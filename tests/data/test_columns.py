@@ -1,9 +1,11 @@
 """Text and label columns: how they are found, and what their values mean."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -224,3 +226,126 @@ def test_a_text_that_is_not_a_string_is_refused(
 ) -> None:
     message = refusal(write_columns(tmp_path / name, [text], [1]))
     assert message == f"row 1: the text must be a string (got {shown})."
+
+
+# Classes with names
+
+
+def named_classes(names: Sequence[str], **columns: Sequence[Any]) -> bytes:
+    """Return a Parquet file as `datasets.Dataset.to_parquet` writes it."""
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=list(names))}
+    )
+    stream = BytesIO()
+    datasets.Dataset.from_dict(dict(columns), features).to_parquet(stream)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (["neg", "pos"], [0, 1, 0]),
+        (["positive", "negative"], [1, 0, 1]),
+        (["Pos", " NEG "], [1, 0, 1]),
+        (["True", "False"], [1, 0, 1]),
+        (["1", "0"], [1, 0, 1]),
+    ],
+)
+def test_the_names_of_classes_decide_and_not_their_numbers(
+    tmp_path: Path, names: list[str], labels: list[int]
+) -> None:
+    raw = named_classes(names, text=["a", "b", "c"], label=[0, 1, 0])
+    file = write_bytes(tmp_path / "a.parquet", raw)
+    assert [review.label for review in read_reviews(file)] == labels
+    words = write_columns(tmp_path / "a.csv", ["a", "b", "c"], [names[n] for n in (0, 1, 0)])
+    assert read_reviews(words) == read_reviews(file)
+
+
+@pytest.mark.parametrize("categories", [["positive", "negative"], ["negative", "positive"]])
+def test_the_words_of_categories_decide_and_not_their_order(
+    tmp_path: Path, categories: list[str]
+) -> None:
+    labels = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int8()), categories)
+    file = write_columns(tmp_path / "a.parquet", ["a", "b"], labels)
+    expected = [int(category == "positive") for category in categories]
+    assert [review.label for review in read_reviews(file)] == expected
+
+
+def test_each_file_has_its_own_names(tmp_path: Path) -> None:
+    rows: dict[str, Any] = {"text": ["a", "b"], "label": [0, 1]}
+    one = write_bytes(tmp_path / "1.parquet", named_classes(["pos", "neg"], **rows))
+    two = write_bytes(tmp_path / "2.parquet", named_classes(["neg", "pos"], **rows))
+    plain = write_columns(tmp_path / "3.jsonl", ["a", "b"], [0, 1])
+    labels = [review.label for review in read_reviews(one, two, plain)]
+    assert labels == [1, 0, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("positive", "labels"), [("happy", [0, 1]), ("SAD", [1, 0]), ("1", [0, 1])]
+)
+def test_unknown_names_of_classes_need_the_positive_one(
+    tmp_path: Path, positive: str, labels: list[int]
+) -> None:
+    """A number is understood, too, as in configurations of the time when names were ignored."""
+    raw = named_classes(["sad", "happy"], text=["a", "b"], label=[0, 1])
+    file = write_bytes(tmp_path / "a.parquet", raw)
+    assert refusal(file) == (
+        "the classes of the labels are named sad, happy: name the positive one with "
+        "data.positive_label."
+    )
+    assert [review.label for review in read_reviews(file, positive=positive)] == labels
+    assert "data.positive_label=glad is not one of the classes of the labels (sad, happy)" in (
+        refusal(file, positive="glad")
+    )
+
+
+def test_a_class_label_of_minus_1_is_missing(tmp_path: Path) -> None:
+    raw = named_classes(["neg", "pos"], text=["a", "b", "c"], label=[0, -1, 1])
+    file = write_bytes(tmp_path / "a.parquet", raw)
+    assert refusal(file).startswith("row 2: the label is missing")
+    assert len(read_reviews(file, skip_missing=True)) == 2
+
+
+@pytest.mark.parametrize(
+    "about", ["", "[]", "{", '{"info": {"features": {"label": {"names": 1}}}}']
+)
+def test_other_metadata_name_no_classes(tmp_path: Path, about: str) -> None:
+    table = pa.table({"text": ["a", "b"], "label": [0, 1]})
+    pq.write_table(table.replace_schema_metadata({"huggingface": about}), tmp_path / "a.parquet")
+    assert [review.label for review in read_reviews(tmp_path / "a.parquet")] == [0, 1]
+
+
+# Advice
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
+def test_the_advice_to_name_the_positive_label_works(tmp_path: Path, name: str) -> None:
+    """Case and blanks have no meaning, whether or not the positive label is named."""
+    labels = ["good", "Bad", "GOOD ", " bad", "BAD"]
+    file = write_columns(tmp_path / name, list("abcde"), labels)
+    assert "name the positive one with data.positive_label" in refusal(file)
+    for positive in ("good", "Good", " GOOD "):
+        found = [review.label for review in read_reviews(file, positive=positive)]
+        assert found == [1, 0, 1, 0, 0]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet"])
+def test_rows_without_text_or_label_can_be_left_out(tmp_path: Path, name: str) -> None:
+    """Excel leaves empty rows behind, which consist of delimiters."""
+    texts, labels = ["a", None, "b", " ", "c", None], ["1", "0", None, "0", "0", None]
+    file, notes = write_columns(tmp_path / name, texts, labels), list[str]()
+    advice = "row 2: the text is missing: every review needs one; data.missing=skip leaves out such"
+    assert refusal(file).startswith(advice)
+    expected = [Review("a", 1), Review("c", 0)]
+    assert read_reviews(file, skip_missing=True, notes=notes) == expected
+    assert notes == ["4 of 6 rows were left out, since they have no text or no label."]
+
+
+def test_a_file_of_which_no_row_is_left_is_refused(tmp_path: Path) -> None:
+    file = write_columns(tmp_path / "a.csv", ["a", "b"], ["", ""])
+    assert refusal(file, skip_missing=True).startswith("no row has both a text and a label")
+
+
+def test_an_invalid_label_is_no_missing_one(tmp_path: Path) -> None:
+    file = write_columns(tmp_path / "a.csv", ["a", "b"], ["1", "?"])
+    assert refusal(file, skip_missing=True).startswith("row 2: label '?' is not allowed")

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from lstm_sentiment.config import DataConfig
+from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.tokenizer import tokenize
+from lstm_sentiment.display import Silent
 from lstm_sentiment.errors import InputError
 from tests.support.datamodules import (
     Make,
@@ -19,7 +21,7 @@ from tests.support.datamodules import (
     rows_of,
     texts_of,
 )
-from tests.support.tables import write_columns
+from tests.support.tables import write_bytes, write_columns
 
 # Splits and limits
 
@@ -86,6 +88,59 @@ def test_training_and_validation_set_do_not_depend_on_the_test_set(make: Make) -
     assert without.vocabulary.words == data.vocabulary.words
     assert data.identity.split()[0] == without.identity
     assert len(data.identity.split()) == 2
+
+
+def test_validation_reviews_may_be_a_file(tmp_path: Path, cache: str) -> None:
+    tables = {
+        name: distinct_reviews(20, negative=negative, name=name)
+        for name, negative in (("train", 10), ("val", 5), ("test", 15))
+    }
+    files = {
+        name: write_columns(tmp_path / f"{name}.csv", *table) for name, table in tables.items()
+    }
+    paths = {"test_path": str(files["test"]), "val_path": str(files["val"])}
+    data = data_of_file(files["train"], cache, **paths)
+    assert [by_label(data.train), by_label(data.val)] == [[10, 10], [5, 15]]
+    assert texts_of(data.val, tables["val"][0]) == sorted(tables["val"][0])
+    assert data.text("val", 0).startswith("val0 was")
+    assert "val0" not in data.vocabulary.words
+    drawn = data_of_file(files["train"], cache, test_path=str(files["test"]))
+    train, _, test = data.identity.split()
+    assert [train, test] == drawn.identity.split()
+    paths["val_path"] = str(files["test"])
+    assert data_of_file(files["train"], cache, **paths).identity == f"{train} {test} {test}"
+    del paths["test_path"]  # the test set is drawn from the training reviews
+    data = data_of_file(files["train"], cache, **paths)
+    assert data.test is not None
+    assert [len(part) for part in (data.train, data.val, data.test)] == [16, 20, 4]
+
+
+def test_notes_are_shown_once_in_a_command_also_from_the_cache(tmp_path: Path, cache: str) -> None:
+    """A later command reads the cache and not the file, but its user must see them, too."""
+    rows = "".join(f"film {number};{number % 2}\n" for number in range(20))
+    file = write_bytes(tmp_path / "a.csv", f"text;label\n{rows};\n")
+    config = DataConfig("reviews", path=str(file), cache=cache, missing="skip")  # type: ignore[arg-type]
+    expected = [
+        "a.csv: Guessed from the file: data.delimiter=semicolon.",
+        "a.csv: 1 of 21 rows were left out, since they have no text or no label.",
+    ]
+    for _ in range(2):
+        display = Messages()
+        command = DataCache(display)
+        for _ in range(2):
+            ReviewDataModule(config, cache=command).prepare_data()
+        assert display.messages == expected
+
+
+class Messages(Silent):
+    """A display that keeps the warnings."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def message(self, text: str, style: str = "") -> None:
+        assert style == "warning"
+        self.messages.append(text)
 
 
 @pytest.mark.parametrize("damaged", [False, True], ids=["absent", "damaged"])

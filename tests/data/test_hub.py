@@ -164,3 +164,80 @@ def test_another_fingerprint_of_a_data_set_is_another_version(hub: Hub) -> None:
     assert version(open_reviews("a/films", positive_label="1"), "all") != before
     hub.answer = data_set(train=reviews(labels=LABELS[::-1]))
     assert version(open_reviews("a/films"), "all") != before
+
+
+# Validation and hidden test labels
+
+
+def test_a_split_of_the_hub_may_be_the_validation_set(hub: Hub) -> None:
+    hub.answer = data_set(train=reviews(), validation=TEST_ROWS, test=reviews())
+    assert list(open_reviews("a/films").parts) == ["train", "test"]
+    corpus = open_reviews("a/films", val_split="validation")
+    assert read(corpus, "val") == TEST_ROWS
+    hub.answer = data_set(train=reviews(), validation=TEST_ROWS)
+    corpus = open_reviews("a/films", val_split="validation")
+    assert (read(corpus, "all"), read(corpus, "val")) == (reviews(), TEST_ROWS)
+
+
+def test_the_advice_on_hidden_test_labels_works(hub: Hub) -> None:
+    """The test sets of GLUE, such as SST-2, have the label -1."""
+    hidden = [("?", -1), ("!", -1)]
+    hub.answer = data_set(train=reviews(), validation=TEST_ROWS, test=hidden)
+    corpus = open_reviews("nyu-mll/glue:sst2")
+    assert read(corpus) == reviews()  # without the test set, the data set can be used
+    assert refusal_of(corpus.parts["test"]) == (
+        "nyu-mll/glue:sst2, test: the labels are hidden (all of them are -1): give "
+        "data.test_split=validation, or test=false, which trains without a test set."
+    )
+    corpus = open_reviews("nyu-mll/glue:sst2", test_split="validation")
+    assert (read(corpus), read(corpus, "test")) == (reviews(), TEST_ROWS)
+
+
+def test_a_split_that_is_used_already_is_no_advice(hub: Hub) -> None:
+    hub.answer = data_set(train=reviews(), validation=TEST_ROWS, test=[("?", -1)])
+    corpus = open_reviews("a/films", val_split="validation")
+    assert refusal_of(corpus.parts["test"]).endswith(
+        "(all of them are -1): test=false trains without a test set."
+    )
+    message = refusal_of(
+        lambda: open_reviews("a/films", val_split="validation", test_split="validation")
+    )
+    assert message.startswith("a/films: training, validation and test set must be different splits")
+
+
+def test_an_unknown_split_is_reported_with_the_splits(hub: Hub) -> None:
+    hub.answer = data_set(train=reviews(), validation=TEST_ROWS)
+    assert refusal_of(lambda: open_reviews("a/films", val_split="dev")) == (
+        "data.val_split=dev is not a split of a/films (splits: train, validation)."
+    )
+
+
+@pytest.mark.parametrize("role", ["val", "test"])
+def test_a_file_has_no_splits(tmp_path: Path, role: str) -> None:
+    file = write_rows(tmp_path / "a.csv", reviews())
+    message = refusal_of(lambda: open_reviews(file, **{f"{role}_split": "validation"}))
+    assert message.endswith(f"only with a data set of the hub: give data.{role}_path=FILE.")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"test_split": "a", "test_path": "b.csv"},
+        {"test_split": "a", "test_fraction": 0.3},
+        {"val_split": "a", "val_path": "b.csv"},
+        {"val_split": "a", "val_fraction": 0.3},
+        {"val_path": "b.csv", "val_fraction": 0.0},
+    ],
+)
+def test_two_sources_of_a_set_exclude_each_other(fields: dict[str, Any]) -> None:
+    message = refusal_of(lambda: open_reviews("a/films", **fields))
+    assert message.endswith(" exclude each other: give one of them.")
+
+
+def test_the_names_of_the_hubs_classes_decide(hub: Hub) -> None:
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["pos", "neg"])}
+    )
+    rows = {"text": ["Good.", "Bad."], "label": [0, 1]}
+    hub.answer = datasets.DatasetDict({"train": datasets.Dataset.from_dict(rows, features)})
+    assert read(open_reviews("a/films"), "all") == [("Good.", 1), ("Bad.", 0)]

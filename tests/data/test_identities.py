@@ -1,12 +1,15 @@
 """Versions, which change with the files, and identities, which depend on the reviews alone."""
 
+import csv
 import os
 import random
 import re
+from io import StringIO
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+import datasets
 import pytest
 
 from lstm_sentiment.config import DataConfig, Source
@@ -84,8 +87,8 @@ def test_versions_are_pinned(tmp_path: Path) -> None:
     """Another version would make existing caches useless: change them only on purpose."""
     file = write_bytes(tmp_path / "a.csv", "text,label\nGood.,1\nBad.,0\n")
     assert version(open_reviews(file), "all") == (
-        "2 Columns(text=None, label=None, positive=None, options=('data.text_column', "
-        "'data.label_column', 'data.positive_label')) auto auto auto True [['.csv']] "
+        "2 Columns(text=None, label=None, positive=None, skip_missing=False) auto auto auto True "
+        "[['.csv']] "
         "c02855a58e718487ebc8344ce22d245b22898134af154c70afa853000e8ed1c6"
     )
     write_archive(tmp_path, [("Bad.", 0), ("Good.", 1)])
@@ -243,3 +246,36 @@ def test_the_hub_gives_the_same_identity_as_files(tmp_path: Path, hub: Hub) -> N
     hub.answer = data_set(train=TRAIN[::-1], test=TEST)
     expected = identity(tmp_path, parquet_folder(tmp_path / "films"))
     assert identity(tmp_path, "a/films", source=Source.reviews) == expected
+
+
+def test_names_that_reverse_the_classes_change_the_identity(tmp_path: Path) -> None:
+    """A run that took 0 for negative is not continued by one that knows that it is positive."""
+
+    def identity_of(*names: str) -> str:
+        label = datasets.ClassLabel(names=list(names)) if names else datasets.Value("int64")
+        features = datasets.Features({"text": datasets.Value("string"), "label": label})
+        rows = {"text": [text for text, _ in ALL], "label": [label for _, label in ALL]}
+        datasets.Dataset.from_dict(rows, features).to_parquet(tmp_path / "a.parquet")
+        return identity(tmp_path, tmp_path / "a.parquet", source=Source.reviews)
+
+    assert identity_of("neg", "pos") == identity_of()
+    assert identity_of("positive", "negative") != identity_of()
+    words = [(text, ["positive", "negative"][label]) for text, label in ALL]
+    file = write_rows(tmp_path / "a.csv", words)
+    assert identity_of("positive", "negative") == identity(tmp_path, file, source=Source.reviews)
+
+
+def test_the_way_of_writing_does_not_change_the_identity(tmp_path: Path) -> None:
+    """The same reviews continue the same run; their choices are not part of the fingerprint."""
+    expected = identity(tmp_path, write_rows(tmp_path / "a.csv", ALL), source=Source.reviews)
+    rows = csv_text(ALL, ";").encode("utf-16")
+    file = write_bytes(tmp_path / "b.csv", rows)
+    assert identity(tmp_path, file, source=Source.reviews) == expected
+    chosen: dict[str, Any] = {"encoding": "utf-16", "delimiter": "semicolon", "missing": "skip"}
+    assert identity(tmp_path, file, source=Source.reviews, **chosen) == expected
+
+
+def csv_text(rows: Rows, delimiter: str) -> str:
+    text = StringIO()
+    csv.writer(text, delimiter=delimiter).writerows([("text", "label"), *rows])
+    return text.getvalue()

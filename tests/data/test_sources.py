@@ -78,6 +78,16 @@ def test_the_original_archive(tmp_path: Path, parent: bool) -> None:
     assert corpus.test_fraction is None
 
 
+def test_hidden_files_of_an_archive_are_no_reviews(tmp_path: Path) -> None:
+    """On macOS, unpacking adds a file such as ._0_9.txt beside each file."""
+    archive = write_archive(tmp_path / "aclImdb", reviews(), TEST_ROWS, ["?"])
+    for file in list(archive.rglob("*.txt")):
+        file.with_name(f"._{file.name}").write_bytes(b"\0\5\x16\7Mac OS X")
+    corpus = open_imdb(archive)
+    assert sorted(read(corpus)) == sorted(reviews())
+    assert [corpus.parts[part]().count() for part in corpus.parts] == [4, 2, 1]
+
+
 def test_an_archive_without_unlabelled_reviews_has_no_such_part(tmp_path: Path) -> None:
     assert list(open_imdb(write_archive(tmp_path, reviews())).parts) == ["train", "test"]
 

@@ -16,7 +16,7 @@ from lstm_sentiment.data.synthetic import generate
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.model.metrics import classification_scores
 from lstm_sentiment.serving.evaluation import evaluate, network_names, scores
-from lstm_sentiment.serving.file_reading import COLUMN_OPTIONS, FileReading
+from lstm_sentiment.serving.file_reading import COLUMN_OPTIONS, FileReading, file_reading
 from lstm_sentiment.serving.predictor import Predictor
 from tests.support.displays import RecordingDisplay
 from tests.support.networks import saved
@@ -132,7 +132,7 @@ def test_the_ensemble_predicts_the_mean_probability(tiny: Make, tmp_path: Path) 
     [
         ("text\na\n", Columns(options=COLUMN_OPTIONS), "label or sentiment.*--label-column"),
         ("text,label\na,good\n", Columns(options=COLUMN_OPTIONS), "'good'.*--positive-label"),
-        ("text,label\na,1\n,0\n", Columns(), "row 2: .*missing"),
+        ("text,label\na,1\n,0\n", Columns(options=COLUMN_OPTIONS), "row 2: .*missing.*--missing"),
         ("text,label\n", Columns(), "no rows"),
     ],
 )
@@ -148,3 +148,15 @@ def test_unusable_files_are_refused(
 def test_networks_are_named_after_their_folders() -> None:
     assert network_names([Path("runs/a/x"), Path("runs/b/y")]) == ["x", "y"]
     assert network_names([Path("runs/a/x"), Path("runs/b/x")]) == ["runs/a/x", "runs/b/x"]
+
+
+def test_rows_without_a_text_or_a_label_can_be_skipped(tiny: Make, tmp_path: Path) -> None:
+    """They are counted; without the option, the first one is refused."""
+    network = Predictor.load(saved(tmp_path / "run", tiny()))
+    rows = [("good", 1), ("", 0), ("dull", 0), ("a film", ""), (" ", 1)]
+    file = write_rows(tmp_path / "a.csv", rows)
+    display = RecordingDisplay()
+    reading = file_reading({"run": network.config}, {"missing": "skip"})
+    result = evaluate({"run": network}, file, reading, display)["run"]
+    assert result == scores(np.array([1, 0]), network.probabilities(["good", "dull"]))
+    assert any("3 of 5 rows were left out" in message for message in display.messages)

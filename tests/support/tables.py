@@ -61,7 +61,7 @@ def read_reviews(
     labelled: bool = True,
     text_format: TextFormat = USUAL_FORMAT,
     notes: list[str] | None = None,
-    **columns: str,
+    **columns: Any,
 ) -> list[Review]:
     """Read all reviews; `columns` are the fields of `Columns`, and `notes` gets all sentences."""
     note = [].append if notes is None else notes.append
