@@ -130,10 +130,11 @@ def detect(file: Path, usual: Delimiter, chosen: TextFormat, tests: RowTests) ->
     contradicts the chosen encoding, and OSError if it cannot be read.
     """
     encoding, mark = _encoding(file, chosen)
+    dialect = Dialect(CHARACTERS[usual], encoding, mark, chosen.quoting is not Quoting.none)
     delimiter = chosen.delimiter
     if delimiter is Delimiter.auto:
-        delimiter = _delimiter(file, usual, Dialect("", encoding, mark), tests)
-    dialect = Dialect(CHARACTERS[delimiter], encoding, mark, chosen.quoting is not Quoting.none)
+        delimiter = _delimiter(file, usual, dialect, tests)
+    dialect = dialect._replace(delimiter=CHARACTERS[delimiter])
     guesses = []
     if chosen.delimiter is Delimiter.auto and delimiter is not usual:
         guesses.append(chosen.option("delimiter", delimiter))
@@ -213,8 +214,11 @@ def _unquoted(file: Path, dialect: Dialect, tests: RowTests) -> bool:
     they have one, or the lines that quotes would join must be reviews.
     """
     plain = dialect._replace(quoted=False)
-    lines = _count_rows(file, plain)
-    if lines is None or _header(file, plain) != _header(file, dialect):
+    header = _header(file, plain)
+    # A single column fits every line.
+    if len(header) < 2 or header != _header(file, dialect):
+        return False
+    if (lines := _count_rows(file, plain)) is None:
         return False
     rows = _count_rows(file, dialect)
     return rows is None or (rows < lines and tests.are_reviews(_records(file, plain)))
@@ -341,12 +345,12 @@ def decoded_lines(stream: IO[bytes], dialect: Dialect) -> Iterator[str]:
 
 
 def wrong_encoding(error: UnicodeDecodeError, dialect: Dialect, chosen: TextFormat) -> str:
-    """Return the reason why a file cannot be decoded, and the option to give."""
-    advice = chosen.option("encoding", "cp1252")
-    return (
-        f"not {dialect.encoding.upper()} ({invalid_byte(error)}): name the encoding of the file, "
-        f"such as {advice}"
-    )
+    """Return the reason why a file cannot be decoded, and what to do."""
+    advice = "the file is damaged or has another encoding"
+    if dialect.encoding == UTF8:
+        option = chosen.option("encoding", "cp1252")
+        advice = f"name the encoding of the file, such as {option}"
+    return f"not {dialect.encoding.upper()} ({invalid_byte(error)}): {advice}"
 
 
 def _contains_rows(row: Sequence[str], header: Header, dialect: Dialect, tests: RowTests) -> bool:

@@ -46,8 +46,9 @@ class TokenizedReviews:
     def load(cls, folder: Path) -> "TokenizedReviews":
         """Read the files of a cache entry; the arrays are mapped into memory."""
         words = json.loads((folder / WORDS).read_bytes())
-        arrays = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS)
-        return cls(words, *arrays, notes=json.loads((folder / NOTES).read_bytes()))
+        notes = json.loads((folder / NOTES).read_bytes())
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+        return cls(words, notes=notes, **arrays)
 
     def tokens_of(self, row: int) -> np.ndarray:
         """Return the tokens of the review in `row`, (T,) int32, as word numbers."""

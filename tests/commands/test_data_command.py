@@ -100,6 +100,21 @@ def test_the_command_prints_the_overview_and_writes_the_plot(
     assert image.imread(tmp_path / "out" / "films_csv_lengths.png").std() > 0.01
 
 
+def test_the_command_says_what_was_guessed_and_left_out(
+    tmp_path: Path, cache: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"film number {number};{number % 2}\n" for number in range(20))
+    file = tmp_path / "films.csv"
+    file.write_text(f"text;label\n{rows};1\n", encoding="utf-16")
+    words = ["data", str(file), f"data.cache={cache}", "-o", str(tmp_path)]
+    assert main(words) == 1
+    assert "row 21: the text is missing" in capsys.readouterr().err
+    assert main([*words, "data.missing=skip", "data.delimiter=semicolon"]) == 0
+    output = capsys.readouterr().out
+    assert "films.csv: Guessed from the file: data.encoding=utf-16-le." in output
+    assert "films.csv: 1 of 21 rows were left out" in output
+
+
 @pytest.mark.parametrize(
     ("words", "fact"),
     [

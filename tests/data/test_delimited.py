@@ -116,7 +116,9 @@ def test_another_encoding_is_refused_with_the_option_that_reads_it(tmp_path: Pat
 def test_a_byte_that_the_chosen_encoding_lacks_is_reported(tmp_path: Path) -> None:
     file = write_bytes(tmp_path / "a.csv", b"text,label\na,1\nb\x81,0\n")
     message = refusal(file, text_format=TextFormat(encoding="cp1252"))
-    assert message.startswith("row 2 (line 3): not CP1252 (byte 0x81)")
+    assert message == (
+        "row 2 (line 3): not CP1252 (byte 0x81): the file is damaged or has another encoding."
+    )
 
 
 def test_damaged_utf16_is_reported_with_its_row(tmp_path: Path) -> None:
@@ -208,6 +210,22 @@ def test_without_quoting_a_row_ends_with_its_line(tmp_path: Path) -> None:
     assert message.startswith("row 1 (line 2): the number of fields is 1, but the header has 2: ")
     assert "data.quoting=csv" in message
     assert read_reviews(file) == [Review("a\nb", 1)]
+
+
+def test_lines_of_a_single_column_are_no_evidence_of_rows(tmp_path: Path) -> None:
+    """The third line may be the end of the first text, whose quote was closed too early."""
+    file = write_bytes(tmp_path / "a.tsv", 'text\n"Great" film\nindeed"\n')
+    assert refusal(file, labelled=False).startswith("row 1 (line 2): text follows a closing quote")
+
+
+def test_the_advice_on_quotes_in_a_csv_file_works(tmp_path: Path) -> None:
+    """CSV files are not guessed to be without quoting: their texts are usually in quotes."""
+    file = write_bytes(tmp_path / "a.csv", 'text,label\n"Great" film,1\n"Dull.,0\n')
+    assert "if quotes are part of the texts, give data.quoting=none" in refusal(file)
+    assert read_reviews(file, text_format=TextFormat(quoting=Quoting.none)) == [
+        Review('"Great" film', 1),
+        Review('"Dull.', 0),
+    ]
 
 
 def test_a_reader_of_whole_rows_learns_how_the_file_is_written(tmp_path: Path) -> None:
