@@ -10,7 +10,8 @@ from rich.markup import escape
 
 from lstm_sentiment.commands.options import MODEL_HELP, TABLE_HELP, Commands, add_file
 from lstm_sentiment.commands.terminal import Terminal, console, error_console, write_text
-from lstm_sentiment.errors import InputError
+from lstm_sentiment.config import MissingValues
+from lstm_sentiment.errors import UsageError
 from lstm_sentiment.labels import CLASSES, POSITIVE
 from lstm_sentiment.model.rates import UNEVEN
 
@@ -47,11 +48,18 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("runs", nargs="+", metavar="RUN", help=MODEL_HELP)
     add_file(parser, TABLE_HELP, required=True)
     parser.add_argument(
-        "--label-column", metavar="NAME", help="column of the labels (default: label or sentiment)"
-    )
+        "--label-column", metavar="NAME",
+        help="column of the labels (default: as in training, usually label or sentiment)",
+    )  # fmt: skip
     parser.add_argument(
         "--positive-label", metavar="LABEL",
-        help=f"label of the class {CLASSES[POSITIVE]} (default: a usual one, such as 1 or pos)",
+        help=f"label of the class {CLASSES[POSITIVE]} (default: as in training, usually 1, pos, "
+        "positive or true)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--missing", choices=[*MissingValues],
+        help="rows without a text or a label: refuse stops at the first, skip leaves them out "
+        "(default: as in training, usually refuse)",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument(
@@ -62,18 +70,23 @@ def add_parser(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print the scores of each network and of their ensemble."""
-    from lstm_sentiment.data.columns import Columns
+    from lstm_sentiment.data.formats import read_rows
     from lstm_sentiment.serving.evaluation import evaluate, network_names
-    from lstm_sentiment.serving.file_prediction import OPTIONS
+    from lstm_sentiment.serving.file_reading import file_reading
     from lstm_sentiment.serving.predictor import Predictor
 
-    columns = Columns(options.column, options.label_column, options.positive_label, OPTIONS)
     runs = [Path(run) for run in options.runs]
-    predictors = dict(zip(network_names(runs), map(Predictor.load, runs), strict=True))
-    if len(predictors) < len(runs):
-        raise InputError("Each RUN may be given only once.")
-    scores = evaluate(predictors, options.file, columns, Terminal(error_console))
-    text = json.dumps({"file": options.file.name, "networks": scores}, indent=1)
+    names = network_names(runs)
+    if len(set(names)) < len(runs):
+        raise UsageError("Each RUN may be given only once.")
+    predictors = dict(zip(names, map(Predictor.load, runs), strict=True))
+    configs = {name: predictor.config for name, predictor in predictors.items()}
+    reading, display = file_reading(configs, vars(options)), Terminal(error_console)
+    table = read_rows(options.file, reading.columns, reading.text_format)
+    display.message(reading.sentence(options.file, table, labelled=True))
+    scores = evaluate(predictors, options.file, reading, display)
+    used = reading.used(options.file, table, labelled=True)
+    text = json.dumps({"file": options.file.name, "read": used, "networks": scores}, indent=1)
     if options.output is not None:
         write_text(options.output, text + "\n")
     if options.json:

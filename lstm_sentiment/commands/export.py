@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from lstm_sentiment.commands.options import RUN_HELP, Commands, add_file
-from lstm_sentiment.commands.terminal import console
+from lstm_sentiment.commands.terminal import Terminal, console, error_console
 from lstm_sentiment.errors import InputError
 
 MAX_TEXTS = 1_000  # on which the exported network is compared with the original
@@ -39,6 +39,7 @@ def add_parser(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> None:
     """Export the network and print the comparison of its predictions with the original."""
     from lstm_sentiment.serving.file_prediction import read_texts
+    from lstm_sentiment.serving.file_reading import file_reading
     from lstm_sentiment.serving.predictor import Predictor
 
     try:
@@ -50,7 +51,9 @@ def run(options: argparse.Namespace) -> None:
 
     predictor = Predictor.load(options.run)
     if options.file is not None:
-        texts = list(islice(read_texts(options.file, options.column), MAX_TEXTS))
+        reading = file_reading({str(options.run): predictor.config}, vars(options))
+        read = read_texts(options.file, reading, Terminal(error_console))
+        texts = list(islice(filter(None, read), MAX_TEXTS))
     else:
         texts = random_texts(predictor)
     folder = options.output or options.run / ("onnx-int8" if options.int8 else "onnx")

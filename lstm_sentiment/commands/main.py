@@ -21,7 +21,7 @@ from lstm_sentiment.commands import (
     train_options,
 )
 from lstm_sentiment.commands.signals import exit_on_signals
-from lstm_sentiment.errors import InputError
+from lstm_sentiment.errors import InputError, UsageError
 
 COMMANDS = (
     train_options,
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
     except InputError as error:
         print(error, file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 128 + signal.SIGINT

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TypeAlias
 
+from lstm_sentiment.config import Delimiter, Quoting
+
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 RUNS_HELP = "a run, a sweep, or the folder of all sweeps"
@@ -13,11 +15,27 @@ TABLE_HELP = "CSV, TSV, JSON Lines (also .gz) or Parquet"
 
 
 def add_file(parser: argparse.ArgumentParser, text: str, required: bool = False) -> None:
-    """Add the options --file, with the help `text`, and --column."""
+    """Add the option --file, with the help `text`, and the options that say how it is read."""
     parser.add_argument("--file", type=Path, required=required, metavar="FILE", help=text)
     parser.add_argument(
-        "--column", metavar="NAME", help="column of the texts (default: text or review)"
-    )
+        "--column", dest="text_column", metavar="NAME",
+        help="column of the texts (default: as in training, usually text or review)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--delimiter", choices=[*Delimiter],
+        help="character between the fields of a CSV or TSV file (default: as in training, usually "
+        "auto, which finds it in the header)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--encoding", metavar="NAME",
+        help="encoding of a text file, such as cp1252 (default: as in training, usually auto, "
+        "which is UTF-8 or, if the file begins like it, UTF-16)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--quoting", choices=[*Quoting],
+        help="csv: a text may be in quotes; none: quotes are part of the texts (default: as in "
+        "training, usually auto, which is csv unless a TSV file is certainly without quoting)",
+    )  # fmt: skip
 
 
 def add_config_dir(parser: argparse.ArgumentParser) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from lstm_sentiment.commands.options import MODEL_HELP, TABLE_HELP, Commands, add_file
 from lstm_sentiment.commands.terminal import Terminal, error_console
-from lstm_sentiment.display import printable
-from lstm_sentiment.errors import InputError
+from lstm_sentiment.display import Display, printable
+from lstm_sentiment.errors import UsageError
 from lstm_sentiment.labels import CLASSES, POSITIVE
 
 if TYPE_CHECKING:
@@ -47,40 +47,52 @@ def run(options: argparse.Namespace) -> None:
     """Classify the texts and print the predictions, or write them to a file."""
     from lstm_sentiment.serving.file_prediction import (
         ROWS,
-        output_writer,
         predict_file,
         predict_stream,
         read_texts,
     )
+    from lstm_sentiment.serving.file_reading import file_reading
     from lstm_sentiment.serving.predictor import Predictor
+    from lstm_sentiment.serving.table_output import check_output
 
     _check(options)
     if options.output is not None:
-        output_writer(options.output)  # checks the name before the model is loaded
-    predictor = Predictor.load(options.run)
+        check_output(options.file, options.output)  # before the model is loaded
+    predictor, display = Predictor.load(options.run), Terminal(error_console)
+    reading = file_reading({str(options.run): predictor.config}, vars(options))
     if options.output is not None:
-        display = Terminal(error_console)
-        count = predict_file(predictor, options.file, options.column, options.output, display)
-        print(f"{count:,} rows: {options.output}", file=sys.stderr)
+        counts = predict_file(predictor, options.file, options.output, reading, display)
+        display.message(f"{counts.rows:,} rows: {options.output}")
+        _warn_of_missing(counts.without_text, display)
         return
+    texts: Iterator[str | None]
     if options.file is not None:
-        texts = read_texts(options.file, options.column)
+        texts = read_texts(options.file, reading, display)
     else:
         texts = iter(options.texts) if options.texts else _standard_input()
     # Show each prediction at once if a person types the texts or each takes long.
     chunk_size = 1 if sys.stdin.isatty() or options.weights else ROWS
+    without_text = 0
     for text, prediction in predict_stream(predictor, texts, options.weights, chunk_size):
         print(_line(text, prediction, options.json), flush=chunk_size == 1)
+        without_text += prediction is None
+    _warn_of_missing(without_text, display)
+
+
+def _warn_of_missing(count: int, display: Display) -> None:
+    if count:
+        rows = "1 row has" if count == 1 else f"{count:,} rows have"
+        display.message(f"{rows} no text and therefore no prediction.", "warning")
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Raise InputError if options contradict each other."""
+    """Raise UsageError if options contradict each other."""
     if options.file is not None and options.texts:
-        raise InputError("Give either TEXT or --file, not both.")
+        raise UsageError("Give either TEXT or --file, not both.")
     if options.output is not None and options.file is None:
-        raise InputError(f"-o {options.output} needs --file.")
+        raise UsageError(f"-o {options.output} needs --file.")
     if options.weights and not options.json:
-        raise InputError("--weights needs --json; lstm-sentiment explain prints them as a table.")
+        raise UsageError("--weights needs --json; lstm-sentiment explain prints them as a table.")
 
 
 def _standard_input() -> Iterator[str]:
@@ -91,7 +103,9 @@ def _standard_input() -> Iterator[str]:
         yield line.decode(errors="replace").rstrip("\r\n")
 
 
-def _line(text: str, prediction: "Prediction", as_json: bool) -> str:
+def _line(text: str | None, prediction: "Prediction | None", as_json: bool) -> str:
+    if text is None or prediction is None:
+        return json.dumps(dict.fromkeys(("label", "probability", "text"))) if as_json else "\t\t"
     if not as_json:
         # Control characters would move the cursor of a terminal.
         visible = "".join(c if c.isprintable() else " " for c in text)

@@ -249,17 +249,16 @@ def read_delimited(
     dialect: Dialect,
     chosen: TextFormat,
     choose: Callable[[Header], Header],
-    errors: str,
     tests: RowTests,
     note: Note,
 ) -> Iterator[Row]:
     """Yield the values of the columns that `choose` selects from the header; empty ones are None.
 
-    `errors` is the argument of `bytes.decode`. `note` gets a warning if a quoted field seems to
-    contain rows. Raises InputError with the row, or the line if the row is malformed.
+    `note` gets a warning if a quoted field seems to contain rows. Raises InputError with the row,
+    or the line if the row is malformed.
     """
     with open_file(file) as stream:
-        reader = _reader(stream, dialect, errors)
+        reader = _reader(stream, dialect)
         position, number, warned = "the header", 0, False
         try:
             header = next(filter(None, reader), None)  # may follow empty lines
@@ -272,7 +271,9 @@ def read_delimited(
                 if row is None:
                     return
                 if not row:
-                    continue  # empty lines are common at the end of a file
+                    if len(header) > 1:
+                        continue  # empty lines are common at the end of a file
+                    row = [""]
                 number += 1
                 if len(row) != len(header):
                     raise InputError(
@@ -294,23 +295,44 @@ def read_delimited(
             raise InputError(f"{position}: {wrong_encoding(error, dialect, chosen)}.") from error
 
 
-def _reader(stream: IO[bytes], dialect: Dialect, errors: str = "strict") -> "_csv.Reader":
+def delimited_records(stream: IO[bytes], dialect: Dialect) -> Iterator[tuple[list[str], str]]:
+    """Yield the fields and the text of each record, the header and empty lines included.
+
+    Together, the texts are the whole file without its byte order mark.
+    """
+    consumed: list[str] = []
+
+    def lines() -> Iterator[str]:
+        for line in decoded_lines(stream, dialect):
+            consumed.append(line)
+            yield line
+
+    for fields in _csv_reader(lines(), dialect):
+        yield fields, "".join(consumed)
+        consumed.clear()
+
+
+def _reader(stream: IO[bytes], dialect: Dialect) -> "_csv.Reader":
+    return _csv_reader(decoded_lines(stream, dialect), dialect)
+
+
+def _csv_reader(lines: Iterator[str], dialect: Dialect) -> "_csv.Reader":
     return csv.reader(
-        decoded_lines(stream, dialect, errors),
+        lines,
         delimiter=dialect.delimiter,
         quoting=csv.QUOTE_MINIMAL if dialect.quoted else csv.QUOTE_NONE,
         strict=True,
     )
 
 
-def decoded_lines(stream: IO[bytes], dialect: Dialect, errors: str) -> Iterator[str]:
+def decoded_lines(stream: IO[bytes], dialect: Dialect) -> Iterator[str]:
     """Yield the lines of a file, each with its line break, without the byte order mark.
 
     They are decoded line by line, so that errors can be reported with the row.
     """
     stream.read(len(dialect.byte_order_mark))
     unit = {"utf-16": 2, "utf-32": 4}.get(dialect.encoding[:6], 1)  # bytes
-    decoder = codecs.getincrementaldecoder(dialect.encoding)(errors)
+    decoder = codecs.getincrementaldecoder(dialect.encoding)()
     text = ""
     while part := stream.readline():
         text += decoder.decode(part + stream.read(-len(part) % unit))

@@ -49,6 +49,8 @@ from lstm_sentiment.labels import UNLABELLED
 
 ROWS_AT_ONCE = 1_000
 PARQUET, TEXT = ".parquet", ".txt"
+NANOSECONDS = ("time64[ns", "timestamp[ns")  # types of Arrow
+JSON_LINES = (".json", ".jsonl", ".ndjson")
 DELIMITERS = {".csv": Delimiter.comma, ".tsv": Delimiter.tab}  # the usual ones, by suffix
 
 Choose = Callable[[Header], Header]  # names of all columns -> names of the columns to read
@@ -60,7 +62,6 @@ class Reading:
 
     text_format: TextFormat
     tests: RowTests
-    errors: str = "strict"  # the argument of `bytes.decode`
     found: Callable[[Dialect], object] = lambda _: None  # receives the dialect of a text file
     schema: Callable[[pa.Schema], object] = lambda _: None  # receives the schema of a Parquet file
     note: Note = lambda _: None
@@ -108,7 +109,7 @@ def read_tables(
                 note_on_file(dialect.description)
 
         note_on_file = note if len(files) == 1 else _about(file.name, note)
-        reading = Reading(text_format, tests, "strict", note_guesses, name_classes, note_on_file)
+        reading = Reading(text_format, tests, note_guesses, name_classes, note_on_file)
         parser.name_classes([])
         with _errors_of(file):
             yield from _reviews(
@@ -242,19 +243,20 @@ def read_rows(
     columns: Columns = USUAL_COLUMNS,
     text_format: TextFormat = USUAL_FORMAT,
     note: Note = lambda _: None,
-    errors: str = "replace",
 ) -> Rows:
     """Return all rows and columns of a table, or the lines of a .txt file, unchecked.
 
-    `errors` says what happens to bytes that cannot be decoded, as in `bytes.decode`. A missing
-    value of a JSON object and an empty field are None. `note` receives a warning if a quoted field
-    seems to contain rows. Raises InputError with the file, even when the rows are consumed later.
+    A missing value of a JSON object and an empty field are None. `note` receives a warning if a
+    quoted field seems to contain rows. Raises InputError with the file, even when the rows are
+    consumed later.
     """
     names: Header = ()
     dialect: Dialect | None = None
 
     def choose(present: Header) -> Header:
         nonlocal names
+        if reader is _json_lines:  # a JSON object may have columns that the first one lacks
+            present = list(dict.fromkeys(chain.from_iterable(_json_objects(file))))
         if len(set(present)) < len(present):
             repeated = max(present, key=list(present).count)
             raise InputError(
@@ -269,11 +271,14 @@ def read_rows(
         dialect = of_file
 
     tests = _row_tests(columns, False, LabelParser(columns))
-    reading = Reading(text_format, tests, errors, found, note)
+    reading = Reading(text_format, tests, found, note=note)
+    reader: Reader | None = None
 
     def located() -> Iterator[Row]:
+        nonlocal reader
         with _errors_of(file):
-            yield from _reader(file, {TEXT: _text_lines} | READERS)(file, choose, reading)
+            reader = _reader(file, {TEXT: _text_lines} | READERS)
+            yield from reader(file, choose, reading)
 
     rows = located()
     first = list(islice(rows, 1))  # reading a row sets the names and the dialect
@@ -338,7 +343,7 @@ def _delimited(file: Path, choose: Choose, reading: Reading) -> Iterator[Row]:
     chosen, tests = reading.text_format, reading.tests
     dialect = detect(file, DELIMITERS[_suffix(file)], chosen, tests)
     reading.found(dialect)
-    yield from read_delimited(file, dialect, chosen, choose, reading.errors, tests, reading.note)
+    yield from read_delimited(file, dialect, chosen, choose, tests, reading.note)
 
 
 def _text_lines(file: Path, choose: Choose, reading: Reading) -> Iterator[Row]:
@@ -347,7 +352,7 @@ def _text_lines(file: Path, choose: Choose, reading: Reading) -> Iterator[Row]:
     choose([TEXT_COLUMNS[0]])
     with open_file(file) as stream:
         try:
-            for line in decoded_lines(stream, dialect, reading.errors):
+            for line in decoded_lines(stream, dialect):
                 yield [line.rstrip("\r\n")]
                 number += 1
         except UnicodeDecodeError as error:
@@ -357,12 +362,23 @@ def _text_lines(file: Path, choose: Choose, reading: Reading) -> Iterator[Row]:
 
 def _json_lines(file: Path, choose: Choose, reading: Reading) -> Iterator[Row]:
     chosen: Sequence[str] | None = None
+    for item in _json_objects(file):
+        if chosen is None:
+            chosen = choose(list(item))
+        yield [item.get(name) for name in chosen]
+    if chosen is None:
+        raise InputError("the file is empty.")
+
+
+def _json_objects(file: Path) -> Iterator[dict[str, Any]]:
     with open_file(file) as stream:
         for number, line in enumerate((line for line in stream if line.strip()), 1):
             try:
-                item = json.loads(line.decode("utf-8-sig", reading.errors))
+                item = json.loads(line.decode("utf-8-sig"))
             except UnicodeDecodeError as error:
-                raise InputError(f"row {number}: not UTF-8 ({invalid_byte(error)}).") from error
+                raise InputError(
+                    f"row {number}: not UTF-8 ({invalid_byte(error)}): JSON must be saved as UTF-8."
+                ) from error
             except (ValueError, RecursionError) as error:
                 reason = getattr(error, "msg", "too deep")
                 raise InputError(
@@ -370,11 +386,7 @@ def _json_lines(file: Path, choose: Choose, reading: Reading) -> Iterator[Row]:
                 ) from error
             if not isinstance(item, dict):
                 raise InputError(f"row {number}: not a JSON object: each line must hold one.")
-            if chosen is None:
-                chosen = choose(list(item))
-            yield [item.get(name) for name in chosen]
-    if chosen is None:
-        raise InputError("the file is empty.")
+            yield item
 
 
 def _parquet(file: Path, choose: Choose, reading: Reading) -> Iterator[Row]:
@@ -398,14 +410,14 @@ def _values(column: pa.Array) -> list[Any]:
         column = column.dictionary_decode()
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         column = column.cast(pa.large_binary())
+    if str(column.type).startswith(NANOSECONDS):
+        column = column.cast(pa.string())  # the times of Python have no nanoseconds
     return column.to_pylist()
 
 
 READERS: dict[str, Reader] = {
     ".csv": _delimited,
     ".tsv": _delimited,
-    ".json": _json_lines,
-    ".jsonl": _json_lines,
-    ".ndjson": _json_lines,
+    **dict.fromkeys(JSON_LINES, _json_lines),
     PARQUET: _parquet,
 }

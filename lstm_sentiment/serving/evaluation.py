@@ -8,19 +8,20 @@ from typing import Any
 import numpy as np
 from statsmodels.stats.proportion import proportion_confint
 
-from lstm_sentiment.data.columns import Columns, Review
+from lstm_sentiment.data.columns import Review
 from lstm_sentiment.data.formats import count_rows, read_tables
 from lstm_sentiment.display import SILENT, Display
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.model.metrics import calibration_error, classification_scores, sigmoid
 from lstm_sentiment.serving.file_prediction import ROWS
+from lstm_sentiment.serving.file_reading import FileReading
 from lstm_sentiment.serving.predictor import Predictor
 
 ENSEMBLE = "ensemble"
 
 
 def evaluate(
-    predictors: Mapping[str, Predictor], file: Path, columns: Columns, display: Display = SILENT
+    predictors: Mapping[str, Predictor], file: Path, reading: FileReading, display: Display = SILENT
 ) -> dict[str, dict[str, Any]]:
     """Return the scores of each network by its name, and of the ensemble of several networks.
 
@@ -29,14 +30,20 @@ def evaluate(
     """
     labels: list[int] = []
     chunks: dict[str, list[np.ndarray]] = {name: [] for name in predictors}
+    rows = read_tables(
+        [file], reading.columns, text_format=reading.text_format, note=display.message
+    )
     with display.progress("evaluating", count_rows([file])) as advance:
-        for reviews in _in_chunks(read_tables([file], columns)):
+        for reviews in _in_chunks(rows):
             labels += [review.label for review in reviews]
             for name, predictor in predictors.items():
                 chunks[name].append(predictor.logits([review.text for review in reviews]))
             advance(len(labels))
     if not labels:
         raise InputError(f"{file} has no rows: there is nothing to evaluate.")
+    if (positive := reading.columns.positive) is not None and POSITIVE not in labels:
+        message = f"No row of {file.name} has the label {positive}, so all are read as negative."
+        display.message(message, "warning")
     logits = {name: np.concatenate(arrays) for name, arrays in chunks.items()}
     if len(logits) > 1:
         logits[ENSEMBLE] = logit_of_mean([*logits.values()])

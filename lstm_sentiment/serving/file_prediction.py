@@ -1,85 +1,104 @@
 """rows of a file -> the same rows with predictions, as a stream."""
 
-import csv
-import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from lstm_sentiment.data.columns import Columns, Options
-from lstm_sentiment.data.formats import PARQUET, count_rows, read_rows, table_suffix
-from lstm_sentiment.display import SILENT, Display, printable
+from lstm_sentiment.data.columns import invalid_byte
+from lstm_sentiment.data.delimited import Row
+from lstm_sentiment.data.formats import Rows, count_rows, read_rows
+from lstm_sentiment.display import SILENT, Display
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files import file_draft
+from lstm_sentiment.serving.file_reading import FileReading
 from lstm_sentiment.serving.predictor import Prediction, Predictor
+from lstm_sentiment.serving.table_output import Predictions, Source, check_output, table_output
 
 # The largest number of rows in memory, and of characters in their texts.
 ROWS, CHARACTERS = 4_000, 8_000_000
-# The options of the command line that name columns, for error messages.
-OPTIONS = Options("--column", "--label-column", "--positive-label", None)
 
-Row = Sequence[Any]
-Write = Callable[[Sequence[Row]], object]
-Writer = Callable[[Path, pa.Schema], AbstractContextManager[Write]]
+
+class Counts(NamedTuple):
+    """The numbers of rows of a file."""
+
+    rows: int
+    without_text: int  # and therefore without a prediction
 
 
 def predict_file(
     predictor: Predictor,
     file: Path,
-    column: str | None,
     output: Path,
+    reading: FileReading,
     display: Display = SILENT,
-) -> int:
-    """Write every row of `file` to `output`, with its class and probability; return their number.
+) -> Counts:
+    """Write every row of `file` to `output`, with its class and probability; return their numbers.
 
-    `column` is the name of the text column; if it is None, the usual names are tried. The rows keep
-    their order. A missing text is classified like an empty text. The output is written completely
-    or not at all.
+    The rows keep their order and all their values; in the format of the input, they keep their
+    bytes. A row without a text gets no prediction. The output is written completely or not at all.
     Raises InputError if the file cannot be read or the output cannot be written.
     """
-    writer = output_writer(output)
-    table = read_rows(file, Columns(text=column, options=OPTIONS))
-    count = 0
+    check_output(file, output)
+    table = _read_table(file, reading, display)
+    done, without_text = 0, 0
     try:
         with (
             display.progress("predicting", count_rows([file])) as advance,
             file_draft(output) as draft,
-            writer(draft, _output_schema(file, table.names)) as write,
+            table_output(Source(file, table), output, draft) as write,
         ):
             for rows in in_chunks(table.rows, table.text):
-                texts = [cell_text(row[table.text]) for row in rows]
-                predictions = predictor.predict(texts)
-                write(
-                    [
-                        [*row, prediction.label, prediction.probability]
-                        for row, prediction in zip(rows, predictions, strict=True)
-                    ]
-                )
-                count += len(rows)
-                advance(count)
+                values = (row[table.text] for row in rows)
+                texts = [
+                    _text(file, number, value) for number, value in enumerate(values, done + 1)
+                ]
+                predictions = _predictions(predictor, texts)
+                write(rows, predictions)
+                done += len(rows)
+                without_text += predictions.count(None)
+                advance(done)
     except OSError as error:
         raise InputError(f"{output} cannot be written ({error.strerror}).") from error
-    return count
+    return Counts(done, without_text)
 
 
 def predict_stream(
-    predictor: Predictor, texts: Iterator[str], weights: bool = False, chunk_size: int = ROWS
-) -> Iterator[tuple[str, Prediction]]:
-    """Yield each text with its prediction, in order, reading at most `chunk_size` texts ahead."""
+    predictor: Predictor,
+    texts: Iterator[str | None],
+    weights: bool = False,
+    chunk_size: int = ROWS,
+) -> Iterator[tuple[str | None, Prediction | None]]:
+    """Yield each text with its prediction, in order, reading at most `chunk_size` texts ahead.
+
+    Without a text, there is no prediction.
+    """
     for rows in in_chunks(([text] for text in texts), 0, chunk_size):
         chunk = [row[0] for row in rows]
-        yield from zip(chunk, predictor.predict(chunk, weights), strict=True)
+        yield from zip(chunk, _predictions(predictor, chunk, weights), strict=True)
 
 
-def read_texts(file: Path, column: str | None) -> Iterator[str]:
-    """Yield the text of each row. Raises InputError if the file cannot be read."""
-    table = read_rows(file, Columns(text=column, options=OPTIONS))
-    return (cell_text(row[table.text]) for row in table.rows)
+def _predictions(
+    predictor: Predictor, texts: Sequence[str | None], weights: bool = False
+) -> Predictions:
+    present = [text for text in texts if text is not None]
+    predictions = iter(predictor.predict(present, weights))
+    return [None if text is None else next(predictions) for text in texts]
+
+
+def read_texts(file: Path, reading: FileReading, display: Display = SILENT) -> Iterator[str | None]:
+    """Yield the text of each row, or None. Raises InputError if the file cannot be read."""
+    table = _read_table(file, reading, display)
+    values = (row[table.text] for row in table.rows)
+    return (_text(file, number, value) for number, value in enumerate(values, 1))
+
+
+def _read_table(file: Path, reading: FileReading, display: Display) -> Rows:
+    """Return the rows of a file, and show how it is read."""
+    table = read_rows(file, reading.columns, reading.text_format, display.message)
+    display.message(reading.sentence(file, table, labelled=False))
+    if table.dialect is not None and table.dialect.guesses:
+        display.message(table.dialect.description)
+    return table
 
 
 def in_chunks(rows: Iterator[Row], text_index: int, size: int = ROWS) -> Iterator[list[Row]]:
@@ -91,7 +110,8 @@ def in_chunks(rows: Iterator[Row], text_index: int, size: int = ROWS) -> Iterato
     characters = 0
     for row in rows:
         chunk.append(row)
-        characters += len(cell_text(row[text_index]))
+        value = row[text_index]
+        characters += len(value if isinstance(value, str | bytes) else str(value))
         if len(chunk) == size or characters > CHARACTERS:
             yield chunk
             chunk, characters = [], 0
@@ -99,80 +119,18 @@ def in_chunks(rows: Iterator[Row], text_index: int, size: int = ROWS) -> Iterato
         yield chunk
 
 
-def cell_text(value: Any) -> str:
-    """Return the text of a cell: "" if it is missing, digits for a number, bytes as UTF-8."""
-    if value is None:
-        return ""
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+def _text(file: Path, number: int, value: Any) -> str | None:
+    """Return the text of a row; None if it is missing or blank. Other values give their digits.
 
-
-def _output_schema(file: Path, names: Sequence[str]) -> pa.Schema:
-    """Return the columns of the file and two more, with names that the file does not use.
-
-    Columns of a Parquet file keep their types; columns of other files are strings.
+    Raises InputError if the text is not valid UTF-8.
     """
-    columns = [pa.field(printable(name), pa.string()) for name in names]
-    if table_suffix(file) == PARQUET:
-        columns = list(pq.read_schema(file))
-    label, probability = _unused_name("label", names), _unused_name("probability", names)
-    return pa.schema([*columns, (label, pa.string()), (probability, pa.float64())])
-
-
-def _unused_name(name: str, used: Sequence[str]) -> str:
-    return name if name not in used else _unused_name(f"predicted_{name}", used)
-
-
-def output_writer(path: Path) -> Writer:
-    """Return the writer for the suffix of `path`. Raises InputError if there is none."""
-    if path.suffix.lower() not in WRITERS:
-        raise InputError(f"The output's name must end in {', '.join(WRITERS)} (got {path}).")
-    return WRITERS[path.suffix.lower()]
-
-
-@contextmanager
-def _write_separated(delimiter: str, path: Path, schema: pa.Schema) -> Iterator[Write]:
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
-        writer.writerow(schema.names)
-        yield lambda rows: writer.writerows([_plain(value) for value in row] for row in rows)
-
-
-def _plain(value: Any) -> Any:
-    """Return the value as a string that can be encoded, or as a number; None stays None."""
-    if isinstance(value, str | bytes):
-        return printable(cell_text(value))
-    return json.dumps(value, default=str) if isinstance(value, dict | list | bool) else value
-
-
-@contextmanager
-def _write_json_lines(path: Path, schema: pa.Schema) -> Iterator[Write]:
-    with path.open("w", encoding="utf-8") as stream:
-        yield lambda rows: stream.writelines(
-            json.dumps(dict(zip(schema.names, row, strict=True)), default=cell_text) + "\n"
-            for row in rows
-        )
-
-
-@contextmanager
-def _write_parquet(path: Path, schema: pa.Schema) -> Iterator[Write]:
-    def write(rows: Sequence[Row]) -> None:
-        columns = zip(*rows, strict=True)
-        arrays = [_array(column, field) for column, field in zip(columns, schema, strict=True)]
-        table.write_table(pa.Table.from_arrays(arrays, schema=schema))
-
-    with pq.ParquetWriter(path, schema) as table:
-        yield write
-
-
-def _array(column: Sequence[Any], field: pa.Field) -> pa.Array:
-    if not pa.types.is_string(field.type):
-        return pa.array(column, field.type)
-    return pa.array([None if value is None else str(_plain(value)) for value in column], field.type)
-
-
-WRITERS: dict[str, Writer] = {
-    ".csv": partial(_write_separated, ","),
-    ".tsv": partial(_write_separated, "\t"),
-    ".jsonl": _write_json_lines,
-    ".parquet": _write_parquet,
-}
+    if isinstance(value, bytes):
+        try:
+            value = value.decode()
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{file}: row {number}: the text is not UTF-8 ({invalid_byte(error)}): write the "
+                "column as strings."
+            ) from error
+    text = "" if value is None else str(value)
+    return text if text.strip() else None

@@ -22,7 +22,7 @@ from lstm_sentiment.serving.evaluation import scores
 from lstm_sentiment.serving.predictor import Explanation, Predictor
 from tests.support.explanations import explanation
 from tests.support.networks import TEXTS, saved
-from tests.support.tables import write_columns, write_rows
+from tests.support.tables import write_bytes, write_columns, write_rows
 
 Make = Callable[..., Config]
 Capture = pytest.CaptureFixture[str]
@@ -94,9 +94,16 @@ def test_predict_writes_a_file(run: str, tmp_path: Path, capsys: Capture) -> Non
     with output.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [row["said"] for row in rows] == TEXTS
-    assert capsys.readouterr() == ("", f"8 rows: {output}\n")
+    messages = [
+        "in.csv: text column said (--column).",
+        f"8 rows: {output}",
+        "warning 1 row has no text and therefore no prediction.",
+    ]
+    assert capsys.readouterr() == ("", "".join(f"{message}\n" for message in messages))
     assert main(["predict", run, "--file", file, "--column", "said"]) == 0
-    classes = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()]
+    printed = capsys.readouterr()
+    assert printed.err.splitlines() == [messages[0], messages[2]]
+    classes = [line.split("\t")[0] for line in printed.out.splitlines()]
     assert classes == [row["label"] for row in rows]
 
 
@@ -132,6 +139,102 @@ def test_evaluate_accepts_other_columns_and_labels(
     assert main(["evaluate", run, "--file", file, *columns, "--json"]) == 0
     matrix = json.loads(capsys.readouterr().out)["networks"]["run"]["confusion_matrix"]
     assert [sum(row) for row in matrix] == [1, 1]
+
+
+# Columns `text` and `label` that mean something else than those that the run was trained on.
+OTHER_COLUMNS = [
+    (f"order {n}", "a wonderful film" if n % 2 else "a dull plot", "happy" if n % 2 else "sad", "1")
+    for n in range(8)
+]
+CHOSEN = {
+    "text_column": "answer",
+    "label_column": "verdict",
+    "positive_label": "happy",
+    "delimiter": "semicolon",
+}
+SAID = (
+    "in.csv: text column answer (as in training), label column verdict (as in training), positive "
+    "label happy (as in training), delimiter semicolon (as in training)."
+)
+
+
+@pytest.fixture
+def other_columns(tiny: Make, tmp_path: Path) -> tuple[str, str]:
+    """Return a run that records its columns, labels and delimiter, and such a file."""
+    data = {"source": "reviews", "path": "in.csv", **CHOSEN}
+    run = saved(tmp_path / "chosen", tiny(data={**data, "limit_train": None}))
+    lines = [";".join(row) for row in [("text", "answer", "verdict", "label"), *OTHER_COLUMNS]]
+    file = write_bytes(tmp_path / "in.csv", "\n".join(lines))
+    return str(run), str(file)
+
+
+def test_evaluate_reads_a_file_as_in_training(
+    other_columns: tuple[str, str], capsys: Capture
+) -> None:
+    """The columns and labels of the run are the default, and the output says so."""
+    run, file = other_columns
+    assert main(["evaluate", run, "--file", file, "--json"]) == 0
+    output = capsys.readouterr()
+    assert output.err == f"{SAID}\n"
+    content = json.loads(output.out)
+    assert content["read"] == CHOSEN
+    texts, names = zip(*((row[1], row[2] == "happy") for row in OTHER_COLUMNS), strict=True)
+    expected = scores(np.array(names, int), Predictor.load(run).probabilities(texts))
+    assert content["networks"]["chosen"] == json.loads(json.dumps(expected))
+
+
+def test_options_override_the_choices_of_training(
+    other_columns: tuple[str, str], capsys: Capture
+) -> None:
+    run, file = other_columns
+    options = ["--column", "text", "--label-column", "label", "--positive-label", "1"]
+    assert main(["evaluate", run, "--file", file, *options, "--json"]) == 0
+    output = capsys.readouterr()
+    assert "text column text (--column), label column label (--label-column)" in output.err
+    content = json.loads(output.out)
+    assert content["read"] == {**CHOSEN, **dict(zip(CHOSEN, ["text", "label", "1"], strict=False))}
+    assert sum(content["networks"]["chosen"]["confusion_matrix"][1]) == 8
+
+
+def test_predict_reads_a_file_as_in_training(
+    other_columns: tuple[str, str], tmp_path: Path, capsys: Capture
+) -> None:
+    run, file = other_columns
+    output = tmp_path / "out.csv"
+    assert main(["predict", run, "--file", file, "-o", str(output)]) == 0
+    assert "text column answer (as in training), delim" in capsys.readouterr().err
+    with output.open(newline="") as stream:
+        rows = list(csv.DictReader(stream, delimiter=";"))
+    predictions = Predictor.load(run).predict([row[1] for row in OTHER_COLUMNS])
+    assert [row["predicted_label"] for row in rows] == [each.label for each in predictions]
+    assert [row["label"] for row in rows] == ["1"] * 8
+
+
+def test_an_export_reads_a_file_as_in_training(
+    other_columns: tuple[str, str], capsys: Capture
+) -> None:
+    pytest.importorskip("onnxruntime")
+    run, file = other_columns
+    assert main(["export", run, "--onnx", "--file", file]) == 0
+    assert main(["evaluate", f"{run}/onnx", "--file", file]) == 0
+    assert SAID in capsys.readouterr().err
+
+
+def test_runs_with_different_columns_need_options(
+    run: str, other_columns: tuple[str, str], capsys: Capture
+) -> None:
+    other, file = other_columns
+    assert main(["evaluate", run, other, "--file", file]) == 1
+    error = capsys.readouterr().err
+    assert "data.text_column: null (run), answer (chosen). Choose one with --column." in error
+
+
+def test_a_positive_label_that_never_occurs_is_reported(
+    other_columns: tuple[str, str], capsys: Capture
+) -> None:
+    run, file = other_columns
+    assert main(["evaluate", run, "--file", file, "--label-column", "label"]) == 0
+    assert "warning No row of in.csv has the label happy" in capsys.readouterr().err
 
 
 def test_the_scores_of_one_network_have_its_name() -> None:
@@ -214,11 +317,12 @@ def test_an_exported_network_predicts(
 ) -> None:
     pytest.importorskip("onnxruntime")
     options = ["--int8"] if int8 else []
-    file = str(write_columns(tmp_path / "in.csv", TEXTS, names="text"))
+    certain = [each for each in TEXTS if abs(Predictor.load(run).logits([each]).item()) > 0.1]
+    file = str(write_columns(tmp_path / "in.csv", certain, names="text"))
     assert main(["export", run, "--onnx", *options, "--file", file]) == 0
     folder = Path(run, "onnx-int8" if int8 else "onnx")
     output = capsys.readouterr().out
-    assert "on 8 texts, 100.00%" in output
+    assert f"on {len(certain)} texts, 100.00%" in output
     assert str(folder) in output
     assert {path.name for path in folder.iterdir()} == {"model.onnx", "config.json", "vocab.json"}
     assert main(["predict", str(folder), "a good film"]) == 0
@@ -252,13 +356,11 @@ def test_without_onnx_the_error_names_the_extra(
 @pytest.mark.parametrize(
     ("words", "facts"),
     [
-        (["predict", "RUN", "a", "--file", "b.csv"], ["either TEXT or --file"]),
-        (["predict", "RUN", "a", "-o", "b.csv"], ["-o b.csv", "--file"]),
-        (["predict", "RUN", "a", "--weights"], ["--weights", "--json"]),
         (["predict", "RUN", "--file", "none.csv"], ["none.csv: ", "No such file"]),
+        (["predict", "RUN", "--file", "none.xlsx"], ["none.xlsx: ", "must end in"]),
+        (["predict", "RUN", "--file", "none.csv", "--encoding", "x"], ["--encoding", "'x'"]),
         (["predict", "RUN", "--file", "none.csv", "-o", "b.doc"], ["b.doc", ".csv, .tsv"]),
         (["predict", "nowhere", "a"], ["nowhere does not exist"]),
-        (["evaluate", "RUN", "RUN", "--file", "none.csv"], ["RUN", "once"]),
         (["evaluate", "RUN", "--file", "none.csv"], ["none.csv: ", "cannot be read"]),
         (["explain", "nowhere", "a"], ["nowhere does not exist"]),
         (["explain", "RUN", "a", "-o", "no/page.html"], ["no/page.html cannot be written"]),
@@ -278,7 +380,27 @@ def test_unusable_input_is_refused_in_one_line(
     monkeypatch.chdir(tmp_path)
     files = sorted(tmp_path.rglob("*"))
     assert main([run if word == "RUN" else word for word in words]) == 1
-    error = capsys.readouterr().err
+    check_message(capsys.readouterr().err, facts)
+    assert sorted(tmp_path.rglob("*")) == files
+
+
+@pytest.mark.parametrize(
+    ("words", "facts"),
+    [
+        (["predict", "RUN", "a", "--file", "b.csv"], ["either TEXT or --file"]),
+        (["predict", "RUN", "a", "-o", "b.csv"], ["-o b.csv", "--file"]),
+        (["predict", "RUN", "a", "--weights"], ["--weights", "--json"]),
+        (["evaluate", "RUN", "RUN", "--file", "none.csv"], ["RUN", "once"]),
+    ],
+)
+def test_options_that_do_not_fit_together_are_wrong_usage(
+    capsys: Capture, words: list[str], facts: list[str]
+) -> None:
+    """They are refused with the exit code of argparse, before any file is read."""
+    assert main(words) == 2
+    check_message(capsys.readouterr().err, facts)
+
+
+def check_message(error: str, facts: list[str]) -> None:
     assert all(fact in error for fact in facts), error
     assert error.count("\n") == 1
-    assert sorted(tmp_path.rglob("*")) == files

@@ -142,10 +142,10 @@ def test_an_unknown_encoding_is_refused(encoding: str) -> None:
 
 def test_a_text_file_may_have_another_encoding(tmp_path: Path) -> None:
     file = write_bytes(tmp_path / "a.txt", "Schön.\r\nMäßig.".encode("cp1252"))
-    rows = read_rows(file, text_format=TextFormat(encoding="cp1252"), errors="strict")
+    rows = read_rows(file, text_format=TextFormat(encoding="cp1252"))
     assert list(rows.rows) == [["Schön."], ["Mäßig."]]
     with pytest.raises(InputError, match=r"line 1: not UTF-8 \(byte 0xf6\)"):
-        read_rows(file, errors="strict")
+        read_rows(file)
 
 
 # Quoting

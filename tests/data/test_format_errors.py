@@ -85,7 +85,9 @@ def test_a_text_that_is_not_utf8_is_reported_with_its_row(tmp_path: Path, name: 
 
 def test_an_encoded_lone_surrogate_is_not_utf8(tmp_path: Path) -> None:
     raw = b'{"text": "a", "label": 1}\n{"text": "\xed\xa0\xbd", "label": 1}\n'
-    assert refusal(write_bytes(tmp_path / "a.jsonl", raw)) == "row 2: not UTF-8 (byte 0xed)."
+    assert refusal(write_bytes(tmp_path / "a.jsonl", raw)) == (
+        "row 2: not UTF-8 (byte 0xed): JSON must be saved as UTF-8."
+    )
 
 
 def test_a_text_file_that_is_not_utf8_is_reported(tmp_path: Path) -> None:

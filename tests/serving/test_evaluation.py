@@ -21,7 +21,7 @@ from lstm_sentiment.model.metrics import classification_scores
 from lstm_sentiment.runs.predictions import read_predictions
 from lstm_sentiment.runs.reader import read_run
 from lstm_sentiment.serving.evaluation import evaluate, logit_of_mean, network_names, scores
-from lstm_sentiment.serving.file_prediction import OPTIONS
+from lstm_sentiment.serving.file_reading import COLUMN_OPTIONS, FileReading, file_reading
 from lstm_sentiment.serving.predictor import Predictor
 from tests.support.displays import RecordingDisplay
 from tests.support.networks import saved
@@ -89,7 +89,7 @@ def test_a_run_gets_the_scores_of_its_record_and_of_scikit_learn(
     rows = [(data.text("test", row), labels[row]) for row in data.test.rows]
     file = write_rows(tmp_path / "test.csv", rows)
     folder = Path(config.root, "default", record["name"])
-    result = evaluate({"network": Predictor.load(folder)}, file, Columns())["network"]
+    result = evaluate({"network": Predictor.load(folder)}, file, FileReading())["network"]
     # The logits of a trained network depend on the batch in their last digits.
     allowed = 1e-9 if forward is certain else 1e-5
     for score, value in record["test"].items():
@@ -116,22 +116,22 @@ def test_the_ensemble_predicts_the_mean_probability(tiny: Make, tmp_path: Path) 
     names = ["pos" if label else "neg" for label in labels]
     file = write_columns(tmp_path / "a.csv", texts, names, names="review sentiment")
     display = RecordingDisplay()
-    results = evaluate(networks, file, Columns(), display)
+    results = evaluate(networks, file, FileReading(), display)
     assert list(results) == ["rnn", "lstm", "gru", "ensemble"]
     assert [bar.steps for bar in display.bars] == [[60]]
     mean = np.mean([network.probabilities(texts) for network in networks.values()], 0)
     for score, value in scores(np.array(labels), logit(mean)).items():
         assert np.array(results["ensemble"][score]) == pytest.approx(np.array(value)), score
-    alone = evaluate({"rnn": networks["rnn"]}, file, Columns())
+    alone = evaluate({"rnn": networks["rnn"]}, file, FileReading())
     assert alone == {"rnn": results["rnn"]}
 
 
 @pytest.mark.parametrize(
     ("content", "columns", "problem"),
     [
-        ("text\na\n", Columns(options=OPTIONS), "label or sentiment.*--label-column"),
-        ("text,label\na,good\n", Columns(options=OPTIONS), "'good'.*--positive-label"),
-        ("text,label\na,1\n,0\n", Columns(), "row 2: .*missing"),
+        ("text\na\n", Columns(options=COLUMN_OPTIONS), "label or sentiment.*--label-column"),
+        ("text,label\na,good\n", Columns(options=COLUMN_OPTIONS), "'good'.*--positive-label"),
+        ("text,label\na,1\n,0\n", Columns(options=COLUMN_OPTIONS), "row 2: .*missing.*--missing"),
         ("text,label\n", Columns(), "no rows"),
     ],
 )
@@ -141,9 +141,21 @@ def test_unusable_files_are_refused(
     (tmp_path / "a.csv").write_text(content)
     network = Predictor.load(saved(tmp_path / "run", tiny()))
     with pytest.raises(InputError, match=f"a.csv.*{problem}"):
-        evaluate({"network": network}, tmp_path / "a.csv", columns)
+        evaluate({"network": network}, tmp_path / "a.csv", FileReading(columns))
 
 
 def test_networks_are_named_after_their_folders() -> None:
     assert network_names([Path("runs/a/x"), Path("runs/b/y")]) == ["x", "y"]
     assert network_names([Path("runs/a/x"), Path("runs/b/x")]) == ["runs/a/x", "runs/b/x"]
+
+
+def test_rows_without_a_text_or_a_label_can_be_skipped(tiny: Make, tmp_path: Path) -> None:
+    """They are counted; without the option, the first one is refused."""
+    network = Predictor.load(saved(tmp_path / "run", tiny()))
+    rows = [("good", 1), ("", 0), ("dull", 0), ("a film", ""), (" ", 1)]
+    file = write_rows(tmp_path / "a.csv", rows)
+    display = RecordingDisplay()
+    reading = file_reading({"run": network.config}, {"missing": "skip"})
+    result = evaluate({"run": network}, file, reading, display)["run"]
+    assert result == scores(np.array([1, 0]), network.probabilities(["good", "dull"]))
+    assert any("3 of 5 rows were left out" in message for message in display.messages)

@@ -1,0 +1,120 @@
+"""options and configurations of runs -> how a file is read: as in training, unless options differ.
+
+A run records the columns, the positive label and the format of the files that it was trained on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from lstm_sentiment.config import Config, DataConfig, MissingValues
+from lstm_sentiment.config_fields import own_fields
+from lstm_sentiment.data.columns import Columns, Options
+from lstm_sentiment.data.delimited import TextFormat
+from lstm_sentiment.data.formats import Rows
+from lstm_sentiment.errors import InputError
+
+# Fields of the data's configuration, with the option of the command line for each.
+OPTIONS = {
+    "text_column": "--column",
+    "label_column": "--label-column",
+    "positive_label": "--positive-label",
+    "delimiter": "--delimiter",
+    "encoding": "--encoding",
+    "quoting": "--quoting",
+    "missing": "--missing",
+}
+COLUMN_OPTIONS = Options(
+    OPTIONS["text_column"],
+    OPTIONS["label_column"],
+    OPTIONS["positive_label"],
+    f"{OPTIONS['missing']} {MissingValues.skip}",
+)
+USUAL_COLUMNS, USUAL_FORMAT = Columns(options=COLUMN_OPTIONS), TextFormat(prefix="--")
+AS_IN_TRAINING = "as in training"
+
+
+@dataclass(frozen=True)
+class FileReading:
+    """How the rows of a file are read.
+
+    `origins` says where a choice comes from: an option, or training. Fields at their defaults have
+    no origin.
+    """
+
+    columns: Columns = USUAL_COLUMNS
+    text_format: TextFormat = USUAL_FORMAT
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    def used(self, file: Path, table: Rows, labelled: bool) -> dict[str, str]:
+        """Return the columns that are read, and the positive label and the format where chosen.
+
+        Raises InputError if the table has no column of labels.
+        """
+        used = {"text_column": table.names[table.text]}
+        if labelled:
+            try:
+                used["label_column"] = self.columns.find_label(table.names)
+            except InputError as error:
+                raise InputError(f"{file}: {error}") from error
+            if self.columns.positive is not None:
+                used["positive_label"] = self.columns.positive
+        for name in ("delimiter", "encoding", "quoting"):
+            if name in self.origins and table.dialect is not None:
+                used[name] = str(getattr(self.text_format, name))
+        return used
+
+    def sentence(self, file: Path, table: Rows, labelled: bool) -> str:
+        """Return a sentence on what is read, with the origin of each choice.
+
+        Raises InputError if the table has no column of labels.
+        """
+        parts = []
+        for name, value in self.used(file, table, labelled).items():
+            origin = f" ({self.origins[name]})" if name in self.origins else ""
+            parts.append(f"{name.replace('_', ' ')} {value}{origin}")
+        return f"{file.name}: {', '.join(parts)}."
+
+
+def file_reading(configs: Mapping[str, Config], options: Mapping[str, Any]) -> FileReading:
+    """Return how a file is read for the runs with these configurations, by name.
+
+    `options` holds the values that were given, by field; None and missing ones are taken from the
+    configurations. Raises InputError if these differ from each other.
+    """
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for name, known in own_fields(DataConfig).items():
+        if name not in OPTIONS:
+            continue
+        if (value := options.get(name)) is not None:
+            option = origins[name] = OPTIONS[name]
+            values[name] = replace(known, name=option).stored(value)  # for the error's message
+            continue
+        values[name] = _agreed(name, configs)
+        if values[name] != known.default:
+            origins[name] = AS_IN_TRAINING
+    columns = Columns(
+        values["text_column"],
+        values["label_column"],
+        values["positive_label"],
+        COLUMN_OPTIONS,
+        skip_missing=values["missing"] is MissingValues.skip,
+    )
+    text_format = TextFormat(values["delimiter"], values["encoding"], values["quoting"], "--")
+    return FileReading(columns, text_format, origins)
+
+
+def _agreed(name: str, configs: Mapping[str, Config]) -> Any:
+    """Return the value of a field in all configurations."""
+    values = {run: getattr(config.data, name) for run, config in configs.items()}
+    if len(set(values.values())) > 1:
+        differing = ", ".join(
+            f"{'null' if value is None else value} ({run})" for run, value in values.items()
+        )
+        raise InputError(
+            f"The runs were trained with different values of data.{name}: {differing}. "
+            f"Choose one with {OPTIONS[name]}."
+        )
+    return next(iter(values.values()))

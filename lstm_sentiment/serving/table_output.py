@@ -1,0 +1,299 @@
+"""rows and their predictions -> a file, as a stream.
+
+In the format of the input, the output is a copy of the input: each row keeps its bytes, and the
+predictions are appended to it. For another format, the values are converted.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lstm_sentiment.data.columns import join_names
+from lstm_sentiment.data.delimited import Dialect, Row, delimited_records, open_file
+from lstm_sentiment.data.formats import JSON_LINES, PARQUET, ROWS_AT_ONCE, Rows, table_suffix
+from lstm_sentiment.errors import InputError
+from lstm_sentiment.serving.predictor import Prediction
+
+Predictions = list[Prediction | None]  # None for a row without a text
+Write = Callable[[Iterable[Row], Predictions], None]
+Output = AbstractContextManager[Write]
+
+
+class Source(NamedTuple):
+    """The table that is predicted."""
+
+    file: Path
+    table: Rows
+
+    @property
+    def new_names(self) -> tuple[str, str]:
+        """The names of the columns of class and probability; the table has no such columns."""
+        names = self.table.names
+        return _unused_name("label", names), _unused_name("probability", names)
+
+
+def _unused_name(name: str, used: Sequence[str]) -> str:
+    return name if name not in used else _unused_name(f"predicted_{name}", used)
+
+
+def check_output(file: Path, output: Path) -> None:
+    """Raise InputError if the output has no known suffix, or is the input itself."""
+    if output.suffix.lower() not in CONVERTERS:
+        raise InputError(f"The output's name must end in {', '.join(CONVERTERS)} (got {output}).")
+    with suppress(OSError):  # a missing file is reported when it is read
+        if output.samefile(file):  # also through a link
+            raise InputError(f"-o {output} is the input itself: give another name.")
+
+
+def table_output(source: Source, output: Path, draft: Path) -> Output:
+    """Return the context that writes to `draft` in the format that `output` names.
+
+    It provides a function that takes the next rows of the table with their predictions, in order.
+    """
+    suffix = output.suffix.lower()
+    same = _format(table_suffix(source.file)) == suffix
+    return (COPIERS if same else CONVERTERS)[suffix](source, draft)
+
+
+def _format(suffix: str | None) -> str | None:
+    return ".jsonl" if suffix in JSON_LINES else suffix
+
+
+# Copies
+
+
+@contextmanager
+def _copy_delimited(source: Source, draft: Path) -> Iterator[Write]:
+    dialect, names = source.table.dialect, source.table.names
+    assert dialect is not None  # of every CSV and TSV file
+    with open_file(source.file) as stream, _open_text(draft, dialect) as copy:
+        records = delimited_records(stream, dialect)
+
+        def append(cells: Iterable[str], blank_is_row: bool) -> None:
+            fields, text = next(records)
+            while not (fields or blank_is_row):
+                copy.write(text)
+                fields, text = next(records)
+            content = text.rstrip("\r\n")
+            copy.write(dialect.delimiter.join((content, *cells)) + text[len(content) :])
+
+        def write(_rows: Iterable[Row], predictions: Predictions) -> None:
+            for prediction in predictions:
+                append(_cells(prediction), blank_is_row=len(names) == 1)
+
+        append(source.new_names, blank_is_row=False)
+        yield write
+        copy.writelines(text for _, text in records)  # empty lines at the end
+
+
+@contextmanager
+def _copy_json_lines(source: Source, draft: Path) -> Iterator[Write]:
+    with open_file(source.file) as stream, draft.open("wb") as copy:
+
+        def write(_rows: Iterable[Row], predictions: Predictions) -> None:
+            for prediction in predictions:
+                line = stream.readline()
+                while not line.strip():
+                    copy.write(line)
+                    line = stream.readline()
+                item = line.rstrip()
+                start = item.removesuffix(b"}").rstrip()
+                comma = b"" if start.endswith(b"{") else b", "
+                new = json.dumps(dict(zip(source.new_names, _values(prediction), strict=True)))
+                copy.write(start + comma + new[1:].encode() + line[len(item) :])
+
+        yield write
+        copy.write(stream.read())  # empty lines at the end
+
+
+@contextmanager
+def _copy_parquet(source: Source, draft: Path) -> Iterator[Write]:
+    with pq.ParquetFile(source.file) as table:
+        schema = table.schema_arrow
+        for field in _new_fields(source):
+            schema = schema.append(field)
+        batches = _Batches(table.iter_batches(ROWS_AT_ONCE))
+        with pq.ParquetWriter(draft, schema) as copy:
+
+            def write(_rows: Iterable[Row], predictions: Predictions) -> None:
+                part = batches.take(len(predictions))
+                for field, values in zip(_new_fields(source), _columns(predictions), strict=True):
+                    part = part.append_column(field, pa.array(values, field.type))
+                copy.write_table(pa.Table.from_arrays(part.columns, schema=schema))
+
+            yield write
+
+
+class _Batches:
+    """The rows of several batches as one stream."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self.batches = batches
+        self.rest: Any = next(batches, None)
+
+    def take(self, count: int) -> pa.Table:
+        """Return the next `count` rows."""
+        parts = []
+        while count:
+            part = self.rest.slice(0, count)
+            parts.append(part)
+            count -= part.num_rows
+            self.rest = self.rest.slice(part.num_rows) if count == 0 else next(self.batches)
+        return pa.Table.from_batches(parts)
+
+
+# Conversions
+
+
+@contextmanager
+def _write_delimited(delimiter: str, source: Source, draft: Path) -> Iterator[Write]:
+    """Write in the encoding of the input, if it is a text file, otherwise in UTF-8."""
+    dialect = (source.table.dialect or Dialect("", "utf-8"))._replace(delimiter=delimiter)
+    with _open_text(draft, dialect) as stream:
+
+        def write(rows: Iterable[Row], predictions: Predictions) -> None:
+            for cells, prediction in zip(convert(rows), predictions, strict=True):
+                write_cells([*cells, *_cells(prediction)])
+
+        def write_cells(cells: Iterable[str]) -> None:
+            stream.write(delimiter.join(_quoted(cell, delimiter) for cell in cells) + "\n")
+
+        convert = _converter(source, _text)
+        write_cells([*source.table.names, *source.new_names])
+        yield write
+
+
+def _quoted(cell: str, delimiter: str) -> str:
+    """Return a cell of a CSV file. Some versions of the module csv do not quote a "\r"."""
+    special = any(character in cell for character in (delimiter, '"', "\r", "\n"))
+    return '"{}"'.format(cell.replace('"', '""')) if special else cell
+
+
+@contextmanager
+def _write_json_lines(source: Source, draft: Path) -> Iterator[Write]:
+    names = [json.dumps(name) for name in (*source.table.names, *source.new_names)]
+    convert = _converter(source, _json)
+    with draft.open("w", encoding="utf-8") as stream:
+
+        def write(rows: Iterable[Row], predictions: Predictions) -> None:
+            for values, prediction in zip(convert(rows), predictions, strict=True):
+                items = zip(names, [*values, *map(_json, _values(prediction))], strict=True)
+                stream.write(f"{{{', '.join(map(': '.join, items))}}}\n")
+
+        yield write
+
+
+@contextmanager
+def _write_parquet(source: Source, draft: Path) -> Iterator[Write]:
+    """Write all columns of the input as strings."""
+    columns = [(name, pa.string()) for name in source.table.names]
+    schema = pa.schema([*columns, *_new_fields(source)])
+    convert = _converter(source, lambda value: None if value is None else _text(value))
+    with pq.ParquetWriter(draft, schema) as table:
+
+        def write(rows: Iterable[Row], predictions: Predictions) -> None:
+            values = [*zip(*convert(rows), strict=True), *_columns(predictions)]
+            arrays = [pa.array(v, field.type) for v, field in zip(values, schema, strict=True)]
+            table.write_table(pa.Table.from_arrays(arrays, schema=schema))
+
+        yield write
+
+
+def _converter(
+    source: Source, convert: Callable[[Any], Any]
+) -> Callable[[Iterable[Row]], Iterator[list[Any]]]:
+    """Return a function that converts the values of the next rows.
+
+    It raises InputError with the row and the column of a value that is not valid Unicode.
+    """
+    names, number = source.table.names, 0
+
+    def converted(value: Any, name: str) -> Any:
+        try:
+            return convert(value)
+        except UnicodeError as error:
+            raise InputError(
+                f"{source.file}: row {number}, column {join_names([name])}: the value is not valid "
+                "Unicode and cannot be converted to another format: name an output in the format "
+                "of the input, which keeps the value."
+            ) from error
+
+    def rows_converted(rows: Iterable[Row]) -> Iterator[list[Any]]:
+        nonlocal number
+        for row in rows:
+            number += 1
+            yield [converted(value, name) for value, name in zip(row, names, strict=True)]
+
+    for name in names:
+        converted(name, name)
+    return rows_converted
+
+
+def _text(value: Any) -> str:
+    """Return a value as text: "" if it is missing, JSON for lists, dictionaries and booleans.
+
+    Raises UnicodeError if a string or bytes are not valid Unicode.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bytes):
+        return value.decode()
+    if isinstance(value, dict | list | bool):
+        return _json(value)
+    text = str(value)
+    text.encode()  # refuses a lone surrogate, which JSON may contain
+    return text
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, default=_text)
+
+
+CONVERTERS: Mapping[str, Callable[[Source, Path], Output]] = {
+    ".csv": partial(_write_delimited, ","),
+    ".tsv": partial(_write_delimited, "\t"),
+    ".jsonl": _write_json_lines,
+    PARQUET: _write_parquet,
+}
+COPIERS: Mapping[str, Callable[[Source, Path], Output]] = {
+    ".csv": _copy_delimited,
+    ".tsv": _copy_delimited,
+    ".jsonl": _copy_json_lines,
+    PARQUET: _copy_parquet,
+}
+
+
+# Both
+
+
+def _open_text(file: Path, dialect: Dialect) -> TextIO:
+    """Open a file for writing, and write the byte order mark if there is one."""
+    stream = file.open("w", encoding=dialect.encoding, newline="")
+    if dialect.byte_order_mark:
+        stream.write("\ufeff")
+    return stream
+
+
+def _new_fields(source: Source) -> tuple[pa.Field, pa.Field]:
+    label, probability = source.new_names
+    return pa.field(label, pa.string()), pa.field(probability, pa.float64())
+
+
+def _values(prediction: Prediction | None) -> tuple[str | None, float | None]:
+    return (None, None) if prediction is None else (prediction.label, prediction.probability)
+
+
+def _columns(predictions: Predictions) -> tuple[list[str | None], list[float | None]]:
+    values = [_values(prediction) for prediction in predictions]
+    return [label for label, _ in values], [probability for _, probability in values]
+
+
+def _cells(prediction: Prediction | None) -> tuple[str, str]:
+    label, probability = _values(prediction)
+    return _text(label), _text(probability)
