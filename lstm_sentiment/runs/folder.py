@@ -6,7 +6,7 @@
 | `run.json` | the record; written last, so a run that has one is finished |
 | `failed.json` | the reason, if the run failed |
 | `progress.json` | the progress of training; removed when the record is written |
-| `predictions.parquet` | probabilities of every review of the validation and the test set |
+| `predictions.parquet` | logits of every review of the validation and the test set |
 | `model/` | the trained model |
 | `checkpoints/` | the last epochs; removed when the record is written |
 | `reviews-<digest>.parquet` | of the sweep: the reviews to which the predictions belong |

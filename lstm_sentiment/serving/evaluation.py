@@ -12,6 +12,7 @@ from lstm_sentiment.data.columns import Review
 from lstm_sentiment.data.formats import count_rows, read_tables
 from lstm_sentiment.display import SILENT, Display
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.labels import POSITIVE
 from lstm_sentiment.model.metrics import calibration_error, classification_scores, sigmoid
 from lstm_sentiment.serving.file_prediction import ROWS
 from lstm_sentiment.serving.file_reading import FileReading

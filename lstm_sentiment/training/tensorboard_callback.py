@@ -92,9 +92,9 @@ class TensorBoard(AfterEpoch):
         """
         writer = self.writer or self._open(step)
         val, test = record["val"] or {}, record["test"] or {}
-        final = {f"test/{score}": test.get(score) for score in OVERLAID}
-        final |= {f"val/kept_{score}": val.get(score) for score in OVERLAID}
-        final = {name: value for name, value in final.items() if value is not None}
+        scores = {f"test/{score}": test.get(score) for score in OVERLAID}
+        scores |= {f"val/kept_{score}": val.get(score) for score in OVERLAID}
+        final = {name: value for name, value in scores.items() if value is not None}
         for name, value in final.items():
             writer.add_scalar(name, value, step)
         for stage, columns in predictions.items():

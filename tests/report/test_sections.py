@@ -193,14 +193,17 @@ def test_variants_without_any_mistake_do_not_differ(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Only one class is present", "ignore:No negative samples")
-def test_reviews_may_have_a_single_label(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("auroc", "shown"), [("null", "–"), ("0.0", "0.00")])  # 0 in old records
+def test_reviews_may_have_a_single_label(tmp_path: Path, auroc: str, shown: str) -> None:
     labels = np.ones(200, int)
     mistakes = answers(40, labels)
     folder = put_run(tmp_path, network("gru", "max"), mistakes, mistakes, labels)
     text = (folder / "run.json").read_text()
-    (folder / "run.json").write_text(text.replace("NaN", "0.0"))  # as torchmetrics does
+    (folder / "run.json").write_text(text.replace("NaN", auroc))
     blocks = report(tmp_path)
-    assert [row["test %"] for row in ranking(blocks)] == ["80.00"]
+    row, always = ranking(blocks)
+    assert (row["test %"], row["AUROC"]) == ("80.00", shown)
+    assert (always[""], always["test %"]) == ("always positive", "100.00")
     assert {"curves", "reliability", "confusion"} <= set(drawn(blocks))
 
 

@@ -61,7 +61,9 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
         "recall": float(metrics.recall_score(labels, positive, zero_division=0)),
         "f1": float(metrics.f1_score(labels, positive, zero_division=0)),
         "auroc": float(metrics.roc_auc_score(labels, probabilities)),
-        "balanced_accuracy": float(metrics.balanced_accuracy_score(labels, positive)),
+        "balanced_accuracy": float(
+            metrics.recall_score(labels, positive, average="macro", labels=np.unique(labels))
+        ),
         "majority_share": float(max(labels.mean(), 1 - labels.mean())),
         "confusion_matrix": metrics.confusion_matrix(labels, positive, labels=[0, 1]).tolist(),
     }
