@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> None:
 def status_table(runs: Sequence[RunSummary]) -> Group:
     """Return a table with a line for every run, finished runs last, and a count of each state."""
     order = [State.running, State.failed, State.interrupted, State.missing, State.done]
-    rows = [
+    rows: list[list[str | Text]] = [
         [
             Text(run.state, STATE_COLOURS.get(run.state, "yellow")),
             f"{run.folder.parent.name}/{run.name}",

@@ -50,9 +50,12 @@ class FittedTable:
             header_style="bold",
         )
         for column in shown:
-            title = Text(folded(self.columns[column], widths[column]))
-            justify = "left" if column in self.names else "right"
-            table.add_column(title, justify=justify, no_wrap=True, overflow="fold")
+            table.add_column(
+                Text(folded(self.columns[column], widths[column])),
+                justify="left" if column in self.names else "right",
+                no_wrap=True,
+                overflow="fold",
+            )
         for row in self.rows:
             table.add_row(*(_folded_cell(row[c], widths[c]) for c in shown))
         # Columns of numbers may not fit even then; Rich would cut them.
