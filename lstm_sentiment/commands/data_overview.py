@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from lstm_sentiment.commands.tables import FittedTable
 from lstm_sentiment.data.batches import EncodedReviews
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.vocabulary import UNK_ID
@@ -52,47 +52,45 @@ def _parts(data: ReviewDataModule) -> dict[str, EncodedReviews]:
     return {name: part for name, part in parts.items() if len(part)}
 
 
-def _sizes(parts: Mapping[str, EncodedReviews], max_length: int) -> Table:
-    table = Table("split", box=None, header_style="bold")
+def _sizes(parts: Mapping[str, EncodedReviews], max_length: int) -> FittedTable:
     lengths_of = ("median", "mean", "95 %", "longest")
-    for column in ("reviews", CLASSES[POSITIVE], *lengths_of, "truncated", "unknown"):
-        table.add_column(column, justify="right")
+    columns = ("split", "reviews", CLASSES[POSITIVE], *lengths_of, "truncated", "unknown")
+    rows = []
     for name, part in parts.items():
         lengths = part.token_counts
         median, percentile_95, longest = np.percentile(lengths, [50, 95, 100])
         counts = part.tokenized.word_counts(part.rows)
-        table.add_row(
-            name,
-            f"{len(part):,}",
-            f"{(part.labels == POSITIVE).mean():.1%}",
-            f"{median:.0f}",
-            f"{lengths.mean():.0f}",
-            f"{percentile_95:.0f}",
-            f"{longest:.0f}",
-            f"{(lengths > max_length).mean():.1%}",
-            f"{counts[part.word_ids == UNK_ID].sum() / counts.sum():.2%}",
+        rows.append(
+            [
+                name,
+                f"{len(part):,}",
+                f"{(part.labels == POSITIVE).mean():.1%}",
+                f"{median:.0f}",
+                f"{lengths.mean():.0f}",
+                f"{percentile_95:.0f}",
+                f"{longest:.0f}",
+                f"{(lengths > max_length).mean():.1%}",
+                f"{counts[part.word_ids == UNK_ID].sum() / counts.sum():.2%}",
+            ]
         )
-    table.caption = (
+    caption = (
         f"lengths in tokens; truncated: longer than {max_length}; unknown: share of all tokens"
     )
-    table.caption_justify = "left"
-    return table
+    return FittedTable(columns, rows, optional=("95 %", "mean", "longest"), caption=caption)
 
 
-def _copies(parts: Mapping[str, EncodedReviews]) -> Table:
+def _copies(parts: Mapping[str, EncodedReviews]) -> FittedTable:
     """Render the number of reviews that are copies of others in the same or in another split."""
     copies = {name: part.tokenized.copies_of(part.rows) for name, part in parts.items()}
-    table = Table("copies", "within", box=None, header_style="bold")
-    for name in parts:
-        table.add_column(f"in {name}", justify="right")
+    rows = []
     for name, values in copies.items():
         repeated = len(values) - len(np.unique(values))
         shared = (
             "" if other == name else f"{np.isin(values, other_values).sum():,}"
             for other, other_values in copies.items()
         )
-        table.add_row(name, f"{repeated:,}", *shared)
-    return table
+        rows.append([name, f"{repeated:,}", *shared])
+    return FittedTable(["copies", "within", *(f"in {name}" for name in parts)], rows)
 
 
 def _examples(data: ReviewDataModule) -> list[Text]:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
-
 from lstm_sentiment.commands.options import MODEL_HELP, TABLE_HELP, Commands, add_file
 from lstm_sentiment.commands.terminal import Terminal, console, error_console, write_text
 from lstm_sentiment.config import MissingValues
@@ -102,25 +100,29 @@ def scores_table(scores: Mapping[str, Mapping[str, Any]]) -> "RenderableType":
     table, since the names of runs are longer than their scores.
     """
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
+    from lstm_sentiment.commands.tables import FittedTable, SplitTable
+
     *members, last = scores
-    grid = Table("", box=None, header_style="bold")
-    for title in (*map(str, range(1, len(scores))), last):
-        grid.add_column(escape(title), justify="right")
     uneven = scores[last]["majority_share"] > UNEVEN
-    for score, title in TITLES.items():
-        if score in IF_UNEVEN and not uneven:
-            continue
-        grid.add_row(title, *(_cell(score, values[score]) for values in scores.values()))
-    matrix = Table(escape(f"{last}: class"), box=None, header_style="bold")
-    for name in CLASSES:
-        matrix.add_column(f"predicted {name}", justify="right")
-    for name, row in zip(CLASSES, scores[last]["confusion_matrix"], strict=True):
-        matrix.add_row(name, *(f"{count:,}" for count in row))
-    legend = [Text(f" {number}: {name}") for number, name in enumerate(members, 1)]
-    return Group(*legend, grid, Text(), matrix)
+    titles = [*map(str, range(1, len(scores))), last if members else ""]
+    rows = [
+        [title, *(_cell(score, values[score]) for values in scores.values())]
+        for score, title in TITLES.items()
+        if uneven or score not in IF_UNEVEN
+    ]
+    matrix = [
+        [name, *(f"{count:,}" for count in row)]
+        for name, row in zip(CLASSES, scores[last]["confusion_matrix"], strict=True)
+    ]
+    legend = [f" {number}: {name}" for number, name in enumerate(members, 1)] or [f" {last}"]
+    return Group(
+        *map(Text, legend),
+        SplitTable(["", *titles], rows),
+        Text(),
+        FittedTable([f"{last}: class", *(f"predicted {name}" for name in CLASSES)], matrix),
+    )
 
 
 def _cell(score: str, value: Any) -> str:

@@ -22,7 +22,8 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "explain",
         help="show how much each token contributes to a prediction",
-        description="Show the contribution of each token to the logit (integrated gradients): "
+        description="Show the contribution of each token to the logit (integrated gradients; "
+        "for an n-gram baseline, weight times value): "
         f"green tokens favour {CLASSES[POSITIVE]}, red ones {CLASSES[NEGATIVE]}. Show the "
         "attention weights if the head has any.",
         epilog='example: lstm-sentiment explain RUN "Not bad at all." -o why.html',
@@ -53,9 +54,9 @@ def run(options: argparse.Namespace) -> None:
 def explanation_view(explanation: "Explanation") -> "RenderableType":
     """Render the coloured text, the strongest tokens and the notes."""
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
+    from lstm_sentiment.commands.tables import FittedTable
     from lstm_sentiment.serving.explanation import (
         decomposition,
         headline,
@@ -63,19 +64,18 @@ def explanation_view(explanation: "Explanation") -> "RenderableType":
         token_notes,
     )
 
-    table = Table("token", box=None, header_style="bold")
-    table.add_column("contribution", justify="right")
+    columns, rows = ["token", "contribution"], []
     if explanation.attribution.attention is not None:
-        table.add_column("attention", justify="right")
+        columns.append("attention")
     for token, contribution, attention in strongest_tokens(explanation):
         cells = [f"{attention:.1%}"] if attention is not None else []
-        table.add_row(Text(printable(token)), f"{contribution:+.3f}", *cells)
+        rows.append([printable(token), f"{contribution:+.3f}", *cells])
     notes = [decomposition(explanation), token_notes(explanation)]
     return Group(
         Text(headline(explanation), "bold"),
         _coloured_text(explanation),
         Text(),
-        table,
+        FittedTable(columns, rows),
         Text(),
         Text("\n".join(filter(None, notes))),
     )

@@ -5,12 +5,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich import box
 from rich.console import Group
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from lstm_sentiment.commands.options import RUNS_HELP, Commands
+from lstm_sentiment.commands.tables import FittedTable
 from lstm_sentiment.commands.terminal import console
 from lstm_sentiment.display import counted, duration
 from lstm_sentiment.runs.reader import RunSummary, State, read_runs
@@ -38,14 +37,15 @@ def run(options: argparse.Namespace) -> None:
 def status_table(runs: Sequence[RunSummary]) -> Group:
     """Return a table with a line for every run, finished runs last, and a count of each state."""
     order = [State.running, State.failed, State.interrupted, State.missing, State.done]
-    table = Table(box=box.SIMPLE_HEAD, padding=0)
-    table.add_column("state", no_wrap=True)
-    table.add_column("run", no_wrap=True)
-    table.add_column("", overflow="fold")
-    for run in sorted(runs, key=lambda run: (order.index(run.state), run.folder)):
-        colour = STATE_COLOURS.get(run.state, "yellow")
-        path = f"{run.folder.parent.name}/{run.name}"
-        table.add_row(f"[{colour}]{run.state}[/]", escape(path), escape(_details(run)))
+    rows: list[list[str | Text]] = [
+        [
+            Text(run.state, STATE_COLOURS.get(run.state, "yellow")),
+            f"{run.folder.parent.name}/{run.name}",
+            _details(run),
+        ]
+        for run in sorted(runs, key=lambda run: (order.index(run.state), run.folder))
+    ]
+    table = FittedTable(["state", "run", ""], rows, names=(0, 1, 2), ruled=True)
     counts = Counter(run.state for run in runs)
     summary = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
     return Group(table, f"{len(runs)} runs: {summary}" if len(runs) > 1 else summary)

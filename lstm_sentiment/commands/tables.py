@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 NAME_WIDTH = 16  # columns are left out until names have this width, or theirs if it is less
+SHORTEST = 8  # the least width of names; a table of longer ones is wider than a narrow terminal
 # Where a text may be folded, the best places first.
 FOLDS = (r"(?<=\s)", r"(?<=[-/])", r"(?<=[=_.])")
 
@@ -30,13 +31,14 @@ class FittedTable:
     caption: str = ""
     ruled: bool = False  # whether a rule separates the titles from the rows
 
-    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield a table for the width of the console."""
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render the table for the width of the console."""
         natural = [_width(column) for column in zip(self.columns, *self.rows, strict=True)]
         shown = self._shown(natural, options.max_width)
         room = self._room(natural, shown, options.max_width)
         flexible = [column for column in shown if column in self.names]
-        widths = dict(zip(flexible, _shares([natural[c] for c in flexible], room), strict=True))
+        shares = zip(flexible, _shares([natural[c] for c in flexible], room), strict=True)
+        widths = dict(enumerate(natural)) | dict(shares)
         table = Table(
             title=Text(self.title, "table.title") if self.title else None,
             title_justify="left",
@@ -44,15 +46,21 @@ class FittedTable:
             caption_justify="left",
             box=box.SIMPLE_HEAD if self.ruled else None,
             padding=(0, 0 if self.ruled else 1),
+            show_header=any(self.columns),
             header_style="bold",
         )
         for column in shown:
-            title = Text(folded(self.columns[column], widths.get(column, natural[column])))
-            justify = "left" if column in self.names else "right"
-            table.add_column(title, justify=justify, no_wrap=True, overflow="ignore")
+            table.add_column(
+                Text(folded(self.columns[column], widths[column])),
+                justify="left" if column in self.names else "right",
+                no_wrap=True,
+                overflow="fold",
+            )
         for row in self.rows:
-            table.add_row(*(_folded_cell(row[c], widths.get(c, natural[c])) for c in shown))
-        yield table
+            table.add_row(*(_folded_cell(row[c], widths[c]) for c in shown))
+        # Columns of numbers may not fit even then; Rich would cut them.
+        needed = self._between(shown) + sum(widths[column] for column in shown)
+        yield from console.render(table, options.update_width(max(needed, options.max_width)))
 
     def _shown(self, natural: Sequence[int], width: int) -> list[int]:
         """Return the positions of the columns that are shown in a terminal of this width."""
@@ -66,8 +74,39 @@ class FittedTable:
 
     def _room(self, natural: Sequence[int], shown: Sequence[int], width: int) -> int:
         """Return the width that is left for names, of all columns together."""
-        between = len(shown) + 1 if self.ruled else 2 * len(shown)
-        return width - between - sum(natural[c] for c in shown if c not in self.names)
+        numbers = sum(natural[column] for column in shown if column not in self.names)
+        return width - self._between(shown) - numbers
+
+    def _between(self, shown: Sequence[int]) -> int:
+        """Return the width of the blanks between and beside the columns."""
+        return len(shown) + 1 if self.ruled else 2 * len(shown)
+
+
+@dataclass(frozen=True)
+class SplitTable:
+    """A table of which no column may be left out: columns that do not fit stand in a table below.
+
+    The first column, of names, begins each of the tables.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield as many tables as the width of the console requires."""
+        first, *widths = (_width(column) for column in zip(self.columns, *self.rows, strict=True))
+        part: list[int] = []
+        for column, width in enumerate(widths, 1):
+            wider = sum(widths[each - 1] + 2 for each in part) + width + 2
+            if part and first + 2 + wider > options.max_width:
+                yield self._part(part)
+                part = []
+            part.append(column)
+        yield self._part(part)
+
+    def _part(self, part: Sequence[int]) -> FittedTable:
+        columns, *rows = ([row[0], *(row[c] for c in part)] for row in (self.columns, *self.rows))
+        return FittedTable(columns, rows)
 
 
 def folded(text: str, width: int) -> str:
@@ -104,9 +143,9 @@ def _width(cells: Sequence[str | Text]) -> int:
 
 
 def _shares(natural: Sequence[int], room: int) -> list[int]:
-    """Divide a width among columns: none gets more than it needs, and at least 1."""
+    """Divide a width among columns: none gets more than it needs, nor less than `SHORTEST`."""
     shares: dict[int, int] = {}
     for left, column in enumerate(sorted(range(len(natural)), key=natural.__getitem__)):
         equal = (room - sum(shares.values())) // (len(natural) - left)
-        shares[column] = max(1, min(natural[column], equal))
+        shares[column] = min(natural[column], max(SHORTEST, equal))
     return [shares[column] for column in range(len(natural))]

@@ -28,6 +28,7 @@ error_console = Console(soft_wrap=True, highlight=False, emoji=False, stderr=Tru
 IN_LAUNCHER = multiprocessing.parent_process() is not None
 REFRESH = 0.1  # seconds between two updates of a bar
 LINE_INTERVAL = 30.0  # seconds between two lines of progress if there are no bars
+OPTIONAL = ("AUROC %", "F1 %", "params", "fit s", "seeds")  # columns of the ranking
 STYLE_COLOURS = {"warning": "yellow", "failed": "red"}  # of the styles of a message
 
 
@@ -135,18 +136,13 @@ def ranking_table(
     A table consists of a title, rows and a note; a failure consists of the run's name and the
     reason.
     """
-    from rich import box
     from rich.console import Group
-    from rich.table import Table
+
+    from lstm_sentiment.commands.tables import FittedTable
 
     parts: list[RenderableType] = []
     for title, rows, note in tables:
-        table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, padding=0)
-        table.add_column("", overflow="fold")
-        for name in columns:
-            table.add_column(name, justify="right", no_wrap=True)
-        for row in rows:
-            table.add_row(*map(escape, row))
+        table = FittedTable(["", *columns], rows, optional=OPTIONAL, title=title, ruled=True)
         parts += [table, escape(note)]
     parts += [f"[red]{escape(name)}[/] {escape(reason)}" for name, reason in failures]
     return Group(*parts)

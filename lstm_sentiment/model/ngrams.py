@@ -134,11 +134,10 @@ class NgramClassifier:
         return self._values(reviews) @ self.weights.astype(float) + float(self.intercept)
 
     def contributions(self, tokens: Sequence[str]) -> np.ndarray:
-        """Return the contribution of each token to the logit, (T,); they add up to its distance
-        from the intercept.
+        """Return the contribution of each token of a review to its logit, (T,) float64.
 
         The contribution of an n-gram, weight x value, is divided equally among all tokens of all
-        its occurrences.
+        its occurrences. The logit is the sum of all contributions and the intercept.
         """
         values = self._values([tokens])
         products = self.weights[values.indices] * values.data

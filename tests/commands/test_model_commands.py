@@ -300,7 +300,7 @@ def test_without_colours_the_table_shows_the_contributions() -> None:
 
 def test_unknown_and_truncated_tokens_are_noted() -> None:
     output = print_to_string(explanation_view(explanation(unread=1200, known=False)), 120)
-    assert "1 of 4 tokens are unknown" in output
+    assert "1 of 4 tokens is unknown" in output
     assert "1,200 more tokens" in output
     assert "unknown" not in print_to_string(explanation_view(explanation()), 120)
 

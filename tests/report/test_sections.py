@@ -169,7 +169,9 @@ def test_a_report_is_complete_without_some_scores(
     text = opening(blocks)
     if best := BEST[write]:
         name, val, test = best
-        assert text.startswith(f"**{name}** has the highest validation accuracy ({val} %).")
+        claim = "is the only variant (" if write is single else "has the highest "
+        assert text.startswith(f"**{name}** {claim}validation accuracy ")
+        assert f"{val} %)." in text.split("Its")[0]
         assert ("Its test accuracy is" in text) == (test is not None)
         assert test is None or f"Its test accuracy is {test} % (95 % interval " in text
     else:

@@ -1,6 +1,7 @@
 """A trained baseline is used like a network: predict, evaluate and explain take its folder."""
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,14 @@ def test_contributions_are_exact_and_cover_the_whole_text(run: Path) -> None:
     assert "(intercept)" in decomposition(explanation)
     assert "integrated gradients" not in page(explanation)
     assert "bigram" in page(explanation)
+
+
+def test_a_predictor_of_a_baseline_can_be_pickled(run: Path) -> None:
+    predictor = Predictor.load(run)
+    texts = ["not a good film", ""]
+    expected = predictor.logits(texts)
+    copy = pickle.loads(pickle.dumps(predictor))
+    np.testing.assert_array_equal(copy.logits(texts), expected)
 
 
 def test_a_text_that_is_no_string_is_refused(run: Path) -> None:
