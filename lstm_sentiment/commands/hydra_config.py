@@ -69,15 +69,15 @@ def compose_all(overrides: list[str], config_dir: Path | None = None) -> list[Co
 def _hydra(overrides: list[str], config_dir: Path | None) -> Iterator[list[str]]:
     """Initialize Hydra for a block, and raise its errors as InputError.
 
-    Yields the overrides that name the search path: as in training, a choice in `config_dir`
-    precedes a choice of the same name in `CONF`.
+    Yields the overrides that add `config_dir` to the search path, after `CONF` as in training.
     """
-    search_path = [] if config_dir is None else [f"hydra.searchpath=[{_quoted(f'file://{CONF}')}]"]
-    if config_dir is not None and not config_dir.is_dir():
-        raise InputError(f"--config-dir {config_dir} is not a folder.")
-    main = CONF if config_dir is None else config_dir.resolve()
+    search_path: list[str] = []
+    if config_dir is not None:
+        if not config_dir.is_dir():
+            raise InputError(f"--config-dir {config_dir} is not a folder.")
+        search_path = [f"hydra.searchpath=[{_quoted(f'file://{config_dir.resolve()}')}]"]
     try:
-        with hydra.initialize_config_dir(str(main), version_base="1.3"):
+        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
             yield search_path
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(f"{' '.join(overrides)}: {one_line(error)}") from error

@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
+from typing import Any
 
 TIMEOUT = 5.0  # seconds for the first answer
 
@@ -23,7 +24,7 @@ def cache_if_unreachable() -> Iterator[bool]:
     if constants.HF_HUB_OFFLINE or is_reachable(constants.ENDPOINT):
         yield True
         return
-    settings = (constants, datasets.config)  # both are read at each request
+    settings: tuple[Any, ...] = (constants, datasets.config)  # both are read at each request
     try:
         for module in settings:
             module.HF_HUB_OFFLINE = True

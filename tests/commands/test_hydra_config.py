@@ -1,11 +1,12 @@
 """Overrides of a command line and the configuration that they give."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from lstm_sentiment import Config, InputError
-from lstm_sentiment.commands.hydra_config import compose
+from lstm_sentiment.commands.hydra_config import compose, compose_all
 
 
 def test_overrides_give_the_configuration_of_a_training_command() -> None:
@@ -37,3 +38,38 @@ def test_a_path_is_used_literally() -> None:
 def test_an_invalid_override_is_named(override: str) -> None:
     with pytest.raises(InputError, match=f"^{re.escape(override)}: "):
         compose([override])
+
+
+def test_a_folder_of_the_user_adds_choices(tmp_path: Path) -> None:
+    """As with Hydra's --config-dir in training, names of the package keep their meaning."""
+    folder = tmp_path / "it's [mine]"
+    (folder / "encoder").mkdir(parents=True)
+    (folder / "encoder" / "small.yaml").write_text("hidden_size: 3")
+    (folder / "encoder" / "gru.yaml").write_text("cell: rnn")
+    assert compose(["encoder=small"], config_dir=folder).encoder.hidden_size == 3
+    configs = compose_all(["encoder=small,gru", "seed=0,1"], folder)
+    assert [(c.encoder.hidden_size, c.encoder.cell) for c in configs[::2]] == [
+        (3, "lstm"),
+        (128, "gru"),
+    ]
+    with pytest.raises(InputError, match="encoder/small"):
+        compose(["encoder=small"])
+    with pytest.raises(InputError, match=r"--config-dir \S+ is not a folder\."):
+        compose([], config_dir=tmp_path / "nowhere")
+
+
+def test_an_unknown_field_is_refused_with_a_similar_name() -> None:
+    with pytest.raises(InputError) as refused:
+        compose(["optimizer.ler=1"])
+    assert str(refused.value) == (
+        "optimizer.ler=1: optimizer.ler is not a field: did you mean optimizer.lr? "
+        "Option --help lists all fields."
+    )
+
+
+def test_a_value_of_the_wrong_type_is_refused_in_one_sentence() -> None:
+    with pytest.raises(InputError) as refused:
+        compose(["seed=one"])
+    assert str(refused.value).endswith(
+        "Value 'one' of type 'str' could not be converted to Integer"
+    )
