@@ -21,11 +21,12 @@ import pytest
 import yaml
 
 from lstm_sentiment.commands import main as program
+from lstm_sentiment.commands.hydra_config import compose
 from lstm_sentiment.config import Config, flat
 from lstm_sentiment.data import sources, word_vectors
 from lstm_sentiment.data.synthetic import generate
 from tests.support.networks import saved
-from tests.support.project import ROOT, CommandResult, synthetic_imdb
+from tests.support.project import ROOT, CommandResult, folder_of, synthetic_imdb
 
 GENERATED = ("results.md", "model_card.md")  # by scripts/publish: tests/scripts/test_publish.py
 PAGES = {
@@ -38,7 +39,9 @@ PAGES = {
 }
 WRITTEN = {name: text for name, text in PAGES.items() if name not in GENERATED}
 README = PAGES["README.md"]
-[RUN] = re.findall("^RUN=(.*)$", README, re.MULTILINE)
+# The run that the commands of a page use; pages without one use that of README.md.
+RUNS = {name: run for name, text in WRITTEN.items() for run in re.findall("^RUN=(.*)$", text, re.M)}
+RUN = RUNS["README.md"]
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -160,7 +163,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Callable[..., Co
     with zipfile.ZipFile(tmp_path / "glove.6B.zip", "w") as archive:
         archive.write(folder / "glove.6B.100d.txt", "glove.6B.100d.txt")
     monkeypatch.setattr(word_vectors, "fetch_glove", lambda *_: tmp_path / "glove.6B.zip")
-    saved(folder / RUN, tiny(encoder={"cell": "gru"}, head={"kind": "max_attention"}))
+    for run in {*RUNS.values()}:
+        saved(folder / run, tiny(encoder={"cell": "gru"}, head={"kind": "max_attention"}))
     saved(folder / "OTHER_RUN", tiny())
     return folder
 
@@ -200,7 +204,8 @@ def test_the_commands_of_a_page_run(
             assert code == 0, text
             assert len([*here.glob("runs/*/*/run.json")]) >= asked_for(words[2:])
             continue
-        subcommand, *rest = (word.replace("$RUN", RUN) for word in words[1:])
+        run = RUNS.get(name, RUN)
+        subcommand, *rest = (word.replace("$RUN", run) for word in words[1:])
         if "onnx" in " ".join(words):
             pytest.importorskip("onnxruntime")
         if subcommand == "baseline":
@@ -250,10 +255,11 @@ def asked_for(words: list[str]) -> int:
     """Return the number of runs of a command, by its axes and those of its experiment."""
     if words == ["--help"]:
         return 0
-    axes = dict(word.split("=", 1) for word in words if "=" in word)
-    if "experiment" in axes:
-        file = ROOT / "conf" / "experiment" / f"{axes['experiment']}.yaml"
-        axes |= yaml.safe_load(file.read_text())["hydra"]["sweeper"]["params"]
+    typed = dict(word.split("=", 1) for word in words if "=" in word)
+    axes = typed
+    if "experiment" in typed:
+        file = ROOT / "conf" / "experiment" / f"{typed['experiment']}.yaml"
+        axes = yaml.safe_load(file.read_text())["hydra"]["sweeper"]["params"] | typed
     return prod(len(choices.split(",")) for choices in axes.values())
 
 
@@ -284,11 +290,19 @@ def test_a_labelled_file_has_the_columns_shown(here: Path, monkeypatch: pytest.M
     assert Path("labelled.csv").read_text().splitlines()[0] == block.splitlines()[2]
 
 
-def test_the_run_is_one_of_the_results() -> None:
-    assert {run for text in WRITTEN.values() for run in re.findall("^RUN=(.*)$", text, re.M)} == {
-        RUN
-    }
-    assert (ROOT / "results" / Path(RUN).relative_to("runs") / "run.json").exists()
+def test_the_run_of_the_readme_is_one_that_the_demo_trains(cache: str) -> None:
+    demo = compose(["experiment=demo", "encoder=lstm", "head=max", f"data.cache={cache}"])
+    assert str(folder_of(demo)) == RUN
+    assert EVERY_COMMAND["README.md"][0] == ["make", "demo"]
+
+
+@pytest.mark.parametrize("name", [name for name in RUNS if name != "README.md"])
+def test_the_run_of_another_page_is_trained_by_its_first_command(name: str) -> None:
+    [python, script, experiment, seed], [set_run], *_ = EVERY_COMMAND[name]
+    assert [python, script, set_run] == ["python", "train.py", f"RUN={RUNS[name]}"]
+    folder = ROOT / "results" / Path(RUNS[name]).relative_to("runs")
+    assert folder.parent.name == experiment.removeprefix("experiment=")
+    assert json.loads((folder / "run.json").read_text())["config"]["seed"] == int(seed[5:])
 
 
 CODE = [
@@ -310,7 +324,7 @@ def test_its_python_runs(
     monkeypatch.setenv("HOME", str(here))  # the cache of reviews is there by default
     exec(code, {})
     printed = capsys.readouterr().out
-    if "import Config" in code:
+    if "record = run(" in code:
         accuracy, seconds = printed.split()[-2:]
         assert 0.4 < float(accuracy) <= 1
         assert float(seconds) > 0
