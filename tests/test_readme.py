@@ -347,12 +347,13 @@ def test_the_walk_through_adds_a_cell_and_a_head(tmp_path: Path) -> None:
         )
         assert result.returncode == 0, result.stdout + result.stderr
 
-    few = ["experiment=smoke", "data.limit_train=40", "data.limit_test=20", "data.cache=cache"]
-    few += ["data.batch_size=16"]
-    call("train.py", "-m", *few, "encoder=relu,bigru", "head=concat")
-    assert len([*tmp_path.glob("runs/smoke/*/run.json")]) == 2
-    [contract] = [words for words in EVERY_COMMAND["extending.md"] if "pytest" in words]
-    call(*contract[1:], "-q", "-k", "concat or relu-2-bi")
+    [training, contract] = EVERY_COMMAND["extending.md"]
+    few = ["data.limit_train=40", "data.limit_test=20", "data.cache=cache", "data.batch_size=16"]
+    call(*training[1:], *few, "encoder.hidden_size=4", "trainer=cpu")
+    assert len([*tmp_path.glob("runs/*/*/run.json")]) == asked_for(training[2:]) == 4
+    call(*contract[1:], "-q", "-k", "stacked_birelu or stacked_gru-concat")
+    # Tests that list cells or heads list those that there are.
+    call("-m", "pytest", "-q", "tests/test_config.py", "-k", "message_names or override_that")
     changed = sorted({block.split(",")[0].removeprefix("# ") for block in blocks(page, "python")})
     call("-m", "ruff", "check", *changed)
     call("-m", "ruff", "format", "--check", *changed)
