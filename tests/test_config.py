@@ -79,7 +79,7 @@ def test_a_message_names_the_field_the_allowed_values_and_the_value() -> None:
     assert str(refusal.value) == "data.max_length must be a whole number of at least 1 (got 0)."
     with pytest.raises(InputError) as refusal:
         EncoderConfig(cell="foo")  # type: ignore[arg-type]
-    assert str(refusal.value) == "encoder.cell must be one of rnn, lstm, gru (got 'foo')."
+    assert str(refusal.value) == f"encoder.cell must be one of {', '.join(Cell)} (got 'foo')."
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_value_out_of_bounds_is_named_with_what_is_allowed(
     ("override", "reason"),
     [
         ("encoder=foo", "bilstm deep_lstm gru"),
-        ("encoder.cell=elman", "[rnn, lstm, gru]"),
+        ("encoder.cell=elman", f"[{', '.join(Cell)}]"),
         ("encoder.width=3", "'width' not in 'EncoderConfig'"),
         ("data.max_length=long", "'long' of type 'str'"),
     ],

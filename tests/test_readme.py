@@ -21,11 +21,12 @@ import pytest
 import yaml
 
 from lstm_sentiment.commands import main as program
+from lstm_sentiment.commands.hydra_config import compose
 from lstm_sentiment.config import Config, flat
 from lstm_sentiment.data import sources, word_vectors
 from lstm_sentiment.data.synthetic import generate
 from tests.support.networks import saved
-from tests.support.project import ROOT, CommandResult, synthetic_imdb
+from tests.support.project import ROOT, CommandResult, folder_of, synthetic_imdb
 
 GENERATED = ("results.md", "model_card.md")  # by scripts/publish: tests/scripts/test_publish.py
 PAGES = {
@@ -38,7 +39,9 @@ PAGES = {
 }
 WRITTEN = {name: text for name, text in PAGES.items() if name not in GENERATED}
 README = PAGES["README.md"]
-[RUN] = re.findall("^RUN=(.*)$", README, re.MULTILINE)
+# The run that the commands of a page use; pages without one use that of README.md.
+RUNS = {name: run for name, text in WRITTEN.items() for run in re.findall("^RUN=(.*)$", text, re.M)}
+RUN = RUNS["README.md"]
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -163,7 +166,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Callable[..., Co
     with zipfile.ZipFile(tmp_path / "glove.6B.zip", "w") as archive:
         archive.write(folder / "glove.6B.100d.txt", "glove.6B.100d.txt")
     monkeypatch.setattr(word_vectors, "fetch_glove", lambda *_: tmp_path / "glove.6B.zip")
-    saved(folder / RUN, tiny(encoder={"cell": "gru"}, head={"kind": "max_attention"}))
+    for run in {*RUNS.values()}:
+        saved(folder / run, tiny(encoder={"cell": "gru"}, head={"kind": "max_attention"}))
     saved(folder / "OTHER_RUN", tiny())
     return folder
 
@@ -207,7 +211,8 @@ def test_the_commands_of_a_page_run(
             assert code == 0, text
             assert len([*here.glob("runs/*/*/run.json")]) >= asked_for(words[2:])
             continue
-        subcommand, *rest = (word.replace("$RUN", RUN) for word in words[1:])
+        run = RUNS.get(name, RUN)
+        subcommand, *rest = (word.replace("$RUN", run) for word in words[1:])
         if "onnx" in " ".join(words):
             pytest.importorskip("onnxruntime")
         if subcommand == "baseline":
@@ -257,11 +262,12 @@ def asked_for(words: list[str]) -> int:
     """Return the number of runs of a command, by its axes and those of its experiment."""
     if words == ["--help"]:
         return 0
-    axes = dict(word.split("=", 1) for word in words if "=" in word)
-    if "experiment" in axes:
+    typed = dict(word.split("=", 1) for word in words if "=" in word)
+    axes = typed
+    if "experiment" in typed:
         folder = Path("my_conf") if "--config-dir" in words else ROOT / "conf"
-        file = folder / "experiment" / f"{axes['experiment']}.yaml"
-        axes |= yaml.safe_load(file.read_text())["hydra"]["sweeper"]["params"]
+        file = folder / "experiment" / f"{typed['experiment']}.yaml"
+        axes = yaml.safe_load(file.read_text())["hydra"]["sweeper"]["params"] | typed
     return prod(len(choices.split(",")) for choices in axes.values())
 
 
@@ -292,11 +298,19 @@ def test_a_labelled_file_has_the_columns_shown(here: Path, monkeypatch: pytest.M
     assert Path("labelled.csv").read_text().splitlines()[0] in block.splitlines()
 
 
-def test_the_run_is_one_of_the_results() -> None:
-    assert {run for text in WRITTEN.values() for run in re.findall("^RUN=(.*)$", text, re.M)} == {
-        RUN
-    }
-    assert (ROOT / "results" / Path(RUN).relative_to("runs") / "run.json").exists()
+def test_the_run_of_the_readme_is_one_that_the_demo_trains(cache: str) -> None:
+    demo = compose(["experiment=demo", "encoder=lstm", "head=max", f"data.cache={cache}"])
+    assert str(folder_of(demo)) == RUN
+    assert EVERY_COMMAND["README.md"][0] == ["make", "demo"]
+
+
+@pytest.mark.parametrize("name", [name for name in RUNS if name != "README.md"])
+def test_the_run_of_another_page_is_trained_by_its_first_command(name: str) -> None:
+    [python, script, experiment, seed], [set_run], *_ = EVERY_COMMAND[name]
+    assert [python, script, set_run] == ["python", "train.py", f"RUN={RUNS[name]}"]
+    folder = ROOT / "results" / Path(RUNS[name]).relative_to("runs")
+    assert folder.parent.name == experiment.removeprefix("experiment=")
+    assert json.loads((folder / "run.json").read_text())["config"]["seed"] == int(seed[5:])
 
 
 CODE = [
@@ -318,7 +332,7 @@ def test_its_python_runs(
     monkeypatch.setenv("HOME", str(here))  # the cache of reviews is there by default
     exec(code, {})
     printed = capsys.readouterr().out
-    if "import Config" in code:
+    if "record = run(" in code:
         accuracy, seconds = printed.split()[-2:]
         assert 0.4 < float(accuracy) <= 1
         assert float(seconds) > 0
@@ -341,12 +355,13 @@ def test_the_walk_through_adds_a_cell_and_a_head(tmp_path: Path) -> None:
         )
         assert result.returncode == 0, result.stdout + result.stderr
 
-    few = ["experiment=smoke", "data.limit_train=40", "data.limit_test=20", "data.cache=cache"]
-    few += ["data.batch_size=16"]
-    call("train.py", "-m", *few, "encoder=relu,bigru", "head=concat")
-    assert len([*tmp_path.glob("runs/smoke/*/run.json")]) == 2
-    [contract] = [words for words in EVERY_COMMAND["extending.md"] if "pytest" in words]
-    call(*contract[1:], "-q", "-k", "concat or relu-2-bi")
+    [training, contract] = EVERY_COMMAND["extending.md"]
+    few = ["data.limit_train=40", "data.limit_test=20", "data.cache=cache", "data.batch_size=16"]
+    call(*training[1:], *few, "encoder.hidden_size=4", "trainer=cpu")
+    assert len([*tmp_path.glob("runs/*/*/run.json")]) == asked_for(training[2:]) == 4
+    call(*contract[1:], "-q", "-k", "stacked_birelu or stacked_gru-concat")
+    # Tests that list cells or heads list those that there are.
+    call("-m", "pytest", "-q", "tests/test_config.py", "-k", "message_names or override_that")
     changed = sorted({block.split(",")[0].removeprefix("# ") for block in blocks(page, "python")})
     call("-m", "ruff", "check", *changed)
     call("-m", "ruff", "format", "--check", *changed)

@@ -1,0 +1,49 @@
+"""The notebook of examples/ runs as it is: offline, on synthetic reviews."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.project import ROOT
+
+nbformat = pytest.importorskip("nbformat")
+nbclient = pytest.importorskip("nbclient")
+
+NOTEBOOK = ROOT / "examples" / "quickstart.ipynb"
+
+
+def test_the_notebook_is_short_and_stored_without_outputs() -> None:
+    """Outputs of another version or machine would be wrong, and every execution would differ."""
+    cells = nbformat.read(NOTEBOOK, as_version=4).cells
+    assert 10 <= len(cells) <= 15
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    assert not [cell for cell in code if cell.outputs or cell.execution_count]
+    assert max(len(cell.source.splitlines()) for cell in code) <= 10
+
+
+@pytest.mark.slow  # a process of its own trains three networks
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_the_notebook_runs_and_shows_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    nbclient.execute(notebook, cwd=str(tmp_path), timeout=300, kernel_name="python3")
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert {output.output_type for output in outputs} == {"stream"}
+    # Without ipywidgets, tqdm, which a dependency imports, says that it shows no bars.
+    assert all("TqdmWarning" in output.text for output in outputs if output.name == "stderr")
+    shown = [
+        "".join(output.text for output in cell.outputs if output.name == "stdout") for cell in cells
+    ]
+    _, reviews, training, scores, heads, explained, loaded = shown
+    assert re.match(r"[01] \w", reviews)
+    assert training.count("val loss") == 6
+    assert float(scores.split()[-1]) > 0.7
+    assert re.fullmatch(r"max 0\.\d+\nlast 0\.\d+\n", heads)
+    assert re.match(r"negative 0\.\d+\n([+-]\d+\.\d\d  \S+\n){11}$", explained)
+    assert loaded == "True\npositive\n"
+    assert (tmp_path / "quickstart_model" / "model.safetensors").exists()
