@@ -147,18 +147,11 @@ DEPTHS = {1: "", 2: "stacked_", 3: "deep_"}  # number of layers -> prefix of a n
 SWEEP_NAME = re.compile(r"[^./\\\s\0][^/\\\0\n]{0,99}")
 CHOICES = re.compile(r"\s*[^\s=]+=\S+(\s+[^\s=]+=\S+)*\s*")  # NAME=VALUE ...
 SCORES = ("accuracy", "precision", "recall", "f1", "auroc", "loss")
+# The fields of `data` that only data=reviews reads.
 FIELDS_OF_REVIEWS = (
-    *("test_path", "test_fraction", "test_split", "val_path", "val_split"),
-    *(
-        "text_column",
-        "label_column",
-        "positive_label",
-        "delimiter",
-        "encoding",
-        "quoting",
-        "missing",
-    ),
-)
+    "test_path test_fraction test_split val_path val_split text_column label_column "
+    "positive_label delimiter encoding quoting missing"
+).split()
 MONITORS = tuple(f"val/{score}" for score in SCORES)
 
 
@@ -598,7 +591,7 @@ def updated(config: Group, values: Mapping[str, Any]) -> Group:
         else:
             own[first] = value
     groups = {name: updated(getattr(config, name), chosen) for name, chosen in inner.items()}
-    return replace(config, **own, **groups)
+    return replace(config, **own, **groups)  # type: ignore[type-var]  # each group is a dataclass
 
 
 def flat(config: Any, prefix: str = "") -> dict[str, Any]:

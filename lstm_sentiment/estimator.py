@@ -12,7 +12,17 @@ from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from lstm_sentiment.config import DEPTHS, Cell, Config, EncoderConfig, Source, updated
+from lstm_sentiment.config import (
+    DEPTHS,
+    FIELDS_OF_REVIEWS,
+    Cell,
+    Config,
+    DataConfig,
+    EncoderConfig,
+    Source,
+    updated,
+)
+from lstm_sentiment.config_fields import own_fields
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.columns import Columns, LabelParser
 from lstm_sentiment.data.in_memory import NAME, checked_texts, corpus_in_memory, is_missing
@@ -91,13 +101,12 @@ def fit(
 
 def _in_memory(config: Config, folder: str, positive_label: str | None) -> Config:
     """Return the configuration of a run in `folder`, on reviews in memory, without a test set."""
+    usual = own_fields(DataConfig)
     reviews = {
+        **{name: usual[name].default for name in FIELDS_OF_REVIEWS},
         "source": Source.reviews,
         "path": NAME,
-        "test_path": None,
         "test_fraction": 0.0,
-        "text_column": None,
-        "label_column": None,
         "positive_label": positive_label,
         "cache": folder,
     }
@@ -245,9 +254,11 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
     def load(cls, folder: str | Path) -> Self:
         """Load a saved estimator; from any other model, one with the classes of `Predictor`.
 
-        Raises InputError if the folder is not a model or is damaged.
+        Raises InputError if the folder is not that of a network or is damaged.
         """
         predictor = Predictor.load(folder)
+        if not isinstance(predictor, NetworkPredictor):
+            raise InputError(f"{folder} holds a baseline: load it with Predictor.load.")
         classes, positive = list[Any](CLASSES), POSITIVE
         if (file := Path(folder) / CLASSES_FILE).exists():
             classes, positive = _read_classes(file)
@@ -331,10 +342,9 @@ def _can_be_saved(classes: list[Any]) -> bool:
 def _read_classes(file: Path) -> tuple[list[Any], int]:
     """Return the classes of a saved estimator and the index of the positive one."""
     content = read_json(file)
-    classes, positive = (
-        (content.get("classes"), content.get("positive")) if isinstance(content, dict) else (0, 0)
-    )
-    valid = isinstance(classes, list) and len(classes) == 2 and _can_be_saved(classes)
-    if not valid or classes[0] >= classes[1] or type(positive) is not int or positive not in (0, 1):
-        raise InputError(f"{file} does not hold two classes in sorted order: it is damaged.")
-    return classes, positive
+    match content:
+        case {"classes": [first, second], "positive": int(positive)} if (
+            _can_be_saved([first, second]) and first < second and positive in (0, 1)
+        ):
+            return [first, second], int(positive)
+    raise InputError(f"{file} does not hold two classes in sorted order: it is damaged.")
