@@ -1,4 +1,4 @@
-"""Train what the command line names: `lstm-sentiment train`, without installing anything else."""
+"""Train what the command line names: the same command as `lstm-sentiment train`."""
 
 import sys
 

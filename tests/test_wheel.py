@@ -155,11 +155,14 @@ def test_it_inspects_data(installed: Installation) -> None:
     assert (installed.folder / "plots" / "reviews_csv_lengths.png").exists()
 
 
-def test_it_uses_a_model(installed: Installation, run: str) -> None:
+def test_it_predicts_and_evaluates(installed: Installation, run: str) -> None:
     (installed.folder / "held_out.csv").write_text("text,label\nGood.,1\nBad.,0\n")
     assert "\tA gem." in installed.call("predict", run, "A gem.")
     scores = json.loads(installed.call("evaluate", run, "--file", "held_out.csv", "--json"))
     assert len(scores["networks"]) == 1
+
+
+def test_it_explains_and_exports(installed: Installation, run: str) -> None:
     installed.call("explain", run, "A gem.", "-o", "why.html")
     assert "<td>gem</td>" in (installed.folder / "why.html").read_text()
     pytest.importorskip("onnxruntime")

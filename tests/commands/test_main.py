@@ -68,6 +68,9 @@ def test_a_completion_script_knows_all_commands(shell: str, capsys: Capture) -> 
     script = capsys.readouterr().out
     assert all(name in script for name in NAMES)
     assert shell == "tcsh" or "positive-label" in script  # tcsh completes commands only
+    if shell != "tcsh":
+        assert "--multirun" in script
+        assert "encoder=bilstm" in script.replace("\\", "")
 
 
 @pytest.mark.parametrize(
