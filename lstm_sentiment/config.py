@@ -493,7 +493,7 @@ def updated(config: Group, values: Mapping[str, Any]) -> Group:
         else:
             own[first] = value
     groups = {name: updated(getattr(config, name), chosen) for name, chosen in inner.items()}
-    return replace(config, **own, **groups)
+    return replace(config, **own, **groups)  # type: ignore[type-var]
 
 
 def flat(config: Any, prefix: str = "") -> dict[str, Any]:

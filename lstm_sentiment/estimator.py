@@ -328,11 +328,12 @@ def _can_be_saved(classes: list[Any]) -> bool:
 
 def _read_classes(file: Path) -> tuple[list[Any], int]:
     """Return the classes of a saved estimator and the index of the positive one."""
-    content = read_json(file)
-    classes, positive = (
-        (content.get("classes"), content.get("positive")) if isinstance(content, dict) else (0, 0)
-    )
-    valid = isinstance(classes, list) and len(classes) == 2 and _can_be_saved(classes)
-    if not valid or classes[0] >= classes[1] or type(positive) is not int or positive not in (0, 1):
-        raise InputError(f"{file} does not hold two classes in sorted order: it is damaged.")
-    return classes, positive
+    match read_json(file):
+        case {"classes": [first, second], "positive": int(positive)} if (
+            _can_be_saved([first, second])
+            and first < second
+            and type(positive) is int
+            and positive in (0, 1)
+        ):
+            return [first, second], positive
+    raise InputError(f"{file} does not hold two classes in sorted order: it is damaged.")
