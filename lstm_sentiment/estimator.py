@@ -341,10 +341,12 @@ def _can_be_saved(classes: list[Any]) -> bool:
 
 def _read_classes(file: Path) -> tuple[list[Any], int]:
     """Return the classes of a saved estimator and the index of the positive one."""
-    content = read_json(file)
-    match content:
+    match read_json(file):
         case {"classes": [first, second], "positive": int(positive)} if (
-            _can_be_saved([first, second]) and first < second and positive in (0, 1)
+            _can_be_saved([first, second])
+            and first < second
+            and type(positive) is int
+            and positive in (0, 1)
         ):
-            return [first, second], int(positive)
+            return [first, second], positive
     raise InputError(f"{file} does not hold two classes in sorted order: it is damaged.")

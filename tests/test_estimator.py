@@ -389,14 +389,8 @@ class OfNumbers(SentimentClassifier):
         return tags
 
 
-EXPECTED_FAILURES: dict[str, str] = {}
-
-
 @pytest.mark.slow
-@parametrize_with_checks(
-    [OfNumbers(**{**SMALL, "batch_size": None}, val_fraction=0.0)],
-    expected_failed_checks=lambda _: EXPECTED_FAILURES,
-)
+@parametrize_with_checks([OfNumbers(**{**SMALL, "batch_size": None}, val_fraction=0.0)])
 def test_it_passes_the_checks_of_scikit_learn(
     estimator: SentimentClassifier, check: Callable[[Any], None]
 ) -> None:

@@ -44,6 +44,6 @@ def test_the_notebook_runs_and_shows_what_it_says(
     assert training.count("val loss") == 6
     assert float(scores.split()[-1]) > 0.7
     assert re.fullmatch(r"max 0\.\d+\nlast 0\.\d+\n", heads)
-    assert re.match(r"negative 0\.\d+\n([+-]\d+\.\d\d  \S+\n){11}$", explained)
+    assert re.match(r"negative 0\.\d+\n([+-]\d+\.\d\d  \S+\n){12}$", explained)
     assert loaded == "True\npositive\n"
     assert (tmp_path / "quickstart_model" / "model.safetensors").exists()

@@ -341,6 +341,7 @@ def test_its_python_runs(
         assert len(printed.splitlines()) == 2
 
 
+@pytest.mark.slow  # processes of their own train four networks
 def test_the_walk_through_adds_a_cell_and_a_head(tmp_path: Path) -> None:
     page = PAGES["extending.md"]
     for name in ("lstm_sentiment", "conf", "tests", "scripts", "train.py", "pyproject.toml"):
