@@ -286,6 +286,7 @@ def test_fields_know_their_roles() -> None:
         "root",
         "data.path",
         "data.test_path",
+        "data.val_path",
         "data.cache",
         "embedding.path",
         "rerun",

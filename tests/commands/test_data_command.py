@@ -116,7 +116,7 @@ def test_the_command_says_what_was_guessed_and_left_out(
     rows = "".join(f"film number {number};{number % 2}\n" for number in range(20))
     file = tmp_path / "films.csv"
     file.write_text(f"text;label\n{rows};1\n", encoding="utf-16")
-    words = ["data", str(file), f"data.cache={cache}", "-o", str(tmp_path)]
+    words = ["data", "-o", str(tmp_path), str(file), f"data.cache={cache}"]
     assert main(words) == 1
     assert "row 21: the text is missing" in capsys.readouterr().err
     assert main([*words, "data.missing=skip", "data.delimiter=semicolon"]) == 0

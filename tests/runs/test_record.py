@@ -53,11 +53,17 @@ def test_places_do_not_change_the_fingerprint() -> None:
             text_column="review",
             label_column="stars",
             positive_label="five",
+            val_path="near it",
+            delimiter="tab",  # type: ignore[arg-type]
+            encoding="cp1252",
+            quoting="none",  # type: ignore[arg-type]
+            missing="skip",  # type: ignore[arg-type]
             cache="there",
         ),
         trainer=TrainerConfig("cpu", threads=7, log_every_n_steps=1, enable_progress_bar=False),
     )
     elsewhere.data.test_fraction = 0.5
+    elsewhere.data.val_split, elsewhere.data.test_split = "validation", "dev"
     elsewhere.embedding.path = "vectors.txt"  # the content of the file counts
     changed = {name for name, value in flat(elsewhere).items() if value != flat(Config())[name]}
     assert changed == NOT_FINGERPRINTED
@@ -114,7 +120,7 @@ def test_a_record_names_no_folder_of_the_machine(tmp_path: Path) -> None:
     assert nested["seed"] == 0
 
 
-UNRECORDED_PATHS = {"root", "data.path", "data.test_path", "embedding.path"}
+UNRECORDED_PATHS = {"root", "data.path", "data.test_path", "data.val_path", "embedding.path"}
 
 
 @pytest.mark.parametrize(
@@ -127,6 +133,8 @@ UNRECORDED_PATHS = {"root", "data.path", "data.test_path", "embedding.path"}
             reference=[Reference("encoder=rnn", 0.5, source="a paper")],
         ),
         Config(data=DataConfig("reviews", path="a.csv", test_path="b.csv", max_length=30)),
+        Config(data=DataConfig("reviews", path="a.csv", test_fraction=0.3, val_path="b.csv")),
+        Config(data=DataConfig("reviews", path="a/films", test_split="dev", val_split="val")),
         Config(embedding=EmbeddingConfig("glove", name="6B", dim=50)),
         Config(embedding=EmbeddingConfig("glove", path="vectors.txt", dim=50)),
         Config(embedding=EmbeddingConfig("word2vec")),
