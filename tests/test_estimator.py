@@ -1,5 +1,6 @@
 """Training on texts in memory: `fit`, and the estimator in the tools of scikit-learn."""
 
+import json
 import os
 import pickle
 import random
@@ -25,6 +26,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 import lstm_sentiment
 from lstm_sentiment import Config, InputError, Predictor, SentimentClassifier, fit, run
+from lstm_sentiment.commands.main import main
 from lstm_sentiment.config import Cell, flat
 from lstm_sentiment.data.synthetic import generate
 from lstm_sentiment.estimator import FIELDS, NETWORKS
@@ -255,6 +257,56 @@ def test_any_two_classes_are_predicted(
     assert np.array_equal(loaded.classes_, estimator.classes_)
     named = [each.label for each in Predictor.load(tmp_path / "model").predict(TEXTS)]
     assert np.array_equal(np.array(named) == "positive", is_positive)
+
+
+@pytest.mark.parametrize(
+    ("classes", "positive_label"),
+    [
+        (("neg", "pos"), "neg"),  # the usual meaning is inverted
+        (("neg", "pos"), None),
+        (("bad", "good"), None),
+        (("bad", "good"), "bad"),
+        ((0, 1), 0),
+        ((-1, 1), None),
+        ((1.0, 2.0), None),
+        ((False, True), None),
+        ((False, True), False),
+    ],
+)
+def test_a_saved_estimator_is_evaluated_with_the_score_of_the_estimator(
+    classes: Any, positive_label: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Labels of a file mean what those in memory meant, whichever class is positive."""
+    labels = [classes[label] for label in LABELS]
+    estimator = small(head="max", positive_label=positive_label).fit(TEXTS, labels)
+    estimator.save(tmp_path / "model")
+    # An odd number of reviews in each class: inverted predictions cannot have the same score.
+    file = write_columns(tmp_path / "some.csv", labels[:41], TEXTS[:41], names="label text")
+    expected = estimator.score(TEXTS[:41], labels[:41])
+    for saved in (estimator, SentimentClassifier.load(tmp_path / "model")):
+        saved.save(tmp_path / "model")
+        capsys.readouterr()
+        assert main(["evaluate", str(tmp_path / "model"), "--file", str(file), "--json"]) == 0
+        [scores] = json.loads(capsys.readouterr().out)["networks"].values()
+        assert scores["accuracy"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("classes", [("Good", "good"), ("good", "good "), ("", "good")])
+def test_classes_that_are_the_same_in_a_file_are_not_saved(
+    classes: tuple[str, str], tmp_path: Path
+) -> None:
+    estimator = small().fit(TEXTS, np.array(classes)[LABELS])
+    with pytest.raises(InputError, match="differ only in case or blanks cannot be saved"):
+        estimator.save(tmp_path / "model")
+
+
+def test_a_model_trained_on_a_file_is_saved_as_an_estimator(
+    tiny: MakeConfig, tmp_path: Path
+) -> None:
+    words = ["happy" if label else "cross" for label in LABELS]
+    fit(TEXTS, words, config=tiny(), positive_label="happy").save(tmp_path / "run")
+    SentimentClassifier.load(tmp_path / "run").save(tmp_path / "copy")
+    assert Predictor.load(tmp_path / "copy").config.data.positive_label == "happy"
 
 
 def test_a_loaded_estimator_can_be_trained_again(
