@@ -35,10 +35,10 @@ from lstm_sentiment.data.in_memory import (
 )
 from lstm_sentiment.display import SILENT, Display, Printed
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import read_json, write_json
+from lstm_sentiment.files import write_json
 from lstm_sentiment.labels import CLASSES, NEGATIVE, POSITIVE, is_positive
-from lstm_sentiment.runs.model_folder import CLASSES_FILE, model_draft
-from lstm_sentiment.serving.predictor import NetworkPredictor, Predictor
+from lstm_sentiment.runs.model_folder import CLASSES_FILE, model_draft, read_classes
+from lstm_sentiment.serving.predictor import NetworkPredictor, Predictor, find_model
 from lstm_sentiment.training import runtime
 from lstm_sentiment.training.plan import Plan
 from lstm_sentiment.training.run import execute
@@ -281,8 +281,9 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         if not isinstance(predictor, NetworkPredictor):
             raise InputError(f"{folder} holds a baseline: load it with Predictor.load.")
         classes, positive = list[Any](CLASSES), POSITIVE
-        if (file := Path(folder) / CLASSES_FILE).exists():
-            classes, positive = _read_classes(file)
+        model = find_model(Path(folder))
+        if (content := read_classes(model)) is not None:
+            classes, positive = _checked_classes(content, model / CLASSES_FILE)
         estimator = cls(config=predictor.config, positive_label=classes[positive])
         estimator.predictor_, estimator.classes_ = predictor, np.array(classes)
         estimator._positive = positive
@@ -371,9 +372,9 @@ def _can_be_saved(classes: list[Any]) -> bool:
     return len(kinds) == 1 and kinds <= {str, int, float, bool}
 
 
-def _read_classes(file: Path) -> tuple[list[Any], int]:
+def _checked_classes(content: Any, file: Path) -> tuple[list[Any], int]:
     """Return the classes of a saved estimator and the index of the positive one."""
-    match read_json(file):
+    match content:
         case {"classes": [first, second], "positive": int(positive)} if (
             _can_be_saved([first, second])
             and first < second
