@@ -13,13 +13,11 @@ nbclient = pytest.importorskip("nbclient")
 NOTEBOOK = ROOT / "examples" / "quickstart.ipynb"
 
 
-def test_the_notebook_is_short_and_stored_without_outputs() -> None:
+def test_the_notebook_is_stored_without_outputs() -> None:
     """Outputs of another version or machine would be wrong, and every execution would differ."""
     cells = nbformat.read(NOTEBOOK, as_version=4).cells
-    assert 10 <= len(cells) <= 15
     code = [cell for cell in cells if cell.cell_type == "code"]
     assert not [cell for cell in code if cell.outputs or cell.execution_count]
-    assert max(len(cell.source.splitlines()) for cell in code) <= 10
 
 
 @pytest.mark.slow  # a process of its own trains three networks

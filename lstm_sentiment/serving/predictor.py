@@ -269,8 +269,8 @@ def find_model(folder: Path) -> Path:
             return folder / MODEL  # incomplete; reading it raises an error with the missing file
         # Runs in results/ and baselines of earlier versions have no model.
         if (record := read_record(folder)) is not None:
-            kind, command = "run", "python train.py"
-            if BASELINE in record["config"]:
+            kind, command = "run", "lstm-sentiment train"
+            if isinstance(record["config"], dict) and BASELINE in record["config"]:
                 kind, command = "baseline", "lstm-sentiment baseline"
             problem = f"is a finished {kind} whose model was not kept"
             remedy = (
