@@ -1,5 +1,6 @@
 """Training on texts in memory: the function `fit`, and an estimator for scikit-learn."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -24,14 +25,20 @@ from lstm_sentiment.config import (
 )
 from lstm_sentiment.config_fields import own_fields
 from lstm_sentiment.data.cache import DataCache
-from lstm_sentiment.data.columns import Columns, LabelParser
-from lstm_sentiment.data.in_memory import NAME, checked_texts, corpus_in_memory, is_missing
+from lstm_sentiment.data.columns import Columns, LabelParser, Review
+from lstm_sentiment.data.in_memory import (
+    NAME,
+    checked_reviews,
+    checked_texts,
+    corpus_in_memory,
+    is_missing,
+)
 from lstm_sentiment.display import SILENT, Display, Printed
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import read_json, write_json
+from lstm_sentiment.files import write_json
 from lstm_sentiment.labels import CLASSES, NEGATIVE, POSITIVE, is_positive
-from lstm_sentiment.runs.model_folder import CLASSES_FILE, model_draft
-from lstm_sentiment.serving.predictor import NetworkPredictor, Predictor
+from lstm_sentiment.runs.model_folder import CLASSES_FILE, model_draft, read_classes
+from lstm_sentiment.serving.predictor import NetworkPredictor, Predictor, find_model
 from lstm_sentiment.training import runtime
 from lstm_sentiment.training.plan import Plan
 from lstm_sentiment.training.run import execute
@@ -73,8 +80,9 @@ def fit(
     `texts` are N strings, and `labels` are N labels as in a file: 0 and 1, False and True, "neg"
     and "pos", "negative" and "positive". For two other labels, `positive_label` names the positive
     one. `config.data.val_fraction` of the reviews are the validation set; all others are the
-    training set. The fields of `config` that name reviews or a run's folder are not used, and no
-    file is left behind. Without a `config`, batches are smaller if there are few reviews.
+    training set. The fields of `config` that name reviews or a run's folder are not used. Nothing
+    is left behind except pretrained word vectors, in `config.data.cache`. Without a `config`,
+    batches are smaller if there are few reviews.
 
     Raises InputError if the texts, the labels or the configuration cannot be used, and RunError if
     training fails.
@@ -83,15 +91,22 @@ def fit(
     >>> predictor.predict("A gem.").label  # doctest: +SKIP
     'positive'
     """
-    texts = checked_texts(texts)
-    corpus = corpus_in_memory(texts, labels, positive_label)
+    reviews = checked_reviews(texts, labels, positive_label)
     if config is None:
-        config = _with_small_batches(Config(), len(texts))
+        config = _with_small_batches(Config(), len(reviews))
+    return _trained(reviews, config, positive_label, display)
+
+
+def _trained(
+    reviews: Sequence[Review], config: Config, positive_label: str | None, display: Display
+) -> NetworkPredictor:
+    """Train as `fit` does; `positive_label` is recorded, for files that are read later."""
     with (
         TemporaryDirectory(ignore_cleanup_errors=True) as folder,
         DataCache(display) as cache,
         runtime.process_state_restored(),
     ):
+        corpus = corpus_in_memory(reviews, cache=folder)
         plan = Plan.of(_in_memory(config, folder, positive_label), cache, corpus=corpus)
         record = execute(plan, display)
         predictor = NetworkPredictor.load(plan.folder)
@@ -108,7 +123,6 @@ def _in_memory(config: Config, folder: str, positive_label: str | None) -> Confi
         "path": NAME,
         "test_fraction": 0.0,
         "positive_label": positive_label,
-        "cache": folder,
     }
     run = {"root": folder, "sweep": None, "test": False, "rerun": False, "keep_checkpoints": False}
     return updated(config, {f"data.{name}": value for name, value in reviews.items()} | run)
@@ -195,7 +209,6 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train on N texts and their labels. Raises InputError if they cannot be used."""
-        texts = checked_texts(X)
         labels = _checked_labels(y)
         classes, indices = np.unique(labels, return_inverse=True)
         if len(classes) != 2:
@@ -205,11 +218,12 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
                 f"(got {len(classes)} class{'es' * (len(classes) != 1)})."
             )
         positive = _positive_index(classes.tolist(), self.positive_label)
-        self.predictor_ = fit(
-            texts,
-            (indices == positive).astype(int),
-            config=self._chosen_config(len(texts)),
-            display=Printed() if self.verbose else SILENT,
+        reviews = checked_reviews(X, (indices == positive).astype(int))
+        self.predictor_ = _trained(
+            reviews,
+            self._chosen_config(len(reviews)),
+            _recorded_label(classes.tolist(), positive),
+            Printed() if self.verbose else SILENT,
         )
         self.classes_, self._positive = classes, positive
         return self
@@ -236,14 +250,21 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
     def save(self, folder: str | Path) -> None:
         """Write the model to a folder, which `load`, `Predictor.load` and the commands take.
 
-        Raises InputError if the folder cannot be written, or if the classes are not strings,
-        numbers or bool.
+        The commands read labels of a file as `y`. Raises InputError if the folder cannot be
+        written, if the classes are not strings, numbers or bool, or if they are the same in a file.
         """
         check_is_fitted(self)
         classes = self.classes_.tolist()
         if not _can_be_saved(classes):
             raise InputError(
                 f"Classes must be strings, numbers or bool to be saved (got {classes[0]!r:.40})."
+            )
+        label = _recorded_label(classes, self._positive)
+        if not _are_read(classes, self._positive, label):
+            names = " and ".join(f"{name!r:.40}" for name in classes)
+            raise InputError(
+                f"Classes that are empty or differ only in case or blanks cannot be saved (got "
+                f"{names}), since they are the same in a file."
             )
         with model_draft(Path(folder)) as draft:
             self.predictor_.save(draft)
@@ -260,8 +281,9 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         if not isinstance(predictor, NetworkPredictor):
             raise InputError(f"{folder} holds a baseline: load it with Predictor.load.")
         classes, positive = list[Any](CLASSES), POSITIVE
-        if (file := Path(folder) / CLASSES_FILE).exists():
-            classes, positive = _read_classes(file)
+        model = find_model(Path(folder))
+        if (content := read_classes(model)) is not None:
+            classes, positive = _checked_classes(content, model / CLASSES_FILE)
         estimator = cls(config=predictor.config, positive_label=classes[positive])
         estimator.predictor_, estimator.classes_ = predictor, np.array(classes)
         estimator._positive = positive
@@ -327,11 +349,22 @@ def _positive_index(classes: list[Any], positive_label: Any) -> int:
             names = " or ".join(map(repr, classes))
             raise InputError(f"positive_label must be {names} (got {positive_label!r}).")
         return classes.index(positive_label)
+    return next((index for index in (0, 1) if _are_read(classes, index, None)), 1)
+
+
+def _recorded_label(classes: list[Any], positive: int) -> str | None:
+    """Return the positive class as `data.positive_label`; None if files need no positive label."""
+    return None if _are_read(classes, positive, None) else str(classes[positive])
+
+
+def _are_read(classes: list[Any], positive: int, positive_label: str | None) -> bool:
+    """Return whether labels in a file are read as these classes, with this positive label."""
+    parser = LabelParser(Columns(positive=positive_label))
     try:
-        labels = list(map(LabelParser(Columns()).parse, classes))
+        labels = [parser.parse(label) for label in classes]
     except ValueError:
-        return 1
-    return labels.index(POSITIVE) if NEGATIVE in labels and POSITIVE in labels else 1
+        return False
+    return (labels[positive], labels[1 - positive]) == (POSITIVE, NEGATIVE)
 
 
 def _can_be_saved(classes: list[Any]) -> bool:
@@ -339,9 +372,9 @@ def _can_be_saved(classes: list[Any]) -> bool:
     return len(kinds) == 1 and kinds <= {str, int, float, bool}
 
 
-def _read_classes(file: Path) -> tuple[list[Any], int]:
+def _checked_classes(content: Any, file: Path) -> tuple[list[Any], int]:
     """Return the classes of a saved estimator and the index of the positive one."""
-    match read_json(file):
+    match content:
         case {"classes": [first, second], "positive": int(positive)} if (
             _can_be_saved([first, second])
             and first < second

@@ -1,5 +1,7 @@
 """Training on texts in memory: `fit`, and the estimator in the tools of scikit-learn."""
 
+import json
+import logging
 import os
 import pickle
 import random
@@ -25,7 +27,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 import lstm_sentiment
 from lstm_sentiment import Config, InputError, Predictor, SentimentClassifier, fit, run
+from lstm_sentiment.commands.main import main
 from lstm_sentiment.config import Cell, flat
+from lstm_sentiment.data import skip_gram
 from lstm_sentiment.data.synthetic import generate
 from lstm_sentiment.estimator import FIELDS, NETWORKS
 from tests.support.displays import RecordingDisplay
@@ -75,19 +79,37 @@ def test_reviews_in_memory_train_the_network_that_a_file_trains(
 
 
 def test_fit_leaves_no_files_and_no_state_behind(
-    tiny: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: MakeConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
 
     def state() -> tuple[Any, ...]:
-        random_states = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
-        threads, deterministic = (
+        return (
+            random.getstate(),
+            np.random.get_state()[1].tolist(),  # noqa: NPY002
+            torch.get_rng_state().tolist(),
             torch.get_num_threads(),
             torch.are_deterministic_algorithms_enabled(),
+            torch.is_deterministic_algorithms_warn_only_enabled(),
+            torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
+            torch.backends.cudnn.benchmark,
+            [logging.getLogger(f"lightning.{name}").level for name in ("pytorch", "fabric")],
+            dict(os.environ),
         )
-        return *random_states, torch.get_rng_state().tolist(), threads, deterministic
 
+    # Unlike the values of a run.
+    monkeypatch.setattr("torch.utils.deterministic.fill_uninitialized_memory", True)
+    monkeypatch.setattr("torch.backends.cudnn.benchmark", True)
+    monkeypatch.setenv("PL_GLOBAL_SEED", "7")
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    for name in ("pytorch", "fabric"):
+        monkeypatch.setattr(logging.getLogger(f"lightning.{name}"), "level", logging.DEBUG)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    request.addfinalizer(lambda: torch.use_deterministic_algorithms(False))
     before = state()
     fit(TEXTS, WORDS, config=tiny(trainer={"threads": 2}))
     assert state() == before
@@ -95,6 +117,26 @@ def test_fit_leaves_no_files_and_no_state_behind(
         fit(TEXTS, ["pos"] * 80, config=tiny())
     assert state() == before
     assert list(tmp_path.iterdir()) == []
+
+
+def test_word_vectors_are_kept_for_the_next_training_but_reviews_are_not(
+    tiny: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise each fold of a cross-validation would download or learn them again."""
+    learned = []
+
+    def learn(*arguments: Any) -> None:
+        *_, folder = arguments
+        learned.append(folder)
+        (folder / skip_gram.FILE).write_text("the 1 2 3 4\nwas 4 3 2 1\n")
+
+    monkeypatch.setattr(skip_gram, "_train", learn)
+    cache = tmp_path / "cache"
+    config = tiny(embedding={"kind": "word2vec", "dim": 4}, data={"cache": str(cache)})
+    first, second = (fit(TEXTS, WORDS, config=config) for _ in range(2))
+    assert len(learned) == 1
+    assert {file.name.split("-")[0] for file in cache.iterdir()} == {"vectors", "word2vec"}
+    assert np.array_equal(first.logits(TEXTS), second.logits(TEXTS))
 
 
 def test_fit_is_quiet_unless_it_gets_a_display(
@@ -257,6 +299,56 @@ def test_any_two_classes_are_predicted(
     assert np.array_equal(np.array(named) == "positive", is_positive)
 
 
+@pytest.mark.parametrize(
+    ("classes", "positive_label"),
+    [
+        (("neg", "pos"), "neg"),  # the usual meaning is inverted
+        (("neg", "pos"), None),
+        (("bad", "good"), None),
+        (("bad", "good"), "bad"),
+        ((0, 1), 0),
+        ((-1, 1), None),
+        ((1.0, 2.0), None),
+        ((False, True), None),
+        ((False, True), False),
+    ],
+)
+def test_a_saved_estimator_is_evaluated_with_the_score_of_the_estimator(
+    classes: Any, positive_label: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Labels of a file mean what those in memory meant, whichever class is positive."""
+    labels = [classes[label] for label in LABELS]
+    estimator = small(head="max", positive_label=positive_label).fit(TEXTS, labels)
+    estimator.save(tmp_path / "model")
+    # An odd number of reviews in each class: inverted predictions cannot have the same score.
+    file = write_columns(tmp_path / "some.csv", labels[:41], TEXTS[:41], names="label text")
+    expected = estimator.score(TEXTS[:41], labels[:41])
+    for saved in (estimator, SentimentClassifier.load(tmp_path / "model")):
+        saved.save(tmp_path / "model")
+        capsys.readouterr()
+        assert main(["evaluate", str(tmp_path / "model"), "--file", str(file), "--json"]) == 0
+        [scores] = json.loads(capsys.readouterr().out)["networks"].values()
+        assert scores["accuracy"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("classes", [("Good", "good"), ("good", "good "), ("", "good")])
+def test_classes_that_are_the_same_in_a_file_are_not_saved(
+    classes: tuple[str, str], tmp_path: Path
+) -> None:
+    estimator = small().fit(TEXTS, np.array(classes)[LABELS])
+    with pytest.raises(InputError, match="differ only in case or blanks cannot be saved"):
+        estimator.save(tmp_path / "model")
+
+
+def test_a_model_trained_on_a_file_is_saved_as_an_estimator(
+    tiny: MakeConfig, tmp_path: Path
+) -> None:
+    words = ["happy" if label else "cross" for label in LABELS]
+    fit(TEXTS, words, config=tiny(), positive_label="happy").save(tmp_path / "run")
+    SentimentClassifier.load(tmp_path / "run").save(tmp_path / "copy")
+    assert Predictor.load(tmp_path / "copy").config.data.positive_label == "happy"
+
+
 def test_a_loaded_estimator_can_be_trained_again(
     fitted: SentimentClassifier, tmp_path: Path
 ) -> None:
@@ -284,8 +376,33 @@ def test_damaged_classes_are_refused(
 ) -> None:
     fitted.save(tmp_path)
     (tmp_path / "classes.json").write_text(content)
-    with pytest.raises(InputError, match="classes.json does not hold two classes"):
+    message = "classes.json(: it is not JSON| does not hold two classes)"
+    with pytest.raises(InputError, match=message):
         SentimentClassifier.load(tmp_path)
+
+
+def test_classes_outside_the_folder_and_huge_ones_are_not_read(
+    fitted: SentimentClassifier, tmp_path: Path
+) -> None:
+    fitted.save(tmp_path / "model")
+    file = tmp_path / "model" / "classes.json"
+    outside = file.rename(tmp_path / "outside.json")
+    file.symlink_to(outside)
+    with pytest.raises(InputError, match="classes.json is a link to a file outside of its folder"):
+        SentimentClassifier.load(tmp_path / "model")
+    file.unlink()
+    with file.open("wb") as stream:
+        stream.truncate(2**33)
+    with pytest.raises(InputError, match="classes.json: it has 8,589,934,592 bytes, more than"):
+        SentimentClassifier.load(tmp_path / "model")
+
+
+def test_classes_are_those_of_the_model_folder_within_a_folder(
+    fitted: SentimentClassifier, tmp_path: Path
+) -> None:
+    """As for `Predictor.load`, the folder above `model/` is enough."""
+    fitted.save(tmp_path / "model")
+    assert SentimentClassifier.load(tmp_path).classes_.tolist() == ["neg", "pos"]
 
 
 def test_classes_that_json_cannot_hold_are_not_saved(tmp_path: Path) -> None:

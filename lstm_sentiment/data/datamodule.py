@@ -217,7 +217,8 @@ class ReviewDataModule(L.LightningDataModule):
         """
         if name not in self.splits:
             part, config = self._part(name), self.config
-            reviews = tokenized_reviews(part, config.cache, self.cache, config.preparation)
+            folder = self.corpus.cache or config.cache
+            reviews = tokenized_reviews(part, folder, self.cache, config.preparation)
             whole = Split.whole(reviews)
             for note in reviews.notes:
                 self.cache.note(f"{Path(part.name).name}: {note}")

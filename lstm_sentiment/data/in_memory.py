@@ -1,12 +1,19 @@
 """Reviews that are held in memory: a corpus made of texts and labels, without a file."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 
 from lstm_sentiment.data.cache import cache_key
-from lstm_sentiment.data.columns import Columns, LabelParser, Options, Review, parse_text
+from lstm_sentiment.data.columns import (
+    Columns,
+    LabelParser,
+    MissingError,
+    Options,
+    Review,
+    parse_text,
+)
 from lstm_sentiment.data.sources import TRAIN, Corpus, Part
 from lstm_sentiment.errors import InputError
 
@@ -16,8 +23,8 @@ ARGUMENTS = Options("texts", "labels", "positive_label", missing=None)
 MISSING = ("nan", "<NA>", "NaT")  # a missing value, as NumPy and pandas print it
 
 
-def corpus_in_memory(texts: Any, labels: Any, positive_label: str | None = None) -> Corpus:
-    """Return a corpus whose only part is the training set: N texts and their N labels.
+def checked_reviews(texts: Any, labels: Any, positive_label: str | None = None) -> list[Review]:
+    """Return N texts with their N labels as reviews.
 
     Labels are those that a file may have (0 or 1, "neg" or "pos", ...). For other labels,
     `positive_label` names the positive one. Raises InputError if a text or a label is missing or
@@ -30,10 +37,18 @@ def corpus_in_memory(texts: Any, labels: Any, positive_label: str | None = None)
             f"texts and labels must have the same length (got {len(columns[0]):,} texts and "
             f"{len(columns[1]):,} labels)."
         )
-    reviews = list(map(Review, *columns))
+    return list(map(Review, *columns))
+
+
+def corpus_in_memory(reviews: Sequence[Review], cache: str | None = None) -> Corpus:
+    """Return a corpus whose only part is the training set.
+
+    `cache` is the folder of its tokenized reviews; without it, they are in the folder of all
+    others.
+    """
     content = [str(part) for review in reviews for part in review]
     part = Part(NAME, lambda: cache_key(*content), lambda: iter(reviews), lambda: len(reviews))
-    return Corpus(NAME, {TRAIN: lambda: part})
+    return Corpus(NAME, {TRAIN: lambda: part}, cache=cache)
 
 
 def checked_texts(texts: Any) -> list[str]:
@@ -47,6 +62,8 @@ def _parsed(name: str, values: Any, parse: Any) -> list[Any]:
     for index, value in enumerate(_one_dimensional(name, values)):
         try:
             parsed.append(parse(None if is_missing(value) else value))
+        except MissingError as error:
+            raise InputError(f"{name}[{index}]: {error}.") from error
         except ValueError as error:
             raise InputError(f"{name}[{index}]: {error}") from error
     return parsed

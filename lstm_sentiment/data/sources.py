@@ -86,6 +86,7 @@ class Corpus:
     name: str
     parts: Mapping[str, Callable[[], Part]]
     test_fraction: float | None = None
+    cache: str | None = None  # folder of the tokenized reviews, if it is not data.cache
 
 
 def open_corpus(config: DataConfig, cache: DataCache) -> Corpus:

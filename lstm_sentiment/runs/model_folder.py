@@ -20,7 +20,7 @@ from lstm_sentiment.data.vocabulary import Vocabulary
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files import folder_draft, write_atomically, write_json
 from lstm_sentiment.model.classifier import Classifier
-from lstm_sentiment.runs.folder import MODEL
+from lstm_sentiment.runs.folder import MODEL, RECORD
 from lstm_sentiment.runs.record import SCHEMA, recorded, restored
 
 WEIGHTS, CONFIG, VOCABULARY = "model.safetensors", "config.json", "vocab.json"
@@ -28,7 +28,8 @@ ONNX = "model.onnx"  # instead of the weights, in a folder for ONNX Runtime
 CLASSES_FILE = "classes.json"  # the classes of a scikit-learn estimator
 MODEL_FILES = frozenset({WEIGHTS, CONFIG, VOCABULARY, CLASSES_FILE})
 MAX_LENGTH = 1_000_000  # tokens; the largest allowed data.max_length of a model
-MAX_BYTES = {CONFIG: 2**20, VOCABULARY: 2**28}  # a million words take about 2**24 bytes
+# A million words take about 2**24 bytes.
+MAX_BYTES = {CONFIG: 2**20, VOCABULARY: 2**28, CLASSES_FILE: 2**20}
 OTHER_FORMAT = "the file is damaged or has another format"
 
 
@@ -54,9 +55,15 @@ def save_model(
 def model_draft(folder: Path) -> Iterator[Path]:
     """Yield a draft of the folder to write a model into, which replaces an older model there.
 
-    Raises InputError if the folder contains other files or cannot be written.
+    Raises InputError if the folder contains other files, cannot be written, or is a part of a
+    finished run, whose record describes its own model.
     """
     try:
+        if (folder.resolve().parent / RECORD).exists():
+            raise InputError(
+                f"{folder} belongs to a finished run, whose {RECORD} describes its model: give a "
+                "new folder."
+            )
         foreign = {item.name for item in folder.iterdir()} if folder.exists() else set()
         if foreign := foreign - MODEL_FILES:
             raise InputError(
@@ -182,6 +189,14 @@ def read_words(folder: Path) -> list[str]:
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise InputError("it is not a list of words.")
     return words
+
+
+def read_classes(folder: Path) -> Any:
+    """Return what `classes.json` contains, or None if the folder of a model has no such file.
+
+    Raises InputError with the file if it cannot be read.
+    """
+    return _read_json(folder, CLASSES_FILE) if (folder / CLASSES_FILE).exists() else None
 
 
 def _read_json(folder: Path, name: str) -> Any:

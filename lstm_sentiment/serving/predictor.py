@@ -18,7 +18,8 @@ from lstm_sentiment.labels import class_name
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.metrics import sigmoid
 from lstm_sentiment.model.subnormals import subnormals_flushed
-from lstm_sentiment.runs.folder import MODEL
+from lstm_sentiment.runs.folder import MODEL, RECORD
+from lstm_sentiment.runs.identity import BASELINE
 from lstm_sentiment.runs.model_folder import (
     CONFIG,
     ONNX,
@@ -64,9 +65,8 @@ class Prediction:
 
     label: str
     probability: float  # of the class positive
-    weights: tuple[Weight, ...] | None = (
-        None  # of the tokens that the network reads; None unless requested
-    )
+    # Of the tokens that the network reads; None unless requested.
+    weights: tuple[Weight, ...] | None = None
 
     @classmethod
     def from_probability(cls, probability: float) -> "Prediction":
@@ -267,11 +267,15 @@ def find_model(folder: Path) -> Path:
                 return model
         if (folder / MODEL).is_dir():
             return folder / MODEL  # incomplete; reading it raises an error with the missing file
-        if read_record(folder) is not None:  # results/ keeps records and predictions only
-            problem = "is a finished run whose model was not kept"
+        # Runs in results/ and baselines of earlier versions have no model.
+        if (record := read_record(folder)) is not None:
+            kind, command = "run", "lstm-sentiment train"
+            if isinstance(record["config"], dict) and BASELINE in record["config"]:
+                kind, command = "baseline", "lstm-sentiment baseline"
+            problem = f"is a finished {kind} whose model was not kept"
             remedy = (
-                "train it again, and give its new folder (python train.py experiment="
-                f"{folder.resolve().parent.name} trains the runs of an experiment in results/)."
+                f"train it again with {command} and the settings in its {RECORD}, and give the new "
+                "folder."
             )
         elif folder.is_dir():
             problem = "holds no model"

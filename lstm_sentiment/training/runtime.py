@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,6 +24,7 @@ from lstm_sentiment.errors import InputError
 
 MIB = 2**20
 PACKAGES = ("lstm_sentiment", "torch", "lightning", "torchmetrics", "torchtext", "numpy", "numba")
+LOGGERS = ("lightning.pytorch", "lightning.fabric")
 
 # Warnings that do not apply here: regular expressions for the beginning of the message.
 _KNOWN_WARNINGS = (
@@ -63,34 +65,61 @@ def _cuda_problem() -> str | None:
 
 def prepare_process(threads: int | None) -> None:
     """Set threads, allocator, determinism and log levels of this process; calls may be repeated."""
-    _default_threads()  # read and cached before the number is changed
     tune_allocator()
-    torch.set_num_threads(threads or _default_threads())
+    _threads.choose(threads)
     # By default, deterministic mode also fills every new tensor, which takes time without a benefit
     # here.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     # cuBLAS is deterministic only with this setting.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    for name in ("lightning.pytorch", "lightning.fabric"):
+    for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 @contextmanager
 def process_state_restored() -> Iterator[None]:
-    """Restore the random states, the threads and the determinism of this process at the end."""
+    """Restore the state of this process at the end, except the settings of the allocator.
+
+    This state is the random states, the number of threads, the determinism of PyTorch, the
+    environment variables, and the log levels of Lightning.
+    """
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    benchmark, variables = torch.backends.cudnn.benchmark, dict(os.environ)
+    levels = {name: logging.getLogger(name).level for name in LOGGERS}
     try:
         with isolate_rng():
             yield
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic)
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
+        torch.backends.cudnn.benchmark = benchmark
+        for name in os.environ.keys() - variables.keys():
+            del os.environ[name]
+        os.environ.update(variables)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
-@cache
-def _default_threads() -> int:
-    """Return PyTorch's own number of threads, read before a run changes it."""
-    return torch.get_num_threads()
+@dataclass
+class _Threads:
+    """PyTorch's number of threads: that of the process, and that of its latest run."""
+
+    own: int = 0
+    chosen: int = 0
+
+    def choose(self, threads: int | None) -> None:
+        """Set the number of threads; None means that of the process."""
+        current = torch.get_num_threads()
+        if current != self.chosen:  # before the first run, or changed since the latest one
+            self.own = current
+        self.chosen = threads or self.own
+        torch.set_num_threads(self.chosen)
+
+
+_threads = _Threads()
 
 
 @cache

@@ -7,10 +7,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from lstm_sentiment.data.in_memory import checked_texts, corpus_in_memory
+from lstm_sentiment.data.in_memory import checked_reviews, checked_texts, corpus_in_memory
+from lstm_sentiment.data.sources import Corpus
 from tests.support.corpora import LABELS, TEXTS, read, refusal_of, reviews, version
 
 Table = pa.table({"text": TEXTS}).to_pandas
+
+
+def corpus(*arguments: Any, **options: Any) -> Corpus:
+    return corpus_in_memory(checked_reviews(*arguments, **options))
 
 
 @pytest.mark.parametrize(
@@ -25,17 +30,17 @@ Table = pa.table({"text": TEXTS}).to_pandas
     ],
 )
 def test_labels_are_read_as_those_of_a_file(labels: Any) -> None:
-    assert read(corpus_in_memory(TEXTS, labels)) == reviews()
+    assert read(corpus(TEXTS, labels)) == reviews()
 
 
 def test_other_labels_need_the_positive_one() -> None:
     labels = ["happy" if label else "cross" for label in LABELS]
-    assert read(corpus_in_memory(TEXTS, labels, positive_label="happy")) == reviews()
+    assert read(corpus(TEXTS, labels, positive_label="happy")) == reviews()
     assert "name the positive one with positive_label" in refusal_of(
-        lambda: corpus_in_memory(TEXTS, labels)
+        lambda: checked_reviews(TEXTS, labels)
     )
     assert "only two labels are allowed" in refusal_of(
-        lambda: corpus_in_memory(TEXTS, [*labels[:3], "calm"], positive_label="happy")
+        lambda: checked_reviews(TEXTS, [*labels[:3], "calm"], positive_label="happy")
     )
 
 
@@ -46,12 +51,12 @@ def test_any_sequence_of_strings_is_read(texts: Any) -> None:
 
 def test_the_version_depends_on_texts_and_labels() -> None:
     versions = {
-        version(corpus_in_memory(texts, labels))
+        version(corpus(texts, labels))
         for texts in (TEXTS, TEXTS[::-1])
         for labels in (LABELS, LABELS[::-1])
     }
     assert len(versions) == 4
-    assert version(corpus_in_memory(np.array(TEXTS, object), np.array(LABELS))) in versions
+    assert version(corpus(np.array(TEXTS, object), np.array(LABELS))) in versions
 
 
 @pytest.mark.parametrize(
@@ -79,9 +84,9 @@ def test_the_version_depends_on_texts_and_labels() -> None:
 def test_texts_and_labels_that_cannot_be_used_are_refused(
     texts: Any, labels: Any, message: str
 ) -> None:
-    assert re.search(message, refusal_of(lambda: corpus_in_memory(texts, labels)))
+    assert re.search(message, refusal_of(lambda: checked_reviews(texts, labels)))
 
 
 def test_missing_values_of_pandas_are_missing() -> None:
     column = Table()["text"].astype("string").where(lambda texts: texts != TEXTS[1])
-    assert refusal_of(lambda: corpus_in_memory(column, LABELS)).startswith("texts[1]: the text is")
+    assert refusal_of(lambda: checked_reviews(column, LABELS)).startswith("texts[1]: the text is")

@@ -24,6 +24,7 @@ from lstm_sentiment.data.vocabulary import PAD_ID
 from lstm_sentiment.runs.predictions import read_table
 from lstm_sentiment.serving.predictor import (
     BATCH_POSITIONS,
+    NetworkPredictor,
     Prediction,
     Predictor,
     batches_of_similar_length,
@@ -204,9 +205,36 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path, name: str, problem:
 def test_a_finished_run_without_its_model_says_how_to_get_it() -> None:
     """The repository keeps the records of published runs, but not their models."""
     [run, *_] = (ROOT / "results" / "best_vectors").glob("gru-max_attention-s0-*")
-    message = r"finished run whose model was not kept: train it again.*experiment=best_vectors "
+    message = (
+        "is a finished run whose model was not kept: train it again with lstm-sentiment train and "
+        "the settings in its run.json"
+    )
     with pytest.raises(InputError, match=message):
         Predictor.load(run)
+
+
+def test_a_baseline_without_its_model_names_the_command_for_baselines() -> None:
+    [folder, *_] = (ROOT / "results").glob("*/ngrams-*")
+    message = "finished baseline whose model was not kept.* with lstm-sentiment baseline and"
+    with pytest.raises(InputError, match=message):
+        Predictor.load(folder)
+
+
+@pytest.mark.parametrize("part", ["model", "another"])
+def test_the_model_of_a_finished_run_is_not_replaced(
+    tiny: Make, tmp_path: Path, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record of the run would describe another model."""
+    network = predictor(tmp_path / "run", tiny())
+    assert isinstance(network, NetworkPredictor)
+    network.save(tmp_path / "run" / "model")  # without a record, the folder is any folder
+    (tmp_path / "run" / "run.json").write_text("{}")
+    before = sorted((tmp_path / "run").rglob("*"))
+    monkeypatch.chdir(tmp_path / "run" / "model")
+    for folder in (tmp_path / "run" / part, Path("..") / part):
+        with pytest.raises(InputError, match="belongs to a finished run, whose run.json"):
+            network.save(folder)
+    assert sorted((tmp_path / "run").rglob("*")) == before
 
 
 def test_a_run_and_its_model_folder_load_the_same_network(tiny: Make, tmp_path: Path) -> None:

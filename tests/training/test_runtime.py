@@ -67,6 +67,21 @@ def test_threads_are_reset_for_each_run() -> None:
         torch.set_num_threads(before)
 
 
+def test_a_number_of_threads_set_by_the_process_is_kept() -> None:
+    """The number is read at each start, not only at the first one."""
+    before = torch.get_num_threads()
+    try:
+        runtime.prepare_process(before + 1)
+        torch.set_num_threads(before + 2)
+        runtime.prepare_process(None)
+        assert torch.get_num_threads() == before + 2
+        runtime.prepare_process(before + 1)
+        runtime.prepare_process(None)
+        assert torch.get_num_threads() == before + 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_the_allocator_keeps_freed_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     options: dict[int, int] = {}
 
