@@ -48,7 +48,7 @@ def evaluate(
     logits = {name: np.concatenate(arrays) for name, arrays in chunks.items()}
     if len(logits) > 1:
         logits[ENSEMBLE] = logit_of_mean([*logits.values()])
-    return {name: scores(np.array(labels), array) for name, array in logits.items()}
+    return {name: scores(labels=np.array(labels), logits=array) for name, array in logits.items()}
 
 
 def logit_of_mean(logits: Sequence[np.ndarray]) -> np.ndarray:
@@ -67,7 +67,7 @@ def _in_chunks(reviews: Iterator[Review]) -> Iterator[list[Review]]:
         yield chunk
 
 
-def scores(labels: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
+def scores(*, labels: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
     """Return the scores of N predictions: `labels` (N,) of 0 and 1, `logits` (N,).
 
     They are those of a run's record, with the number of reviews, the calibration error, and
