@@ -48,7 +48,7 @@ class Field:
     variants if they vary together.
 
     `if_missing` is the value that a written configuration without the field implies, if it is not
-    the default: a record of a run from before the field existed describes what was done then.
+    the default: older versions, which did not have the field, always behaved like this value.
     """
 
     name: str

@@ -77,9 +77,10 @@ def duration(seconds: float) -> str:
     return f"{minutes:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
-def counted(count: int, noun: str) -> str:
-    """Return a number with its noun in the singular or with an s: "1 epoch", "1,200 rows"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def counted(count: int, noun: str, singular: str = "", plural: str = "") -> str:
+    """Return a number, its noun and, if its two forms are given, a verb: "1,200 rows have"."""
+    ending, verb = ("", singular) if count == 1 else ("s", plural)
+    return f"{count:,} {noun}{ending} {verb}".rstrip()
 
 
 def printable(text: str) -> str:

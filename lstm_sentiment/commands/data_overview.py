@@ -30,8 +30,7 @@ def overview(data: ReviewDataModule) -> RenderableType:
             "it, copies of a review together."
         )
     if unlabelled is not None and (count := unlabelled().count()):
-        verb = "has" if count == 1 else "have"
-        notes.append(f"{counted(count, 'more review')} {verb} no label.")
+        notes.append(f"{counted(count, 'more review', 'has', 'have')} no label.")
     return Group(
         Text(data.corpus.name, style="bold"),
         _sizes(parts, data.config.max_length),

@@ -1,4 +1,4 @@
-"""lstm-sentiment evaluate: score trained networks on a labelled file."""
+"""lstm-sentiment evaluate: score trained models on a labelled file."""
 
 import argparse
 import json
@@ -16,7 +16,6 @@ from lstm_sentiment.model.rates import UNEVEN
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-MISSING = "–"
 TITLES = {
     "reviews": "reviews",
     "accuracy": "accuracy %",
@@ -38,7 +37,7 @@ def add_parser(commands: Commands) -> None:
     """Add the command's parser."""
     parser = commands.add_parser(
         "evaluate",
-        help="score trained networks on a labelled file",
+        help="score trained models on a labelled file",
         description="Score each RUN on the rows of a labelled file. Several RUNs are also scored "
         "as an ensemble, whose probability is the mean of their probabilities.",
         epilog="example: lstm-sentiment evaluate RUN OTHER_RUN --file held_out.csv",
@@ -67,7 +66,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the scores of each network and of their ensemble."""
+    """Print the scores of each model and of their ensemble."""
     from lstm_sentiment.data.formats import read_rows
     from lstm_sentiment.serving.evaluation import evaluate, network_names
     from lstm_sentiment.serving.file_reading import file_reading
@@ -94,7 +93,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def scores_table(scores: Mapping[str, Mapping[str, Any]]) -> "RenderableType":
-    """Render a column for each network, and the confusion matrix of the last network.
+    """Render a column for each model, and the confusion matrix of the last one.
 
     If there are several, the last is the ensemble. The others are numbered, with a legend above the
     table, since the names of runs are longer than their scores.
@@ -126,8 +125,10 @@ def scores_table(scores: Mapping[str, Mapping[str, Any]]) -> "RenderableType":
 
 
 def _cell(score: str, value: Any) -> str:
+    from lstm_sentiment.report.formatting import NOTHING
+
     if value is None:
-        return MISSING
+        return NOTHING
     if score in FORMATS:
         return f"{value:{FORMATS[score]}}"
     if score == "interval":

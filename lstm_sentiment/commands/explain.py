@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from lstm_sentiment.commands.options import RUN_HELP, Commands
+from lstm_sentiment.commands.options import MODEL_HELP, Commands
 from lstm_sentiment.commands.terminal import console, write_text
 from lstm_sentiment.display import printable
 from lstm_sentiment.labels import CLASSES, NEGATIVE, POSITIVE
@@ -28,7 +28,7 @@ def add_parser(commands: Commands) -> None:
         "attention weights if the head has any.",
         epilog='example: lstm-sentiment explain RUN "Not bad at all." -o why.html',
     )
-    parser.add_argument("run", type=Path, metavar="RUN", help=RUN_HELP)
+    parser.add_argument("run", type=Path, metavar="RUN", help=MODEL_HELP)
     parser.add_argument("text", metavar="TEXT", help="the text to classify and explain")
     parser.add_argument(
         "-o", "--output", type=Path, metavar="OUT.html", help="also write the explanation as a page"

@@ -43,13 +43,14 @@ def run(options: argparse.Namespace) -> None:
     from lstm_sentiment.serving.predictor import Predictor
 
     try:
-        from lstm_sentiment.serving.export import export, random_texts
+        from lstm_sentiment.serving.export import export, random_texts, require_network
     except ImportError as error:
         raise InputError(
             f'ONNX is not installed ({error.name} is missing): pip install "lstm_sentiment[onnx]"'
         ) from error
 
     predictor = Predictor.load(options.run)
+    require_network(predictor)  # before a file is read
     if options.file is not None:
         reading = file_reading({str(options.run): predictor.config}, vars(options))
         read = read_texts(options.file, reading, Terminal(error_console))

@@ -1,4 +1,4 @@
-"""lstm-sentiment predict: classify texts with a trained network."""
+"""lstm-sentiment predict: classify texts with a trained model."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lstm_sentiment.commands.options import MODEL_HELP, TABLE_HELP, Commands, add_file
 from lstm_sentiment.commands.terminal import Terminal, error_console
-from lstm_sentiment.display import Display, printable
+from lstm_sentiment.display import Display, counted, printable
 from lstm_sentiment.errors import UsageError
 from lstm_sentiment.labels import CLASSES, POSITIVE
 
@@ -21,7 +21,7 @@ def add_parser(commands: Commands) -> None:
     """Add the command's parser."""
     parser = commands.add_parser(
         "predict",
-        help="classify texts with a trained network",
+        help="classify texts with a trained model",
         description="Classify the TEXTs, the rows of a file, or otherwise each line of standard "
         f"input. Print class, probability of {CLASSES[POSITIVE]} and text, separated by tabs.",
         epilog='examples: lstm-sentiment predict runs/demo/lstm-max-s0-ee992522 "Not bad at all."; '
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
     reading = file_reading({str(options.run): predictor.config}, vars(options))
     if options.output is not None:
         counts = predict_file(predictor, options.file, options.output, reading, display)
-        display.message(f"{counts.rows:,} rows: {options.output}")
+        display.message(f"{counted(counts.rows, 'row')}: {options.output}")
         _warn_of_missing(counts.without_text, display)
         return
     texts: Iterator[str | None]
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _warn_of_missing(count: int, display: Display) -> None:
     if count:
-        rows = "1 row has" if count == 1 else f"{count:,} rows have"
+        rows = counted(count, "row", "has", "have")
         display.message(f"{rows} no text and therefore no prediction.", "warning")
 
 

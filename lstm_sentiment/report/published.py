@@ -14,6 +14,8 @@ from lstm_sentiment.report.variants import Variant
 NETWORKS = [f"{depth}{bi}{cell}" for depth in DEPTHS.values() for bi in ("", "bi") for cell in Cell]
 OURS = {"encoder": NETWORKS, "head": [*HeadKind], "embedding": [*EmbeddingKind], "data": [*Source]}
 
+OPTIONAL = ("accuracy", "loss", "reviews")  # fields that the reference of a record may lack
+
 
 @dataclass(frozen=True)
 class Published:
@@ -30,25 +32,45 @@ class Published:
 
 def published(variants: Sequence[Variant]) -> list[Published]:
     """Return every published score in the records, once for each variant that it describes."""
-    references: dict[str, dict[str, Any]] = {}
-    for variant in variants:
-        for record in variant.records:
-            for reference in record["config"].get("reference") or []:
-                references.setdefault(str(sorted(reference.items(), key=str)), reference)
     return [
         row
-        for reference in references.values()
+        for reference in _references(variants)
         for score in ("accuracy", "loss")
-        if reference.get(score) is not None
+        if reference[score] is not None
         for row in _with_ours(reference, score, variants)
     ]
+
+
+def _references(variants: Sequence[Variant]) -> list[dict[str, Any]]:
+    """Return the references of all records, each once and in its most complete form."""
+    references: list[dict[str, Any]] = []
+    for variant in variants:
+        for record in variant.records:
+            for recorded in record["config"].get("reference") or []:
+                reference = dict.fromkeys(OPTIONAL) | recorded
+                if reference not in references:
+                    references.append(reference)
+    return [one for one in references if not any(_completes(other, one) for other in references)]
+
+
+def _completes(reference: dict[str, Any], earlier: dict[str, Any]) -> bool:
+    """Return whether `reference` is `earlier` with the number of reviews and a longer source.
+
+    A sweep that was continued after its experiment had been described better records both.
+    """
+    return (
+        earlier["reviews"] is None
+        and reference["reviews"] is not None
+        and all(reference[name] == earlier[name] for name in ("run", "accuracy", "loss"))
+        and reference["source"].lower().startswith(earlier["source"].lower())
+    )
 
 
 def _with_ours(
     reference: dict[str, Any], score: str, variants: Sequence[Variant]
 ) -> list[Published]:
     theirs = Published(
-        reference["run"], reference["source"], score, reference[score], reference.get("reviews")
+        reference["run"], reference["source"], score, reference[score], reference["reviews"]
     )
     overrides = reference["run"].split()
     rows = [

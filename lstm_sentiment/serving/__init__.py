@@ -1,1 +1,1 @@
-"""Use a trained network: predict, evaluate, explain and export."""
+"""Use a trained model: predict, evaluate, explain and export."""

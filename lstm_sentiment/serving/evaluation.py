@@ -1,4 +1,4 @@
-"""labelled texts -> scores, of one trained network or of several and their ensemble."""
+"""labelled texts -> scores, of one trained model or of several and their ensemble."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -24,7 +24,7 @@ ENSEMBLE = "ensemble"
 def evaluate(
     predictors: Mapping[str, Predictor], file: Path, reading: FileReading, display: Display = SILENT
 ) -> dict[str, dict[str, Any]]:
-    """Return the scores of each network by its name, and of the ensemble of several networks.
+    """Return the scores of each model by its name, and of the ensemble of several models.
 
     The probability of the ensemble is the mean of all probabilities. The file is read once, as a
     stream. Raises InputError if it has no rows, or a row without a valid text or label.
@@ -48,13 +48,13 @@ def evaluate(
     logits = {name: np.concatenate(arrays) for name, arrays in chunks.items()}
     if len(logits) > 1:
         logits[ENSEMBLE] = logit_of_mean([*logits.values()])
-    return {name: scores(np.array(labels), array) for name, array in logits.items()}
+    return {name: scores(labels=np.array(labels), logits=array) for name, array in logits.items()}
 
 
 def logit_of_mean(logits: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the logits of the mean probabilities of K networks, (N,) each, in float64.
+    """Return the logits of the mean probabilities of K models, (N,) each, in float64.
 
-    Means of probabilities would be exactly 1 for very certain networks; their logarithms are not.
+    Means of probabilities would be exactly 1 for very certain models; their logarithms are not.
     """
     each = np.asarray(logits, np.float64)
     positive = np.logaddexp.reduce(-np.logaddexp(0, -each))  # log of K times the mean probability
@@ -67,7 +67,7 @@ def _in_chunks(reviews: Iterator[Review]) -> Iterator[list[Review]]:
         yield chunk
 
 
-def scores(labels: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
+def scores(*, labels: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
     """Return the scores of N predictions: `labels` (N,) of 0 and 1, `logits` (N,).
 
     They are those of a run's record, with the number of reviews, the calibration error, and

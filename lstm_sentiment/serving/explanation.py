@@ -35,10 +35,9 @@ def token_notes(explanation: Explanation) -> str:
         verb = "is" if unknown == 1 else "are"
         of_all = f"{unknown} of {counted(len(explanation.tokens), 'token')}"
         notes.append(f"{of_all} {verb} unknown (underlined).")
-    if explanation.unread == 1:
-        notes.append("1 more token was cut off and is not read.")
-    elif explanation.unread:
-        notes.append(f"{explanation.unread:,} more tokens were cut off and are not read.")
+    if explanation.unread:
+        tokens = counted(explanation.unread, "more token", "was", "were")
+        notes.append(f"{tokens} cut off and not read.")
     return " ".join(notes)
 
 

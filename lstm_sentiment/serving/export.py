@@ -48,7 +48,7 @@ def export(predictor: Predictor, folder: Path, int8: bool, texts: Sequence[str])
     exported before or is no network, or the folder cannot be written or contains other files. No
     file is written in these cases.
     """
-    network = _network(predictor)
+    network = require_network(predictor)
     if network.classifier is None:
         raise InputError("An exported model cannot be exported again: export the original run.")
     if not texts:
@@ -93,13 +93,14 @@ def random_texts(predictor: Predictor, seed: int = 0) -> list[str]:
     The same `seed` gives the same texts. Raises InputError if the model is no network.
     """
     random = np.random.default_rng(seed)
-    words = _network(predictor).vocabulary.words[len(SPECIALS) :]
+    words = require_network(predictor).vocabulary.words[len(SPECIALS) :]
     longest = predictor.config.data.max_length + 1
     lengths = np.unique(np.geomspace(1, longest, RANDOM_TEXTS).astype(int))
     return [" ".join(random.choice(words, length)) for length in lengths]
 
 
-def _network(predictor: Predictor) -> NetworkPredictor:
+def require_network(predictor: Predictor) -> NetworkPredictor:
+    """Return the predictor of a network. Raises InputError for an n-gram baseline."""
     if not isinstance(predictor, NetworkPredictor):
         raise InputError("An n-gram baseline cannot be exported: only networks have an ONNX form.")
     return predictor

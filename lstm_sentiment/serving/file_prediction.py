@@ -12,7 +12,12 @@ from lstm_sentiment.errors import InputError
 from lstm_sentiment.files import file_draft
 from lstm_sentiment.serving.file_reading import FileReading
 from lstm_sentiment.serving.predictor import Prediction, Predictor
-from lstm_sentiment.serving.table_output import Predictions, Source, check_output, table_output
+from lstm_sentiment.serving.table_output import (
+    InputTable,
+    PredictedRows,
+    check_output,
+    table_output,
+)
 
 # The largest number of rows in memory, and of characters in their texts.
 ROWS, CHARACTERS = 4_000, 8_000_000
@@ -45,7 +50,7 @@ def predict_file(
         with (
             display.progress("predicting", count_rows([file])) as advance,
             file_draft(output) as draft,
-            table_output(Source(file, table), output, draft) as write,
+            table_output(InputTable(file, table), output, draft) as write,
         ):
             for rows in in_chunks(table.rows, table.text):
                 values = (row[table.text] for row in rows)
@@ -79,7 +84,7 @@ def predict_stream(
 
 def _predictions(
     predictor: Predictor, texts: Sequence[str | None], weights: bool = False
-) -> Predictions:
+) -> PredictedRows:
     present = [text for text in texts if text is not None]
     predictions = iter(predictor.predict(present, weights))
     return [None if text is None else next(predictions) for text in texts]

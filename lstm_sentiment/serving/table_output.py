@@ -20,12 +20,12 @@ from lstm_sentiment.data.formats import JSON_LINES, PARQUET, ROWS_AT_ONCE, Rows,
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.serving.predictor import Prediction
 
-Predictions = list[Prediction | None]  # None for a row without a text
-Write = Callable[[Iterable[Row], Predictions], None]
+PredictedRows = list[Prediction | None]  # None for a row without a text
+Write = Callable[[Iterable[Row], PredictedRows], None]
 Output = AbstractContextManager[Write]
 
 
-class Source(NamedTuple):
+class InputTable(NamedTuple):
     """The table that is predicted."""
 
     file: Path
@@ -51,7 +51,7 @@ def check_output(file: Path, output: Path) -> None:
             raise InputError(f"-o {output} is the input itself: give another name.")
 
 
-def table_output(source: Source, output: Path, draft: Path) -> Output:
+def table_output(source: InputTable, output: Path, draft: Path) -> Output:
     """Return the context that writes to `draft` in the format that `output` names.
 
     It provides a function that takes the next rows of the table with their predictions, in order.
@@ -69,7 +69,7 @@ def _format(suffix: str | None) -> str | None:
 
 
 @contextmanager
-def _copy_delimited(source: Source, draft: Path) -> Iterator[Write]:
+def _copy_delimited(source: InputTable, draft: Path) -> Iterator[Write]:
     dialect, names = source.table.dialect, source.table.names
     assert dialect is not None  # of every CSV and TSV file
     with open_file(source.file) as stream, _open_text(draft, dialect) as copy:
@@ -83,7 +83,7 @@ def _copy_delimited(source: Source, draft: Path) -> Iterator[Write]:
             content = text.rstrip("\r\n")
             copy.write(dialect.delimiter.join((content, *cells)) + text[len(content) :])
 
-        def write(_rows: Iterable[Row], predictions: Predictions) -> None:
+        def write(_rows: Iterable[Row], predictions: PredictedRows) -> None:
             for prediction in predictions:
                 append(_cells(prediction), blank_is_row=len(names) == 1)
 
@@ -93,10 +93,10 @@ def _copy_delimited(source: Source, draft: Path) -> Iterator[Write]:
 
 
 @contextmanager
-def _copy_json_lines(source: Source, draft: Path) -> Iterator[Write]:
+def _copy_json_lines(source: InputTable, draft: Path) -> Iterator[Write]:
     with open_file(source.file) as stream, draft.open("wb") as copy:
 
-        def write(_rows: Iterable[Row], predictions: Predictions) -> None:
+        def write(_rows: Iterable[Row], predictions: PredictedRows) -> None:
             for prediction in predictions:
                 line = stream.readline()
                 while not line.strip():
@@ -113,7 +113,7 @@ def _copy_json_lines(source: Source, draft: Path) -> Iterator[Write]:
 
 
 @contextmanager
-def _copy_parquet(source: Source, draft: Path) -> Iterator[Write]:
+def _copy_parquet(source: InputTable, draft: Path) -> Iterator[Write]:
     with pq.ParquetFile(source.file) as table:
         schema = table.schema_arrow
         for field in _new_fields(source):
@@ -121,7 +121,7 @@ def _copy_parquet(source: Source, draft: Path) -> Iterator[Write]:
         batches = _Batches(table.iter_batches(ROWS_AT_ONCE))
         with pq.ParquetWriter(draft, schema) as copy:
 
-            def write(_rows: Iterable[Row], predictions: Predictions) -> None:
+            def write(_rows: Iterable[Row], predictions: PredictedRows) -> None:
                 part = batches.take(len(predictions))
                 for field, values in zip(_new_fields(source), _columns(predictions), strict=True):
                     part = part.append_column(field, pa.array(values, field.type))
@@ -152,12 +152,12 @@ class _Batches:
 
 
 @contextmanager
-def _write_delimited(delimiter: str, source: Source, draft: Path) -> Iterator[Write]:
+def _write_delimited(delimiter: str, source: InputTable, draft: Path) -> Iterator[Write]:
     """Write in the encoding of the input, if it is a text file, otherwise in UTF-8."""
     dialect = (source.table.dialect or Dialect("", "utf-8"))._replace(delimiter=delimiter)
     with _open_text(draft, dialect) as stream:
 
-        def write(rows: Iterable[Row], predictions: Predictions) -> None:
+        def write(rows: Iterable[Row], predictions: PredictedRows) -> None:
             for cells, prediction in zip(convert(rows), predictions, strict=True):
                 write_cells([*cells, *_cells(prediction)])
 
@@ -176,12 +176,12 @@ def _quoted(cell: str, delimiter: str) -> str:
 
 
 @contextmanager
-def _write_json_lines(source: Source, draft: Path) -> Iterator[Write]:
+def _write_json_lines(source: InputTable, draft: Path) -> Iterator[Write]:
     names = [json.dumps(name) for name in (*source.table.names, *source.new_names)]
     convert = _converter(source, _json)
     with draft.open("w", encoding="utf-8") as stream:
 
-        def write(rows: Iterable[Row], predictions: Predictions) -> None:
+        def write(rows: Iterable[Row], predictions: PredictedRows) -> None:
             for values, prediction in zip(convert(rows), predictions, strict=True):
                 items = zip(names, [*values, *map(_json, _values(prediction))], strict=True)
                 stream.write(f"{{{', '.join(map(': '.join, items))}}}\n")
@@ -190,14 +190,14 @@ def _write_json_lines(source: Source, draft: Path) -> Iterator[Write]:
 
 
 @contextmanager
-def _write_parquet(source: Source, draft: Path) -> Iterator[Write]:
+def _write_parquet(source: InputTable, draft: Path) -> Iterator[Write]:
     """Write all columns of the input as strings."""
     columns = [(name, pa.string()) for name in source.table.names]
     schema = pa.schema([*columns, *_new_fields(source)])
     convert = _converter(source, lambda value: None if value is None else _text(value))
     with pq.ParquetWriter(draft, schema) as table:
 
-        def write(rows: Iterable[Row], predictions: Predictions) -> None:
+        def write(rows: Iterable[Row], predictions: PredictedRows) -> None:
             values = [*zip(*convert(rows), strict=True), *_columns(predictions)]
             arrays = [pa.array(v, field.type) for v, field in zip(values, schema, strict=True)]
             table.write_table(pa.Table.from_arrays(arrays, schema=schema))
@@ -206,7 +206,7 @@ def _write_parquet(source: Source, draft: Path) -> Iterator[Write]:
 
 
 def _converter(
-    source: Source, convert: Callable[[Any], Any]
+    source: InputTable, convert: Callable[[Any], Any]
 ) -> Callable[[Iterable[Row]], Iterator[list[Any]]]:
     """Return a function that converts the values of the next rows.
 
@@ -255,13 +255,13 @@ def _json(value: Any) -> str:
     return json.dumps(value, default=_text)
 
 
-CONVERTERS: Mapping[str, Callable[[Source, Path], Output]] = {
+CONVERTERS: Mapping[str, Callable[[InputTable, Path], Output]] = {
     ".csv": partial(_write_delimited, ","),
     ".tsv": partial(_write_delimited, "\t"),
     ".jsonl": _write_json_lines,
     PARQUET: _write_parquet,
 }
-COPIERS: Mapping[str, Callable[[Source, Path], Output]] = {
+COPIERS: Mapping[str, Callable[[InputTable, Path], Output]] = {
     ".csv": _copy_delimited,
     ".tsv": _copy_delimited,
     ".jsonl": _copy_json_lines,
@@ -280,7 +280,7 @@ def _open_text(file: Path, dialect: Dialect) -> TextIO:
     return stream
 
 
-def _new_fields(source: Source) -> tuple[pa.Field, pa.Field]:
+def _new_fields(source: InputTable) -> tuple[pa.Field, pa.Field]:
     label, probability = source.new_names
     return pa.field(label, pa.string()), pa.field(probability, pa.float64())
 
@@ -289,7 +289,7 @@ def _values(prediction: Prediction | None) -> tuple[str | None, float | None]:
     return (None, None) if prediction is None else (prediction.label, prediction.probability)
 
 
-def _columns(predictions: Predictions) -> tuple[list[str | None], list[float | None]]:
+def _columns(predictions: PredictedRows) -> tuple[list[str | None], list[float | None]]:
     values = [_values(prediction) for prediction in predictions]
     return [label for label, _ in values], [probability for _, probability in values]
 

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import re
-from collections.abc import Mapping
 from contextlib import suppress
 from math import inf
 from pathlib import Path
@@ -16,7 +15,6 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
 from lstm_sentiment.config import EarlyStoppingConfig
-from lstm_sentiment.errors import RunError
 from lstm_sentiment.files import write_atomically
 from lstm_sentiment.model.module import SentimentModule
 
@@ -54,20 +52,13 @@ class BestEpoch(AfterEpoch):
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, SentimentModule)
         epoch, scores = len(module.history), module.history[-1]["val"]
-        value = inf if scores is None else self.sign * self._monitored(scores)
+        # A validation set has reviews of both classes, so that all its scores are defined.
+        value = inf if scores is None else self.sign * scores[self.score]
         if scores is None or value > self.value:
             self.epoch, self.value = epoch, value
             state = module.state_dict()
             self.weights = {name: tensor.cpu().clone() for name, tensor in state.items()}
         self._stop_if_due(trainer, epoch)
-
-    def _monitored(self, scores: Mapping[str, Any]) -> float:
-        if scores[self.score] is None:
-            raise RunError(
-                f"early_stopping.monitor is val/{self.score}, which is undefined for validation "
-                "reviews of a single class: monitor val/loss"
-            )
-        return float(scores[self.score])
 
     def _stop_if_due(self, trainer: L.Trainer, epoch: int) -> None:
         if self.epoch and epoch - self.epoch >= self.patience:

@@ -43,8 +43,8 @@ class Plan:
 
         `choices` are the names chosen for the groups encoder, head, embedding and data. `since` is
         the start of the command, now by default. `corpus` takes the place of the reviews that the
-        configuration names.
-        Raises InputError if the device is not available or if the reviews cannot be read.
+        configuration names. Raises InputError if the device is not available or if the reviews
+        cannot be read.
         """
         device = runtime.choose_device(config.trainer.accelerator)
         data = ReviewDataModule(config.data, config.seed, config.test, cache, corpus)

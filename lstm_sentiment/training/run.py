@@ -83,9 +83,8 @@ def _open_folder(plan: Plan, display: Display) -> Path | None:
     # With rerun=true, another process of this command may already have restarted the run.
     if checkpoint is None or (plan.config.rerun and not plan.is_new(CONFIG)):
         checkpoint = None
-        (folder / RECORD).unlink(
-            missing_ok=True
-        )  # removed first, since a run with a record must be complete
+        # The record is removed first, since a run with a record must be complete.
+        (folder / RECORD).unlink(missing_ok=True)
         for item in folder.iterdir():
             if item.name != LOCK:
                 _remove(item)

@@ -28,7 +28,7 @@ Make = Callable[..., Config]
 Capture = pytest.CaptureFixture[str]
 
 LABELS = np.array([1, 1, 1, 0, 0])
-SCORES = scores(LABELS, np.array([2.0, 1.5, -1, 0.5, -2]))
+SCORES = scores(labels=LABELS, logits=np.array([2.0, 1.5, -1, 0.5, -2]))
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_evaluate_reads_a_file_as_in_training(
     content = json.loads(output.out)
     assert content["read"] == CHOSEN
     texts, names = zip(*((row[1], row[2] == "happy") for row in OTHER_COLUMNS), strict=True)
-    expected = scores(np.array(names, int), Predictor.load(run).probabilities(texts))
+    expected = scores(labels=np.array(names, int), logits=Predictor.load(run).logits(texts))
     assert content["networks"]["chosen"] == json.loads(json.dumps(expected))
 
 
@@ -254,13 +254,13 @@ def test_the_larger_class_is_shown_if_the_classes_are_uneven() -> None:
     lines = words_of_lines(scores_table({"mine": SCORES}))  # three of five are positive
     assert ["larger", "class", "%", "60.00"] in lines
     assert ["balanced", "accuracy", "%", "58.33"] in lines
-    even = scores(np.array([1, 0]), np.array([1.0, 1.0]))
+    even = scores(labels=np.array([1, 0]), logits=np.array([1.0, 1.0]))
     assert not any("balanced" in line for line in words_of_lines(scores_table({"mine": even})))
 
 
 def test_the_scores_of_several_networks_are_numbered() -> None:
     names = [f"bilstm-max_attention-s{seed}-0123abcd" for seed in range(5)]
-    perfect = scores(LABELS, 2.0 * LABELS - 1)
+    perfect = scores(labels=LABELS, logits=2.0 * LABELS - 1)
     lines = words_of_lines(scores_table(dict.fromkeys(names, SCORES) | {"ensemble": perfect}))
     assert [line[1] for line in lines[:5]] == names
     assert lines[5] == ["1", "2", "3", "4", "5", "ensemble"]

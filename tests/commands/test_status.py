@@ -15,11 +15,13 @@ from lstm_sentiment.errors import InputError
 from lstm_sentiment.files import write_json
 from lstm_sentiment.runs.reader import RunSummary, State, read_run, read_runs
 from tests.support.processes import held_elsewhere
-from tests.support.records import LABELS, answers, put, record, scores
+from tests.support.records import LABELS, answers, put, record, scores_of_probabilities
 
 BEGUN = {"schema": 1, "choices": {}, "config": {"seed": 0}}
 DONE = record(Config(), answers(37), answers(25))
-DONE["epochs"] += [DONE["epochs"][0] | {"epoch": 2, "train": scores(LABELS, answers(50))}]
+DONE["epochs"] += [
+    DONE["epochs"][0] | {"epoch": 2, "train": scores_of_probabilities(LABELS, answers(50))}
+]
 PROGRESS = {"epoch": 2, "max_epochs": 4, "share": 0.25, "seconds": 100.0}
 
 

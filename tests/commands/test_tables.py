@@ -22,7 +22,7 @@ from lstm_sentiment.serving.attribution import Attribution
 from lstm_sentiment.serving.evaluation import scores
 from lstm_sentiment.serving.predictor import Explanation
 from tests.support.project import MakeConfig, reviews_of
-from tests.support.records import LABELS, answers
+from tests.support.records import LABELS, answers, logits
 
 WIDTHS = (60, 80, 120)
 LONG = "deep_bilstm-max_attention-s0-30aab94c"
@@ -105,7 +105,7 @@ def test_status_shows_whole_names_and_reasons(tmp_path: Path, width: int) -> Non
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("count", [1, 2, 9])
 def test_evaluate_shows_every_network(width: int, count: int) -> None:
-    values = scores(LABELS, answers(37))
+    values = scores(labels=LABELS, logits=logits(answers(37)))
     networks: dict[str, Any] = {f"{LONG[:-1]}{number}": values for number in range(count)}
     networks |= {"ensemble": values} if count > 1 else {}
     lines = printed(scores_table(networks), width)

@@ -54,6 +54,27 @@ def test_a_reference_applies_to_the_variants_with_its_choices(
         assert (row.run, row.theirs, row.score) == (run, 0.8, "accuracy")
 
 
+def test_a_result_that_was_described_better_later_has_one_row(tmp_path: Path) -> None:
+    """A sweep continued with a longer source and `reviews` records the same result twice."""
+    old, new = {"source": "a comparison"}, {"source": "A comparison, on IMDB", "reviews": 50_000}
+    other = {"source": "a book", "reviews": 50_000}
+    for seed, more in enumerate((old, new, other, other | {"reviews": 25_000})):
+        config = network(seed=seed)
+        put_run(tmp_path, referring(config, "encoder=lstm", **more), answers(20), answers(10))
+    assert [(row.source, row.reviews) for row in rows_of(tmp_path)] == [
+        ("A comparison, on IMDB", 50_000),
+        ("a book", 50_000),
+        ("a book", 25_000),
+    ]
+
+
+def test_results_of_two_sources_with_the_same_score_stay_apart(tmp_path: Path) -> None:
+    for seed, more in enumerate(({"source": "a paper"}, {"source": "a book", "reviews": 50_000})):
+        config = network(seed=seed)
+        put_run(tmp_path, referring(config, "encoder=lstm", **more), answers(20), answers(10))
+    assert [row.source for row in rows_of(tmp_path)] == ["a paper", "a book"]
+
+
 def test_a_name_of_a_user_is_compared_with_the_typed_word(tmp_path: Path) -> None:
     typed = {"encoder": "mine", "head": "last", "embedding": "random", "data": "imdb"}
     config = referring(Config(), "encoder=mine data=imdb")

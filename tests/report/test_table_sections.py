@@ -18,7 +18,7 @@ from tests.support.records import (
     network,
     put_baseline,
     put_run,
-    scores,
+    scores_of_probabilities,
 )
 from tests.support.reports import below, headings, ranking, report, verdicts
 
@@ -34,7 +34,7 @@ def test_a_row_has_means_over_seeds(tmp_path: Path) -> None:
     [row] = ranking(report(tmp_path))
     low, high = row.pop("95 % interval").split(" to ")
     assert float(low) < 85 < 90 < 95 < float(high)  # wider than with one seed: the seeds differ
-    expected = [scores(LABELS, answers(wrong)) for wrong in (10, 20, 30)]
+    expected = [scores_of_probabilities(LABELS, answers(wrong)) for wrong in (10, 20, 30)]
 
     def mean(score: str) -> float:
         return float(np.mean([each[score] for each in expected]))

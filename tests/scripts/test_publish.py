@@ -16,7 +16,14 @@ from lstm_sentiment.runs.reader import read_runs
 from scripts.publish import overview, pages, trained
 from scripts.publish.model_card import model_card
 from scripts.publish.results_page import QUESTIONS, results_page
-from tests.support.records import LABELS, amend, answers, put_baseline, put_run, scores
+from tests.support.records import (
+    LABELS,
+    amend,
+    answers,
+    put_baseline,
+    put_run,
+    scores_of_probabilities,
+)
 from tests.support.records import network as network_of
 
 POOLING = "What does pooling add"
@@ -132,7 +139,9 @@ def curve(*mistakes: int) -> list[dict[str, Any]]:
     """Return epochs after which this many of 200 predictions are mistakes."""
     return [
         {"epoch": number, "seconds": 20.0, "train": epoch, "val": epoch}
-        for number, epoch in enumerate((scores(LABELS, answers(m)) for m in mistakes), 1)
+        for number, epoch in enumerate(
+            (scores_of_probabilities(LABELS, answers(m)) for m in mistakes), 1
+        )
     ]
 
 

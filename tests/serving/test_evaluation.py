@@ -34,7 +34,7 @@ Make = Callable[..., Config]
 def test_scores_by_hand() -> None:
     """Correct are two of the three positive reviews and one of the two negative ones."""
     labels, probabilities = np.array([1, 1, 1, 0, 0]), np.array([0.9, 0.8, 0.3, 0.6, 0.1])
-    result = scores(labels, logits(probabilities))
+    result = scores(labels=labels, logits=logits(probabilities))
     expected = classification_scores(labels, logits(probabilities))
     assert {name: result[name] for name in expected} == expected
     assert result["reviews"] == 5
@@ -51,7 +51,7 @@ def test_scores_by_hand() -> None:
 
 
 def test_one_class_has_no_auroc() -> None:
-    result = scores(np.array([0, 0]), np.array([0.0, -1.0]))
+    result = scores(labels=np.array([0, 0]), logits=np.array([0.0, -1.0]))
     assert result["accuracy"] == 1
     assert result["auroc"] is None
     assert result["precision"] == 0
@@ -120,7 +120,7 @@ def test_the_ensemble_predicts_the_mean_probability(tiny: Make, tmp_path: Path) 
     assert list(results) == ["rnn", "lstm", "gru", "ensemble"]
     assert [bar.steps for bar in display.bars] == [[60]]
     mean = np.mean([network.probabilities(texts) for network in networks.values()], 0)
-    for score, value in scores(np.array(labels), logit(mean)).items():
+    for score, value in scores(labels=np.array(labels), logits=logit(mean)).items():
         assert np.array(results["ensemble"][score]) == pytest.approx(np.array(value)), score
     alone = evaluate({"rnn": networks["rnn"]}, file, FileReading())
     assert alone == {"rnn": results["rnn"]}
@@ -157,5 +157,5 @@ def test_rows_without_a_text_or_a_label_can_be_skipped(tiny: Make, tmp_path: Pat
     display = RecordingDisplay()
     reading = file_reading({"run": network.config}, {"missing": "skip"})
     result = evaluate({"run": network}, file, reading, display)["run"]
-    assert result == scores(np.array([1, 0]), network.probabilities(["good", "dull"]))
+    assert result == scores(labels=np.array([1, 0]), logits=network.logits(["good", "dull"]))
     assert any("3 of 5 rows were left out" in message for message in display.messages)

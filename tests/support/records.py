@@ -51,7 +51,7 @@ def logits(probabilities: np.ndarray) -> np.ndarray:
     return logit(probabilities).clip(-100, 100)
 
 
-def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+def scores_of_probabilities(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
     """Return the scores of a record, by scikit-learn."""
     positive = probabilities > 0.5
     return {
@@ -78,7 +78,7 @@ def record(
 ) -> dict[str, Any]:
     """Return the record of a run with these probabilities; `changes` replace fields."""
     final = {
-        split: None if probabilities is None else scores(labels, probabilities)
+        split: None if probabilities is None else scores_of_probabilities(labels, probabilities)
         for split, probabilities in (("val", val), ("test", test))
     }
     sizes = {split: len(labels) if final[split] else None for split in ("val", "test")}
@@ -97,7 +97,7 @@ def record(
             {
                 "epoch": 1,
                 "seconds": 20.0,
-                "train": scores(labels, answers(20, labels)),
+                "train": scores_of_probabilities(labels, answers(20, labels)),
                 "val": final["val"],
             }
         ],
