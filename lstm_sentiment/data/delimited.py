@@ -103,10 +103,11 @@ class RowTests:
     """
 
     has_columns: Callable[[Header], bool]
-    # Whether all rows are certainly reviews; False if there are no labels to tell.
+    # Whether no row has a label that is not allowed.
     are_reviews: Callable[[Iterator[dict[str, str]]], bool]
-    # Whether a line of a longer field could be a row of its own.
+    # Whether a line of a longer field could be a row of its own, as its label tells.
     may_be_review: Callable[[dict[str, str]], bool]
+    labelled: bool  # whether the labels are read
 
 
 def open_file(file: Path) -> IO[bytes]:
@@ -211,7 +212,8 @@ def _unquoted(file: Path, dialect: Dialect, tests: RowTests) -> bool:
     """Return whether quotes are certainly part of the texts.
 
     Each line must be a row if quotes have no meaning. In addition, the file must be malformed if
-    they have one, or the lines that quotes would join must be reviews.
+    they have one, or quotes would join lines, none of which has a label that is not allowed. Files
+    without labels are therefore read like those with labels.
     """
     plain = dialect._replace(quoted=False)
     header = _header(file, plain)
@@ -354,8 +356,10 @@ def wrong_encoding(error: UnicodeDecodeError, dialect: Dialect, chosen: TextForm
 
 
 def _contains_rows(row: Sequence[str], header: Header, dialect: Dialect, tests: RowTests) -> bool:
+    # Other delimiters are frequent in texts, so that only a label shows that a line is a row.
+    fields_suffice = dialect.delimiter == CHARACTERS[Delimiter.tab] and not tests.labelled
     return dialect.quoted and any(
-        tests.may_be_review(dict(zip(header, fields, strict=True)))
+        fields_suffice or tests.may_be_review(dict(zip(header, fields, strict=True)))
         for value in row
         if "\n" in value
         for line in value.splitlines()

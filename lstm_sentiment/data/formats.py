@@ -135,11 +135,17 @@ def _row_tests(columns: Columns, labelled: bool, parser: LabelParser) -> RowTest
 
     def are_reviews(rows: Iterator[Mapping[str, str]]) -> bool:
         fresh = LabelParser(columns)
-        try:
-            for row in rows:
-                fresh.parse(row[columns.find_label(list(row))])
-        except (InputError, ValueError):
-            return False
+        for row in rows:
+            try:
+                label = columns.find_label(list(row))
+            except InputError:
+                return True  # there are no labels
+            try:
+                fresh.parse(row[label])
+            except MissingError:
+                continue
+            except ValueError:
+                return False
         return True
 
     def may_be_review(row: Mapping[str, str]) -> bool:
@@ -148,7 +154,7 @@ def _row_tests(columns: Columns, labelled: bool, parser: LabelParser) -> RowTest
         except InputError:
             return False
 
-    return RowTests(has_columns, are_reviews, may_be_review)
+    return RowTests(has_columns, are_reviews, may_be_review, labelled)
 
 
 def read_arrow(

@@ -175,6 +175,44 @@ def test_rows_are_not_merged_in_silence(tmp_path: Path) -> None:
     assert notes == ["Guessed from the file: data.quoting=none."]
 
 
+@pytest.mark.parametrize(
+    ("header", "values"),
+    [
+        ("text\tlabel", "1001"),
+        ("text\tlabel", ["1", "", "", ""]),
+        ("text\tlabel", [""] * 4),
+        ("text\tid", "4321"),
+    ],
+)
+def test_a_file_has_the_same_rows_with_and_without_labels(
+    tmp_path: Path, header: str, values: str | list[str]
+) -> None:
+    """Training, evaluation and prediction must not disagree on the rows of a file."""
+    texts = ['"It starts well', "Then it falls apart", 'and nobody cares"', "A gem"]
+    lines = [f"{text}\t{value}" for text, value in zip(texts, values, strict=True)]
+    file, notes = write_bytes(tmp_path / "a.tsv", "\n".join([header, *lines])), list[str]()
+    table = read_rows(file, note=notes.append)
+    assert [row[table.text] for row in table.rows] == texts
+    assert table.dialect is not None
+    assert table.dialect.guesses == ("data.quoting=none",)
+    assert [review.text for review in read_reviews(file, labelled=False)] == texts
+    assert notes == []
+    if "" not in values and "label" in header:
+        assert [review.text for review in read_reviews(file)] == texts
+
+
+def test_merged_rows_without_usual_labels_are_warned_of(tmp_path: Path) -> None:
+    """Stars are not labels, so they do not show that the lines are rows: the user must decide."""
+    raw = 'text\tlabel\n"It starts well\t5\nand ends"\t3\nA gem\t4\n'
+    file, notes = write_bytes(tmp_path / "a.tsv", raw), list[str]()
+    table = read_rows(file, text_format=TextFormat(prefix="--"), note=notes.append)
+    assert len(list(table.rows)) == 2
+    assert notes == [
+        "row 1 (line 2): a field in quotes has a line that looks like a row: if quotes are part "
+        "of the texts, give --quoting=none."
+    ]
+
+
 @pytest.mark.parametrize("positive", [None, "1"])
 def test_merged_rows_are_warned_of(tmp_path: Path, positive: str | None) -> None:
     options: dict[str, Any] = {"text_format": TextFormat(quoting=Quoting.csv), "positive": positive}
