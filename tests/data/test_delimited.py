@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from lstm_sentiment.config import Delimiter, Quoting
+from lstm_sentiment.config import DataConfig, Delimiter, Quoting
 from lstm_sentiment.data.columns import Review
-from lstm_sentiment.data.delimited import TextFormat
+from lstm_sentiment.data.delimited import TextFormat, is_unicode
 from lstm_sentiment.data.formats import read_rows
 from lstm_sentiment.errors import InputError
 from tests.support.tables import read_reviews, refusal, write_bytes
@@ -117,7 +117,8 @@ def test_a_byte_that_the_chosen_encoding_lacks_is_reported(tmp_path: Path) -> No
     file = write_bytes(tmp_path / "a.csv", b"text,label\na,1\nb\x81,0\n")
     message = refusal(file, text_format=TextFormat(encoding="cp1252"))
     assert message == (
-        "row 2 (line 3): not CP1252 (byte 0x81): the file is damaged or has another encoding."
+        "row 2 (line 3): not CP1252 (byte 0x81): the file is damaged or has another encoding: "
+        "name it with data.encoding."
     )
 
 
@@ -137,7 +138,27 @@ def test_an_encoding_that_contradicts_the_byte_order_mark_is_refused(tmp_path: P
 @pytest.mark.parametrize("encoding", ["", "utf9", "base64", "rot13", "a\0b"])
 def test_an_unknown_encoding_is_refused(encoding: str) -> None:
     with pytest.raises(InputError, match="data.encoding must be auto or the name of an encoding"):
-        TextFormat(encoding=encoding)
+        DataConfig(encoding=encoding)
+
+
+@pytest.mark.parametrize(
+    ("raw", "other", "expected"),
+    [
+        ("Schön".encode(), "cp1252", True),
+        ("Schön".encode("cp1252"), "cp1252", False),
+        ("Schön".encode("utf-8-sig"), "cp1252", True),
+        ("Schön".encode("utf-16"), "cp1252", True),
+        ("text\nok".encode("utf-16-le"), "utf-16-le", False),
+        (b"ASCII", "cp1252", False),
+        (b"ASCII", "utf-16", True),
+        ("ありがとう".encode("iso2022_jp"), "iso2022_jp", False),
+        (b"", "cp1252", False),
+    ],
+)
+def test_unicode_is_told_from_the_encoding_of_another_file(
+    tmp_path: Path, raw: bytes, other: str, expected: bool
+) -> None:
+    assert is_unicode(write_bytes(tmp_path / "a.txt", raw), other) is expected
 
 
 def test_a_text_file_may_have_another_encoding(tmp_path: Path) -> None:
