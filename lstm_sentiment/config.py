@@ -332,7 +332,7 @@ class DataConfig(Checked, prefix="data."):
         AUTO,
         fingerprinted=False,
         help="the encoding of a CSV or TSV file, with data=reviews; auto is UTF-8 or, if the file "
-        "begins like it, UTF-16",
+        "begins like it, UTF-16 or UTF-32",
     )
     quoting: Quoting = choice(
         Quoting.auto,

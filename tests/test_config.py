@@ -148,7 +148,7 @@ def test_a_value_out_of_bounds_is_named_with_what_is_allowed(
     [
         ("encoder=foo", "bilstm deep_lstm gru"),
         ("encoder.cell=elman", f"[{', '.join(Cell)}]"),
-        ("encoder.width=3", "'width' not in 'EncoderConfig'"),
+        ("encoder.width=3", "encoder.width is not a field"),
         ("data.max_length=long", "'long' of type 'str'"),
     ],
 )
@@ -287,6 +287,7 @@ def test_fields_know_their_roles() -> None:
         "root",
         "data.path",
         "data.test_path",
+        "data.val_path",
         "data.cache",
         "embedding.path",
         "rerun",

@@ -37,7 +37,7 @@ def predict_file(
     """Write every row of `file` to `output`, with its class and probability; return their numbers.
 
     The rows keep their order and all their values; in the format of the input, they keep their
-    bytes. A row without a text gets no prediction. The output is written completely or not at all.
+    text, or their types. A row without a text gets no prediction. The output is written completely or not at all.
     Raises InputError if the file cannot be read or the output cannot be written.
     """
     check_output(file, output)
