@@ -281,8 +281,8 @@ class DataConfig(Checked, prefix="data."):
     test_fraction: float | None = fraction(
         None,
         fingerprinted=False,
-        help="share of the reviews to hold out as the test set, with data=reviews and without "
-        "data.test_path; 0.2 if it is null; the same reviews for every seed",
+        help="share of the reviews to hold out as the test set, with data=reviews and without a "
+        "given test set; 0.2 if it is null; the same reviews for every seed",
     )
     test_split: str | None = text(
         None,
@@ -332,7 +332,7 @@ class DataConfig(Checked, prefix="data."):
         AUTO,
         fingerprinted=False,
         help="the encoding of a CSV or TSV file, with data=reviews; auto is UTF-8 or, if the file "
-        "begins like it, UTF-16",
+        "begins like it, UTF-16 or UTF-32",
     )
     quoting: Quoting = choice(
         Quoting.auto,
@@ -398,7 +398,7 @@ class DataConfig(Checked, prefix="data."):
         super().__post_init__()
 
     def check_combination(self) -> None:
-        """Check which fields `source` allows or requires; set the default of `test_fraction`."""
+        """Check which fields `source` allows or requires, and which exclude each other."""
         if self.source is Source.synthetic and self.path is not None:
             raise InputError(
                 f"data.path={self.path} is allowed only with data=imdb or data=reviews."
@@ -413,8 +413,6 @@ class DataConfig(Checked, prefix="data."):
             )
         self._refuse_several("test_path", "test_fraction", "test_split")
         self._refuse_several("val_path", "val_split", "val_fraction")
-        if self.test_path is None and self.test_split is None and self.test_fraction is None:
-            self.test_fraction = 0.2
 
     def _refuse_several(self, *names: str) -> None:
         """Raise InputError if more than one of these fields has another value than its default."""

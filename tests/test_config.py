@@ -148,7 +148,7 @@ def test_a_value_out_of_bounds_is_named_with_what_is_allowed(
     [
         ("encoder=foo", "bilstm deep_lstm gru"),
         ("encoder.cell=elman", f"[{', '.join(Cell)}]"),
-        ("encoder.width=3", "'width' not in 'EncoderConfig'"),
+        ("encoder.width=3", "encoder.width is not a field"),
         ("data.max_length=long", "'long' of type 'str'"),
     ],
 )
@@ -187,8 +187,9 @@ def test_only_downloaded_glove_vectors_have_a_name() -> None:
 
 def test_the_test_set_is_either_given_or_held_out() -> None:
     films = ["data=reviews", "data.path=films.csv"]
-    assert composed(*films).data.test_fraction == 0.2
-    assert composed(*films, "data.test_path=test.csv").data.test_fraction is None
+    data = composed(*films).data
+    assert data.test_fraction is None
+    assert updated(data, {"test_path": "test.csv"}).test_path == "test.csv"
     with pytest.raises(InputError, match=r"data\.test_path=test\.csv and data\.test_fraction=0\.5"):
         composed(*films, "data.test_path=test.csv", "data.test_fraction=0.5")
 

@@ -111,7 +111,7 @@ def test_the_grid_has_every_combination() -> None:
 def test_a_record_has_the_published_results() -> None:
     config = Config(reference=[Reference("encoder=lstm", 0.8715, source="a paper")])
     expected = {"run": "encoder=lstm", "accuracy": 0.8715, "loss": None, "source": "a paper"}
-    assert recorded(config)["reference"] == [expected]
+    assert recorded(config)["reference"] == [{**expected, "reviews": None}]
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,6 @@ def add_parser(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print the scores of each model and of their ensemble."""
-    from lstm_sentiment.data.formats import read_rows
     from lstm_sentiment.serving.evaluation import evaluate, network_names
     from lstm_sentiment.serving.file_reading import file_reading
     from lstm_sentiment.serving.predictor import Predictor
@@ -78,18 +77,15 @@ def run(options: argparse.Namespace) -> None:
         raise UsageError("Each RUN may be given only once.")
     predictors = dict(zip(names, map(Predictor.load, runs), strict=True))
     configs = {name: predictor.config for name, predictor in predictors.items()}
-    reading, display = file_reading(configs, vars(options)), Terminal(error_console)
-    table = read_rows(options.file, reading.columns, reading.text_format)
-    display.message(reading.sentence(options.file, table, labelled=True))
-    scores = evaluate(predictors, options.file, reading, display)
-    used = reading.used(options.file, table, labelled=True)
-    text = json.dumps({"file": options.file.name, "read": used, "networks": scores}, indent=1)
+    reading = file_reading(options.file, configs, vars(options))
+    result = evaluate(predictors, options.file, reading, Terminal(error_console))
+    text = json.dumps({"file": options.file.name, **result._asdict()}, indent=1)
     if options.output is not None:
         write_text(options.output, text + "\n")
     if options.json:
         print(text)
     else:
-        console.print(scores_table(scores))
+        console.print(scores_table(result.networks))
 
 
 def scores_table(scores: Mapping[str, Mapping[str, Any]]) -> "RenderableType":

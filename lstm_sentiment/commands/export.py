@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> None:
     predictor = Predictor.load(options.run)
     require_network(predictor)  # before a file is read
     if options.file is not None:
-        reading = file_reading({str(options.run): predictor.config}, vars(options))
+        reading = file_reading(options.file, {str(options.run): predictor.config}, vars(options))
         read = read_texts(options.file, reading, Terminal(error_console))
         texts = list(islice(filter(None, read), MAX_TEXTS))
     else:

@@ -6,10 +6,11 @@ Only this module and `train` import Hydra.
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -111,13 +112,28 @@ def task_overrides(composed: DictConfig) -> list[str]:
 
 
 def to_config(composed: DictConfig) -> Config:
-    """Return the configuration as a dataclass. Raises InputError if a value is out of bounds."""
+    """Return the configuration as a dataclass.
+
+    Raises InputError if a value is out of bounds, or if Hydra's "+" added an unknown field.
+    """
     without_hydra = composed.copy()
     with flag_override(without_hydra, ["readonly", "struct"], False):
         without_hydra.pop("hydra", None)
     config = OmegaConf.to_object(without_hydra)
     assert isinstance(config, Config)
+    if added := next(_added_fields(config), None):
+        raise InputError(_unknown_field(added))
     return config
+
+
+def _added_fields(config: Any, prefix: str = "") -> Iterator[str]:
+    """Yield the attributes that OmegaConf sets although they are not fields of the dataclasses."""
+    known = {item.name for item in fields(config)}
+    for name, value in vars(config).items():
+        if name not in known:
+            yield prefix + name
+        elif is_dataclass(value):
+            yield from _added_fields(value, f"{prefix}{name}.")
 
 
 def one_line(error: Exception) -> str:

@@ -28,8 +28,9 @@ def add_file(parser: argparse.ArgumentParser, text: str, required: bool = False)
     )  # fmt: skip
     parser.add_argument(
         "--encoding", metavar="NAME",
-        help="encoding of a text file, such as cp1252 (default: as in training, usually auto, "
-        "which is UTF-8 or, if the file begins like it, UTF-16)",
+        help="encoding of a CSV, TSV or .txt file, such as cp1252 (default: as in training unless "
+        "the file is in Unicode, usually auto, which is UTF-8 or, if the file begins like it, "
+        "UTF-16 or UTF-32)",
     )  # fmt: skip
     parser.add_argument(
         "--quoting", choices=[*Quoting],

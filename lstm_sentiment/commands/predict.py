@@ -59,14 +59,15 @@ def run(options: argparse.Namespace) -> None:
     if options.output is not None:
         check_output(options.file, options.output)  # before the model is loaded
     predictor, display = Predictor.load(options.run), Terminal(error_console)
-    reading = file_reading({str(options.run): predictor.config}, vars(options))
-    if options.output is not None:
-        counts = predict_file(predictor, options.file, options.output, reading, display)
-        display.message(f"{counted(counts.rows, 'row')}: {options.output}")
-        _warn_of_missing(counts.without_text, display)
-        return
     texts: Iterator[str | None]
     if options.file is not None:
+        configs = {str(options.run): predictor.config}
+        reading = file_reading(options.file, configs, vars(options))
+        if options.output is not None:
+            counts = predict_file(predictor, options.file, options.output, reading, display)
+            display.message(f"{counted(counts.rows, 'row')}: {options.output}")
+            _warn_of_missing(counts.without_text, display)
+            return
         texts = read_texts(options.file, reading, display)
     else:
         texts = iter(options.texts) if options.texts else _standard_input()

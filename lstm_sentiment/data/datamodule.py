@@ -192,10 +192,13 @@ class ReviewDataModule(L.LightningDataModule):
 
     @property
     def notes(self) -> list[str]:
-        """Warnings about the sets: copies in the test set, and proportions of the classes."""
+        """Warnings about the sets: copies of other reviews, and proportions of the classes."""
         train, val, test = self.train_split, self.val_split, self.test_split
         notes = []
-        if VAL not in self.corpus.parts:
+        if VAL in self.corpus.parts:
+            copies = count_copies(val, train)
+            notes.append(copies_note(copies, len(val.rows), "validation", "training"))
+        else:
             known = np.concatenate([train.labels, val.labels])
             notes.append(proportions_note("validation", val.labels, known))
         if test is not None:
@@ -272,5 +275,6 @@ def _require_both_labels(split: Split, name: str, cause: str) -> None:
     if len(np.unique(split.labels)) < 2:
         raise InputError(
             f"{cause} leaves {len(split.rows)} reviews for the {name} set, which needs reviews of "
-            "both classes: keep more of them."
+            "both classes: keep more of them, and different ones, since the copies of a review "
+            "stay in one set."
         )

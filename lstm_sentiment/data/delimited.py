@@ -7,13 +7,14 @@ choices "auto" are replaced by what the file shows.
 import codecs
 import csv
 import gzip
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 from lstm_sentiment.config import Delimiter, Quoting
-from lstm_sentiment.config_fields import AUTO, is_encoding
+from lstm_sentiment.config_fields import AUTO
 from lstm_sentiment.data.columns import invalid_byte
 from lstm_sentiment.errors import InputError
 
@@ -53,20 +54,13 @@ class TextFormat:
     """How the user says that delimited text files are written; "auto" is guessed from each file.
 
     `prefix` begins the names of the options in messages: "data." in the configuration, "--" on the
-    command line. Raises InputError if the encoding is unknown.
+    command line.
     """
 
     delimiter: Delimiter = Delimiter.auto
     encoding: str = AUTO
     quoting: Quoting = Quoting.auto
     prefix: str = "data."
-
-    def __post_init__(self) -> None:
-        if self.encoding != AUTO and not is_encoding(self.encoding):
-            raise InputError(
-                f"{self.prefix}encoding must be {AUTO} or the name of an encoding, such as utf-8, "
-                f"utf-16 or cp1252 (got {self.encoding!r})."
-            )
 
     def __str__(self) -> str:
         """Return the choices, as a part of the keys of cached reviews."""
@@ -103,10 +97,11 @@ class RowTests:
     """
 
     has_columns: Callable[[Header], bool]
-    # Whether all rows are certainly reviews; False if there are no labels to tell.
+    # Whether no row has a label that is not allowed.
     are_reviews: Callable[[Iterator[dict[str, str]]], bool]
-    # Whether a line of a longer field could be a row of its own.
+    # Whether a line of a longer field could be a row of its own, as its label tells.
     may_be_review: Callable[[dict[str, str]], bool]
+    labelled: bool  # whether the labels are read
 
 
 def open_file(file: Path) -> IO[bytes]:
@@ -154,6 +149,27 @@ def detect(file: Path, usual: Delimiter, chosen: TextFormat, tests: RowTests) ->
 def detect_encoding(file: Path, chosen: TextFormat) -> Dialect:
     """Return the dialect of a file of lines, of which only the encoding matters."""
     return Dialect("", *_encoding(file, chosen))
+
+
+def is_unicode(file: Path, other: str) -> bool:
+    """Return whether a file is certainly not in the encoding `other`, but in one that auto finds.
+
+    Such a file begins with a byte order mark or is UTF-8. A file of ASCII characters alone may be
+    in `other` if this encoding contains ASCII. Errors are left to the reader of the file.
+    """
+    is_ascii = True
+    try:
+        with open_file(file) as stream:
+            for number, line in enumerate(stream):
+                if number == 0 and line.startswith(tuple(BYTE_ORDER_MARKS)):
+                    return True
+                if b"\0" in line:  # UTF-16 without a mark
+                    return False
+                line.decode()
+                is_ascii = is_ascii and line.isascii()
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError):
+        return False
+    return not is_ascii or b"a".decode(other, errors="replace") != "a"
 
 
 def _encoding(file: Path, chosen: TextFormat) -> tuple[str, bytes]:
@@ -211,7 +227,8 @@ def _unquoted(file: Path, dialect: Dialect, tests: RowTests) -> bool:
     """Return whether quotes are certainly part of the texts.
 
     Each line must be a row if quotes have no meaning. In addition, the file must be malformed if
-    they have one, or the lines that quotes would join must be reviews.
+    they have one, or quotes would join lines, none of which has a label that is not allowed. Files
+    without labels are therefore read like those with labels.
     """
     plain = dialect._replace(quoted=False)
     header = _header(file, plain)
@@ -346,7 +363,7 @@ def decoded_lines(stream: IO[bytes], dialect: Dialect) -> Iterator[str]:
 
 def wrong_encoding(error: UnicodeDecodeError, dialect: Dialect, chosen: TextFormat) -> str:
     """Return the reason why a file cannot be decoded, and what to do."""
-    advice = "the file is damaged or has another encoding"
+    advice = f"the file is damaged or has another encoding: name it with {chosen.prefix}encoding"
     if dialect.encoding == UTF8:
         option = chosen.option("encoding", "cp1252")
         advice = f"name the encoding of the file, such as {option}"
@@ -354,8 +371,10 @@ def wrong_encoding(error: UnicodeDecodeError, dialect: Dialect, chosen: TextForm
 
 
 def _contains_rows(row: Sequence[str], header: Header, dialect: Dialect, tests: RowTests) -> bool:
+    # Other delimiters are frequent in texts, so that only a label shows that a line is a row.
+    fields_suffice = dialect.delimiter == CHARACTERS[Delimiter.tab] and not tests.labelled
     return dialect.quoted and any(
-        tests.may_be_review(dict(zip(header, fields, strict=True)))
+        fields_suffice or tests.may_be_review(dict(zip(header, fields, strict=True)))
         for value in row
         if "\n" in value
         for line in value.splitlines()

@@ -76,16 +76,19 @@ def read_tables(
     labelled: bool = True,
     text_format: TextFormat = USUAL_FORMAT,
     note: Note = lambda _: None,
+    found: Callable[[Header, Dialect | None], object] = lambda *_: None,
 ) -> Iterator[Review]:
     """Yield the reviews of files that together form one table, in the order of files and rows.
 
     `note` receives sentences about what was guessed or looks wrong; of several files, each with the
-    name of its file. Raises InputError with the file
-    and the row, counted from 1.
+    name of its file. `found` receives the names of the columns of text and label, and the dialect
+    of a CSV or TSV file, when the first file is opened. Raises InputError with the file and the
+    row, counted from 1.
     """
     parser = LabelParser(columns)
     tests = _row_tests(columns, labelled, parser)
     first_header: Header = ()
+    dialect: Dialect | None = None
 
     def reviews_of(file: Path) -> Iterator[Review]:
         def choose(present: Header) -> Header:
@@ -97,14 +100,19 @@ def read_tables(
                     f"the columns are {join_names(present)}, but those of {files[0].name} are "
                     f"{join_names(first_header)}: give files with the same columns."
                 )
-            first_header = first_header or present
-            return _chosen(columns, present, labelled)
+            chosen = _chosen(columns, present, labelled)
+            if not first_header:
+                first_header = present
+                found(chosen, dialect)
+            return chosen
 
         def name_classes(schema: pa.Schema) -> None:
             if labelled:
                 parser.name_classes(_class_names(schema, columns.find_label(schema.names)))
 
-        def note_guesses(dialect: Dialect) -> None:
+        def note_guesses(of_file: Dialect) -> None:
+            nonlocal dialect
+            dialect = of_file
             if dialect.guesses:
                 note_on_file(dialect.description)
 
@@ -135,11 +143,17 @@ def _row_tests(columns: Columns, labelled: bool, parser: LabelParser) -> RowTest
 
     def are_reviews(rows: Iterator[Mapping[str, str]]) -> bool:
         fresh = LabelParser(columns)
-        try:
-            for row in rows:
-                fresh.parse(row[columns.find_label(list(row))])
-        except (InputError, ValueError):
-            return False
+        for row in rows:
+            try:
+                label = columns.find_label(list(row))
+            except InputError:
+                return True  # there are no labels
+            try:
+                fresh.parse(row[label])
+            except MissingError:
+                continue
+            except ValueError:
+                return False
         return True
 
     def may_be_review(row: Mapping[str, str]) -> bool:
@@ -148,7 +162,7 @@ def _row_tests(columns: Columns, labelled: bool, parser: LabelParser) -> RowTest
         except InputError:
             return False
 
-    return RowTests(has_columns, are_reviews, may_be_review)
+    return RowTests(has_columns, are_reviews, may_be_review, labelled)
 
 
 def read_arrow(

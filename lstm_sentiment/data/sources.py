@@ -47,6 +47,7 @@ HUB_DATA = re.compile(
     r"(?P<name>\w[\w.-]*(/\w[\w.-]*)?)(:(?P<subset>[\w.-]+))?(@(?P<revision>[\w./-]+))?"
 )
 FILE_NAME = re.compile(r"[^:]*\.[a-z]{1,5}")  # names of files; others may be data sets of the hub
+TEST_FRACTION = 0.2  # if data.test_fraction is null
 SYNTHETIC_SIZE = {TRAIN: 6_000, TEST: 1_500}
 SYNTHETIC_SEED = {TRAIN: 1, TEST: 2}
 KAGGLE_NAMES = ("IMDB Dataset.csv", "IMDB Dataset.csv.gz", "IMDB_Dataset.csv", "imdb.csv")
@@ -240,7 +241,11 @@ def _reviews(config: DataConfig, cache: DataCache) -> Corpus:
     reviews = partial(_tables, files, columns, text_format)
     if TEST in held_out:
         return Corpus(_name(files), {TRAIN: reviews, **held_out})
-    return Corpus(_name(files), {ALL: reviews, **held_out}, config.test_fraction)
+    return Corpus(_name(files), {ALL: reviews, **held_out}, _test_fraction(config))
+
+
+def _test_fraction(config: DataConfig) -> float:
+    return TEST_FRACTION if config.test_fraction is None else config.test_fraction
 
 
 def _undivided(
@@ -376,7 +381,7 @@ def _reviews_of_hub(
         return Part(
             name,
             # The fingerprint distinguishes the versions of a data set.
-            lambda: f"{READING} {data_set} {rows._fingerprint} {columns}",
+            lambda: f"{READING} {data_set} {rows._fingerprint} {columns} {labelled}",
             lambda: read_arrow(name, rows.data.table, columns, labelled, notes.append),
             lambda: len(rows),
             notes,
@@ -400,9 +405,14 @@ def _reviews_of_hub(
     parts = held_out | {role: partial(part, split) for role, split in hub_splits.items()}
     if UNSUPERVISED in splits:
         parts[UNSUPERVISED] = partial(part, UNSUPERVISED, labelled=False)
-    if TEST in parts:
-        return Corpus(data_set, parts)
-    return Corpus(data_set, {ALL: parts.pop(TRAIN), **parts}, config.test_fraction)
+    if TEST not in parts:
+        return Corpus(data_set, {ALL: parts.pop(TRAIN), **parts}, _test_fraction(config))
+    if config.test_fraction is not None:
+        raise InputError(
+            f"data.test_fraction={config.test_fraction} is allowed only without a test set, but "
+            f"{data_set} has the split {TEST}: leave out the field."
+        )
+    return Corpus(data_set, parts)
 
 
 def _all_hidden(table: Any, columns: Columns) -> bool:

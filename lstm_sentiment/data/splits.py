@@ -77,16 +77,18 @@ def count_copies(reviews: Split, *others: Split) -> int:
     return int(np.isin(reviews.tokenized.copies_of(reviews.rows), copies).sum())
 
 
-def copies_note(copies: int | None, size: int | None) -> str | None:
-    """Return a warning if copies of training reviews are among the `size` test reviews.
+def copies_note(
+    copies: int | None, size: int | None, name: str = "test", others: str = "training or validation"
+) -> str | None:
+    """Return a warning if copies of `others` are among the `size` reviews of the set `name`.
 
     None if they are less than a hundredth of them, as in IMDB, or if their number is not known.
     """
     if not copies or not size or copies < NOTED_COPIES * size:
         return None
     return (
-        f"{copies:,} of the {size:,} test reviews are copies of training or validation reviews: "
-        "the test scores are not those on new reviews."
+        f"{copies:,} of the {size:,} {name} reviews are copies of {others} reviews: "
+        f"the {name} scores are not those on new reviews."
     )
 
 

@@ -81,9 +81,7 @@ def _restored(kind: type[Any], nested: Any, prefix: str) -> Any:
 def _unrecorded_paths(prefix: str, chosen: Mapping[str, Any]) -> dict[str, str]:
     """Return placeholders for the paths that the chosen values require; records omit paths."""
     if prefix == "data." and chosen.get("source") == Source.reviews:
-        other_tests = (chosen.get("test_fraction"), chosen.get("test_split"))
-        names = ["path", "test_path"] if other_tests == (None, None) else ["path"]
-        return dict.fromkeys(names, UNRECORDED_PATH)
+        return {"path": UNRECORDED_PATH}
     if prefix == "embedding." and chosen.get("name") is None:
         kind = chosen.get("kind", EmbeddingKind.random)
         return {} if kind == EmbeddingKind.random else {"path": UNRECORDED_PATH}

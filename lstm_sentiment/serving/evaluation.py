@@ -1,41 +1,58 @@
 """labelled texts -> scores, of one trained model or of several and their ensemble."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from statsmodels.stats.proportion import proportion_confint
 
-from lstm_sentiment.data.columns import Review
+from lstm_sentiment.data.delimited import Dialect, Header
 from lstm_sentiment.data.formats import count_rows, read_tables
 from lstm_sentiment.display import SILENT, Display
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import POSITIVE
 from lstm_sentiment.model.metrics import calibration_error, classification_scores, sigmoid
-from lstm_sentiment.serving.file_prediction import ROWS
+from lstm_sentiment.serving.file_prediction import in_chunks
 from lstm_sentiment.serving.file_reading import FileReading
 from lstm_sentiment.serving.predictor import Predictor
 
 ENSEMBLE = "ensemble"
 
 
+class Evaluation(NamedTuple):
+    """The scores on a file, and how the file was read."""
+
+    read: dict[str, str]  # see `FileReading.used`
+    networks: dict[str, dict[str, Any]]  # scores by the names of the networks, and the ensemble
+
+
 def evaluate(
     predictors: Mapping[str, Predictor], file: Path, reading: FileReading, display: Display = SILENT
-) -> dict[str, dict[str, Any]]:
+) -> Evaluation:
     """Return the scores of each model by its name, and of the ensemble of several models.
 
     The probability of the ensemble is the mean of all probabilities. The file is read once, as a
-    stream. Raises InputError if it has no rows, or a row without a valid text or label.
+    stream, and `display` shows how. Raises InputError if the file has no rows, or a row without a
+    valid text or label.
     """
+    read: dict[str, str] = {}
+
+    def found(columns: Header, dialect: Dialect | None) -> None:
+        read.update(reading.used(columns, is_text=dialect is not None))
+        display.message(reading.sentence(file, read))
+
     labels: list[int] = []
     chunks: dict[str, list[np.ndarray]] = {name: [] for name in predictors}
     rows = read_tables(
-        [file], reading.columns, text_format=reading.text_format, note=display.message
+        [file],
+        reading.columns,
+        text_format=reading.text_format,
+        note=display.message,
+        found=found,
     )
     with display.progress("evaluating", count_rows([file])) as advance:
-        for reviews in _in_chunks(rows):
+        for reviews in in_chunks(rows, 0):
             labels += [review.label for review in reviews]
             for name, predictor in predictors.items():
                 chunks[name].append(predictor.logits([review.text for review in reviews]))
@@ -48,7 +65,8 @@ def evaluate(
     logits = {name: np.concatenate(arrays) for name, arrays in chunks.items()}
     if len(logits) > 1:
         logits[ENSEMBLE] = logit_of_mean([*logits.values()])
-    return {name: scores(labels=np.array(labels), logits=array) for name, array in logits.items()}
+    named = {name: scores(labels=np.array(labels), logits=array) for name, array in logits.items()}
+    return Evaluation(read, named)
 
 
 def logit_of_mean(logits: Sequence[np.ndarray]) -> np.ndarray:
@@ -60,11 +78,6 @@ def logit_of_mean(logits: Sequence[np.ndarray]) -> np.ndarray:
     positive = np.logaddexp.reduce(-np.logaddexp(0, -each))  # log of K times the mean probability
     negative = np.logaddexp.reduce(-np.logaddexp(0, each))
     return positive - negative
-
-
-def _in_chunks(reviews: Iterator[Review]) -> Iterator[list[Review]]:
-    while chunk := list(islice(reviews, ROWS)):
-        yield chunk
 
 
 def scores(*, labels: np.ndarray, logits: np.ndarray) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from lstm_sentiment.data.columns import invalid_byte
 from lstm_sentiment.data.delimited import Row
@@ -22,6 +22,8 @@ from lstm_sentiment.serving.table_output import (
 # The largest number of rows in memory, and of characters in their texts.
 ROWS, CHARACTERS = 4_000, 8_000_000
 
+AnyRow = TypeVar("AnyRow", bound=Row)
+
 
 class Counts(NamedTuple):
     """The numbers of rows of a file."""
@@ -40,7 +42,7 @@ def predict_file(
     """Write every row of `file` to `output`, with its class and probability; return their numbers.
 
     The rows keep their order and all their values; in the format of the input, they keep their
-    bytes. A row without a text gets no prediction. The output is written completely or not at all.
+    text, or their types. A row without a text gets no prediction. The output is written completely or not at all.
     Raises InputError if the file cannot be read or the output cannot be written.
     """
     check_output(file, output)
@@ -100,18 +102,19 @@ def read_texts(file: Path, reading: FileReading, display: Display = SILENT) -> I
 def _read_table(file: Path, reading: FileReading, display: Display) -> Rows:
     """Return the rows of a file, and show how it is read."""
     table = read_rows(file, reading.columns, reading.text_format, display.message)
-    display.message(reading.sentence(file, table, labelled=False))
+    used = reading.used([table.names[table.text]], table.dialect is not None)
+    display.message(reading.sentence(file, used))
     if table.dialect is not None and table.dialect.guesses:
         display.message(table.dialect.description)
     return table
 
 
-def in_chunks(rows: Iterator[Row], text_index: int, size: int = ROWS) -> Iterator[list[Row]]:
+def in_chunks(rows: Iterator[AnyRow], text_index: int, size: int = ROWS) -> Iterator[list[AnyRow]]:
     """Yield the rows in lists of `size`, or of fewer if their texts are long.
 
     `text_index` is the index of the text in a row.
     """
-    chunk: list[Row] = []
+    chunk: list[AnyRow] = []
     characters = 0
     for row in rows:
         chunk.append(row)

@@ -1,18 +1,18 @@
 """options and configurations of runs -> how a file is read: as in training, unless options differ.
 
 A run records the columns, the positive label and the format of the files that it was trained on.
+The encoding is one of the file rather than of the run, so a file in Unicode is recognised.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lstm_sentiment.config import Config, DataConfig, MissingValues
-from lstm_sentiment.config_fields import own_fields
+from lstm_sentiment.config_fields import AUTO, own_fields
 from lstm_sentiment.data.columns import Columns, Options
-from lstm_sentiment.data.delimited import TextFormat
-from lstm_sentiment.data.formats import Rows
+from lstm_sentiment.data.delimited import TextFormat, is_unicode
 from lstm_sentiment.errors import InputError
 
 # Fields of the data's configuration, with the option of the command line for each.
@@ -33,6 +33,7 @@ COLUMN_OPTIONS = Options(
 )
 USUAL_COLUMNS, USUAL_FORMAT = Columns(options=COLUMN_OPTIONS), TextFormat(prefix="--")
 AS_IN_TRAINING = "as in training"
+FORMAT_FIELDS = ("delimiter", "encoding", "quoting")
 
 
 @dataclass(frozen=True)
@@ -47,37 +48,32 @@ class FileReading:
     text_format: TextFormat = USUAL_FORMAT
     origins: Mapping[str, str] = field(default_factory=dict)
 
-    def used(self, file: Path, table: Rows, labelled: bool) -> dict[str, str]:
-        """Return the columns that are read, and the positive label and the format where chosen.
+    def used(self, columns: Sequence[str], is_text: bool) -> dict[str, str]:
+        """Return how a file is read: its columns, and the positive label and the format if chosen.
 
-        Raises InputError if the table has no column of labels.
+        `columns` are the names of the columns that are read: that of the texts and, if there are
+        labels, that of the labels. `is_text` says whether the file is a CSV, TSV or text file.
         """
-        used = {"text_column": table.names[table.text]}
-        if labelled:
-            try:
-                used["label_column"] = self.columns.find_label(table.names)
-            except InputError as error:
-                raise InputError(f"{file}: {error}") from error
-            if self.columns.positive is not None:
-                used["positive_label"] = self.columns.positive
-        for name in ("delimiter", "encoding", "quoting"):
-            if name in self.origins and table.dialect is not None:
-                used[name] = str(getattr(self.text_format, name))
+        used = dict(zip(("text_column", "label_column"), columns, strict=False))
+        if "label_column" in used and self.columns.positive is not None:
+            used["positive_label"] = self.columns.positive
+        if is_text:
+            chosen = [name for name in FORMAT_FIELDS if name in self.origins]
+            used |= {name: str(getattr(self.text_format, name)) for name in chosen}
         return used
 
-    def sentence(self, file: Path, table: Rows, labelled: bool) -> str:
-        """Return a sentence on what is read, with the origin of each choice.
-
-        Raises InputError if the table has no column of labels.
-        """
+    def sentence(self, file: Path, used: Mapping[str, str]) -> str:
+        """Return a sentence on the result of `used`, with the origin of each choice."""
         parts = []
-        for name, value in self.used(file, table, labelled).items():
+        for name, value in used.items():
             origin = f" ({self.origins[name]})" if name in self.origins else ""
             parts.append(f"{name.replace('_', ' ')} {value}{origin}")
         return f"{file.name}: {', '.join(parts)}."
 
 
-def file_reading(configs: Mapping[str, Config], options: Mapping[str, Any]) -> FileReading:
+def file_reading(
+    file: Path, configs: Mapping[str, Config], options: Mapping[str, Any]
+) -> FileReading:
     """Return how a file is read for the runs with these configurations, by name.
 
     `options` holds the values that were given, by field; None and missing ones are taken from the
@@ -92,7 +88,9 @@ def file_reading(configs: Mapping[str, Config], options: Mapping[str, Any]) -> F
             option = origins[name] = OPTIONS[name]
             values[name] = replace(known, name=option).stored(value)  # for the error's message
             continue
-        values[name] = _agreed(name, configs)
+        value = values[name] = _agreed(name, configs)
+        if name == "encoding" and value != AUTO and is_unicode(file, value):
+            values[name] = AUTO
         if values[name] != known.default:
             origins[name] = AS_IN_TRAINING
     columns = Columns(

@@ -67,6 +67,17 @@ def test_an_unknown_field_is_refused_with_a_similar_name() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("override", "field"),
+    [("+encoder.foo=3", "encoder.foo"), ("+foo=3", "foo"), ("++data.augment.mask=1", "mask")],
+)
+def test_a_field_that_a_plus_adds_is_refused(override: str, field: str) -> None:
+    """Hydra allows adding any key, but no part of the program would read it."""
+    with pytest.raises(InputError, match=rf"{field} is not a field: .*--help lists all fields\.$"):
+        compose([override])
+    assert compose(["++optimizer.lr=0.5"]).optimizer.lr == 0.5
+
+
 def test_a_value_of_the_wrong_type_is_refused_in_one_sentence() -> None:
     with pytest.raises(InputError) as refused:
         compose(["seed=one"])

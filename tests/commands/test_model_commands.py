@@ -4,9 +4,11 @@ import builtins
 import csv
 import io
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -194,6 +196,33 @@ def test_options_override_the_choices_of_training(
     content = json.loads(output.out)
     assert content["read"] == {**CHOSEN, **dict(zip(CHOSEN, ["text", "label", "1"], strict=False))}
     assert sum(content["networks"]["chosen"]["confusion_matrix"][1]) == 8
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_the_encoding_of_training_does_not_garble_other_files(
+    tiny: Make, tmp_path: Path, capsys: Capture, encoding: str
+) -> None:
+    """A file in UTF-8 is also valid cp1252, in which its letters would be others."""
+    data = {"source": "reviews", "path": "in.csv", "encoding": "cp1252", "limit_train": None}
+    run = str(saved(tmp_path / "chosen", tiny(data=data)))
+    file = write_bytes(tmp_path / "in.csv", "text,label\nSchön,1\nÖde,0\n".encode(encoding))
+    assert main(["predict", run, "--file", str(file)]) == 0
+    output = capsys.readouterr()
+    assert [line.split("\t")[2] for line in output.out.splitlines()] == ["Schön", "Öde"]
+    assert ("encoding cp1252 (as in training)" in output.err) == (encoding == "cp1252")
+    assert main(["evaluate", run, "--file", str(file), "--json"]) == 0
+    read = json.loads(capsys.readouterr().out)["read"]
+    assert read.get("encoding") == ("cp1252" if encoding == "cp1252" else None)
+
+
+def test_evaluate_reads_its_file_once(run: str, tmp_path: Path, capsys: Capture) -> None:
+    """A pipe can be opened only once."""
+    pipe = tmp_path / "in.jsonl"
+    os.mkfifo(pipe)
+    rows = write_rows(tmp_path / "rows.jsonl", [("good", 1), ("bad", 0)]).read_bytes()
+    Thread(target=pipe.write_bytes, args=(rows,), daemon=True).start()
+    assert main(["evaluate", run, "--file", str(pipe), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["networks"]["run"]["reviews"] == 2
 
 
 def test_predict_reads_a_file_as_in_training(

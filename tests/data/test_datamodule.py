@@ -444,6 +444,26 @@ def test_test_reviews_that_are_training_reviews_are_counted_and_noted(
     assert [note.partition(":")[0] for note in data.notes] == (expected if copied == 40 else [])
 
 
+@pytest.mark.parametrize("copied", [0, 1, 40])
+def test_validation_reviews_that_are_training_reviews_are_noted(
+    tmp_path: Path, cache: str, copied: int
+) -> None:
+    """A file of validation reviews may have copies; drawn ones have none."""
+    rows = [(f"film {row} was {('dull', 'fine')[row % 2]}", row % 2) for row in range(400)]
+    val = [(text.upper(), label) for text, label in rows[200 - copied : 400 - copied]]
+    data = data_of_file(
+        write_rows(tmp_path / "train.csv", rows[:200]),
+        cache,
+        val_path=str(write_rows(tmp_path / "val.csv", val)),
+        test_path=str(write_rows(tmp_path / "test.csv", [("play", 0), ("fun", 1)])),
+    )
+    expected = [
+        "40 of the 200 validation reviews are copies of training reviews: the validation scores "
+        "are not those on new reviews."
+    ]
+    assert data.notes == (expected if copied == 40 else [])
+
+
 def test_without_a_test_set_its_copies_are_not_counted(make: Make) -> None:
     assert make(distinct_reviews(20, negative=10)).summary()["test_copies"] is None
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from lstm_sentiment.config import Delimiter, Quoting
+from lstm_sentiment.config import DataConfig, Delimiter, Quoting
 from lstm_sentiment.data.columns import Review
-from lstm_sentiment.data.delimited import TextFormat
+from lstm_sentiment.data.delimited import TextFormat, is_unicode
 from lstm_sentiment.data.formats import read_rows
 from lstm_sentiment.errors import InputError
 from tests.support.tables import read_reviews, refusal, write_bytes
@@ -117,7 +117,8 @@ def test_a_byte_that_the_chosen_encoding_lacks_is_reported(tmp_path: Path) -> No
     file = write_bytes(tmp_path / "a.csv", b"text,label\na,1\nb\x81,0\n")
     message = refusal(file, text_format=TextFormat(encoding="cp1252"))
     assert message == (
-        "row 2 (line 3): not CP1252 (byte 0x81): the file is damaged or has another encoding."
+        "row 2 (line 3): not CP1252 (byte 0x81): the file is damaged or has another encoding: "
+        "name it with data.encoding."
     )
 
 
@@ -137,7 +138,27 @@ def test_an_encoding_that_contradicts_the_byte_order_mark_is_refused(tmp_path: P
 @pytest.mark.parametrize("encoding", ["", "utf9", "base64", "rot13", "a\0b"])
 def test_an_unknown_encoding_is_refused(encoding: str) -> None:
     with pytest.raises(InputError, match="data.encoding must be auto or the name of an encoding"):
-        TextFormat(encoding=encoding)
+        DataConfig(encoding=encoding)
+
+
+@pytest.mark.parametrize(
+    ("raw", "other", "expected"),
+    [
+        ("Schön".encode(), "cp1252", True),
+        ("Schön".encode("cp1252"), "cp1252", False),
+        ("Schön".encode("utf-8-sig"), "cp1252", True),
+        ("Schön".encode("utf-16"), "cp1252", True),
+        ("text\nok".encode("utf-16-le"), "utf-16-le", False),
+        (b"ASCII", "cp1252", False),
+        (b"ASCII", "utf-16", True),
+        ("ありがとう".encode("iso2022_jp"), "iso2022_jp", False),
+        (b"", "cp1252", False),
+    ],
+)
+def test_unicode_is_told_from_the_encoding_of_another_file(
+    tmp_path: Path, raw: bytes, other: str, expected: bool
+) -> None:
+    assert is_unicode(write_bytes(tmp_path / "a.txt", raw), other) is expected
 
 
 def test_a_text_file_may_have_another_encoding(tmp_path: Path) -> None:
@@ -173,6 +194,44 @@ def test_rows_are_not_merged_in_silence(tmp_path: Path) -> None:
     file, notes = write_bytes(tmp_path / "a.tsv", MERGED), list[str]()
     assert [review.label for review in read_reviews(file, notes=notes)] == [1, 0, 0, 1]
     assert notes == ["Guessed from the file: data.quoting=none."]
+
+
+@pytest.mark.parametrize(
+    ("header", "values"),
+    [
+        ("text\tlabel", "1001"),
+        ("text\tlabel", ["1", "", "", ""]),
+        ("text\tlabel", [""] * 4),
+        ("text\tid", "4321"),
+    ],
+)
+def test_a_file_has_the_same_rows_with_and_without_labels(
+    tmp_path: Path, header: str, values: str | list[str]
+) -> None:
+    """Training, evaluation and prediction must not disagree on the rows of a file."""
+    texts = ['"It starts well', "Then it falls apart", 'and nobody cares"', "A gem"]
+    lines = [f"{text}\t{value}" for text, value in zip(texts, values, strict=True)]
+    file, notes = write_bytes(tmp_path / "a.tsv", "\n".join([header, *lines])), list[str]()
+    table = read_rows(file, note=notes.append)
+    assert [row[table.text] for row in table.rows] == texts
+    assert table.dialect is not None
+    assert table.dialect.guesses == ("data.quoting=none",)
+    assert [review.text for review in read_reviews(file, labelled=False)] == texts
+    assert notes == []
+    if "" not in values and "label" in header:
+        assert [review.text for review in read_reviews(file)] == texts
+
+
+def test_merged_rows_without_usual_labels_are_warned_of(tmp_path: Path) -> None:
+    """Stars are not labels, so they do not show that the lines are rows: the user must decide."""
+    raw = 'text\tlabel\n"It starts well\t5\nand ends"\t3\nA gem\t4\n'
+    file, notes = write_bytes(tmp_path / "a.tsv", raw), list[str]()
+    table = read_rows(file, text_format=TextFormat(prefix="--"), note=notes.append)
+    assert len(list(table.rows)) == 2
+    assert notes == [
+        "row 1 (line 2): a field in quotes has a line that looks like a row: if quotes are part "
+        "of the texts, give --quoting=none."
+    ]
 
 
 @pytest.mark.parametrize("positive", [None, "1"])

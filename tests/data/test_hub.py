@@ -199,6 +199,24 @@ def test_test_reviews_may_be_a_file(tmp_path: Path, hub: Hub, more: Any) -> None
     assert read(corpus, "test") == TEST_ROWS
 
 
+def test_a_fraction_for_testing_is_refused_if_there_is_a_test_set(hub: Hub) -> None:
+    hub.answer = data_set(train=reviews(), test=TEST_ROWS)
+    assert refusal_of(lambda: open_reviews("a/films", test_fraction=0.3)) == (
+        "data.test_fraction=0.3 is allowed only without a test set, but a/films has the split "
+        "test: leave out the field."
+    )
+    hub.answer = data_set(train=reviews())
+    assert open_reviews("a/films", test_fraction=0.3).test_fraction == 0.3
+    assert open_reviews("a/films").test_fraction == 0.2
+
+
+def test_the_same_split_with_and_without_labels_has_two_versions(hub: Hub) -> None:
+    """Otherwise the cache would give one in place of the other."""
+    hub.answer = data_set(train=reviews(), unsupervised=TEST_ROWS)
+    corpus = open_reviews("a/films", test_split="unsupervised")
+    assert version(corpus, "test") != version(corpus, "unsupervised")
+
+
 def test_a_data_set_may_have_unlabelled_reviews(hub: Hub) -> None:
     hub.answer = data_set(train=reviews(), test=reviews(), unsupervised=[("?", -1)])
     assert read(open_reviews("a/films"), "unsupervised") == [("?", -1)]

@@ -62,8 +62,9 @@ def test_places_do_not_change_the_fingerprint() -> None:
         ),
         trainer=TrainerConfig("cpu", threads=7, log_every_n_steps=1, enable_progress_bar=False),
     )
-    elsewhere.data.test_fraction = 0.5
-    elsewhere.data.val_split, elsewhere.data.test_split = "validation", "dev"
+    files = "test_fraction test_split val_path val_split delimiter encoding quoting missing"
+    for name in files.split():  # some of them exclude each other
+        setattr(elsewhere.data, name, "another value")
     elsewhere.embedding.path = "vectors.txt"  # the content of the file counts
     changed = {name for name, value in flat(elsewhere).items() if value != flat(Config())[name]}
     assert changed == NOT_FINGERPRINTED

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from lstm_sentiment.config import Config
-from lstm_sentiment.data.columns import Columns
 from lstm_sentiment.data.synthetic import generate
 from lstm_sentiment.serving.evaluation import evaluate
+from lstm_sentiment.serving.file_reading import FileReading
 from lstm_sentiment.serving.predictor import Predictor
 from tests.support.networks import saved
 from tests.support.project import ROOT
@@ -39,7 +39,7 @@ def test_it_measures_every_form_and_a_file_of_rows(
     eager, exported, int8 = record["networks"]
     assert [row["form"] for row in record["networks"]] == ["eager", "ONNX", "ONNX int8"]
     assert eager["network"] == "gru, last"
-    expected = evaluate({"it": Predictor.load(run)}, file, Columns())["it"]
+    expected = evaluate({"it": Predictor.load(run)}, file, FileReading()).networks["it"]
     assert eager["accuracy"] == exported["accuracy"] == expected["accuracy"]
     weights = run / "model" / "model.safetensors"
     assert eager["mib"] == weights.stat().st_size / 2**20

@@ -89,7 +89,7 @@ def test_a_run_gets_the_scores_of_its_record_and_of_scikit_learn(
     rows = [(data.text("test", row), labels[row]) for row in data.test.rows]
     file = write_rows(tmp_path / "test.csv", rows)
     folder = Path(config.root, "default", record["name"])
-    result = evaluate({"network": Predictor.load(folder)}, file, FileReading())["network"]
+    result = evaluate({"network": Predictor.load(folder)}, file, FileReading()).networks["network"]
     # The logits of a trained network depend on the batch in their last digits.
     allowed = 1e-9 if forward is certain else 1e-5
     for score, value in record["test"].items():
@@ -116,13 +116,13 @@ def test_the_ensemble_predicts_the_mean_probability(tiny: Make, tmp_path: Path) 
     names = ["pos" if label else "neg" for label in labels]
     file = write_columns(tmp_path / "a.csv", texts, names, names="review sentiment")
     display = RecordingDisplay()
-    results = evaluate(networks, file, FileReading(), display)
+    results = evaluate(networks, file, FileReading(), display).networks
     assert list(results) == ["rnn", "lstm", "gru", "ensemble"]
     assert [bar.steps for bar in display.bars] == [[60]]
     mean = np.mean([network.probabilities(texts) for network in networks.values()], 0)
     for score, value in scores(labels=np.array(labels), logits=logit(mean)).items():
         assert np.array(results["ensemble"][score]) == pytest.approx(np.array(value)), score
-    alone = evaluate({"rnn": networks["rnn"]}, file, FileReading())
+    alone = evaluate({"rnn": networks["rnn"]}, file, FileReading()).networks
     assert alone == {"rnn": results["rnn"]}
 
 
@@ -155,7 +155,7 @@ def test_rows_without_a_text_or_a_label_can_be_skipped(tiny: Make, tmp_path: Pat
     rows = [("good", 1), ("", 0), ("dull", 0), ("a film", ""), (" ", 1)]
     file = write_rows(tmp_path / "a.csv", rows)
     display = RecordingDisplay()
-    reading = file_reading({"run": network.config}, {"missing": "skip"})
-    result = evaluate({"run": network}, file, reading, display)["run"]
+    reading = file_reading(file, {"run": network.config}, {"missing": "skip"})
+    result = evaluate({"run": network}, file, reading, display).networks["run"]
     assert result == scores(labels=np.array([1, 0]), logits=network.logits(["good", "dull"]))
     assert any("3 of 5 rows were left out" in message for message in display.messages)
