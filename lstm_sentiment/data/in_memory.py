@@ -64,8 +64,6 @@ def _parsed(name: str, values: Any, parse: Any) -> list[Any]:
             parsed.append(parse(None if is_missing(value) else value))
         except MissingError as error:
             raise InputError(f"{name}[{index}]: {error}.") from error
-        except MissingError as error:
-            raise InputError(f"{name}[{index}]: {error}.") from error
         except ValueError as error:
             raise InputError(f"{name}[{index}]: {error}") from error
     return parsed
