@@ -42,8 +42,8 @@ def predict_file(
     """Write every row of `file` to `output`, with its class and probability; return their numbers.
 
     The rows keep their order and all their values; in the format of the input, they keep their
-    text, or their types. A row without a text gets no prediction. The output is written completely or not at all.
-    Raises InputError if the file cannot be read or the output cannot be written.
+    text, or their types. A row without a text gets no prediction. The output is written completely
+    or not at all. Raises InputError if the file cannot be read or the output cannot be written.
     """
     check_output(file, output)
     table = _read_table(file, reading, display)
