@@ -280,7 +280,7 @@ DAMAGES: dict[tuple[str, str], Callable[[Path], object]] = {
     ("lstm", "last"): truncate,
     ("lstm", "flatten"): Path.unlink,
     ("lstm", "max"): of_another_run,
-    ("lstm", "avg"): lambda path: columns_of(path, probability=None),
+    ("lstm", "avg"): lambda path: columns_of(path, logit=None),
     ("lstm", "attention"): lambda path: path.write_text("index,label\n0,1\n"),
     ("lstm", "max_attention"): lambda path: path.write_bytes(b""),
     ("rnn", "last"): lambda path: columns_of(path, split=None),
