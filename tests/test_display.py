@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from lstm_sentiment.display import SILENT, Printed, printable, track
+from lstm_sentiment.display import SILENT, Printed, counted, printable, track
 from tests.support.displays import RecordingDisplay
 
 
@@ -56,3 +56,10 @@ def test_a_printed_display_shows_messages_and_no_progress(
     display.message("epoch-2.ckpt is damaged", "warning")
     assert list(track("abc", "letters", display)) == [*"abc"]
     assert capsys.readouterr().out == "epoch 1\nwarning epoch-2.ckpt is damaged\n"
+
+
+def test_a_noun_and_its_verb_agree_with_their_number() -> None:
+    assert counted(1, "row") == "1 row"
+    assert counted(1_200, "row") == "1,200 rows"
+    assert counted(1, "row", "has", "have") == "1 row has"
+    assert counted(0, "row", "has", "have") == "0 rows have"
