@@ -329,10 +329,12 @@ def _seed(random_state: Any) -> Any:
 def _checked_labels(y: Any) -> np.ndarray:
     """Return the labels, (N,). Raises InputError if one is missing or they are not classes."""
     try:
+        if isinstance(y, list | tuple) and len({isinstance(label, str) for label in y}) > 1:
+            raise ValueError("its labels are both strings and numbers: NumPy would merge them.")
         labels = column_or_1d(y, warn=True)
         for index, label in enumerate(labels):
             if is_missing(label):
-                raise ValueError(f"label {index} is missing: every text needs one.")
+                raise ValueError(f"y[{index}] is missing: every text needs a label.")
         check_classification_targets(labels)
     except (TypeError, ValueError) as error:
         raise InputError(f"y cannot be used: {error}") from error

@@ -158,8 +158,8 @@ def test_it_inspects_data(installed: Installation) -> None:
 def test_it_predicts_and_evaluates(installed: Installation, run: str) -> None:
     (installed.folder / "held_out.csv").write_text("text,label\nGood.,1\nBad.,0\n")
     assert "\tA gem." in installed.call("predict", run, "A gem.")
-    scores = json.loads(installed.call("evaluate", run, "--file", "held_out.csv", "--json"))
-    assert len(scores["networks"]) == 1
+    installed.call("evaluate", run, "--file", "held_out.csv", "-o", "scores.json")
+    assert len(json.loads((installed.folder / "scores.json").read_text())["networks"]) == 1
 
 
 def test_it_explains_and_exports(installed: Installation, run: str) -> None:

@@ -142,7 +142,7 @@ def _row_tests(columns: Columns, labelled: bool, parser: LabelParser) -> RowTest
             return False
 
     def are_reviews(rows: Iterator[Mapping[str, str]]) -> bool:
-        fresh = LabelParser(columns)
+        fresh, has_label = LabelParser(columns), set[bool]()
         for row in rows:
             try:
                 label = columns.find_label(list(row))
@@ -150,11 +150,13 @@ def _row_tests(columns: Columns, labelled: bool, parser: LabelParser) -> RowTest
                 return True  # there are no labels
             try:
                 fresh.parse(row[label])
+                has_label.add(True)
             except MissingError:
-                continue
+                has_label.add(False)
             except ValueError:
                 return False
-        return True
+        # All labels may be left empty in a file to predict, but not some of them.
+        return columns.skip_missing or len(has_label) < 2
 
     def may_be_review(row: Mapping[str, str]) -> bool:
         try:

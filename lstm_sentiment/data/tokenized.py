@@ -17,9 +17,9 @@ import numpy as np
 
 from lstm_sentiment.data.cache import DataCache, cache_key
 from lstm_sentiment.data.sources import Part
-from lstm_sentiment.data.tokenizer import tokenize, tokenizer_key
+from lstm_sentiment.data.tokenizer import UNK, tokenize, tokenizer_key
 from lstm_sentiment.data.vocabulary import Vocabulary
-from lstm_sentiment.display import Display, track
+from lstm_sentiment.display import Display, counted, track
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import CLASSES, UNLABELLED
 
@@ -104,12 +104,13 @@ def _tokenize(part: Part, preparation: int, display: Display, folder: Path) -> N
     numbers: defaultdict[str, int] = defaultdict(lambda: len(numbers))
     # The leading 0 makes the cumulative sum of the lengths the offsets.
     labels, lengths = array("b"), array("q", [0])
-    digests, copies = bytearray(), bytearray()
+    digests, copies, without_words = bytearray(), bytearray(), 0
     unsorted_tokens = folder / "tokens"
     reviews = track(part.read(), f"tokenizing {Path(part.name).name}", display, part.count())
     with unsorted_tokens.open("wb") as stream:
         for text, label in reviews:
             tokens = tokenize(text, preparation)
+            without_words += tokens == [UNK]
             row = np.fromiter(map(numbers.__getitem__, tokens), np.int32, len(tokens))
             stream.write(row.data)
             lengths.append(len(tokens))
@@ -121,7 +122,10 @@ def _tokenize(part: Part, preparation: int, display: Display, folder: Path) -> N
     # Not escaped: two adjacent lone surrogates would be read back as one character.
     encoded = json.dumps(words, ensure_ascii=False).encode(errors="surrogatepass")
     (folder / WORDS).write_bytes(encoded)
-    (folder / NOTES).write_text(json.dumps(part.notes))
+    notes = [*part.notes]
+    if without_words:
+        notes.append(f"{counted(without_words, 'review')} without a word: each is read as {UNK}.")
+    (folder / NOTES).write_text(json.dumps(notes))
     number_by_spelling = np.empty(len(words), np.int32)
     number_by_spelling[[numbers[word] for word in words]] = np.arange(len(words), dtype=np.int32)
     _renumber(unsorted_tokens, number_by_spelling, folder / "tokens.npy")

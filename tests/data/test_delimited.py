@@ -200,7 +200,6 @@ def test_rows_are_not_merged_in_silence(tmp_path: Path) -> None:
     ("header", "values"),
     [
         ("text\tlabel", "1001"),
-        ("text\tlabel", ["1", "", "", ""]),
         ("text\tlabel", [""] * 4),
         ("text\tid", "4321"),
     ],
@@ -220,6 +219,14 @@ def test_a_file_has_the_same_rows_with_and_without_labels(
     assert notes == []
     if "" not in values and "label" in header:
         assert [review.text for review in read_reviews(file)] == texts
+
+
+def test_lines_of_which_some_have_no_label_are_no_rows_but_warned_of(tmp_path: Path) -> None:
+    raw = 'text\tlabel\n"It starts well\t1\nand ends"\t\nA gem\t1\n'
+    file, notes = write_bytes(tmp_path / "a.tsv", raw), list[str]()
+    table = read_rows(file, note=notes.append)
+    assert len(list(table.rows)) == 2
+    assert ["looks like a row" in note for note in notes] == [True]
 
 
 def test_merged_rows_without_usual_labels_are_warned_of(tmp_path: Path) -> None:

@@ -411,3 +411,11 @@ def test_the_key_of_an_entry_is_pinned(tmp_path: Path) -> None:
     """Another key would make every existing cache useless: change it only on purpose."""
     tokenize_part(part_of(["Good.", "Bad."]), tmp_path)
     assert [folder.name for folder in tmp_path.iterdir()] == ["9ff6cede862d8728"]
+
+
+def test_reviews_without_a_word_are_counted(tmp_path: Path) -> None:
+    """Tags and invisible characters are removed, so that nothing may be left of a text."""
+    some = part_of(["Good.", "<br />", "\u200b", "Bad."], "some")
+    expected = ["2 reviews without a word: each is read as <unk>."]
+    assert tokenize_part(some, tmp_path).notes == expected
+    assert tokenize_part(part_of(["Good.", "Bad."]), tmp_path).notes == []

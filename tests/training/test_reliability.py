@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from lstm_sentiment.data.tokenized import FILES
 from tests.support.processes import (
     TRAIN,
     Command,
@@ -129,7 +130,7 @@ def test_a_cache_with_killed_writers_is_filled_by_the_next_writers(
         for root in (cache, tmp_path)
     )
     assert {name: content for name, content in shared.items() if name in own} == own
-    assert len(own) == 2 * 6
+    assert len(own) == 2 * len(FILES)
 
 
 @pytest.mark.slow
