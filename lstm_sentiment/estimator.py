@@ -329,8 +329,10 @@ def _seed(random_state: Any) -> Any:
 def _checked_labels(y: Any) -> np.ndarray:
     """Return the labels, (N,). Raises InputError if one is missing or they are not classes."""
     try:
-        if isinstance(y, list | tuple) and len({isinstance(label, str) for label in y}) > 1:
-            raise ValueError("its labels are both strings and numbers: NumPy would merge them.")
+        if isinstance(y, list | tuple):
+            is_string = {isinstance(label, str) for label in y if not is_missing(label)}
+            if len(is_string) > 1:
+                raise ValueError("some labels are strings and others are not.")
         labels = column_or_1d(y, warn=True)
         for index, label in enumerate(labels):
             if is_missing(label):

@@ -250,6 +250,7 @@ def test_a_bad_parameter_is_refused_by_fit(parameters: dict[str, Any], message: 
         (["pos", "neg", "so-so", "neg"] * 20, r"Only binary .* multiclass.*\(got 3 classes\)"),
         ([0.5, 1.5] * 40, "Unknown label type: continuous"),
         (np.array(["neg", "pos"], "S3")[LABELS], "y cannot be used: Support for labels .* bytes"),
+        (["pos", 0] * 40, "^y cannot be used: some labels are strings and others are not"),
         (["pos", None] * 40, r"^y cannot be used: y\[1\] is missing"),
         ([0.0, np.nan] * 40, r"^y cannot be used: y\[1\] is missing"),
         (LABELS.reshape(-1, 2), r"^y cannot be used: y should be a 1d array"),
