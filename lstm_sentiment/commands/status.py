@@ -12,6 +12,7 @@ from lstm_sentiment.commands.options import RUNS_HELP, Commands
 from lstm_sentiment.commands.tables import FittedTable
 from lstm_sentiment.commands.terminal import console
 from lstm_sentiment.display import counted, duration
+from lstm_sentiment.runs.identity import BASELINE
 from lstm_sentiment.runs.reader import RunSummary, State, read_runs
 
 STATE_COLOURS = {State.done: "green", State.running: "cyan", State.failed: "red"}
@@ -56,7 +57,10 @@ def _details(run: RunSummary) -> str:
     if run.record:
         scores = run.record["test"] or run.record["val"] or run.record["epochs"][-1]["train"]
         stage = "test" if run.record["test"] else "val" if run.record["val"] else "train"
-        return f"{stage} {scores['accuracy']:.2%}, {counted(len(run.record['epochs']), 'epoch')}"
+        accuracy = f"{stage} {scores['accuracy']:.2%}"
+        if BASELINE in run.record["config"]:
+            return accuracy
+        return f"{accuracy}, {counted(len(run.record['epochs']), 'epoch')}"
     if run.state is not State.running or run.progress is None:
         return run.trouble.removeprefix(str(run.state)).lstrip(": ")
     share, seconds = run.progress["share"], run.progress["seconds"]

@@ -15,7 +15,14 @@ from lstm_sentiment.errors import InputError
 from lstm_sentiment.files import write_json
 from lstm_sentiment.runs.reader import RunSummary, State, read_run, read_runs
 from tests.support.processes import held_elsewhere
-from tests.support.records import LABELS, answers, put, record, scores_of_probabilities
+from tests.support.records import (
+    LABELS,
+    answers,
+    put,
+    put_baseline,
+    record,
+    scores_of_probabilities,
+)
 
 BEGUN = {"schema": 1, "choices": {}, "config": {"seed": 0}}
 DONE = record(Config(), answers(37), answers(25))
@@ -67,6 +74,11 @@ def test_without_test_scores_another_split_is_shown(
 def test_a_run_of_one_epoch_is_in_the_singular(tmp_path: Path) -> None:
     run = read_run(done(tmp_path / "default" / "a", epochs=DONE["epochs"][:1], best_epoch=1))
     assert line(run).endswith(", 1 epoch")
+
+
+def test_a_baseline_has_no_epochs(tmp_path: Path) -> None:
+    folder = put_baseline(tmp_path / "default", answers(37), None)
+    assert line(read_run(folder)) == "done default/ngrams-logistic-s0-0 test 81.50%"
 
 
 def test_a_run_is_running_while_another_process_holds_its_lock(tmp_path: Path) -> None:
