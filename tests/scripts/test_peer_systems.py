@@ -1,23 +1,14 @@
 """The compared systems compute the same. Those of Keras need its environment, and are not here."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from lstm_sentiment.model.subnormals import flush_subnormals
 from scripts.benchmarks import peer_systems, peers
 
 LENGTHS = [3, 12, 1, 7, 5, 9]
-
-
-@pytest.fixture(autouse=True)
-def subnormals_as_before() -> Iterator[None]:
-    """Each system of the benchmark has a process of its own, whose mode it does not restore."""
-    yield
-    flush_subnormals(False)
 
 
 @pytest.fixture
