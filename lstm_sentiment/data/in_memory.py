@@ -9,7 +9,6 @@ from lstm_sentiment.data.cache import cache_key
 from lstm_sentiment.data.columns import (
     Columns,
     LabelParser,
-    MissingError,
     Options,
     Review,
     parse_text,
@@ -62,10 +61,8 @@ def _parsed(name: str, values: Any, parse: Any) -> list[Any]:
     for index, value in enumerate(_one_dimensional(name, values)):
         try:
             parsed.append(parse(None if is_missing(value) else value))
-        except MissingError as error:
-            raise InputError(f"{name}[{index}]: {error}.") from error
         except ValueError as error:
-            raise InputError(f"{name}[{index}]: {error}") from error
+            raise InputError(f"{name}[{index}]: {str(error).removesuffix('.')}.") from error
     return parsed
 
 
