@@ -246,10 +246,11 @@ def text_files(folder: Path) -> list[Path]:
 
 
 class Rows(NamedTuple):
-    """A table with all its columns, row by row."""
+    """A table, row by row, with all its columns or the texts alone."""
 
-    names: Sequence[str]
-    text: int  # position of the text column among the names
+    names: Sequence[str]  # of all columns
+    text_column: str
+    text: int  # position of the text in a row
     rows: Iterator[Row]
     dialect: Dialect | None = None  # of a CSV, TSV or text file
 
@@ -259,8 +260,11 @@ def read_rows(
     columns: Columns = USUAL_COLUMNS,
     text_format: TextFormat = USUAL_FORMAT,
     note: Note = lambda _: None,
+    text_only: bool = False,
 ) -> Rows:
     """Return all rows and columns of a table, or the lines of a .txt file, unchecked.
+
+    With `text_only`, a row has its text alone, and the values of other columns are not converted.
 
     A missing value of a JSON object and an empty field are None. `note` receives a warning if a
     quoted field seems to contain rows. Raises InputError with the file, even when the rows are
@@ -278,9 +282,8 @@ def read_rows(
             raise InputError(
                 f"more than one column is named {join_names([repeated])}: rename one of them."
             )
-        columns.find_text(present)
-        names = present
-        return present
+        names, text = present, columns.find_text(present)
+        return [text] if text_only else present
 
     def found(of_file: Dialect) -> None:
         nonlocal dialect
@@ -298,7 +301,9 @@ def read_rows(
 
     rows = located()
     first = list(islice(rows, 1))  # reading a row sets the names and the dialect
-    return Rows(names, names.index(columns.find_text(names)), chain(first, rows), dialect)
+    text = columns.find_text(names)
+    position = 0 if text_only else names.index(text)
+    return Rows(names, text, position, chain(first, rows), dialect)
 
 
 def table_suffix(file: Path) -> str | None:

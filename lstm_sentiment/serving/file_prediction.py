@@ -16,6 +16,7 @@ from lstm_sentiment.serving.table_output import (
     InputTable,
     PredictedRows,
     check_output,
+    is_copied,
     table_output,
 )
 
@@ -46,7 +47,7 @@ def predict_file(
     or not at all. Raises InputError if the file cannot be read or the output cannot be written.
     """
     check_output(file, output)
-    table = _read_table(file, reading, display)
+    table = _read_table(file, reading, display, text_only=is_copied(file, output))
     done, without_text = 0, 0
     try:
         with (
@@ -94,15 +95,15 @@ def _predictions(
 
 def read_texts(file: Path, reading: FileReading, display: Display = SILENT) -> Iterator[str | None]:
     """Yield the text of each row, or None. Raises InputError if the file cannot be read."""
-    table = _read_table(file, reading, display)
+    table = _read_table(file, reading, display, text_only=True)
     values = (row[table.text] for row in table.rows)
     return (_text(file, number, value) for number, value in enumerate(values, 1))
 
 
-def _read_table(file: Path, reading: FileReading, display: Display) -> Rows:
+def _read_table(file: Path, reading: FileReading, display: Display, text_only: bool) -> Rows:
     """Return the rows of a file, and show how it is read."""
-    table = read_rows(file, reading.columns, reading.text_format, display.message)
-    used = reading.used([table.names[table.text]], table.dialect is not None)
+    table = read_rows(file, reading.columns, reading.text_format, display.message, text_only)
+    used = reading.used([table.text_column], table.dialect is not None)
     display.message(reading.sentence(file, used))
     if table.dialect is not None and table.dialect.guesses:
         display.message(table.dialect.description)

@@ -56,13 +56,14 @@ def table_output(source: InputTable, output: Path, draft: Path) -> Output:
 
     It provides a function that takes the next rows of the table with their predictions, in order.
     """
-    suffix = output.suffix.lower()
-    same = _format(table_suffix(source.file)) == suffix
-    return (COPIERS if same else CONVERTERS)[suffix](source, draft)
+    writers = COPIERS if is_copied(source.file, output) else CONVERTERS
+    return writers[output.suffix.lower()](source, draft)
 
 
-def _format(suffix: str | None) -> str | None:
-    return ".jsonl" if suffix in JSON_LINES else suffix
+def is_copied(file: Path, output: Path) -> bool:
+    """Return whether the output has the format of the input, so that its rows are copied."""
+    suffix = table_suffix(file)
+    return (".jsonl" if suffix in JSON_LINES else suffix) == output.suffix.lower()
 
 
 # Copies

@@ -403,3 +403,14 @@ def test_a_stream_is_read_part_by_part(network: Predictor) -> None:
     assert consumed == TEXTS[:1]
     assert first == (TEXTS[0], network.predict(TEXTS[0]))
     assert [text for text, _ in predict_stream(network, iter(TEXTS), chunk_size=3)] == TEXTS
+
+
+def test_values_of_other_columns_need_not_be_representable(
+    tiny: Callable[..., Config], tmp_path: Path
+) -> None:
+    """A copy of a Parquet file keeps moments that Python's datetime cannot represent."""
+    moments = pa.array([2**62, None], pa.timestamp("us"))
+    file, output = tmp_path / "a.parquet", tmp_path / "out.parquet"
+    pq.write_table(pa.table({"text": ["Good.", "Bad."], "moment": moments}), file)
+    predict_file(predictor(tmp_path / "run", tiny()), file, output, FileReading())
+    assert pq.read_table(output)["moment"].combine_chunks().equals(moments)
