@@ -21,6 +21,7 @@ from lstm_sentiment.data.vocabulary import Vocabulary
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files import write_atomically
 from lstm_sentiment.model.classifier import Classifier
+from lstm_sentiment.model.subnormals import subnormals_flushed
 from lstm_sentiment.runs.model_folder import ONNX, checked_file, read_description, save_description
 from lstm_sentiment.serving.onnx_graph import onnx_model
 
@@ -46,11 +47,18 @@ class OnnxNetwork:
         self.content, self.one_by_one = content, one_by_one
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
+        # This entry is for the threads of the session. The first session of a process also changes
+        # the mode of this thread, which is restored here.
         options.add_session_config_entry("session.set_denormal_as_zero", "1")
-        self.session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
+        with subnormals_flushed():
+            self.session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
 
     def __call__(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Return the logits."""
+        with subnormals_flushed():  # this thread computes, too
+            return self._logits(ids, lengths)
+
+    def _logits(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         if not self.one_by_one:
             return self._run(ids, lengths)
         rows = (slice(row, row + 1) for row in range(len(ids)))

@@ -1,5 +1,7 @@
 """Subnormal numbers are treated as zero in every thread that computes, and only while it does."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,9 +22,10 @@ from lstm_sentiment.model.subnormals import (
     flush_subnormals,
     subnormals_flushed,
 )
-from lstm_sentiment.serving.onnx_model import read_onnx, save_onnx
+from lstm_sentiment.serving.onnx_model import save_onnx
 from lstm_sentiment.serving.predictor import Predictor
 from tests.support.networks import drawn, saved
+from tests.support.project import ROOT
 
 TINY = torch.finfo(torch.float32).tiny
 
@@ -137,23 +140,50 @@ def test_predicting_and_explaining_flush_and_restore(
     assert not are_subnormals_flushed()
 
 
-def test_onnx_runtime_flushes(
+def test_onnx_runtime_flushes_and_restores(
     tiny: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    modes: list[bool] = []
     sessions: list[Any] = []
-    session = onnxruntime.InferenceSession
-    monkeypatch.setattr(
-        onnxruntime,
-        "InferenceSession",
-        lambda *arguments: (sessions.append(session(*arguments)), sessions[-1])[1],
-    )
+
+    class Session(onnxruntime.InferenceSession):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            sessions.append(self)
+
+        def run(self, *arguments: Any) -> Any:
+            modes.append(are_subnormals_flushed())
+            return super().run(*arguments)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
     config = tiny()
     vocabulary = Predictor.load(saved(tmp_path / "run", config)).vocabulary
     save_onnx(tmp_path / "onnx", drawn(config), vocabulary, config)
-    read_onnx(tmp_path / "onnx")
-    [made] = sessions
+    predictor = Predictor.load(tmp_path / "onnx")
+    assert not are_subnormals_flushed()  # the first session of a process changes it
+    predictor.predict("Not bad at all.")
+    assert modes == [True]
+    assert not are_subnormals_flushed()
+    [made] = sessions  # its own threads
     options = made.get_session_options()
     assert options.get_session_config_entry("session.set_denormal_as_zero") == "1"
+
+
+def test_the_first_onnx_session_of_a_process_leaves_its_mode(
+    tiny: Callable[..., Config], tmp_path: Path
+) -> None:
+    config = tiny()
+    vocabulary = Predictor.load(saved(tmp_path / "run", config)).vocabulary
+    save_onnx(tmp_path / "onnx", drawn(config), vocabulary, config)
+    program = """
+import sys
+from lstm_sentiment import Predictor
+from lstm_sentiment.model.subnormals import are_subnormals_flushed
+Predictor.load(sys.argv[1]).predict("Not bad at all.")
+sys.exit(are_subnormals_flushed())
+"""
+    command = [sys.executable, "-c", program, str(tmp_path / "onnx")]
+    assert subprocess.run(command, cwd=ROOT).returncode == 0
 
 
 def test_the_pytorch_networks_of_the_benchmark_flush() -> None:
