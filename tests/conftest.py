@@ -4,6 +4,7 @@ import gc
 import os
 import runpy
 import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 
 from lstm_sentiment.config import Config
+from lstm_sentiment.model.subnormals import are_subnormals_flushed
 from tests.support.project import (
     IMDB,
     ROOT,
@@ -63,6 +65,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _seeded() -> None:
     """Let each test draw the same random numbers in every session."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _exact() -> Iterator[None]:
+    """Find the test, or the code, that leaves this process without subnormal numbers."""
+    yield
+    assert not are_subnormals_flushed()
 
 
 @pytest.fixture(scope="session")
