@@ -4,9 +4,13 @@
 their caller and do not depend on a console.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TypeVar
+
+# Control characters, separators of lines, directions of text, and surrogates.
+NO_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 Item = TypeVar("Item")
 Advance = Callable[[int], None]  # takes the number of steps done; must be fast
@@ -84,5 +88,10 @@ def counted(count: int, noun: str, singular: str = "", plural: str = "") -> str:
 
 
 def printable(text: str) -> str:
-    """Return the text with lone surrogates, which cannot be encoded, as question marks."""
-    return text.encode(errors="replace").decode()
+    """Return the text with escapes, such as "\\x1b", for characters that are no text.
+
+    These are control characters other than line breaks and tabs, which terminals would obey,
+    characters that change the direction of the text after them, and halves of surrogate pairs,
+    which cannot be encoded. All text from files passes through this function before it is shown.
+    """
+    return NO_TEXT.sub(lambda match: ascii(match[0])[1:-1], text)

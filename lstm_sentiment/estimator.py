@@ -35,7 +35,7 @@ from lstm_sentiment.data.in_memory import (
 )
 from lstm_sentiment.display import SILENT, Display, Printed
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import write_json
+from lstm_sentiment.files.writing import write_json
 from lstm_sentiment.labels import CLASSES, NEGATIVE, POSITIVE, is_positive
 from lstm_sentiment.runs.model_folder import CLASSES_FILE, model_draft, read_classes
 from lstm_sentiment.serving.predictor import NetworkPredictor, Predictor, find_model

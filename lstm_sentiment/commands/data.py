@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
     from lstm_sentiment.commands.data_overview import length_histogram, overview
     from lstm_sentiment.data.cache import DataCache
     from lstm_sentiment.data.datamodule import ReviewDataModule
-    from lstm_sentiment.files import write_atomically
+    from lstm_sentiment.files.writing import write_atomically
     from lstm_sentiment.runs.run_plots import png
 
     terminal = Terminal()

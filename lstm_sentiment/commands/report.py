@@ -28,7 +28,7 @@ def add_parser(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print the ranking and write the report."""
-    from lstm_sentiment.files import write_atomically
+    from lstm_sentiment.files.writing import write_atomically
     from lstm_sentiment.report import csv_files, page, ranking
     from lstm_sentiment.report.sections import build_report
     from lstm_sentiment.runs.reader import read_runs

@@ -21,14 +21,8 @@ from lstm_sentiment.commands.terminal import (
 from lstm_sentiment.config import Config
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.errors import InputError, RunError
-from lstm_sentiment.files import (
-    LOCK,
-    HeldError,
-    is_held,
-    remove_drafts,
-    sole_writer,
-    write_json,
-)
+from lstm_sentiment.files.locks import LOCK, HeldError, is_held, sole_writer
+from lstm_sentiment.files.writing import remove_drafts, write_json
 from lstm_sentiment.report.ranking import ranking
 from lstm_sentiment.runs.folder import SWEEP, planned_runs, unwritable
 from lstm_sentiment.runs.reader import read_run

@@ -150,7 +150,7 @@ def ranking_table(
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically. Raises InputError if the file cannot be written."""
-    from lstm_sentiment.files import write_atomically
+    from lstm_sentiment.files.writing import write_atomically
 
     try:
         write_atomically(path, text.encode(), durable=False)

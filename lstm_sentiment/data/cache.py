@@ -15,7 +15,8 @@ from typing import Self, TypeVar
 
 from lstm_sentiment.display import SILENT, Display
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import DRAFT, LOCK, folder_draft, is_held, sole_writer
+from lstm_sentiment.files.locks import LOCK, is_held, sole_writer
+from lstm_sentiment.files.writing import DRAFT, folder_draft
 
 CHECKSUMS = "checksums.json"
 

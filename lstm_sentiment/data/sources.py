@@ -32,7 +32,7 @@ from lstm_sentiment.data.formats import (
 )
 from lstm_sentiment.data.hub import cache_if_unreachable
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import content_digest
+from lstm_sentiment.files.reading import content_digest
 from lstm_sentiment.labels import NEGATIVE, POSITIVE, UNLABELLED
 
 TRAIN, VAL, TEST, UNSUPERVISED = "train", "val", "test", "unsupervised"

@@ -24,7 +24,7 @@ import numpy as np
 from lstm_sentiment.data.vocabulary import SPECIALS, Vocabulary
 from lstm_sentiment.display import Display
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import LOCK, sole_writer
+from lstm_sentiment.files.locks import LOCK, sole_writer
 
 # Stanford's archives by their names in torchtext: name in the URL, SHA-256.
 GLOVE_URL = "https://nlp.stanford.edu/data/{}.zip"

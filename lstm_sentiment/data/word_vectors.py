@@ -25,7 +25,7 @@ from lstm_sentiment.data.vector_files import (
 from lstm_sentiment.data.vocabulary import SPECIALS
 from lstm_sentiment.display import track
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import content_digest
+from lstm_sentiment.files.reading import content_digest
 
 MATRIX, HAS_VECTOR = "matrix.npy", "found.npy"
 

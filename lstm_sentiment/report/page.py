@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from lstm_sentiment.display import SILENT, Display, track
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import write_atomically
+from lstm_sentiment.files.writing import write_atomically
 from lstm_sentiment.runs.run_plots import png
 from lstm_sentiment.templates import render
 

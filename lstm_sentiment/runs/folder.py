@@ -16,7 +16,7 @@
 from pathlib import Path
 
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import read_json
+from lstm_sentiment.files.reading import read_json
 
 CONFIG, RECORD, FAILED = "config.json", "run.json", "failed.json"
 PROGRESS = "progress.json"

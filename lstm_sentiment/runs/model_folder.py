@@ -18,7 +18,7 @@ from torch import Tensor
 from lstm_sentiment.config import Config
 from lstm_sentiment.data.vocabulary import Vocabulary
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import folder_draft, write_atomically, write_json
+from lstm_sentiment.files.writing import folder_draft, write_atomically, write_json
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.runs.folder import MODEL, RECORD
 from lstm_sentiment.runs.record import SCHEMA, recorded, restored

@@ -19,7 +19,7 @@ import torch
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import write_atomically, write_json
+from lstm_sentiment.files.writing import write_atomically, write_json
 from lstm_sentiment.model.ngrams import MAX_TOKENS, NgramClassifier, NgramModel
 from lstm_sentiment.runs.identity import BASELINE
 from lstm_sentiment.runs.model_folder import (

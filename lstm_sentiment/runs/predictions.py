@@ -23,7 +23,8 @@ from scipy.special import logit
 from torch import Tensor
 
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import LOCK, remove_drafts, sole_writer, write_atomically
+from lstm_sentiment.files.locks import LOCK, sole_writer
+from lstm_sentiment.files.writing import remove_drafts, write_atomically
 from lstm_sentiment.labels import is_positive
 from lstm_sentiment.model.metrics import sigmoid
 from lstm_sentiment.runs.folder import PREDICTIONS, REVIEWS

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import LOCK, is_held, read_json
+from lstm_sentiment.files.locks import LOCK, is_held
+from lstm_sentiment.files.reading import read_json
 from lstm_sentiment.runs.folder import CONFIG, FAILED, PROGRESS, RECORD, SWEEP, planned_runs
 from lstm_sentiment.runs.record import SCHEMA, defect, on_one_line, read_record, shortened
 

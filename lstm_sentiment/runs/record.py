@@ -11,7 +11,7 @@ from lstm_sentiment.config import SCORES, Config, EmbeddingKind, Reference, Sour
 from lstm_sentiment.config_fields import fields_of
 from lstm_sentiment.display import printable
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import read_json
+from lstm_sentiment.files.reading import read_json
 from lstm_sentiment.model.rates import rates
 from lstm_sentiment.runs.folder import RECORD
 from lstm_sentiment.runs.identity import BASELINE

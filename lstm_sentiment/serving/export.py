@@ -10,7 +10,7 @@ import numpy as np
 from lstm_sentiment.data.vocabulary import SPECIALS
 from lstm_sentiment.display import counted
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import folder_draft
+from lstm_sentiment.files.writing import folder_draft
 from lstm_sentiment.labels import is_positive
 from lstm_sentiment.runs.model_folder import ONNX
 from lstm_sentiment.serving.onnx_model import save_onnx

@@ -9,7 +9,7 @@ from lstm_sentiment.data.delimited import Row
 from lstm_sentiment.data.formats import Rows, count_rows, read_rows
 from lstm_sentiment.display import SILENT, Display
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import file_draft
+from lstm_sentiment.files.writing import file_draft
 from lstm_sentiment.serving.file_reading import FileReading
 from lstm_sentiment.serving.predictor import Prediction, Predictor
 from lstm_sentiment.serving.table_output import (

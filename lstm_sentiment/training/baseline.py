@@ -16,7 +16,8 @@ from lstm_sentiment.data.batches import Batch, EncodedReviews
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import LOCK, remove_drafts, sole_writer, write_json
+from lstm_sentiment.files.locks import LOCK, sole_writer
+from lstm_sentiment.files.writing import remove_drafts, write_json
 from lstm_sentiment.model import ngrams
 from lstm_sentiment.model.metrics import StageScores
 from lstm_sentiment.model.ngrams import NgramClassifier, NgramModel

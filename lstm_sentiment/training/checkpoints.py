@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
 from lstm_sentiment.config import EarlyStoppingConfig
-from lstm_sentiment.files import write_atomically
+from lstm_sentiment.files.writing import write_atomically
 from lstm_sentiment.model.module import SentimentModule
 
 NAME = re.compile(r"epoch-(\d+)\.([0-9a-f]+)\.ckpt")

@@ -12,7 +12,7 @@ from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.sources import Corpus
 from lstm_sentiment.data.word_vectors import WordVectors
-from lstm_sentiment.files import read_json
+from lstm_sentiment.files.reading import read_json
 from lstm_sentiment.runs.folder import FAILED, RECORD
 from lstm_sentiment.runs.identity import run_folder
 from lstm_sentiment.runs.record import read_record

@@ -8,7 +8,7 @@ from typing import Any
 import lightning as L
 
 from lstm_sentiment.display import Advance, Display
-from lstm_sentiment.files import write_json
+from lstm_sentiment.files.writing import write_json
 from lstm_sentiment.model.module import SentimentModule
 from lstm_sentiment.runs.folder import PROGRESS
 from lstm_sentiment.training.checkpoints import AfterEpoch

@@ -12,7 +12,8 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lstm_sentiment.display import Display
 from lstm_sentiment.errors import InputError, RunError
-from lstm_sentiment.files import LOCK, HeldError, remove_drafts, sole_writer, write_json
+from lstm_sentiment.files.locks import LOCK, HeldError, sole_writer
+from lstm_sentiment.files.writing import remove_drafts, write_json
 from lstm_sentiment.model.subnormals import subnormals_flushed
 from lstm_sentiment.runs.folder import (
     CHECKPOINTS,

@@ -10,7 +10,7 @@ from lstm_sentiment.config import Config
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.word_vectors import WordVectors
 from lstm_sentiment.display import Display
-from lstm_sentiment.files import write_json
+from lstm_sentiment.files.writing import write_json
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.module import SentimentModule
 from lstm_sentiment.runs.folder import CHECKPOINTS, MODEL, PREDICTIONS, RECORD

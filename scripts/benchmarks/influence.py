@@ -25,7 +25,7 @@ from lstm_sentiment.data.batches import Batch
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.vocabulary import Vocabulary
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import write_atomically
+from lstm_sentiment.files.writing import write_atomically
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.embedding import Embedded
 from lstm_sentiment.runs.folder import MODEL

@@ -34,7 +34,8 @@ from lstm_sentiment.config import PRECISIONS, DataConfig
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import read_json, write_atomically
+from lstm_sentiment.files.reading import read_json
+from lstm_sentiment.files.writing import write_atomically
 from lstm_sentiment.training.runtime import environment
 from scripts.benchmarks.peer_systems import BATCH, EMBEDDING, MAX_LENGTH, NETS, PREDICTION_BATCH
 from scripts.benchmarks.peer_tables import markdown

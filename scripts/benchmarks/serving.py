@@ -27,7 +27,7 @@ from lstm_sentiment import Predictor
 from lstm_sentiment.data.columns import Columns
 from lstm_sentiment.data.formats import read_tables
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import write_atomically
+from lstm_sentiment.files.writing import write_atomically
 from lstm_sentiment.labels import is_positive
 from lstm_sentiment.runs.model_folder import ONNX, WEIGHTS
 from lstm_sentiment.serving.export import export

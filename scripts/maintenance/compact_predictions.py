@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import LOCK, HeldError, sole_writer, write_atomically
+from lstm_sentiment.files.locks import LOCK, HeldError, sole_writer
+from lstm_sentiment.files.writing import write_atomically
 from lstm_sentiment.runs.folder import PREDICTIONS
 from lstm_sentiment.runs.predictions import read_table, write_table
 from lstm_sentiment.runs.reader import State, read_runs

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from lstm_sentiment.files import write_atomically
+from lstm_sentiment.files.writing import write_atomically
 from lstm_sentiment.report import page
 from lstm_sentiment.report.page import Plot
 from scripts.benchmarks import peer_tables, serving

@@ -205,7 +205,7 @@ def test_sigterm_runs_the_cleanup_of_a_command(tmp_path: Path) -> None:
     """As `kill` sends it: drafts and other temporary files are removed."""
     code = (
         "import os, signal, sys, time; from lstm_sentiment.commands import main as program\n"
-        "from pathlib import Path; from lstm_sentiment.files import file_draft\n"
+        "from pathlib import Path; from lstm_sentiment.files.writing import file_draft\n"
         "def write(options):\n"
         "    with file_draft(Path('labelled.csv')) as draft:\n"
         "        draft.touch(); os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)\n"

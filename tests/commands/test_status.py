@@ -12,7 +12,7 @@ from lstm_sentiment.commands.main import main
 from lstm_sentiment.commands.status import status_table
 from lstm_sentiment.config import Config
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import write_json
+from lstm_sentiment.files.writing import write_json
 from lstm_sentiment.runs.reader import RunSummary, State, read_run, read_runs
 from tests.support.processes import held_elsewhere
 from tests.support.records import (

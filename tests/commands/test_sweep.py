@@ -10,7 +10,7 @@ from lstm_sentiment import Config
 from lstm_sentiment.commands import sweep as module
 from lstm_sentiment.commands.sweep import Sweep
 from lstm_sentiment.commands.terminal import typed_program
-from lstm_sentiment.files import HeldError
+from lstm_sentiment.files.locks import HeldError
 from lstm_sentiment.training.plan import Plan
 from tests.support.project import MakeConfig
 

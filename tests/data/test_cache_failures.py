@@ -9,7 +9,7 @@ import pytest
 
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.errors import InputError, RunError
-from lstm_sentiment.files import LOCK_TIMEOUT, sole_writer
+from lstm_sentiment.files.locks import LOCK_TIMEOUT, sole_writer
 from tests.support.caches import Maker, assert_intact, entry
 from tests.support.displays import RecordingDisplay
 

@@ -25,7 +25,7 @@ from lstm_sentiment.data.tokenized import ARRAYS, FILES, TokenizedReviews, token
 from lstm_sentiment.data.tokenizer import UNK, tokenize
 from lstm_sentiment.data.vocabulary import UNK_ID, Vocabulary
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import sole_writer
+from lstm_sentiment.files.locks import sole_writer
 from lstm_sentiment.labels import UNLABELLED
 from tests.support.damage import DAMAGES, damage
 from tests.support.displays import RecordingDisplay

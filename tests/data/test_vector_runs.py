@@ -13,7 +13,7 @@ import safetensors.torch
 from lstm_sentiment import Config, run
 from lstm_sentiment.data.word_vectors import identify
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import read_json
+from lstm_sentiment.files.reading import read_json
 from lstm_sentiment.training.plan import Plan
 from lstm_sentiment.training.tensorboard_callback import TensorBoard
 from tests.support.project import Killed, MakeConfig, StepCalls, folder_of, without_times

@@ -13,7 +13,7 @@ from torchmetrics.functional.classification import binary_stat_scores
 
 from lstm_sentiment.config import Config, EncoderConfig
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import LOCK, sole_writer
+from lstm_sentiment.files.locks import LOCK, sole_writer
 from lstm_sentiment.runs.folder import PREDICTIONS
 from lstm_sentiment.runs.predictions import (
     REFERENCE,

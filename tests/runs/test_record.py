@@ -17,7 +17,8 @@ from lstm_sentiment.config import (
     flat,
 )
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files import read_json, write_atomically, write_json
+from lstm_sentiment.files.reading import read_json
+from lstm_sentiment.files.writing import write_atomically, write_json
 from lstm_sentiment.runs.identity import NOT_FINGERPRINTED, fingerprint, run_folder, run_name
 from lstm_sentiment.runs.record import recorded, restored
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lstm_sentiment.config import Config
-from lstm_sentiment.files import LOCK, sole_writer
+from lstm_sentiment.files.locks import LOCK, sole_writer
 from lstm_sentiment.runs.folder import PREDICTIONS
 from lstm_sentiment.runs.predictions import read_table
 from scripts.maintenance import compact_predictions

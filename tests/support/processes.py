@@ -20,7 +20,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-from lstm_sentiment.files import sole_writer
+from lstm_sentiment.files.locks import sole_writer
 
 TRAIN = Path(__file__).parents[2] / "train.py"
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import pytest
 
 from lstm_sentiment import InputError
-from lstm_sentiment.files import LOCK, sole_writer
+from lstm_sentiment.files.locks import LOCK, sole_writer
 from lstm_sentiment.model import ngrams
 from lstm_sentiment.model.ngrams import NgramModel
 from lstm_sentiment.runs.predictions import read_predictions

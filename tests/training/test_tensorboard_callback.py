@@ -26,7 +26,7 @@ from torch.utils.tensorboard._utils import figure_to_image
 
 from lstm_sentiment import Config, run
 from lstm_sentiment.config import flat
-from lstm_sentiment.files import write_json
+from lstm_sentiment.files.writing import write_json
 from lstm_sentiment.labels import CLASSES
 from lstm_sentiment.model.module import SentimentModule
 from lstm_sentiment.runs import run_plots

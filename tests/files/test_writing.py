@@ -1,31 +1,18 @@
-"""Files that are either complete or absent, and locks that other processes hold."""
+"""Files and folders that are either complete or absent, and drafts of killed processes."""
 
 import errno
 import os
-import time
-from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
-from threading import Timer
 
 import pytest
 
-from lstm_sentiment import files
-from lstm_sentiment.files import (
-    HeldError,
+from lstm_sentiment.files.writing import (
+    file_draft,
     folder_draft,
-    is_held,
     remove_drafts,
-    sole_writer,
     write_atomically,
 )
-from tests.support.processes import bound_by_permissions, disk_full, held_elsewhere, spawn
-
-PROCESSES, TIMES = 4, 50
-
-
-def never() -> None:
-    raise AssertionError("the lock was held")
+from tests.support.processes import disk_full
 
 
 def inode(path: Path) -> int:
@@ -156,131 +143,71 @@ def test_only_drafts_of_files_are_removed(tmp_path: Path, monkeypatch: pytest.Mo
     )
 
 
-def test_the_file_of_a_lock_exists_while_it_is_held(tmp_path: Path) -> None:
-    lock = tmp_path / ".lock"
-    for _ in range(2):
-        assert not is_held(lock)
-        assert not lock.exists()
-        with sole_writer(lock, never):
-            assert is_held(lock)
-            with pytest.raises(HeldError), sole_writer(lock):
-                never()
-            assert is_held(lock)
-    with pytest.raises(ZeroDivisionError), sole_writer(lock, never):
-        raise ZeroDivisionError
-    assert not is_held(lock)
-    assert list(tmp_path.iterdir()) == []
+def leave_draft(folder: Path, name: str = ".draft-0123456789abcdef") -> Path:
+    """Make what a killed process leaves: a draft that no process holds."""
+    (folder / name).write_bytes(b"cut sho")
+    return folder / name
 
 
-def test_a_lock_that_cannot_be_made_is_an_os_error(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="file"), sole_writer(tmp_path / "file" / ".lock"):
-        never()
+def test_the_drafts_of_killed_processes_are_removed_by_the_next_write(tmp_path: Path) -> None:
+    leave_draft(tmp_path)
+    leave_draft(tmp_path, ".draft-run.json-4711")  # of an older version
+    (tmp_path / ".draft-fedcba9876543210").mkdir()
+    leave_draft(tmp_path / ".draft-fedcba9876543210", "deep")
+    mine = leave_draft(tmp_path, ".draft-of-my-letter")
+    write_atomically(tmp_path / "file", b"new")
+    assert sorted(tmp_path.iterdir()) == [mine, tmp_path / "file"]
 
 
-def test_a_lock_of_another_process_is_refused_or_waited_for(tmp_path: Path) -> None:
-    lock = tmp_path / ".lock"
-    calls: list[str] = []
-    with held_elsewhere(lock) as (process, connection):
-        assert is_held(lock)
-        with pytest.raises(HeldError), sole_writer(lock):
-            never()
-
-        def waiting() -> None:
-            calls.append("waiting")
-            connection.send("end")
-
-        with sole_writer(lock, waiting):
-            process.join(60)
-            assert process.exitcode == 0
-            assert is_held(lock)
-    assert calls == ["waiting"]
-    assert list(tmp_path.iterdir()) == []
+def test_the_draft_of_a_living_process_is_kept(tmp_path: Path) -> None:
+    for context in (file_draft, folder_draft):
+        with context(tmp_path / "a") as draft:
+            write_atomically(tmp_path / "b", b"another")
+            remove_drafts(tmp_path)
+            assert draft.exists()
+            if draft.is_dir():
+                (draft / "content").touch()
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+        if (tmp_path / "a").is_file():
+            (tmp_path / "a").unlink()
 
 
-def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
-    lock = tmp_path / ".lock"
-    with held_elsewhere(lock) as (process, _):
-        process.kill()
-        process.join(60)
-    assert process.exitcode == -9
-    assert lock.exists()
-    assert not is_held(lock)
-    assert lock.exists()
-    with sole_writer(lock):
-        assert is_held(lock)
-    assert not lock.exists()
-
-
-def test_a_waiting_process_takes_over_from_a_killed_one(tmp_path: Path) -> None:
-    lock = tmp_path / ".lock"
-    with held_elsewhere(lock) as (process, _), sole_writer(lock, process.kill):
-        assert is_held(lock)
-
-
-def test_a_process_that_holds_a_lock_briefly_is_waited_for(
+def test_a_link_with_the_name_of_a_draft_is_not_followed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "LOCK_TIMEOUT", 60)
-    lock = tmp_path / ".lock"
-    with held_elsewhere(lock) as (_, connection):
-        soon = Timer(0.1, connection.send, ["end"])
-        soon.start()
-        with sole_writer(lock, never):
-            assert is_held(lock)
-        soon.join()
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"mine")
+    names = iter(["0" * 16, "1" * 16])
+    monkeypatch.setattr("secrets.token_hex", lambda _: next(names))
+    (tmp_path / f".draft-{'0' * 16}").symlink_to("victim")
+    monkeypatch.setattr("lstm_sentiment.files.writing.remove_drafts", lambda _: None)
+    with pytest.raises(FileExistsError):
+        write_atomically(tmp_path / "file", b"new")
+    write_atomically(tmp_path / "file", b"new")
+    assert victim.read_bytes() == b"mine"
 
 
-def look(lock: Path, test: Connection) -> None:
-    bound_by_permissions()
-    test.send(is_held(lock))
+def test_a_draft_that_is_removed_before_it_is_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, drafts = os.close, list[Path]()
+
+    def close(descriptor: int) -> None:
+        original(descriptor)
+        if not drafts:  # the first draft has just been created
+            drafts.extend(tmp_path.glob(".draft-*"))
+            remove_drafts(tmp_path)
+
+    monkeypatch.setattr(os, "close", close)
+    with file_draft(tmp_path / "file") as draft:
+        draft.write_bytes(b"new")
+    assert len(drafts) == 1
+    assert draft not in drafts
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 
-def test_a_read_only_lock_shows_whether_it_is_held(tmp_path: Path) -> None:
-    def is_held_elsewhere() -> bool:
-        here, there = spawn.Pipe()
-        process = spawn.Process(target=look, args=(lock, there))
-        process.start()
-        there.close()
-        with here:
-            return bool(here.recv())
-
-    lock = tmp_path / ".lock"
-    with held_elsewhere(lock):
-        lock.chmod(0o444)
-        assert is_held_elsewhere()
-    lock.touch(mode=0o444)
-    assert not is_held_elsewhere()
-
-
-def count(counter: Path, test: Connection) -> None:
-    # Frequent polling, so that some attempt falls into every moment of a release.
-    files.FileLock = partial(files.FileLock, poll_interval=1e-4)  # type: ignore[assignment,misc]
-    files.LOCK_TIMEOUT = 60
-    test.send("ready")
-    test.recv()
-    for _ in range(TIMES):
-        with sole_writer(counter.with_name(".lock")):
-            number = int(counter.read_text())
-            time.sleep(1e-4)
-            counter.write_text(str(number + 1))
-
-
-def test_many_processes_take_turns(tmp_path: Path) -> None:
-    counter = tmp_path / "counter"
-    counter.write_text("0")
-    pipes = [spawn.Pipe() for _ in range(PROCESSES)]
-    processes = [spawn.Process(target=count, args=(counter, there)) for _, there in pipes]
-    for process in processes:
-        process.start()
-    for here, there in pipes:
-        there.close()
-        assert here.recv() == "ready"
-    for here, _ in pipes:
-        here.send("go")
-        here.close()
-    for process in processes:
-        process.join(60)
-        assert process.exitcode == 0
-    assert counter.read_text() == str(PROCESSES * TIMES)
-    assert list(tmp_path.iterdir()) == [counter]
+def test_a_new_file_has_the_usual_permissions(tmp_path: Path) -> None:
+    (tmp_path / "usual").touch()
+    write_atomically(tmp_path / "file", b"")
+    assert (tmp_path / "file").stat().st_mode == (tmp_path / "usual").stat().st_mode
