@@ -122,10 +122,10 @@ def disk_full_at(name: str, lasting: bool) -> None:
     """Fill the disk when a file of this name is written: for that write, or from then on."""
     import numpy
 
-    from lstm_sentiment import files
+    from lstm_sentiment.files import writing
     from lstm_sentiment.training import train  # noqa: F401 - imports every module that writes a run
 
-    write, save = files.write_atomically, numpy.save
+    write, save = writing.write_atomically, numpy.save
     pending = [True]
 
     def full(function: Callable[..., None], path: Path, *rest: Any) -> None:
