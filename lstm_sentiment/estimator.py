@@ -267,7 +267,7 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
                 f"{names}), since they are the same in a file."
             )
         with model_draft(Path(folder)) as draft:
-            self.predictor_.save(draft)
+            self.predictor_.write_into(draft)
             content = {"classes": classes, "positive": self._positive}
             write_json(draft / CLASSES_FILE, content)
 

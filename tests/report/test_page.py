@@ -20,7 +20,6 @@ from lstm_sentiment.report.page import (
     markdown,
     page,
     plots,
-    write,
 )
 
 HOSTILE = """<script>alert('a' & "b")</script>"""
