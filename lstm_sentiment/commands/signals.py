@@ -8,12 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+# How other programs end a command; a closed terminal sends SIGHUP, which Windows does not have.
+TERMINATING = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 LAST_RESORT = 10  # seconds after which the process ends even if a library catches SystemExit
 
 
 @contextmanager
 def exit_on_signals(*numbers: signal.Signals) -> Iterator[None]:
-    """Turn these signals into SystemExit with the exit codes that shells use, 128 + number."""
+    """Turn these signals into SystemExit with the exit codes that shells use, 128 + number.
+
+    SIGHUP is still ignored if this process was started with `nohup`.
+    """
 
     def handle(number: int, _: Any) -> None:
         last_resort = threading.Timer(LAST_RESORT, os._exit, [128 + number])
@@ -21,7 +28,11 @@ def exit_on_signals(*numbers: signal.Signals) -> Iterator[None]:
         last_resort.start()
         sys.exit(128 + number)
 
-    previous = {number: signal.signal(number, handle) for number in numbers}
+    previous = {
+        number: signal.signal(number, handle)
+        for number in numbers
+        if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield
     finally:

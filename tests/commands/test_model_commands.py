@@ -389,13 +389,17 @@ def test_without_onnx_the_error_names_the_extra(
         (["predict", "RUN", "--file", "none.xlsx"], ["none.xlsx: ", "must end in"]),
         (["predict", "RUN", "--file", "none.csv", "--encoding", "x"], ["--encoding", "'x'"]),
         (["predict", "RUN", "--file", "none.csv", "-o", "b.doc"], ["b.doc", ".csv, .tsv"]),
+        (["predict", "nowhere", "--file", "a.csv", "-o", "mine.csv"], ["mine.csv exists: name"]),
+        (["evaluate", "nowhere", "--file", "a.csv", "-o", "mine.csv"], ["mine.csv exists: name"]),
+        (["explain", "nowhere", "a", "-o", "mine.csv"], ["mine.csv exists: name", "--overwrite"]),
+        (["explain", "nowhere", "a", "--overwrite", "-o", "."], [". is not a regular file"]),
         (["predict", "nowhere", "a"], ["nowhere does not exist"]),
         (["evaluate", "RUN", "--file", "none.csv"], ["none.csv: ", "cannot be read"]),
         (["explain", "nowhere", "a"], ["nowhere does not exist"]),
         (["explain", "RUN", "a", "-o", "no/page.html"], ["no/page.html cannot be written"]),
         (["export", "nowhere", "--onnx"], ["nowhere does not exist"]),
         (["export", "RUN", "--onnx", "--file", "none.csv"], ["none.csv: ", "cannot be read"]),
-        (["export", "RUN", "--onnx", "-o", "."], ["holds no exported model"]),
+        (["export", "RUN", "--onnx", "-o", "."], [", which was not written by lstm-sentiment"]),
     ],
 )
 def test_unusable_input_is_refused_in_one_line(
@@ -407,10 +411,12 @@ def test_unusable_input_is_refused_in_one_line(
     facts: list[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.csv").write_text("mine")
     files = sorted(tmp_path.rglob("*"))
     assert main([run if word == "RUN" else word for word in words]) == 1
     check_message(capsys.readouterr().err, facts)
     assert sorted(tmp_path.rglob("*")) == files
+    assert (tmp_path / "mine.csv").read_text() == "mine"
 
 
 @pytest.mark.parametrize(

@@ -378,7 +378,7 @@ def test_an_error_leaves_existing_files_alone(
     names = {path.name for path in tmp_path.iterdir()}
     reading = FileReading(Columns(column, options=COLUMN_OPTIONS))
     with pytest.raises(InputError, match=problem) as caught:
-        predict_file(network, tmp_path / "in.csv", tmp_path / output, reading)
+        predict_file(network, tmp_path / "in.csv", tmp_path / output, reading, overwrite=True)
     assert "\n" not in str(caught.value)
     assert {path.name for path in tmp_path.iterdir()} == names
     assert (tmp_path / "out.csv").read_text() == "an older output"
