@@ -243,7 +243,7 @@ def shown_by_tensorboard(words: list[str]) -> list[str]:
     """Return the command that would start TensorBoard."""
     started: list[list[str]] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(subprocess, "run", lambda command, stdin: started.append(command) or Ended())
+        patch.setattr(subprocess, "run", lambda command, **_: started.append(command) or Ended())
         assert program.main(["tensorboard", *words]) == 0
     return started[0]
 

@@ -261,8 +261,9 @@ def test_a_file_of_a_user_is_refused_before_the_report_is_built(
     assert {item.name for item in tmp_path.iterdir()} == {"rnn-max-s0-1", "victim", name}
 
 
+@pytest.mark.usefixtures("few_plots")
 def test_a_figure_of_a_user_is_not_replaced(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], few_plots: None
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put(tmp_path / "rnn-max-s0-1", config=BEGUN)
     assert main(["report", str(tmp_path)]) == 0
@@ -273,8 +274,9 @@ def test_a_figure_of_a_user_is_not_replaced(
     assert content_of(tmp_path) == before
 
 
+@pytest.mark.usefixtures("few_plots")
 def test_a_link_in_place_of_the_figures_is_not_followed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], few_plots: None
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put(tmp_path / "runs" / "rnn-max-s0-1", config=BEGUN)
     (tmp_path / "elsewhere").mkdir()

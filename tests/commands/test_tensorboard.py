@@ -13,9 +13,9 @@ import pytest
 from lstm_sentiment.commands.main import main
 from lstm_sentiment.commands.tensorboard import TENSORBOARD, link, readable_names
 from lstm_sentiment.config import Config, DataConfig
-from lstm_sentiment.files.writing import scratch_folder
+from lstm_sentiment.files.writing import remove_drafts
 from lstm_sentiment.runs.reader import read_runs
-from tests.support.processes import Program, tensorboard_stand_in, with_modules
+from tests.support.processes import Program, alone, tensorboard_stand_in
 from tests.support.records import DATA, answers, put, put_run
 
 
@@ -73,6 +73,7 @@ def test_tensorboard_gets_the_links_and_further_arguments(
     calls = []
 
     def tensorboard(command: list[str], stdin: int) -> subprocess.CompletedProcess[str]:
+        assert stdin > 2  # a pipe, not the terminal
         calls.append((command, sorted(path.name for path in Path(command[4]).iterdir())))
         return subprocess.CompletedProcess(command, 0 if len(calls) == 1 else 3)
 
@@ -94,8 +95,9 @@ def test_tensorboard_gets_the_links_and_further_arguments(
 def test_the_end_of_the_command_ends_tensorboard(
     sweep: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
-    stand_in = tensorboard_stand_in(tmp_path / "stand_in")
-    command = Program(tmp_path, "tensorboard", str(sweep), before=(with_modules, stand_in))
+    stand_in, scratch = tensorboard_stand_in(tmp_path / "stand_in"), tmp_path / "scratch"
+    scratch.mkdir()
+    command = Program(tmp_path, "tensorboard", str(sweep), before=(alone, scratch, stand_in))
     command.wait_for("TensorBoard ")
     pid, tree = re.findall(r"TensorBoard (\d+) (.+)$", command.text, re.M)[0]
     assert len([*Path(tree).iterdir()]) == 5
@@ -104,7 +106,7 @@ def test_the_end_of_the_command_ends_tensorboard(
     assert "Traceback" not in command.text
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid), 0)
+    assert Path(tree).parent == scratch
     if number == signal.SIGKILL:  # the next command removes what is left
-        with scratch_folder():
-            pass
-    assert not Path(tree).exists()
+        remove_drafts(scratch)
+    assert not [*scratch.iterdir()]

@@ -32,7 +32,9 @@ def put(folder: Path, text: str) -> None:
 def content(folder: Path) -> dict[str, str]:
     """Return the content of all files but manifests, and the targets of links."""
     return {
-        str(path.relative_to(folder)): os.readlink(path) if path.is_symlink() else path.read_text()
+        str(path.relative_to(folder)): str(path.readlink())
+        if path.is_symlink()
+        else path.read_text()
         for path in folder.rglob("*")
         if path.name != MANIFEST and (path.is_symlink() or path.is_file())
     }
@@ -71,12 +73,11 @@ def test_a_folder_with_anything_else_is_refused(
 
 def test_a_file_that_appears_while_a_folder_is_written_is_kept(tmp_path: Path) -> None:
     put(tmp_path / "out", "1")
-    with (
-        pytest.raises(InputError, match="out contains notes"),
-        folder_output(tmp_path / "out", NAMES, is_older) as draft,
-    ):
-        (draft / "config").write_text("ours 2")
-        (tmp_path / "out" / "notes").write_text("mine")
+    output = folder_output(tmp_path / "out", NAMES, is_older)
+    (output.__enter__() / "config").write_text("ours 2")
+    (tmp_path / "out" / "notes").write_text("mine")
+    with pytest.raises(InputError, match="out contains notes"):
+        output.__exit__(None, None, None)
     assert content(tmp_path)["out/notes"] == "mine"
     assert content(tmp_path)["out/model"] == "1"
 
@@ -123,9 +124,11 @@ def test_a_file_is_replaced_only_with_overwrite(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=sentence), file_output(path):
         pytest.fail("the file was accepted")
     path.unlink()
-    with pytest.raises(InputError, match=sentence), file_output(path) as draft:
-        draft.write_text("ours")
-        path.write_text("mine")  # by another program, meanwhile
+    output = file_output(path)
+    output.__enter__().write_text("ours")
+    path.write_text("mine")  # by another program, meanwhile
+    with pytest.raises(InputError, match=sentence):
+        output.__exit__(None, None, None)
     assert content(tmp_path) == {"out.csv": "mine"}
 
 
@@ -135,7 +138,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "LOCK_TIMEOUT", 0.01)
 
 
-def test_an_output_that_is_being_written_is_refused(tmp_path: Path, impatient: None) -> None:
+@pytest.mark.usefixtures("impatient")
+def test_an_output_that_is_being_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     for path in (tmp_path / "out", tmp_path / "here" / ".." / "out"):
         with output_lock(tmp_path / "out"):
@@ -145,9 +149,11 @@ def test_an_output_that_is_being_written_is_refused(tmp_path: Path, impatient: N
     assert [item.name for item in tmp_path.iterdir()] == ["here"]
 
 
-def test_of_writers_at_once_only_one_writes(tmp_path: Path, impatient: None) -> None:
+@pytest.mark.usefixtures("impatient")
+def test_of_writers_at_once_only_one_writes(tmp_path: Path) -> None:
     """So that none reports success over the content of another one."""
     folder, writing = tmp_path / "out", threading.Lock()
+    refusals: list[str] = []
 
     def write(text: str, barrier: threading.Barrier, succeeded: list[str]) -> None:
         barrier.wait()
@@ -158,10 +164,9 @@ def test_of_writers_at_once_only_one_writes(tmp_path: Path, impatient: None) -> 
                 time.sleep(0.001)
                 (draft / "model").write_text(text)
                 writing.release()
-        except InputError as error:
-            assert "Another command is writing" in str(error)
-        else:
             succeeded.append(text)
+        except InputError as error:
+            refusals.append(str(error))
 
     for number in range(15):
         barrier, succeeded = threading.Barrier(2), list[str]()
@@ -174,3 +179,4 @@ def test_of_writers_at_once_only_one_writes(tmp_path: Path, impatient: None) -> 
         text = (folder / "model").read_text()
         assert text in succeeded
         assert content(tmp_path) == {"out/config": f"ours {text}", "out/model": text}
+    assert all("Another command is writing" in refusal for refusal in refusals)

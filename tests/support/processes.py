@@ -12,6 +12,7 @@ import resource
 import runpy
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -134,16 +135,18 @@ class Program(Command):
     target = staticmethod(_program)
 
 
-def with_modules(folder: Path) -> None:
-    """Let this process, and those that it starts, import modules from the folder first."""
-    sys.path.insert(0, str(folder))
-    os.environ["PYTHONPATH"] = str(folder)
+def alone(scratch: Path, modules: Path | None = None) -> None:
+    """Let this process have temporary files of its own, and import modules from a folder first."""
+    tempfile.tempdir = str(scratch)
+    if modules is not None:
+        sys.path.insert(0, str(modules))
+        os.environ["PYTHONPATH"] = str(modules)
 
 
 def tensorboard_stand_in(folder: Path) -> Path:
-    """Create a module that prints its process id and its folder of runs, and waits; return `folder`.
+    """Return the folder, with a module that prints its process and its folder of runs, and waits.
 
-    It stands in for TensorBoard, which takes seconds to start.
+    The module stands in for TensorBoard, which takes seconds to start.
     """
     package = folder / "tensorboard"
     package.mkdir(parents=True)
