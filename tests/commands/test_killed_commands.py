@@ -108,6 +108,7 @@ def test_tensorboard_killed_at_any_moment_leaves_no_process_and_no_links(
         time.sleep(moment)
         # `end` waits until all processes with this output have ended.
         assert command.end(number) in (-number, 128 + number), command.text
+        assert "left alone" not in command.text
     last = Program(tmp_path, "tensorboard", str(inputs / "sweep"), before=before)
     last.wait_for("TensorBoard ")
     assert last.end(signal.SIGTERM) == 128 + signal.SIGTERM

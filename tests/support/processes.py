@@ -144,7 +144,7 @@ def alone(scratch: Path, modules: Path | None = None) -> None:
 
 
 def tensorboard_stand_in(folder: Path) -> Path:
-    """Return the folder, with a module that prints its process and its folder of runs, and waits.
+    """Return the folder, with a module that prints its folder of runs, and waits.
 
     The module stands in for TensorBoard, which takes seconds to start.
     """
@@ -152,9 +152,9 @@ def tensorboard_stand_in(folder: Path) -> Path:
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
     (package / "main.py").write_text(
-        "import os, sys, time\n"
-        "print('TensorBoard', os.getpid(), sys.argv[2], flush=True)\n"
-        "time.sleep(60)\n"
+        "import sys, time\n"
+        "print('TensorBoard', sys.argv[2], flush=True)\n"
+        "time.sleep(20); print('left alone')\n"
     )
     return folder
 
