@@ -29,8 +29,9 @@ def exit_on_signals(*numbers: signal.Signals) -> Iterator[None]:
 
     def handle_ignored(error: "sys.UnraisableHookArgs") -> None:
         """Send the signal again if it came during a call from C, which ignores exceptions."""
-        if isinstance(error.exc_value, SystemExit):
-            _later(AGAIN, os.kill, os.getpid(), error.exc_value.code - 128)
+        code = getattr(error.exc_value, "code", None)
+        if isinstance(error.exc_value, SystemExit) and isinstance(code, int):
+            _later(AGAIN, os.kill, os.getpid(), code - 128)
         else:
             hook(error)
 
