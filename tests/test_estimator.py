@@ -190,6 +190,13 @@ def test_a_predictor_is_saved_as_a_model_folder(tiny: MakeConfig, tmp_path: Path
         predictor.save(folder)
     with pytest.raises(InputError, match="notes.txt cannot be written"):
         predictor.save(folder / "notes.txt")
+    foreign = tmp_path / "bert"  # a model of another program, with the same names of files
+    foreign.mkdir()
+    (foreign / "config.json").write_text('{"model_type": "bert"}')
+    (foreign / "model.safetensors").write_bytes(b"theirs")
+    with pytest.raises(InputError, match="bert contains config.json, which was not written by"):
+        predictor.save(foreign)
+    assert (foreign / "model.safetensors").read_bytes() == b"theirs"
 
 
 def test_importing_the_package_is_fast() -> None:

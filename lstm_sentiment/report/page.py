@@ -15,9 +15,11 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from lstm_sentiment.display import SILENT, Display, track
+from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.limits import JSON_BYTES
 from lstm_sentiment.files.locks import output_lock
 from lstm_sentiment.files.manifest import MANIFEST, Manifest
-from lstm_sentiment.files.reading import open_regular
+from lstm_sentiment.files.reading import read_bytes
 from lstm_sentiment.runs.run_plots import png
 from lstm_sentiment.templates import render
 
@@ -181,9 +183,8 @@ def report_folder(folder: Path) -> Iterator[Manifest]:
 def _files_of_older_report(folder: Path) -> list[str]:
     """Return the names of the files of a report from a version that wrote no manifest."""
     try:
-        with open_regular(folder / REPORT) as stream:
-            text = stream.read().decode(errors="replace")
-    except OSError:
+        text = read_bytes(folder / REPORT, JSON_BYTES).decode(errors="replace")
+    except (OSError, InputError):
         return []
     if not text.endswith(f"{MARK}\n"):
         return []
