@@ -4,6 +4,8 @@ An output is written by one command at a time, as a draft that takes its place a
 is replaced only if this program wrote all of it, and a file only if the user says so.
 """
 
+import errno
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +34,8 @@ def check_file_output(path: Path, overwrite: bool = False) -> None:
     """Raise InputError if `file_output` would refuse the file that is there."""
     with errors_of_writing(path):
         _refuse_link(path)
+        if not path.parent.is_dir():  # the lock would create it
+            raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
         if path.exists():
             if not path.is_file():
                 raise InputError(f"{path} is not a regular file: name another one with -o.")
