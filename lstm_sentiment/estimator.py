@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import numpy as np
@@ -35,7 +34,7 @@ from lstm_sentiment.data.in_memory import (
 )
 from lstm_sentiment.display import SILENT, Display, Printed
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files.writing import write_json
+from lstm_sentiment.files.writing import scratch_folder, write_json
 from lstm_sentiment.labels import CLASSES, NEGATIVE, POSITIVE, is_positive
 from lstm_sentiment.runs.model_folder import CLASSES_FILE, model_draft, read_classes
 from lstm_sentiment.serving.predictor import NetworkPredictor, Predictor, find_model
@@ -102,10 +101,11 @@ def _trained(
 ) -> NetworkPredictor:
     """Train as `fit` does; `positive_label` is recorded, for files that are read later."""
     with (
-        TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        scratch_folder() as scratch,
         DataCache(display) as cache,
         runtime.process_state_restored(),
     ):
+        folder = str(scratch)
         corpus = corpus_in_memory(reviews, cache=folder)
         plan = Plan.of(_in_memory(config, folder, positive_label), cache, corpus=corpus)
         record = execute(plan, display)
@@ -267,7 +267,7 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
                 f"{names}), since they are the same in a file."
             )
         with model_draft(Path(folder)) as draft:
-            self.predictor_.save(draft)
+            self.predictor_.write_into(draft)
             content = {"classes": classes, "positive": self._positive}
             write_json(draft / CLASSES_FILE, content)
 

@@ -32,6 +32,7 @@ from lstm_sentiment.config import Cell, flat
 from lstm_sentiment.data import skip_gram
 from lstm_sentiment.data.synthetic import generate
 from lstm_sentiment.estimator import FIELDS, NETWORKS
+from lstm_sentiment.files.manifest import MANIFEST
 from tests.support.displays import RecordingDisplay
 from tests.support.project import MakeConfig, without_times
 from tests.support.tables import write_columns
@@ -181,14 +182,21 @@ def test_a_predictor_is_saved_as_a_model_folder(tiny: MakeConfig, tmp_path: Path
     for _ in range(2):  # the second model replaces the first
         predictor.save(folder)
         assert {file.name for file in folder.iterdir()} == {
-            "model.safetensors", "config.json", "vocab.json",
+            "model.safetensors", "config.json", "vocab.json", MANIFEST,
         }  # fmt: skip
         assert np.array_equal(Predictor.load(folder).logits(TEXTS), predictor.logits(TEXTS))
     (folder / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match="contains notes.txt, which is not a file of a saved"):
+    with pytest.raises(InputError, match="contains notes.txt, which was not written by"):
         predictor.save(folder)
     with pytest.raises(InputError, match="notes.txt cannot be written"):
         predictor.save(folder / "notes.txt")
+    foreign = tmp_path / "bert"  # a model of another program, with the same names of files
+    foreign.mkdir()
+    (foreign / "config.json").write_text('{"model_type": "bert"}')
+    (foreign / "model.safetensors").write_bytes(b"theirs")
+    with pytest.raises(InputError, match="bert contains config.json, which was not written by"):
+        predictor.save(foreign)
+    assert (foreign / "model.safetensors").read_bytes() == b"theirs"
 
 
 def test_importing_the_package_is_fast() -> None:

@@ -10,7 +10,6 @@ from rich.markup import escape
 
 from lstm_sentiment.commands.options import Commands, add_config_dir
 from lstm_sentiment.commands.terminal import Terminal, console
-from lstm_sentiment.errors import InputError
 
 if TYPE_CHECKING:
     from lstm_sentiment.config import Config
@@ -31,6 +30,10 @@ def add_parser(commands: Commands) -> None:
         "-o", "--output", type=Path, default=Path(), metavar="DIR",
         help="folder of the plot (default: here)",
     )  # fmt: skip
+    parser.add_argument(
+        "--overwrite", action="store_true",
+        help="replace a file of the plot's name even if it is not from this command",
+    )  # fmt: skip
     add_config_dir(parser)
     parser.set_defaults(handler=run)
 
@@ -40,8 +43,8 @@ def run(options: argparse.Namespace) -> None:
     from lstm_sentiment.commands.data_overview import length_histogram, overview
     from lstm_sentiment.data.cache import DataCache
     from lstm_sentiment.data.datamodule import ReviewDataModule
-    from lstm_sentiment.files.writing import write_atomically
-    from lstm_sentiment.runs.run_plots import png
+    from lstm_sentiment.files.outputs import errors_of_writing, file_output
+    from lstm_sentiment.runs.run_plots import is_own_png, png
 
     terminal = Terminal()
     configs = parse_data(options.data, options.config_dir)
@@ -54,13 +57,10 @@ def run(options: argparse.Namespace) -> None:
         prefix = f"{number}_" if len(configs) > 1 else ""  # two data sets may have the same name
         name = re.sub(r"\W+", "_", data.corpus.name)
         path = options.output / f"{prefix}{name}_lengths.png"
-        try:
+        with errors_of_writing(path):
             options.output.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, png(length_histogram(data)))
-        except OSError as error:
-            raise InputError(
-                f"{path} cannot be written ({error.strerror}): name another folder with -o."
-            ) from error
+        with file_output(path, options.overwrite or is_own_png(path)) as draft:
+            draft.write_bytes(png(length_histogram(data)))
         console.print(f"\n[bold]plot[/] {escape(str(path))}")
 
 

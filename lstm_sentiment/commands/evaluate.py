@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lstm_sentiment.commands.options import MODEL_HELP, TABLE_HELP, Commands, add_file
+from lstm_sentiment.commands.options import (
+    MODEL_HELP,
+    TABLE_HELP,
+    Commands,
+    add_file,
+    add_output_file,
+)
 from lstm_sentiment.commands.terminal import Terminal, console, error_console, write_text
 from lstm_sentiment.config import MissingValues
 from lstm_sentiment.errors import UsageError
@@ -59,14 +65,13 @@ def add_parser(commands: Commands) -> None:
         "(default: as in training, usually refuse)",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="OUT.json", help="also write the JSON to a file"
-    )
+    add_output_file(parser, "OUT.json", "also write the JSON to a file")
     parser.set_defaults(handler=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Print the scores of each model and of their ensemble."""
+    from lstm_sentiment.files.outputs import check_file_output
     from lstm_sentiment.serving.evaluation import evaluate, network_names
     from lstm_sentiment.serving.file_reading import file_reading
     from lstm_sentiment.serving.predictor import Predictor
@@ -75,13 +80,15 @@ def run(options: argparse.Namespace) -> None:
     names = network_names(runs)
     if len(set(names)) < len(runs):
         raise UsageError("Each RUN may be given only once.")
+    if options.output is not None:
+        check_file_output(options.output, options.overwrite)  # before the models are loaded
     predictors = dict(zip(names, map(Predictor.load, runs), strict=True))
     configs = {name: predictor.config for name, predictor in predictors.items()}
     reading = file_reading(options.file, configs, vars(options))
     result = evaluate(predictors, options.file, reading, Terminal(error_console))
     text = json.dumps({"file": options.file.name, **result._asdict()}, indent=1)
     if options.output is not None:
-        write_text(options.output, text + "\n")
+        write_text(options.output, text + "\n", options.overwrite)
     if options.json:
         print(text)
     else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from lstm_sentiment.commands.options import MODEL_HELP, Commands
+from lstm_sentiment.commands.options import MODEL_HELP, Commands, add_output_file
 from lstm_sentiment.commands.terminal import console, write_text
 from lstm_sentiment.display import printable
 from lstm_sentiment.labels import CLASSES, NEGATIVE, POSITIVE
@@ -30,9 +30,7 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument("run", type=Path, metavar="RUN", help=MODEL_HELP)
     parser.add_argument("text", metavar="TEXT", help="the text to classify and explain")
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="OUT.html", help="also write the explanation as a page"
-    )
+    add_output_file(parser, "OUT.html", "also write the explanation as a page")
     parser.set_defaults(handler=run)
 
 
@@ -40,12 +38,15 @@ def run(options: argparse.Namespace) -> None:
     """Print the explanation and, if requested, write its page."""
     from rich.console import Console
 
+    from lstm_sentiment.files.outputs import check_file_output
     from lstm_sentiment.serving.explanation import page
     from lstm_sentiment.serving.predictor import Predictor
 
+    if options.output is not None:
+        check_file_output(options.output, options.overwrite)  # before the model is loaded
     explanation = Predictor.load(options.run).explain(options.text)
     if options.output is not None:
-        write_text(options.output, page(explanation))
+        write_text(options.output, page(explanation), options.overwrite)
     Console(highlight=False).print(explanation_view(explanation))  # wraps the text into lines
     if options.output is not None:
         console.print("[bold]page[/]", escape(str(options.output)))

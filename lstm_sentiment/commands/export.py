@@ -43,20 +43,22 @@ def run(options: argparse.Namespace) -> None:
     from lstm_sentiment.serving.predictor import Predictor
 
     try:
-        from lstm_sentiment.serving.export import export, random_texts, require_network
+        from lstm_sentiment.serving.export import export, random_texts, require_network, run_kept
     except ImportError as error:
         raise InputError(
             f'ONNX is not installed ({error.name} is missing): pip install "lstm_sentiment[onnx]"'
         ) from error
 
-    predictor = Predictor.load(options.run)
-    require_network(predictor)  # before a file is read
-    if options.file is not None:
-        reading = file_reading(options.file, {str(options.run): predictor.config}, vars(options))
-        read = read_texts(options.file, reading, Terminal(error_console))
-        texts = list(islice(filter(None, read), MAX_TEXTS))
-    else:
-        texts = random_texts(predictor)
     folder = options.output or options.run / ("onnx-int8" if options.int8 else "onnx")
-    print(export(predictor, folder, options.int8, texts).summary)
+    with run_kept(folder):
+        predictor = Predictor.load(options.run)
+        require_network(predictor)  # before a file is read
+        if options.file is not None:
+            configs = {str(options.run): predictor.config}
+            reading = file_reading(options.file, configs, vars(options))
+            read = read_texts(options.file, reading, Terminal(error_console))
+            texts = list(islice(filter(None, read), MAX_TEXTS))
+        else:
+            texts = random_texts(predictor)
+        print(export(predictor, folder, options.int8, texts).summary)
     console.print("[bold]exported[/]", escape(str(folder)))

@@ -20,7 +20,7 @@ from lstm_sentiment.commands import (
     tensorboard,
     train_options,
 )
-from lstm_sentiment.commands.signals import exit_on_signals
+from lstm_sentiment.commands.signals import TERMINATING, exit_on_signals
 from lstm_sentiment.errors import InputError, UsageError
 
 COMMANDS = (
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return train.main(words[1:])
     try:
-        with exit_on_signals(signal.SIGTERM):
+        with exit_on_signals(*TERMINATING):
             options = _parse(words)
             options.handler(options)
             sys.stdout.flush()

@@ -39,6 +39,14 @@ def add_file(parser: argparse.ArgumentParser, text: str, required: bool = False)
     )  # fmt: skip
 
 
+def add_output_file(parser: argparse.ArgumentParser, metavar: str, text: str) -> None:
+    """Add the option --output of a file, with the help `text`, and --overwrite."""
+    parser.add_argument("-o", "--output", type=Path, metavar=metavar, help=text)
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the file of -o if it exists"
+    )
+
+
 def add_config_dir(parser: argparse.ArgumentParser) -> None:
     """Add Hydra's option --config-dir."""
     parser.add_argument(

@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lstm_sentiment.commands.options import MODEL_HELP, TABLE_HELP, Commands, add_file
+from lstm_sentiment.commands.options import (
+    MODEL_HELP,
+    TABLE_HELP,
+    Commands,
+    add_file,
+    add_output_file,
+)
 from lstm_sentiment.commands.terminal import Terminal, error_console
 from lstm_sentiment.display import Display, counted, printable
 from lstm_sentiment.errors import UsageError
@@ -30,10 +36,9 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help=MODEL_HELP)
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="a text to classify")
     add_file(parser, f"{TABLE_HELP}, or .txt with one text a line; the rows keep their order")
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="OUT",
-        help="with --file: write all columns of the file, class and probability to this .csv, "
-        ".tsv, .jsonl or .parquet file",
+    add_output_file(
+        parser, "OUT", "with --file: write all columns of the file, class and probability to this "
+        ".csv, .tsv, .jsonl or .parquet file",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print a JSON object for each text")
     parser.add_argument(
@@ -57,14 +62,16 @@ def run(options: argparse.Namespace) -> None:
 
     _check(options)
     if options.output is not None:
-        check_output(options.file, options.output)  # before the model is loaded
+        check_output(options.file, options.output, options.overwrite)  # before the model is loaded
     predictor, display = Predictor.load(options.run), Terminal(error_console)
     texts: Iterator[str | None]
     if options.file is not None:
         configs = {str(options.run): predictor.config}
         reading = file_reading(options.file, configs, vars(options))
         if options.output is not None:
-            counts = predict_file(predictor, options.file, options.output, reading, display)
+            counts = predict_file(
+                predictor, options.file, options.output, reading, display, options.overwrite
+            )
             display.message(f"{counted(counts.rows, 'row')}: {options.output}")
             _warn_of_missing(counts.without_text, display)
             return

@@ -28,7 +28,6 @@ def add_parser(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print the ranking and write the report."""
-    from lstm_sentiment.files.writing import write_atomically
     from lstm_sentiment.report import csv_files, page, ranking
     from lstm_sentiment.report.sections import build_report
     from lstm_sentiment.runs.reader import read_runs
@@ -37,17 +36,15 @@ def run(options: argparse.Namespace) -> None:
     console.print(ranking_table(*ranking.ranking(runs)))
     folder = options.output or options.runs
     try:
-        # Fail at once: building the report takes a minute.
-        folder.mkdir(parents=True, exist_ok=True)
-        page.earlier_report(folder)
-        blocks, comparisons = build_report(runs)
-        title = f"Comparison of {options.runs.resolve().name}"
-        page.write(title, blocks, folder, Terminal())
-        for name, text in (
-            ("comparison.csv", csv_files.comparison_table(comparisons)),
-            ("runs.csv", csv_files.run_table(runs)),
-        ):
-            write_atomically(folder / name, text.encode(), durable=False)
+        # Before the report is built, which takes a minute.
+        with page.report_folder(folder) as manifest:
+            blocks, comparisons = build_report(runs)
+            title = f"Comparison of {options.runs.resolve().name}"
+            tables = {
+                page.COMPARISON: csv_files.comparison_table(comparisons).encode(),
+                page.RUNS: csv_files.run_table(runs).encode(),
+            }
+            manifest.replace_all(page.files(title, blocks, Terminal()) | tables)
     except OSError as error:
         raise InputError(
             f"The report cannot be written to {folder} ({error.strerror}): "

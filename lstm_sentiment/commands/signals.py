@@ -4,26 +4,52 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+# How other programs end a command; a closed terminal sends SIGHUP, which Windows does not have.
+TERMINATING = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+AGAIN = 0.05  # seconds until a signal is sent again
 LAST_RESORT = 10  # seconds after which the process ends even if a library catches SystemExit
 
 
 @contextmanager
 def exit_on_signals(*numbers: signal.Signals) -> Iterator[None]:
-    """Turn these signals into SystemExit with the exit codes that shells use, 128 + number."""
+    """Turn these signals into SystemExit with the exit codes that shells use, 128 + number.
+
+    SIGHUP is still ignored if this process was started with `nohup`.
+    """
 
     def handle(number: int, _: Any) -> None:
-        last_resort = threading.Timer(LAST_RESORT, os._exit, [128 + number])
-        last_resort.daemon = True
-        last_resort.start()
+        _later(LAST_RESORT, os._exit, 128 + number)
         sys.exit(128 + number)
 
-    previous = {number: signal.signal(number, handle) for number in numbers}
+    def handle_ignored(error: "sys.UnraisableHookArgs") -> None:
+        """Send the signal again if it came during a call from C, which ignores exceptions."""
+        code = getattr(error.exc_value, "code", None)
+        if isinstance(error.exc_value, SystemExit) and isinstance(code, int):
+            _later(AGAIN, os.kill, os.getpid(), code - 128)
+        else:
+            hook(error)
+
+    previous = {
+        number: signal.signal(number, handle)
+        for number in numbers
+        if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN
+    }
+    hook, sys.unraisablehook = sys.unraisablehook, handle_ignored
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _later(seconds: float, function: Callable[..., object], *arguments: Any) -> None:
+    timer = threading.Timer(seconds, function, arguments)
+    timer.daemon = True
+    timer.start()

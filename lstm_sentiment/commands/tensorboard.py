@@ -1,16 +1,24 @@
 """lstm-sentiment tensorboard: start TensorBoard with readable names of runs."""
 
 import argparse
+import os
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from lstm_sentiment.commands.options import RUNS_HELP, Commands
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.writing import scratch_folder
 from lstm_sentiment.runs.reader import RunSummary, read_runs
+
+# TensorBoard, which ends when its standard input does.
+TENSORBOARD = """\
+import os, runpy, threading
+threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start()
+runpy.run_module("tensorboard.main", run_name="__main__", alter_sys=True)
+"""
 
 
 def add_parser(commands: Commands) -> None:
@@ -30,18 +38,29 @@ def add_parser(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> None:
     """Start TensorBoard on a temporary folder of links to the runs."""
     runs = read_runs(options.runs)
-    with TemporaryDirectory() as tree:
+    with scratch_folder() as tree, _pipe() as end_of_this_process:
         try:
-            link(runs, Path(tree))
+            link(runs, tree)
         except OSError as error:
             raise InputError(
                 f"Links to the runs cannot be created ({error.strerror}): on Windows, turn on the "
                 "developer mode, which allows them."
             ) from error
-        command = [sys.executable, "-m", "tensorboard.main", "--logdir", tree, *options.options]
+        command = [sys.executable, "-c", TENSORBOARD, "--logdir", str(tree), *options.options]
         with suppress(KeyboardInterrupt):  # the usual way to end it
-            if code := subprocess.run(command).returncode:
+            if code := subprocess.run(command, stdin=end_of_this_process).returncode:
                 raise InputError(f"TensorBoard ended with exit code {code}; see its output above.")
+
+
+@contextmanager
+def _pipe() -> Iterator[int]:
+    """Yield the reading end of a pipe, which ends with this process, however it is killed."""
+    reading, writing = os.pipe()
+    try:
+        yield reading
+    finally:
+        os.close(reading)
+        os.close(writing)
 
 
 def readable_names(runs: Sequence[RunSummary]) -> dict[str, Path]:

@@ -15,7 +15,6 @@ from rich.markup import escape
 from rich.text import Text
 
 from lstm_sentiment.display import SILENT, Advance, Display, progress_text
-from lstm_sentiment.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -148,11 +147,9 @@ def ranking_table(
     return Group(*parts)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically. Raises InputError if the file cannot be written."""
-    from lstm_sentiment.files.writing import write_atomically
+def write_text(path: Path, text: str, overwrite: bool) -> None:
+    """Write a text file. Raises InputError as `file_output` does."""
+    from lstm_sentiment.files.outputs import file_output
 
-    try:
-        write_atomically(path, text.encode(), durable=False)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}).") from error
+    with file_output(path, overwrite) as draft:
+        draft.write_bytes(text.encode())

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Sequence
 from contextvars import ContextVar
 from functools import partial
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import hydra
@@ -29,14 +28,16 @@ from lstm_sentiment.commands.hydra_config import (
     task_overrides,
     to_config,
 )
-from lstm_sentiment.commands.signals import exit_on_signals
+from lstm_sentiment.commands.signals import TERMINATING, exit_on_signals
 from lstm_sentiment.config import Config
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.writing import scratch_folder
 
 if TYPE_CHECKING:
     from lstm_sentiment.commands.sweep import Sweep
 
-INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+ENDING = (signal.SIGINT, *TERMINATING)
+INTERRUPTED = 128 + signal.SIGINT
 
 
 def main(words: Sequence[str]) -> int:
@@ -66,8 +67,9 @@ class TrainCommand:
     def run(self) -> int:
         """Train the runs, then close the sweep; return the exit code."""
         threading.excepthook = _hide_write_errors
-        with TemporaryDirectory() as scratch, exit_on_signals(signal.SIGINT, signal.SIGTERM):
-            os.environ["LSTM_SENTIMENT_SCRATCH"] = scratch  # Hydra requires a folder for a sweep
+        with exit_on_signals(*ENDING), scratch_folder() as scratch:
+            # Hydra requires a folder for a sweep.
+            os.environ["LSTM_SENTIMENT_SCRATCH"] = str(scratch)
             try:
                 self._run_tasks()
                 return self.sweep.close() if self.sweep else 0
@@ -75,7 +77,7 @@ class TrainCommand:
                 code = INTERRUPTED
             except SystemExit as stop:
                 code = stop.code if isinstance(stop.code, int) else 1
-        if code in (INTERRUPTED, TERMINATED):
+        if code in [128 + number for number in ENDING]:
             print("Interrupted: the same command resumes where this one stopped.", file=sys.stderr)
         return code
 

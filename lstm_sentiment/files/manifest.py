@@ -35,8 +35,13 @@ class Manifest:
         }
 
     def owns(self, name: str) -> bool:
-        """Return whether the file is absent, or still as this program wrote it."""
+        """Return whether the file is absent, or still as this program wrote it.
+
+        A file that is reached through a link inside the folder is of somebody else.
+        """
         path = self.folder / name
+        if any((self.folder / parent).is_symlink() for parent in [*Path(name).parents][:-1]):
+            return False
         return not _exists(path) or _digest(path) in self.digests.get(name, [])
 
     def require_own(self, names: Iterable[str]) -> None:
@@ -53,6 +58,11 @@ class Manifest:
         for name in names:
             if (digest := _digest(self.folder / name)) is not None:
                 self.digests.setdefault(name, []).append(digest)
+
+    def record(self, names: Iterable[str]) -> None:
+        """Write the manifest of a folder whose files, with these names, this program just wrote."""
+        self.adopt(names)
+        self._write(self.digests)
 
     def replace_all(self, contents: Mapping[str, bytes]) -> None:
         """Write files into the folder, and remove all other files of the manifest.

@@ -11,6 +11,7 @@ import re
 import secrets
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -65,6 +66,18 @@ def folder_draft(folder: Path) -> Iterator[Path]:
         remove(replaced)
 
 
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Yield a new folder in the system's place for temporary files, and remove it at the end.
+
+    The folder of a process that is killed is removed by the next one, like any draft.
+    """
+    place = Path(tempfile.gettempdir())
+    remove_drafts(place)
+    with _locked_draft(place, is_folder=True, mode=0o700) as draft:
+        yield draft
+
+
 def remove_drafts(folder: Path) -> None:
     """Remove the drafts in a folder that killed processes left."""
     try:
@@ -77,13 +90,13 @@ def remove_drafts(folder: Path) -> None:
 
 
 @contextmanager
-def _locked_draft(folder: Path, is_folder: bool) -> Iterator[Path]:
+def _locked_draft(folder: Path, is_folder: bool, mode: int = 0o777) -> Iterator[Path]:
     """Create a file or folder with a random name, hold its lock, and remove it at the end."""
     with ExitStack() as lock:
         is_locked = False
         while not is_locked:
             draft = _new_name(folder)
-            draft.mkdir() if is_folder else os.close(os.open(draft, _NEW, 0o666))
+            draft.mkdir(mode) if is_folder else os.close(os.open(draft, _NEW, 0o666))
             # Before it was locked, another process may have taken the draft for a leftover.
             with suppress(BlockingIOError, FileNotFoundError):
                 lock.enter_context(_locked(draft))

@@ -2,7 +2,8 @@
 
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -15,12 +16,17 @@ from matplotlib.figure import Figure
 
 from lstm_sentiment.display import SILENT, Display, track
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files.writing import write_atomically
+from lstm_sentiment.files.limits import JSON_BYTES
+from lstm_sentiment.files.locks import output_lock
+from lstm_sentiment.files.manifest import MANIFEST, Manifest
+from lstm_sentiment.files.reading import read_bytes
 from lstm_sentiment.runs.run_plots import png
 from lstm_sentiment.templates import render
 
 FIGURES, REPORT, PAGE = "figures", "report.md", "report.html"
-MARK = "<!-- made by lstm-sentiment report -->"  # a report.md with this mark may be overwritten
+COMPARISON, RUNS = "comparison.csv", "runs.csv"
+FILES = (REPORT, PAGE, COMPARISON, RUNS)  # of every report, beside its figures
+MARK = "<!-- made by lstm-sentiment report -->"  # at the end of every report.md
 
 
 @dataclass(frozen=True)
@@ -156,39 +162,47 @@ def on_white(svg: str) -> str:
     return svg[: opening.end()] + background + svg[opening.end() :]
 
 
-def earlier_report(folder: Path) -> str:
-    """Return the report.md in the folder, or "" if there is none.
+@contextmanager
+def report_folder(folder: Path) -> Iterator[Manifest]:
+    """Create a folder, hold its lock, and yield the manifest with which a report replaces another.
 
-    Raises InputError if the folder contains a report.md that was not written by `write`.
+    Raises InputError if another command is writing a report there, or if a file there has the name
+    of a file of a report, but is of somebody else. Raises OSError if the folder cannot be written.
     """
-    file = folder / REPORT
-    if not file.exists():
-        return ""
-    text = file.read_bytes().decode(errors="replace")
-    if MARK not in text:
-        raise InputError(f"{file} is not a report of lstm-sentiment: name another folder with -o.")
-    return text
+    folder.mkdir(parents=True, exist_ok=True)
+    # The lock is inside: the folder above, such as that of all users, may be closed for writing.
+    with output_lock(folder / PAGE):
+        manifest = Manifest(folder)
+        if not (folder / MANIFEST).exists():
+            manifest.adopt(_files_of_older_report(folder))
+        manifest.require_own(FILES)
+        (folder / FIGURES).mkdir(exist_ok=True)
+        yield manifest
 
 
-def write(title: str, blocks: Sequence[Block], folder: Path, display: Display = SILENT) -> None:
-    """Write report.md, report.html, and every plot as SVG and PNG in figures/.
+def _files_of_older_report(folder: Path) -> list[str]:
+    """Return the names of the files of a report from a version that wrote no manifest."""
+    try:
+        text = read_bytes(folder / REPORT, JSON_BYTES).decode(errors="replace")
+    except (OSError, InputError):
+        return []
+    if not text.endswith(f"{MARK}\n"):
+        return []
+    figures = re.findall(rf"\]\({FIGURES}/(\w+)\.svg\)", text)
+    return [*FILES, *(file for name in figures for file in _plot_files(name))]
 
-    Plots of an earlier report in the folder are removed if this report does not have them. Raises
-    OSError if a file cannot be written or removed, and InputError if the folder contains a
-    report.md that was not written by `write`.
-    """
-    figures = folder / FIGURES
-    earlier = earlier_report(folder)
-    figures.mkdir(parents=True, exist_ok=True)
+
+def _plot_files(name: str) -> tuple[str, str]:
+    """Return the paths of a plot's two files, relative to the folder of the report."""
+    return f"{FIGURES}/{name}.svg", f"{FIGURES}/{name}.png"
+
+
+def files(title: str, blocks: Sequence[Block], display: Display = SILENT) -> dict[str, bytes]:
+    """Return report.md, report.html, and every plot as SVG and PNG, by their paths."""
+    contents: dict[str, bytes] = {}
     all_plots = plots(blocks)
-    for plot in track(all_plots, "writing plots", display, len(all_plots)):
-        svg = on_white(plot.svg).encode()
-        for ending, content in (("svg", svg), ("png", png(plot.figure))):
-            write_atomically(figures / f"{plot.name}.{ending}", content, durable=False)
-    outdated = set(re.findall(rf"\]\({FIGURES}/(\w+)\.svg\)", earlier))
-    for name in outdated - {plot.name for plot in all_plots}:
-        for ending in ("svg", "png"):
-            (figures / f"{name}.{ending}").unlink(missing_ok=True)
+    for plot in track(all_plots, "drawing plots", display, len(all_plots)):
+        svg, image = _plot_files(plot.name)
+        contents |= {svg: on_white(plot.svg).encode(), image: png(plot.figure)}
     texts = {REPORT: f"{markdown(blocks)}\n{MARK}\n", PAGE: page(title, blocks)}
-    for name, text in texts.items():
-        write_atomically(folder / name, text.encode(), durable=False)
+    return contents | {name: text.encode() for name, text in texts.items()}

@@ -18,7 +18,9 @@ from torch import Tensor
 from lstm_sentiment.config import Config
 from lstm_sentiment.data.vocabulary import Vocabulary
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files.writing import folder_draft, write_atomically, write_json
+from lstm_sentiment.files.outputs import folder_output
+from lstm_sentiment.files.reading import read_json
+from lstm_sentiment.files.writing import write_atomically, write_json
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.runs.folder import MODEL, RECORD
 from lstm_sentiment.runs.record import SCHEMA, recorded, restored
@@ -53,28 +55,24 @@ def save_model(
 
 @contextmanager
 def model_draft(folder: Path) -> Iterator[Path]:
-    """Yield a draft of the folder to write a model into, which replaces an older model there.
+    """Yield a draft of the folder to write a model into, which replaces a saved model there.
 
-    Raises InputError if the folder contains other files, cannot be written, or is a part of a
-    finished run, whose record describes its own model.
+    Raises InputError if the folder contains other files, cannot be written, is being written by
+    another process, or is a part of a finished run, whose record describes its own model.
     """
-    try:
-        if (folder.resolve().parent / RECORD).exists():
-            raise InputError(
-                f"{folder} belongs to a finished run, whose {RECORD} describes its model: give a "
-                "new folder."
-            )
-        foreign = {item.name for item in folder.iterdir()} if folder.exists() else set()
-        if foreign := foreign - MODEL_FILES:
-            raise InputError(
-                f"{folder} contains {min(foreign)}, which is not a file of a saved model: give a "
-                "new folder."
-            )
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with folder_draft(folder) as draft:
-            yield draft
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written ({error.strerror}).") from error
+    if (folder.resolve().parent / RECORD).exists():
+        raise InputError(
+            f"{folder} belongs to a finished run, whose {RECORD} describes its model: give a new "
+            "folder."
+        )
+    with folder_output(folder, MODEL_FILES, is_description) as draft:
+        yield draft
+
+
+def is_description(folder: Path) -> bool:
+    """Return whether the folder has a configuration as `save_description` writes it."""
+    content = read_json(folder / CONFIG)
+    return isinstance(content, dict) and type(content.get("schema")) is int
 
 
 def save_description(folder: Path, vocabulary: Vocabulary, config: Config) -> None:

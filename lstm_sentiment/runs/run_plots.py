@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from lstm_sentiment.files.reading import open_regular
 from lstm_sentiment.files.writing import write_atomically
 from lstm_sentiment.labels import CLASSES
 
@@ -29,6 +30,7 @@ STAGES = {"train": (TRAIN_COLOUR, "o"), "val": (VAL_COLOUR, "s")}  # colour and 
 PANELS = (("loss",), ("accuracy",), ("precision", "recall"))
 MAX_COLUMNS = 4  # of a grid of confusion matrices
 NAME_WIDTH = 32  # characters in a line of a matrix's title
+SOFTWARE = "lstm-sentiment"  # in every PNG file, which is thereby recognised
 COLOUR_MAP = "cividis"  # of shares
 
 
@@ -122,8 +124,17 @@ def save_plots(folder: Path, record: Mapping[str, Any]) -> None:
 def png(figure: Figure) -> bytes:
     """Return the figure as a PNG file."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
+    figure.savefig(buffer, format="png", dpi=120, metadata={"Software": SOFTWARE})
     return buffer.getvalue()
+
+
+def is_own_png(path: Path) -> bool:
+    """Return whether `png` made the file."""
+    try:
+        with open_regular(path) as stream:
+            return f"Software\0{SOFTWARE}".encode() in stream.read(1024)
+    except OSError:
+        return False
 
 
 def despine(figure: Figure) -> Figure:

@@ -1,7 +1,8 @@
 """trained network -> ONNX folder, with a comparison of the predictions of both."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,12 +11,15 @@ import numpy as np
 from lstm_sentiment.data.vocabulary import SPECIALS
 from lstm_sentiment.display import counted
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files.writing import folder_draft
+from lstm_sentiment.files.locks import LOCK, HeldError, sole_writer
+from lstm_sentiment.files.outputs import errors_of_writing, folder_output
 from lstm_sentiment.labels import is_positive
-from lstm_sentiment.runs.model_folder import ONNX
+from lstm_sentiment.runs.folder import RECORD
+from lstm_sentiment.runs.model_folder import CONFIG, ONNX, VOCABULARY, is_description
 from lstm_sentiment.serving.onnx_model import save_onnx
 from lstm_sentiment.serving.predictor import NetworkPredictor, Predictor
 
+EXPORTED = frozenset({ONNX, CONFIG, VOCABULARY})  # the files of an exported model
 TOLERANCE = 1e-4  # largest difference of probabilities allowed in 32 bits
 MIN_AGREEMENT = 0.95  # smallest allowed share of texts with the same class, also in 8 bits
 RANDOM_TEXTS = 200  # at most
@@ -45,28 +49,50 @@ def export(predictor: Predictor, folder: Path, int8: bool, texts: Sequence[str])
     """Export the network to `folder`, with weights in 8 bits if `int8`; replace an older export.
 
     Raises InputError if the predictions for the texts differ, there are no texts, the model was
-    exported before or is no network, or the folder cannot be written or contains other files. No
-    file is written in these cases.
+    exported before or is no network, or the folder cannot be written, contains other files, or is
+    being written by another command. No file is written in these cases.
     """
     network = require_network(predictor)
     if network.classifier is None:
         raise InputError("An exported model cannot be exported again: export the original run.")
     if not texts:
         raise InputError("The file has no texts: the export is checked on at least one.")
-    if folder.exists() and not (folder / ONNX).exists():
-        raise InputError(f"{folder} exists and holds no exported model: name another with -o.")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with folder_draft(folder) as draft:
-            save_onnx(draft, network.classifier, network.vocabulary, network.config, int8)
-            size = (draft / ONNX).stat().st_size
-            comparison = compare(predictor, Predictor.load(draft), size, texts)
-            too_different = comparison.difference > TOLERANCE and not int8
-            if comparison.agreement < MIN_AGREEMENT or too_different:
-                raise InputError(f"The exported network predicts differently: {comparison.summary}")
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written ({error.strerror}).") from error
+    with folder_output(folder, EXPORTED, _is_older_export) as draft:
+        save_onnx(draft, network.classifier, network.vocabulary, network.config, int8)
+        size = (draft / ONNX).stat().st_size
+        comparison = compare(predictor, Predictor.load(draft), size, texts)
+        too_different = comparison.difference > TOLERANCE and not int8
+        if comparison.agreement < MIN_AGREEMENT or too_different:
+            raise InputError(f"The exported network predicts differently: {comparison.summary}")
     return comparison
+
+
+def _is_older_export(folder: Path) -> bool:
+    """Return whether a version that wrote no manifest exported a model to the folder."""
+    return (folder / ONNX).exists() and is_description(folder)
+
+
+@contextmanager
+def run_kept(folder: Path) -> Iterator[None]:
+    """Let no command train the run that `folder` is a part of, if it is a part of a run.
+
+    Otherwise the run could get another network while its old one is exported. Raises InputError if
+    another command is training the run, or exporting its network.
+    """
+    run = folder.resolve().parent
+    if not (run / RECORD).exists() and not (run / LOCK).exists():
+        yield
+        return
+    with ExitStack() as lock:
+        try:
+            with errors_of_writing(folder):
+                lock.enter_context(sole_writer(run / LOCK))
+        except HeldError as error:
+            raise InputError(
+                f"Another command is training {run.name} or exporting its network: wait for its "
+                "end, or name another folder with -o."
+            ) from error
+        yield
 
 
 def compare(

@@ -9,7 +9,7 @@ from lstm_sentiment.data.delimited import Row
 from lstm_sentiment.data.formats import Rows, count_rows, read_rows
 from lstm_sentiment.display import SILENT, Display
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files.writing import file_draft
+from lstm_sentiment.files.outputs import file_output
 from lstm_sentiment.serving.file_reading import FileReading
 from lstm_sentiment.serving.predictor import Prediction, Predictor
 from lstm_sentiment.serving.table_output import (
@@ -39,34 +39,31 @@ def predict_file(
     output: Path,
     reading: FileReading,
     display: Display = SILENT,
+    overwrite: bool = False,
 ) -> Counts:
     """Write every row of `file` to `output`, with its class and probability; return their numbers.
 
     The rows keep their order and all their values; in the format of the input, they keep their
     text, or their types. A row without a text gets no prediction. The output is written completely
-    or not at all. Raises InputError if the file cannot be read or the output cannot be written.
+    or not at all. Raises InputError if the file cannot be read, or the output cannot be written or
+    exists and `overwrite` is false.
     """
-    check_output(file, output)
+    check_output(file, output, overwrite)
     table = _read_table(file, reading, display, text_only=is_copied(file, output))
     done, without_text = 0, 0
-    try:
-        with (
-            display.progress("predicting", count_rows([file])) as advance,
-            file_draft(output) as draft,
-            table_output(InputTable(file, table), output, draft) as write,
-        ):
-            for rows in in_chunks(table.rows, table.text):
-                values = (row[table.text] for row in rows)
-                texts = [
-                    _text(file, number, value) for number, value in enumerate(values, done + 1)
-                ]
-                predictions = _predictions(predictor, texts)
-                write(rows, predictions)
-                done += len(rows)
-                without_text += predictions.count(None)
-                advance(done)
-    except OSError as error:
-        raise InputError(f"{output} cannot be written ({error.strerror}).") from error
+    with (
+        display.progress("predicting", count_rows([file])) as advance,
+        file_output(output, overwrite) as draft,
+        table_output(InputTable(file, table), output, draft) as write,
+    ):
+        for rows in in_chunks(table.rows, table.text):
+            values = (row[table.text] for row in rows)
+            texts = [_text(file, number, value) for number, value in enumerate(values, done + 1)]
+            predictions = _predictions(predictor, texts)
+            write(rows, predictions)
+            done += len(rows)
+            without_text += predictions.count(None)
+            advance(done)
     return Counts(done, without_text)
 
 

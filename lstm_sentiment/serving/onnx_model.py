@@ -7,7 +7,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
@@ -19,7 +18,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from lstm_sentiment.config import Config
 from lstm_sentiment.data.vocabulary import Vocabulary
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files.writing import write_atomically
+from lstm_sentiment.files.writing import scratch_folder, write_atomically
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.subnormals import subnormals_flushed
 from lstm_sentiment.runs.model_folder import ONNX, checked_file, read_description, save_description
@@ -85,8 +84,8 @@ def save_onnx(
 
 def quantized(model: onnx.ModelProto) -> bytes:
     """Return the serialized model with 8-bit weights and, if supported, 8-bit products."""
-    with TemporaryDirectory() as scratch, _no_warnings():
-        path = Path(scratch, ONNX)
+    with scratch_folder() as scratch, _no_warnings():
+        path = scratch / ONNX
         quantize_dynamic(
             model,
             path,

@@ -187,10 +187,14 @@ class NetworkPredictor(Predictor):
         A model that was saved there before is replaced. Raises InputError if the folder contains
         other files or cannot be written, or if the model was exported.
         """
+        with model_draft(Path(folder)) as draft:
+            self.write_into(draft)
+
+    def write_into(self, folder: Path) -> None:
+        """Write the files of the model into a folder. Raises InputError if it was exported."""
         if self.classifier is None:
             raise InputError("An exported model cannot be saved: copy its folder.")
-        with model_draft(Path(folder)) as draft:
-            save_model(draft, self.classifier, self.vocabulary, self.config)
+        save_model(folder, self.classifier, self.vocabulary, self.config)
 
     def logits(self, texts: Sequence[str]) -> np.ndarray:
         """Return the logit of each text, (N,) float32."""

@@ -18,6 +18,7 @@ from lstm_sentiment.data.columns import join_names
 from lstm_sentiment.data.delimited import Dialect, Row, delimited_records, open_file
 from lstm_sentiment.data.formats import JSON_LINES, PARQUET, ROWS_AT_ONCE, Rows, table_suffix
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.outputs import check_file_output
 from lstm_sentiment.serving.predictor import Prediction
 
 PredictedRows = list[Prediction | None]  # None for a row without a text
@@ -42,13 +43,17 @@ def _unused_name(name: str, used: Sequence[str]) -> str:
     return name if name not in used else _unused_name(f"predicted_{name}", used)
 
 
-def check_output(file: Path, output: Path) -> None:
-    """Raise InputError if the output has no known suffix, or is the input itself."""
+def check_output(file: Path, output: Path, overwrite: bool = False) -> None:
+    """Raise InputError if the output has no known suffix, is the input itself, or is refused.
+
+    `file_output` refuses a file that exists, unless `overwrite` is true.
+    """
     if output.suffix.lower() not in CONVERTERS:
         raise InputError(f"The output's name must end in {', '.join(CONVERTERS)} (got {output}).")
     with suppress(OSError):  # a missing file is reported when it is read
         if output.samefile(file):  # also through a link
             raise InputError(f"-o {output} is the input itself: give another name.")
+    check_file_output(output, overwrite)
 
 
 def table_output(source: InputTable, output: Path, draft: Path) -> Output:

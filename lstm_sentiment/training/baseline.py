@@ -1,8 +1,8 @@
 """Train n-gram baselines on the reviews of a configuration, with records like a network's."""
 
-import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ def baseline(kind: NgramModel, config: Config, cache: DataCache | None = None) -
         data.cache.display.message(note, "warning")
     runtime.reset_peak_memory("cpu")
     folder.mkdir(parents=True, exist_ok=True)
-    with sole_writer(folder / LOCK, lambda: None):
+    with _removed_if_empty(folder), sole_writer(folder / LOCK, lambda: None):
         if (record := _finished_record(folder, config)) is not None:  # by another process
             return record
         remove_drafts(folder)
@@ -71,7 +71,7 @@ def baseline(kind: NgramModel, config: Config, cache: DataCache | None = None) -
         try:
             classifier, seconds = _fit(kind, data)
         except InputError:
-            shutil.rmtree(folder)
+            (folder / CONFIG).unlink()
             raise
         save_ngrams(folder / MODEL, classifier, request["config"][BASELINE], config)
         outcome = _evaluate_stages(classifier, seconds, data, folder)
@@ -87,6 +87,15 @@ def baseline(kind: NgramModel, config: Config, cache: DataCache | None = None) -
         }
         write_json(folder / RECORD, record)
     return record
+
+
+@contextmanager
+def _removed_if_empty(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # it is not empty
+            folder.rmdir()
 
 
 def _finished_record(folder: Path, config: Config) -> dict[str, Any] | None:

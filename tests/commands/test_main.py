@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from lstm_sentiment import __version__
 from lstm_sentiment.commands import main as program
+from lstm_sentiment.commands import signals
 from lstm_sentiment.commands.main import build_parsers, main
 from lstm_sentiment.errors import InputError
 from tests.support.project import ROOT
@@ -199,6 +201,24 @@ def test_the_package_is_the_program(tmp_path: Path) -> None:
     )
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("nowhere ")
+
+
+def test_a_signal_during_a_call_from_c_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """C ignores exceptions of the functions that it calls, such as `__del__`."""
+
+    class Signalling:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    def command() -> None:
+        Signalling()
+        time.sleep(5)
+        pytest.fail("the signal was lost")
+
+    monkeypatch.setattr(signals, "LAST_RESORT", 3600)
+    with pytest.raises(SystemExit) as end, signals.exit_on_signals(signal.SIGTERM):
+        command()
+    assert end.value.code == 128 + signal.SIGTERM
 
 
 def test_sigterm_runs_the_cleanup_of_a_command(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from lstm_sentiment.commands.evaluate import scores_table
 from lstm_sentiment.commands.explain import explanation_view
 from lstm_sentiment.commands.main import main
 from lstm_sentiment.config import Config
+from lstm_sentiment.files.locks import LOCK, sole_writer
+from lstm_sentiment.files.manifest import MANIFEST
 from lstm_sentiment.serving.attribution import Attribution
 from lstm_sentiment.serving.evaluation import scores
 from lstm_sentiment.serving.predictor import Explanation, Predictor
@@ -353,11 +355,21 @@ def test_an_exported_network_predicts(
     output = capsys.readouterr().out
     assert f"on {len(certain)} texts, 100.00%" in output
     assert str(folder) in output
-    assert {path.name for path in folder.iterdir()} == {"model.onnx", "config.json", "vocab.json"}
+    files = {"model.onnx", "config.json", "vocab.json", MANIFEST}
+    assert {path.name for path in folder.iterdir()} == files
     assert main(["predict", str(folder), "a good film"]) == 0
     exported = float(capsys.readouterr().out.split("\t")[1])
     original = Predictor.load(run).predict("a good film").probability
     assert exported == pytest.approx(original, abs=0.05 if int8 else 1e-4)
+
+
+def test_a_run_that_is_being_trained_is_not_exported_into(run: str, capsys: Capture) -> None:
+    pytest.importorskip("onnxruntime")
+    before = sorted(Path(run).rglob("*"))
+    with sole_writer(Path(run, LOCK)):
+        assert main(["export", run]) == 1
+    check_message(capsys.readouterr().err, ["Another command is training", Path(run).name, "-o"])
+    assert sorted(Path(run).rglob("*")) == before
 
 
 def test_without_a_file_an_export_is_checked_on_random_texts(run: str, capsys: Capture) -> None:
@@ -389,13 +401,17 @@ def test_without_onnx_the_error_names_the_extra(
         (["predict", "RUN", "--file", "none.xlsx"], ["none.xlsx: ", "must end in"]),
         (["predict", "RUN", "--file", "none.csv", "--encoding", "x"], ["--encoding", "'x'"]),
         (["predict", "RUN", "--file", "none.csv", "-o", "b.doc"], ["b.doc", ".csv, .tsv"]),
+        (["predict", "nowhere", "--file", "a.csv", "-o", "mine.csv"], ["mine.csv exists: name"]),
+        (["evaluate", "nowhere", "--file", "a.csv", "-o", "mine.csv"], ["mine.csv exists: name"]),
+        (["explain", "nowhere", "a", "-o", "mine.csv"], ["mine.csv exists: name", "--overwrite"]),
+        (["explain", "nowhere", "a", "--overwrite", "-o", "."], [". is not a regular file"]),
         (["predict", "nowhere", "a"], ["nowhere does not exist"]),
         (["evaluate", "RUN", "--file", "none.csv"], ["none.csv: ", "cannot be read"]),
         (["explain", "nowhere", "a"], ["nowhere does not exist"]),
         (["explain", "RUN", "a", "-o", "no/page.html"], ["no/page.html cannot be written"]),
         (["export", "nowhere", "--onnx"], ["nowhere does not exist"]),
         (["export", "RUN", "--onnx", "--file", "none.csv"], ["none.csv: ", "cannot be read"]),
-        (["export", "RUN", "--onnx", "-o", "."], ["holds no exported model"]),
+        (["export", "RUN", "--onnx", "-o", "."], [", which was not written by lstm-sentiment"]),
     ],
 )
 def test_unusable_input_is_refused_in_one_line(
@@ -407,10 +423,12 @@ def test_unusable_input_is_refused_in_one_line(
     facts: list[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.csv").write_text("mine")
     files = sorted(tmp_path.rglob("*"))
     assert main([run if word == "RUN" else word for word in words]) == 1
     check_message(capsys.readouterr().err, facts)
     assert sorted(tmp_path.rglob("*")) == files
+    assert (tmp_path / "mine.csv").read_text() == "mine"
 
 
 @pytest.mark.parametrize(

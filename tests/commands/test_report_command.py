@@ -14,10 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from matplotlib.figure import Figure
 
 from lstm_sentiment.commands.main import main
+from lstm_sentiment.files.locks import output_lock
+from lstm_sentiment.files.manifest import MANIFEST
 from lstm_sentiment.report.csv_files import comparison_table
-from lstm_sentiment.report.page import MARK, markdown
+from lstm_sentiment.report.page import MARK, Plot, markdown
 from lstm_sentiment.report.sections import build_report
 from lstm_sentiment.runs.predictions import read_table
 from lstm_sentiment.runs.reader import read_runs
@@ -26,6 +29,7 @@ from tests.support.records import DATA, answers, network, put, put_run
 BEGUN = {"schema": 1, "choices": {}, "config": {}}
 HOSTILE = "<b>no</b> [bold]memory & no disk"
 OF_A_USER = ("notes.txt", "photo.svg", "photo.png")  # files in the folder of the plots
+REPORT = {MANIFEST, "report.md", "report.html", "comparison.csv", "runs.csv", "figures"}
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -79,7 +83,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Output:
 def test_a_report_is_a_page_markdown_tables_and_plots(output: Output) -> None:
     assert output.code == 0
     written = {path.name for path in output.folder.iterdir()}
-    assert written == {"report.md", "report.html", "comparison.csv", "runs.csv", "figures"}
+    assert written == REPORT
     assert output.plots(".svg") == output.plots(".png") >= {"accuracy", "gap", "model_1_curves"}
     for name in output.plots(".png"):
         plot = output.folder / "figures" / name
@@ -160,7 +164,7 @@ def test_without_an_output_folder_the_report_is_beside_the_runs(
     run = content_of(tmp_path)
     assert main(["report", str(tmp_path)]) == 0
     written = {path.name for path in tmp_path.iterdir()} - {"rnn-max-s0-1"}
-    assert written == {"report.md", "report.html", "comparison.csv", "runs.csv", "figures"}
+    assert written == REPORT
     assert run.items() <= content_of(tmp_path).items()
     assert f"report {tmp_path / 'report.html'}" in capsys.readouterr().out.splitlines()
 
@@ -229,17 +233,79 @@ def test_a_file_in_place_of_a_folder_is_an_error_of_one_sentence(
     assert file.read_bytes() == b""
 
 
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
 @pytest.mark.parametrize("name", ["report.md", "report.html", "comparison.csv", "runs.csv"])
-def test_a_folder_in_place_of_a_file_is_an_error_of_one_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+def test_a_file_of_a_user_is_refused_before_the_report_is_built(
+    name: str,
+    kind: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("lstm_sentiment.report.sections.build_report", None)
     put(tmp_path / "rnn-max-s0-1", config=BEGUN)
-    (tmp_path / name).mkdir()
+    (tmp_path / "victim").write_text("mine")
+    path = tmp_path / name
+    if kind == "file":
+        path.write_text("mine")
+    else:
+        path.mkdir() if kind == "folder" else path.symlink_to("victim")
+    before = content_of(tmp_path)
     assert main(["report", str(tmp_path)]) == 1
     error = capsys.readouterr().err
-    assert error.startswith(f"The report cannot be written to {tmp_path} (")
-    assert len(error.splitlines()) == 1
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    assert error.startswith(f"{path} was not written by lstm-sentiment, or was changed since: ")
+    assert "another folder with -o" in error
+    assert error.count("\n") == 1
+    assert content_of(tmp_path) == before
+    assert path.is_symlink() == (kind == "link")
+    assert {item.name for item in tmp_path.iterdir()} == {"rnn-max-s0-1", "victim", name}
+
+
+@pytest.mark.usefixtures("few_plots")
+def test_a_figure_of_a_user_is_not_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(tmp_path / "rnn-max-s0-1", config=BEGUN)
+    assert main(["report", str(tmp_path)]) == 0
+    (tmp_path / "figures" / "one.png").write_text("mine")
+    before = content_of(tmp_path)
+    assert main(["report", str(tmp_path)]) == 1
+    assert f"{tmp_path}/figures/one.png was not written by" in capsys.readouterr().err
+    assert content_of(tmp_path) == before
+
+
+@pytest.mark.usefixtures("few_plots")
+def test_a_link_in_place_of_the_figures_is_not_followed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(tmp_path / "runs" / "rnn-max-s0-1", config=BEGUN)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "runs" / "figures").symlink_to(tmp_path / "elsewhere")
+    assert main(["report", str(tmp_path / "runs")]) == 1
+    assert "figures/one.svg was not written by" in capsys.readouterr().err
+    assert not [*(tmp_path / "elsewhere").iterdir()]
+
+
+def test_of_two_reports_at_once_one_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(tmp_path / "runs" / "rnn-max-s0-1", config=BEGUN)
+    (tmp_path / "link").symlink_to("runs")
+    with output_lock(tmp_path / "runs" / "report.html"):
+        for folder in ("runs", "link"):
+            output = tmp_path / folder
+            assert main(["report", str(tmp_path / "runs"), "-o", str(output)]) == 1
+            error = capsys.readouterr().err
+            assert error.startswith(f"Another command is writing {output}/report.html: wait")
+            assert error.count("\n") == 1
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["rnn-max-s0-1"]
+
+
+@pytest.fixture
+def few_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let reports consist of one plot."""
+    blocks = [Plot("one", "A plot.", Figure(figsize=(1, 1)))]
+    monkeypatch.setattr("lstm_sentiment.report.sections.build_report", lambda _: (blocks, []))
 
 
 def test_a_path_that_cannot_exist_is_an_error(
@@ -370,7 +436,7 @@ def test_a_report_of_another_program_is_not_overwritten(
         file.write_text("![Other.](figures/other.svg)\n")
     assert main(["report", str(tmp_path / "runs"), "-o", str(tmp_path / "out")]) == 1
     error = capsys.readouterr().err
-    assert error.startswith(f"{files[0]} is not a report of lstm-sentiment")
+    assert error.startswith(f"{files[0]} was not written by lstm-sentiment")
     assert len(error.splitlines()) == 1
     assert {file.read_text() for file in files} == {"![Other.](figures/other.svg)\n"}
     assert sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file()) == sorted(files)

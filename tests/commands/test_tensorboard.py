@@ -1,20 +1,20 @@
 """`lstm-sentiment tensorboard`: runs under readable names."""
 
-import os
+import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lstm_sentiment.commands.main import main
-from lstm_sentiment.commands.tensorboard import link, readable_names
+from lstm_sentiment.commands.tensorboard import TENSORBOARD, link, readable_names
 from lstm_sentiment.config import Config, DataConfig
+from lstm_sentiment.files.writing import remove_drafts
 from lstm_sentiment.runs.reader import read_runs
-from tests.support.project import ROOT
+from tests.support.processes import Program, alone, tensorboard_stand_in
 from tests.support.records import DATA, answers, put, put_run
 
 
@@ -71,7 +71,8 @@ def test_tensorboard_gets_the_links_and_further_arguments(
 ) -> None:
     calls = []
 
-    def tensorboard(command: list[str]) -> subprocess.CompletedProcess[str]:
+    def tensorboard(command: list[str], stdin: int) -> subprocess.CompletedProcess[str]:
+        assert stdin > 2  # a pipe, not the terminal
         calls.append((command, sorted(path.name for path in Path(command[4]).iterdir())))
         return subprocess.CompletedProcess(command, 0 if len(calls) == 1 else 3)
 
@@ -80,7 +81,7 @@ def test_tensorboard_gets_the_links_and_further_arguments(
     [(command, names)] = calls
     tree = Path(command[4])
     assert command == [
-        *(sys.executable, "-m", "tensorboard.main", "--logdir", str(tree)),
+        *(sys.executable, "-c", TENSORBOARD, "--logdir", str(tree)),
         *("--port", "6007"),
     ]
     assert len(names) == 5
@@ -89,40 +90,21 @@ def test_tensorboard_gets_the_links_and_further_arguments(
     assert "TensorBoard ended with exit code 3" in capsys.readouterr().err
 
 
-def test_kill_ends_tensorboard_and_removes_the_links(sweep: Path, tmp_path: Path) -> None:
-    """A stand-in for TensorBoard: a module that writes its process id and its folder, and waits."""
-    package = tmp_path / "stand_in" / "tensorboard"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    started = tmp_path / "started"
-    (package / "main.py").write_text(
-        "import os, sys, time; from pathlib import Path\n"
-        f"draft = Path({str(tmp_path / 'draft')!r})\n"
-        "draft.write_text(f'{os.getpid()} {sys.argv[2]}')\n"
-        f"draft.rename({str(started)!r}); time.sleep(600)\n"
-    )
-    path = os.pathsep.join([str(package.parent), str(ROOT)])
-    command = [sys.executable, "-m", "lstm_sentiment", "tensorboard", str(sweep)]
-    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}) as process:
-        deadline = time.monotonic() + 60
-        while not started.exists():
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        pid, tree = started.read_text().split(" ", 1)
-        assert Path(tree).is_dir()
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 128 + signal.SIGTERM
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(pid), 0)
-    assert not Path(tree).exists()
-
-
-def test_ending_tensorboard_by_ctrl_c_is_no_failure(
-    sweep: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_the_end_of_the_command_ends_tensorboard(
+    sweep: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
-    def interrupted(_: list[str]) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(subprocess, "run", interrupted)
-    assert main(["tensorboard", str(sweep)]) == 0
+    stand_in, scratch = tensorboard_stand_in(tmp_path / "stand_in"), tmp_path / "scratch"
+    scratch.mkdir()
+    command = Program(tmp_path, "tensorboard", str(sweep), before=(alone, scratch, stand_in))
+    command.wait_for("TensorBoard ")
+    tree = re.findall(r"TensorBoard (.+)$", command.text, re.M)[0]
+    assert len([*Path(tree).iterdir()]) == 5
+    code = command.end(number)  # waits for the end of TensorBoard, which holds the output
+    assert code == (-number if number == signal.SIGKILL else 128 + number)
+    assert "Traceback" not in command.text
+    assert "left alone" not in command.text
+    assert Path(tree).parent == scratch
+    if number == signal.SIGKILL:  # the next command removes what is left
+        remove_drafts(scratch)
+    assert not [*scratch.iterdir()]

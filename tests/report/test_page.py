@@ -2,12 +2,14 @@
 
 import re
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
 
+from lstm_sentiment.files.manifest import MANIFEST
 from lstm_sentiment.report.page import (
     MARK,
     Block,
@@ -17,10 +19,11 @@ from lstm_sentiment.report.page import (
     Paragraph,
     Plot,
     Table,
+    files,
     markdown,
     page,
     plots,
-    write,
+    report_folder,
 )
 
 HOSTILE = """<script>alert('a' & "b")</script>"""
@@ -269,22 +272,28 @@ def files_of(*names: str) -> set[str]:
     return {f"figures/{name}.{ending}" for name in names for ending in ("svg", "png")}
 
 
+def write(title: str, blocks: Sequence[Block], folder: Path) -> None:
+    with report_folder(folder) as manifest:
+        manifest.replace_all(files(title, blocks))
+
+
 def contents(folder: Path) -> dict[str, bytes]:
-    files = (file for file in folder.rglob("*") if file.is_file())
-    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+    """Return all files but the manifest."""
+    paths = (path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 def test_a_report_is_two_texts_and_two_files_for_each_plot(tmp_path: Path) -> None:
     blocks = every_block()
     write("report", blocks, tmp_path / "new" / "folder")
-    files = contents(tmp_path / "new" / "folder")
-    assert files.keys() == {"report.md", "report.html"} | files_of("one", "two")
-    assert files["report.md"].decode() == f"{markdown(blocks)}\n{MARK}\n"
-    assert files["report.html"].decode() == page("report", blocks)
-    assert files["figures/one.png"][:8] == b"\x89PNG\r\n\x1a\n"
+    written = contents(tmp_path / "new" / "folder")
+    assert written.keys() == {"report.md", "report.html"} | files_of("one", "two")
+    assert written["report.md"].decode() == f"{markdown(blocks)}\n{MARK}\n"
+    assert written["report.html"].decode() == page("report", blocks)
+    assert written["figures/one.png"][:8] == b"\x89PNG\r\n\x1a\n"
     links = re.findall(r"\]\((.+?)\)", markdown(blocks))
     assert len(links) == 2
-    assert set(links) < files.keys()
+    assert set(links) < written.keys()
 
 
 def test_the_same_blocks_give_the_same_bytes(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from lstm_sentiment.runs import run_plots
 from lstm_sentiment.runs.run_plots import (
     TRAIN_COLOUR,
     VAL_COLOUR,
@@ -130,3 +132,11 @@ def test_a_tested_run_has_two_plots(tmp_path: Path, tested: bool) -> None:
     assert {path.name for path in tmp_path.iterdir()} == names
     for name in names:
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_own_pictures_are_recognised(tmp_path: Path) -> None:
+    own, other = tmp_path / "own.png", tmp_path / "other.png"
+    own.write_bytes(run_plots.png(Figure(figsize=(1, 1))))
+    Figure(figsize=(1, 1)).savefig(other)
+    recognised = [run_plots.is_own_png(path) for path in (own, other, tmp_path / "missing.png")]
+    assert recognised == [True, False, False]

@@ -336,8 +336,9 @@ def test_each_line_of_a_text_file_is_a_row(network: Predictor, tmp_path: Path) -
 def test_a_table_without_rows_gives_a_header(network: Predictor, tmp_path: Path) -> None:
     for suffix in (".csv", ".parquet"):
         file = write(tmp_path / f"in{suffix}", {"id": [], "text": []})
-        assert predict_file(network, file, tmp_path / "out.csv", AS_USUAL) == (0, 0)
-        assert (tmp_path / "out.csv").read_text() == "id,text,label,probability\n"
+        output = tmp_path / f"from_{suffix[1:]}.csv"
+        assert predict_file(network, file, output, AS_USUAL) == (0, 0)
+        assert output.read_text() == "id,text,label,probability\n"
 
 
 @pytest.mark.parametrize("kind", ["itself", "symlink", "hard link"])
@@ -378,7 +379,7 @@ def test_an_error_leaves_existing_files_alone(
     names = {path.name for path in tmp_path.iterdir()}
     reading = FileReading(Columns(column, options=COLUMN_OPTIONS))
     with pytest.raises(InputError, match=problem) as caught:
-        predict_file(network, tmp_path / "in.csv", tmp_path / output, reading)
+        predict_file(network, tmp_path / "in.csv", tmp_path / output, reading, overwrite=True)
     assert "\n" not in str(caught.value)
     assert {path.name for path in tmp_path.iterdir()} == names
     assert (tmp_path / "out.csv").read_text() == "an older output"

@@ -12,6 +12,7 @@ import resource
 import runpy
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -27,18 +28,59 @@ TRAIN = Path(__file__).parents[2] / "train.py"
 spawn = multiprocessing.get_context("spawn")
 context = multiprocessing.get_context("forkserver")
 context.set_forkserver_preload(
-    ["hydra", "lstm_sentiment.commands.sweep", "tests.support.processes"]
+    [
+        "hydra",
+        "lstm_sentiment.commands.main",
+        "lstm_sentiment.commands.sweep",
+        "lstm_sentiment.report.sections",
+        "lstm_sentiment.serving.export",  # left out without the extra onnx
+        "lstm_sentiment.serving.file_prediction",
+        "lstm_sentiment.training.baseline",
+        "tests.support.processes",
+    ]
 )
+
+
+Before = tuple[Callable[..., None], *tuple[Any, ...]] | None
+
+
+def _train(folder: Path, arguments: tuple[str, ...], output: Connection, before: Before) -> None:
+    _begin(folder, output, before)
+    sys.argv = ["train.py", *arguments]
+    runpy.run_path(str(TRAIN), run_name="__main__")
+
+
+def _program(folder: Path, arguments: tuple[str, ...], output: Connection, before: Before) -> None:
+    from lstm_sentiment.commands.main import main
+
+    _begin(folder, output, before)
+    sys.exit(main(arguments))
+
+
+def _begin(folder: Path, output: Connection, before: Before) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    os.chdir(folder)
+    for standard in (1, 2):
+        os.dup2(output.fileno(), standard)
+    output.close()
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    if before is not None:
+        before[0](*before[1:])
 
 
 class Command:
     """`python train.py ...` in a folder, in a process of its own."""
 
+    target = staticmethod(_train)
+
     def __init__(
         self,
         folder: Path,
         *arguments: str,
-        before: tuple[Callable[..., None], *tuple[Any, ...]] | None = None,
+        before: Before = None,
     ) -> None:
         """Start the command.
 
@@ -48,7 +90,8 @@ class Command:
         self.text = ""  # the output so far
         # A pipe, since a file could not grow when the disk is full.
         output, end = context.Pipe(duplex=False)
-        self.process = context.Process(target=_train, args=(folder, arguments, end, before))
+        arguments_of_process = (folder, arguments, end, before)
+        self.process = context.Process(target=self.target, args=arguments_of_process)
         self.process.start()
         atexit.register(self.process.kill)  # a stopped process would never end
         end.close()
@@ -86,25 +129,34 @@ class Command:
         output.close()
 
 
-def _train(
-    folder: Path,
-    arguments: tuple[str, ...],
-    output: Connection,
-    before: tuple[Callable[..., None], *tuple[Any, ...]] | None,
-) -> None:
-    import torch
+class Program(Command):
+    """`lstm-sentiment ...` in a folder, in a process of its own."""
 
-    torch.set_num_threads(1)
-    os.chdir(folder)
-    for standard in (1, 2):
-        os.dup2(output.fileno(), standard)
-    output.close()
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    sys.argv = ["train.py", *arguments]
-    if before is not None:
-        before[0](*before[1:])
-    runpy.run_path(str(TRAIN), run_name="__main__")
+    target = staticmethod(_program)
+
+
+def alone(scratch: Path, modules: Path | None = None) -> None:
+    """Let this process have temporary files of its own, and import modules from a folder first."""
+    tempfile.tempdir = str(scratch)
+    if modules is not None:
+        sys.path.insert(0, str(modules))
+        os.environ["PYTHONPATH"] = str(modules)
+
+
+def tensorboard_stand_in(folder: Path) -> Path:
+    """Return the folder, with a module that prints its folder of runs, and waits.
+
+    The module stands in for TensorBoard, which takes seconds to start.
+    """
+    package = folder / "tensorboard"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "main.py").write_text(
+        "import sys, time\n"
+        "print('TensorBoard', sys.argv[2], flush=True)\n"
+        "time.sleep(20); print('left alone')\n"
+    )
+    return folder
 
 
 @contextmanager
