@@ -1,6 +1,7 @@
 """logit -> contribution of each token (integrated gradients), and attention weights."""
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import NamedTuple
 
 import torch
@@ -48,6 +49,12 @@ class Attribution:
     attention: tuple[float, ...] | None  # of each token, adding up to 1; None if the head has none
     gap: float
     method: Method = INTEGRATED_GRADIENTS
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all numbers are finite."""
+        numbers = (self.logit, self.baseline, self.gap, *self.contributions)
+        return all(map(isfinite, (*numbers, *(self.attention or ()))))
 
 
 @subnormals_flushed()

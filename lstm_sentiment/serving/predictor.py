@@ -153,16 +153,35 @@ class Predictor(ABC):
         """Return the probability of positive for each text, (N,) float64."""
         return sigmoid(self.logits(texts))
 
-    @abstractmethod
     def logits(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the logit of each text, (N,). Raises InputError if a text is not a string."""
+        """Return the logit of each text, (N,); float32 of a network, float64 of a baseline.
 
-    @abstractmethod
+        Raises InputError if a text is not a string, or if its logit is not a finite number.
+        """
+        logits = self._logits(texts)
+        if len(wrong := np.flatnonzero(~np.isfinite(logits))):
+            raise _not_finite("logit", texts[wrong[0]])
+        return logits
+
     def explain(self, text: str) -> Explanation:
         """Return the contribution of each token to the logit.
 
-        Raises InputError if the text is not a string, or if the model has no explanations.
+        For a network, these are integrated gradients. Raises InputError if the text is not a string
+        or too long, if its contributions are not finite numbers, or if the model was exported: ONNX
+        Runtime computes no gradients.
         """
+        explanation = self._explanation(text)
+        if not explanation.attribution.is_finite:
+            raise _not_finite("explanation", text)
+        return explanation
+
+    @abstractmethod
+    def _logits(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the logit of each text, (N,), finite or not."""
+
+    @abstractmethod
+    def _explanation(self, text: str) -> Explanation:
+        """Return the contribution of each token to the logit, finite or not."""
 
     def _tokenize(self, text: object) -> list[str]:
         """Return the tokens of a text. Raises InputError if it is not a string."""
@@ -192,19 +211,13 @@ class NetworkPredictor(Predictor):
         with model_draft(Path(folder)) as draft:
             save_model(draft, self.classifier, self.vocabulary, self.config)
 
-    def logits(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the logit of each text, (N,) float32."""
+    def _logits(self, texts: Sequence[str]) -> np.ndarray:
         logits = np.empty(len(texts), np.float32)
         for indices, layout, tokens in self._encoded_batches(texts):
             logits[indices] = self.network(layout.fill(tokens), layout.lengths)
         return logits
 
-    def explain(self, text: str) -> Explanation:
-        """Return the contribution of each token to the logit, by integrated gradients.
-
-        Raises InputError if the text is not a string, or if the model was exported: ONNX Runtime
-        computes no gradients.
-        """
+    def _explanation(self, text: str) -> Explanation:
         if self.classifier is None:
             raise InputError(
                 "An exported model has no gradients: explain the run that it was exported from."
@@ -252,6 +265,13 @@ def batches_of_similar_length(lengths: np.ndarray) -> Iterator[np.ndarray]:
         start += size
 
 
+def _not_finite(result: str, text: str) -> InputError:
+    return InputError(
+        f"The {result} of the text {text[:60]!r} is not finite: the weights of the model are damaged "
+        "or too large."
+    )
+
+
 def find_model(folder: Path) -> Path:
     """Return the folder of the model: `folder` itself or its `model/`.
 
@@ -264,9 +284,10 @@ def find_model(folder: Path) -> Path:
     try:
         for model in (folder, folder / MODEL):
             if any((model / name).exists() for name in (WEIGHTS, ONNX)):
-                return model
+                return _checked_part(folder, model)
         if (folder / MODEL).is_dir():
-            return folder / MODEL  # incomplete; reading it raises an error with the missing file
+            # incomplete; reading it raises an error with the missing file
+            return _checked_part(folder, folder / MODEL)
         # Runs in results/ and baselines of earlier versions have no model.
         if (record := read_record(folder)) is not None:
             kind, command = "run", "lstm-sentiment train"
@@ -284,3 +305,10 @@ def find_model(folder: Path) -> Path:
     except (OSError, ValueError) as error:
         raise InputError(f"{folder} cannot be read ({error}).") from error
     raise InputError(f"{folder} {problem}: {remedy}")
+
+
+def _checked_part(folder: Path, model: Path) -> Path:
+    """Return the folder of a model. Raises InputError if a run has a link in its place."""
+    if model != folder and model.is_symlink():
+        raise InputError(f"{model} is a link, which is not followed: give the folder itself.")
+    return model
