@@ -72,6 +72,15 @@ EXPANSION = Limit(
     "EXPANSION", 200, "bytes for each compressed byte", "a compressed file, after its first 16 MiB"
 )
 VECTOR_BYTES = Limit("VECTOR_BYTES", 2**20, "bytes in one line", "a file of word vectors")
+STATES = Limit(
+    "STATES", 2**25, "numbers in its states (tokens x width of the network)", "a text to classify"
+)
+EXPLAINED_STATES = Limit(
+    "EXPLAINED_STATES",
+    2**19,
+    "numbers in its states (tokens x width of the network)",
+    "a text to explain",
+)
 
 LIMITS = (
     JSON_BYTES,
@@ -86,4 +95,6 @@ LIMITS = (
     BLOCK_BYTES,
     EXPANSION,
     VECTOR_BYTES,
+    STATES,
+    EXPLAINED_STATES,
 )

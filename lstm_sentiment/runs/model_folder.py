@@ -7,9 +7,11 @@ it. Memory for the weights is allocated only after their shapes have been checke
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor
@@ -121,7 +123,7 @@ def read_weights(folder: Path, expected: Mapping[str, Tensor]) -> dict[str, Tens
         return weights
 
 
-def _read_header(stream: BinaryIO) -> dict[str, Any]:
+def _read_header(stream: BufferedReader) -> dict[str, Any]:
     """Return the descriptions of the tensors in a safetensors file, by name."""
     length = int.from_bytes(stream.read(8), "little")
     header = parse_json(stream.read(length)) if 0 < length <= JSON_BYTES.value else None
@@ -164,13 +166,13 @@ def _form(shape: Sequence[object], dtype: str) -> str:
 
 
 def _read_tensors(
-    stream: BinaryIO, names: Sequence[str], expected: Mapping[str, Tensor]
+    stream: BufferedReader, names: Sequence[str], expected: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
     """Read the data of tensors in this order, which must end with the file."""
     tensors = {}
     for name in names:
         tensors[name] = torch.empty(expected[name].shape, dtype=torch.float32)
-        data = memoryview(tensors[name].numpy()).cast("B")
+        data = tensors[name].numpy().reshape(-1).view(np.uint8).data
         if stream.readinto(data) != len(data):
             raise InputError(f"it is damaged: it ends within the weights {name!r}.")
     if stream.read(1):

@@ -16,7 +16,8 @@ from lstm_sentiment.model.subnormals import subnormals_flushed
 
 STEPS = (50, 200, 800)  # points of the integration path, tried in this order
 TOLERANCE = 0.01  # of the logit; with a larger gap, the integration is repeated with more points
-BATCH_SIZE = 64  # points computed together
+BATCH_SIZE = 64  # points computed together, at most
+BATCH_NUMBERS = 2**23  # in the states of the points computed together; takes about 400 MB
 
 
 class Method(NamedTuple):
@@ -69,6 +70,7 @@ def attribute(classifier: Classifier, ids: Tensor, lengths: Tensor, real: Tensor
     vectors = classifier.embedding.vectors(ids)
     baseline_vectors = torch.where(real.unsqueeze(-1), 0, classifier.embedding.weight[PAD_ID])
     method = IntegratedGradients(classifier.classify)
+    numbers = ids.shape[1] * max(vectors.shape[-1], classifier.encoder.output_size)
     with torch.no_grad():
         logit, baseline = (
             classifier.classify(v, lengths).item() for v in (vectors, baseline_vectors)
@@ -79,7 +81,7 @@ def attribute(classifier: Classifier, ids: Tensor, lengths: Tensor, real: Tensor
             baseline_vectors,
             additional_forward_args=(lengths,),
             n_steps=steps,
-            internal_batch_size=BATCH_SIZE,
+            internal_batch_size=min(BATCH_SIZE, max(1, BATCH_NUMBERS // numbers)),
         )
         contributions = gradients.sum(-1)[real]
         gap = logit - baseline - contributions.sum().item()

@@ -14,6 +14,8 @@ from lstm_sentiment.data.batches import Layout, lay_out
 from lstm_sentiment.data.tokenizer import tokenize
 from lstm_sentiment.data.vocabulary import Vocabulary
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.limits import EXPLAINED_STATES, STATES, Limit
+from lstm_sentiment.files.reading import errors_named
 from lstm_sentiment.labels import class_name
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.metrics import sigmoid
@@ -35,6 +37,7 @@ from lstm_sentiment.serving.attribution import Attribution, attribute
 
 BATCH_SIZE = 64  # reviews; larger batches are hardly faster
 BATCH_POSITIONS = BATCH_SIZE * 1_000  # tokens and padding; bounds the memory for long reviews
+BATCH_NUMBERS = 2**25  # in the states of a batch; bounds the memory of wide networks
 
 # (B, T) ids, (B,) lengths -> (B,) logits
 Network = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -222,7 +225,7 @@ class NetworkPredictor(Predictor):
             raise InputError(
                 "An exported model has no gradients: explain the run that it was exported from."
             )
-        (_, layout, tokens), *_ = self._encoded_batches([text])
+        (_, layout, tokens), *_ = self._encoded_batches([text], EXPLAINED_STATES)
         attribution = attribute(
             self.classifier,
             torch.from_numpy(layout.fill(tokens)),
@@ -238,10 +241,19 @@ class NetworkPredictor(Predictor):
             attribution=attribution,
         )
 
+    @property
+    def _width(self) -> int:
+        """The largest number of numbers that the network computes at a position."""
+        directions = 2 if self.config.encoder.bidirectional else 1
+        return max(self.config.embedding.dim, directions * self.config.encoder.hidden_size)
+
     def _encoded_batches(
-        self, texts: Sequence[str]
+        self, texts: Sequence[str], limit: Limit = STATES
     ) -> Iterator[tuple[np.ndarray, Layout, np.ndarray]]:
-        """Yield the indices (B,) of each batch's texts, their layout, and the ids of all texts."""
+        """Yield the indices (B,) of each batch's texts, their layout, and the ids of all texts.
+
+        Raises InputError if the states of a text exceed the limit.
+        """
         ids = [self.vocabulary.encode(self._tokenize(text)) for text in texts]
         ends = np.cumsum([len(each) for each in ids], dtype=np.int64)
         starts = ends - [len(each) for each in ids]
@@ -249,26 +261,34 @@ class NetworkPredictor(Predictor):
         lengths = np.minimum(ends - starts, data.max_length)
         if not data.padding.masked:
             lengths[:] = data.max_length
-        for indices in batches_of_similar_length(lengths):
+        for indices in batches_of_similar_length(lengths, BATCH_NUMBERS // self._width):
+            with errors_named(f"The text {texts[indices[0]][:60]!r}"):  # the longest of the batch
+                limit.check(lengths[indices[0]].item() * self._width)
             layout = lay_out(
                 starts[indices], ends[indices], data.max_length, data.padding, data.truncation_side
             )
             yield indices, layout, tokens
 
 
-def batches_of_similar_length(lengths: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the indices of the reviews of each batch, longest reviews first; (N,) -> (B,) each."""
+def batches_of_similar_length(
+    lengths: np.ndarray, positions: int = BATCH_POSITIONS
+) -> Iterator[np.ndarray]:
+    """Yield the indices of the reviews of each batch, longest reviews first; (N,) -> (B,) each.
+
+    A batch of several reviews has at most `positions`, and at most `BATCH_POSITIONS`.
+    """
+    positions = min(positions, BATCH_POSITIONS)
     order, start = np.argsort(-lengths, kind="stable"), 0
     while start < len(order):
-        size = min(BATCH_SIZE, max(1, BATCH_POSITIONS // lengths[order[start]]))
+        size = min(BATCH_SIZE, max(1, positions // lengths[order[start]]))
         yield order[start : start + size]
         start += size
 
 
 def _not_finite(result: str, text: str) -> InputError:
     return InputError(
-        f"The {result} of the text {text[:60]!r} is not finite: the weights of the model are damaged "
-        "or too large."
+        f"The {result} of the text {text[:60]!r} is not finite: the weights of the model are "
+        "damaged or too large."
     )
 
 
