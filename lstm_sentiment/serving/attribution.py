@@ -85,7 +85,7 @@ def attribute(classifier: Classifier, ids: Tensor, lengths: Tensor, real: Tensor
         )
         contributions = gradients.sum(-1)[real]
         gap = logit - baseline - contributions.sum().item()
-        if abs(gap) <= TOLERANCE:
+        if not abs(gap) > TOLERANCE:  # nor do more points help if the gap is not a number
             break
     with torch.no_grad():
         attention = _attention(classifier, classifier.encoder(Embedded(vectors), lengths))

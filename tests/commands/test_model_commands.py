@@ -96,7 +96,7 @@ def test_an_answer_that_is_not_finite_is_refused_by_every_command(
     for command in (
         ["predict", str(run), "a film"],
         ["predict", str(run), "--file", str(reviews), "-o", f"{output}.csv"],
-        ["evaluate", str(run), str(reviews)],
+        ["evaluate", str(run), "--file", str(reviews)],
         ["explain", str(run), "a film", "-o", f"{output}.html"],
         ["export", str(run), "--onnx", "-o", str(output)],
     ):

@@ -228,7 +228,7 @@ def test_batches_of_wide_networks_are_small(
     network = predictor(tmp_path / "run", tiny(encoder={"hidden_size": 6}))
     sizes: list[int] = []
 
-    def count(ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    def count(ids: np.ndarray, _: np.ndarray) -> np.ndarray:
         sizes.append(len(ids))
         return np.zeros(len(ids), np.float32)
 
