@@ -64,7 +64,7 @@ def many_rows(folder: Path) -> Path:
     file = folder / "predictions.parquet"
     schema = pa.schema({"logit": pa.float32()})
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        group = pa.table({"logit": np.zeros(10**6, np.float32)}, schema)
+        group = pa.table({"logit": pa.nulls(10**6, pa.float32())}, schema)
         for _ in range(rows // 10**6):
             writer.write_table(group)
     return file
