@@ -56,6 +56,7 @@ JSON_BYTES = Limit(
 VOCABULARY_BYTES = Limit("VOCABULARY_BYTES", 2**28, "bytes", "the vocabulary of a model")
 ELEMENTS = Limit("ELEMENTS", 10_000_000, "values", "any JSON file but reviews")
 NESTING = Limit("NESTING", 64, "levels of lists and objects", "any JSON file but reviews")
+WORDS = Limit("WORDS", 5_000_000, "words", "the vocabulary of a model")
 MODEL_BYTES = Limit("MODEL_BYTES", 2**29, "bytes", "the weights of a model, and an ONNX file")
 PREDICTION_ROWS = Limit(
     "PREDICTION_ROWS", 5_000_000, "rows", "the predictions of a run, and the reviews of a sweep"
@@ -87,6 +88,7 @@ LIMITS = (
     VOCABULARY_BYTES,
     ELEMENTS,
     NESTING,
+    WORDS,
     MODEL_BYTES,
     PREDICTION_ROWS,
     ROWS,

@@ -19,7 +19,7 @@ from torch import Tensor
 from lstm_sentiment.config import Config
 from lstm_sentiment.data.vocabulary import Vocabulary
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files.limits import JSON_BYTES, MODEL_BYTES, VOCABULARY_BYTES
+from lstm_sentiment.files.limits import JSON_BYTES, MODEL_BYTES, VOCABULARY_BYTES, WORDS
 from lstm_sentiment.files.reading import errors_named, open_regular, parse_json, require_json
 from lstm_sentiment.files.writing import folder_draft, write_atomically, write_json
 from lstm_sentiment.model.classifier import Classifier
@@ -228,6 +228,7 @@ def read_words(folder: Path) -> list[str]:
     with errors_named(folder / VOCABULARY):
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise InputError("it is not a list of words.")
+        WORDS.check(len(words))
     return words
 
 

@@ -287,6 +287,13 @@ def test_a_huge_configuration_is_not_read(model: Path) -> None:
     assert "it has 8,589,934,592 bytes, more than" in refused(model)
 
 
+def test_the_number_of_words_is_limited(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LSTM_SENTIMENT_MAX_WORDS", "22")
+    Predictor.load(model)
+    monkeypatch.setenv("LSTM_SENTIMENT_MAX_WORDS", "21")
+    assert "vocab.json: it has 22 words, more than the 21 allowed" in refused(model)
+
+
 def changed_header(change: Callable[[dict[str, Any]], None]) -> Callable[[bytes], bytes]:
     def apply(content: bytes) -> bytes:
         end = 8 + int.from_bytes(content[:8], "little")
