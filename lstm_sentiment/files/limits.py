@@ -56,6 +56,7 @@ JSON_BYTES = Limit(
 VOCABULARY_BYTES = Limit("VOCABULARY_BYTES", 2**28, "bytes", "the vocabulary of a model")
 ELEMENTS = Limit("ELEMENTS", 10_000_000, "values", "any JSON file but reviews")
 NESTING = Limit("NESTING", 64, "levels of lists and objects", "any JSON file but reviews")
+WORDS = Limit("WORDS", 5_000_000, "words", "the vocabulary of a model")
 MODEL_BYTES = Limit("MODEL_BYTES", 2**29, "bytes", "the weights of a model, and an ONNX file")
 PREDICTION_ROWS = Limit(
     "PREDICTION_ROWS", 5_000_000, "rows", "the predictions of a run, and the reviews of a sweep"
@@ -72,12 +73,22 @@ EXPANSION = Limit(
     "EXPANSION", 200, "bytes for each compressed byte", "a compressed file, after its first 16 MiB"
 )
 VECTOR_BYTES = Limit("VECTOR_BYTES", 2**20, "bytes in one line", "a file of word vectors")
+STATES = Limit(
+    "STATES", 2**25, "numbers in its states (tokens x width of the network)", "a text to classify"
+)
+EXPLAINED_STATES = Limit(
+    "EXPLAINED_STATES",
+    2**19,
+    "numbers in its states (tokens x width of the network)",
+    "a text to explain",
+)
 
 LIMITS = (
     JSON_BYTES,
     VOCABULARY_BYTES,
     ELEMENTS,
     NESTING,
+    WORDS,
     MODEL_BYTES,
     PREDICTION_ROWS,
     ROWS,
@@ -86,4 +97,6 @@ LIMITS = (
     BLOCK_BYTES,
     EXPANSION,
     VECTOR_BYTES,
+    STATES,
+    EXPLAINED_STATES,
 )

@@ -4,25 +4,33 @@ Model folders are untrusted input: loading a folder never executes code and open
 it. Memory for the weights is allocated only after their shapes have been checked.
 """
 
-import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.data.vocabulary import Vocabulary
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.limits import JSON_BYTES, MODEL_BYTES, VOCABULARY_BYTES, WORDS
 from lstm_sentiment.files.outputs import folder_output
-from lstm_sentiment.files.reading import read_json
+from lstm_sentiment.files.reading import (
+    errors_named,
+    open_regular,
+    parse_json,
+    read_json,
+    require_json,
+)
 from lstm_sentiment.files.writing import write_atomically, write_json
 from lstm_sentiment.model.classifier import Classifier
-from lstm_sentiment.runs.folder import MODEL, RECORD
+from lstm_sentiment.runs.folder import RECORD
 from lstm_sentiment.runs.record import SCHEMA, recorded, restored
 
 WEIGHTS, CONFIG, VOCABULARY = "model.safetensors", "config.json", "vocab.json"
@@ -30,9 +38,7 @@ ONNX = "model.onnx"  # instead of the weights, in a folder for ONNX Runtime
 CLASSES_FILE = "classes.json"  # the classes of a scikit-learn estimator
 MODEL_FILES = frozenset({WEIGHTS, CONFIG, VOCABULARY, CLASSES_FILE})
 MAX_LENGTH = 1_000_000  # tokens; the largest allowed data.max_length of a model
-# A million words take about 2**24 bytes.
-MAX_BYTES = {CONFIG: 2**20, VOCABULARY: 2**28, CLASSES_FILE: 2**20}
-OTHER_FORMAT = "the file is damaged or has another format"
+NO_WEIGHTS = "it is damaged or not a safetensors file."
 
 
 class TrainedModel(NamedTuple):
@@ -87,15 +93,22 @@ def read_model(folder: Path) -> TrainedModel:
     Raises InputError with the file if a file is missing, damaged, or does not fit the other files.
     """
     config, vocabulary = read_description(folder)
-    checked_file(folder, WEIGHTS)
-    with errors_name(folder / CONFIG):
-        try:
-            with torch.device("meta"):  # shapes only, nothing is allocated
-                classifier = Classifier(config, len(vocabulary))
-        except (RuntimeError, OverflowError, TypeError, ValueError) as error:
-            raise InputError("its network is too large.") from error
+    classifier = network_shape(folder, config, vocabulary)
     classifier.load_state_dict(read_weights(folder, classifier.state_dict()), assign=True)
     return TrainedModel(classifier.eval().requires_grad_(False), vocabulary, config)
+
+
+def network_shape(folder: Path, config: Config, vocabulary: Vocabulary) -> Classifier:
+    """Return the network that a folder describes, on the device "meta", which takes no memory.
+
+    Raises InputError with the file of the configuration if its network is too large.
+    """
+    with errors_named(folder / CONFIG):
+        try:
+            with torch.device("meta"):
+                return Classifier(config, len(vocabulary))
+        except (RuntimeError, OverflowError, TypeError, ValueError) as error:
+            raise InputError("its network is too large.") from error
 
 
 def read_weights(folder: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -104,38 +117,70 @@ def read_weights(folder: Path, expected: Mapping[str, Tensor]) -> dict[str, Tens
     The expected ones may be on the device "meta". Raises InputError with the file if it is missing,
     damaged, or has other weights or numbers that are not finite.
     """
-    file = checked_file(folder, WEIGHTS)
-    with errors_name(file):
-        try:
-            return _checked_weights(file, expected)
-        except (SafetensorError, OSError) as error:
-            raise InputError(f"it is not a safetensors file; {OTHER_FORMAT}.") from error
+    with errors_named(folder / WEIGHTS), open_regular(folder / WEIGHTS) as stream:
+        MODEL_BYTES.check(os.fstat(stream.fileno()).st_size)
+        weights = _read_tensors(stream, _tensor_order(_read_header(stream), expected), expected)
+        for name, tensor in weights.items():
+            if not all(map(torch.isfinite, tensor.aminmax())):
+                raise InputError(f"the weights {name!r} contain numbers that are not finite.")
+        return weights
 
 
-def _checked_weights(file: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    with safe_open(file, framework="pt") as stored:
-        names = set(stored.keys())
-        if names != expected.keys():
-            name = min(names ^ expected.keys())
-            verb = "lacks" if name in expected else "has"
-            raise InputError(f"it {verb} the weights {name[:80]!r}, unlike the configured network.")
-        for name, tensor in expected.items():
-            header = stored.get_slice(name)
-            shape, dtype = tuple(header.get_shape()), header.get_dtype()
-            if shape != tuple(tensor.shape) or dtype != "F32":
+def _read_header(stream: BufferedReader) -> dict[str, Any]:
+    """Return the descriptions of the tensors in a safetensors file, by name."""
+    length = int.from_bytes(stream.read(8), "little")
+    header = parse_json(stream.read(length)) if 0 < length <= JSON_BYTES.value else None
+    if not isinstance(header, dict):
+        raise InputError(NO_WEIGHTS)
+    return {name: header[name] for name in header if name != "__metadata__"}
+
+
+def _tensor_order(header: Mapping[str, Any], expected: Mapping[str, Tensor]) -> list[str]:
+    """Return the names of the tensors in the order of their data, which must have no gaps."""
+    if header.keys() != expected.keys():
+        name = min(header.keys() ^ expected.keys())
+        verb = "lacks" if name in expected else "has"
+        raise InputError(f"it {verb} the weights {name[:80]!r}, unlike the configured network.")
+    starts = {name: _check_form(name, header[name], expected[name]) for name in expected}
+    names, end = sorted(starts, key=starts.__getitem__), 0
+    for name in names:
+        if starts[name] != end:
+            raise InputError(NO_WEIGHTS)
+        end += 4 * expected[name].numel()
+    return names
+
+
+def _check_form(name: str, description: Any, expected: Tensor) -> int:
+    """Check type, shape and size of a tensor in a file; return the position of its data."""
+    match description:
+        case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [int(start), int(end)]}:
+            if shape != list(expected.shape) or dtype != "F32":
                 raise InputError(
                     f"the weights {name!r} are {_form(shape, dtype)}, but the configured network "
-                    f"and its vocabulary need {_form(tuple(tensor.shape), 'F32')}."
+                    f"and its vocabulary need {_form(expected.shape, 'F32')}."
                 )
-        weights = {name: stored.get_tensor(name) for name in expected}
-    for name, tensor in weights.items():
-        if not tensor.isfinite().all():
-            raise InputError(f"the weights {name!r} contain numbers that are not finite.")
-    return weights
+            if end - start == 4 * expected.numel():
+                return start
+    raise InputError(NO_WEIGHTS)
 
 
-def _form(shape: tuple[int, ...], dtype: str) -> str:
-    return f"{' x '.join(map(str, shape)) or 'one number'} in {dtype}"
+def _form(shape: Sequence[object], dtype: str) -> str:
+    return f"{' x '.join(map(str, shape[:8])) or 'one number'} in {dtype}"[:120]
+
+
+def _read_tensors(
+    stream: BufferedReader, names: Sequence[str], expected: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Read the data of tensors in this order, which must end with the file."""
+    tensors = {}
+    for name in names:
+        tensors[name] = torch.empty(expected[name].shape, dtype=torch.float32)
+        data = tensors[name].numpy().reshape(-1).view(np.uint8).data
+        if stream.readinto(data) != len(data):
+            raise InputError(f"it is damaged: it ends within the weights {name!r}.")
+    if stream.read(1):
+        raise InputError("it is damaged: data follow the last weights.")
+    return tensors
 
 
 def read_description(folder: Path) -> tuple[Config, Vocabulary]:
@@ -144,7 +189,7 @@ def read_description(folder: Path) -> tuple[Config, Vocabulary]:
     Raises InputError with the file if a file is missing, damaged or of another version.
     """
     config, words = read_config(folder), read_words(folder)
-    with errors_name(folder / VOCABULARY):
+    with errors_named(folder / VOCABULARY):
         try:
             return config, Vocabulary(words)
         except ValueError as error:
@@ -156,8 +201,8 @@ def read_content(folder: Path) -> dict[str, Any]:
 
     Raises InputError with the file if it is missing, damaged or of another version.
     """
-    content = _read_json(folder, CONFIG)
-    with errors_name(folder / CONFIG):
+    content = require_json(folder / CONFIG)
+    with errors_named(folder / CONFIG):
         if not isinstance(content, dict) or type(content.get("schema")) is not int:
             raise InputError("it is not the configuration of a model.")
         if content["schema"] != SCHEMA:
@@ -171,7 +216,7 @@ def read_content(folder: Path) -> dict[str, Any]:
 def read_config(folder: Path) -> Config:
     """Return the configuration of a model. Raises InputError with the file if it is not valid."""
     content = read_content(folder)
-    with errors_name(folder / CONFIG):
+    with errors_named(folder / CONFIG):
         config = restored(content.get("config"))
         if config.data.max_length > MAX_LENGTH:
             raise InputError(
@@ -182,10 +227,11 @@ def read_config(folder: Path) -> Config:
 
 def read_words(folder: Path) -> list[str]:
     """Return the vocabulary of a model. Raises InputError with the file if it is not a list."""
-    words = _read_json(folder, VOCABULARY)
-    with errors_name(folder / VOCABULARY):
+    words = require_json(folder / VOCABULARY, VOCABULARY_BYTES)
+    with errors_named(folder / VOCABULARY):
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise InputError("it is not a list of words.")
+        WORDS.check(len(words))
     return words
 
 
@@ -194,44 +240,4 @@ def read_classes(folder: Path) -> Any:
 
     Raises InputError with the file if it cannot be read.
     """
-    return _read_json(folder, CLASSES_FILE) if (folder / CLASSES_FILE).exists() else None
-
-
-def _read_json(folder: Path, name: str) -> Any:
-    file = checked_file(folder, name)
-    with errors_name(file):
-        if (size := file.stat().st_size) > MAX_BYTES[name]:
-            raise InputError(f"it has {size:,} bytes, more than the {MAX_BYTES[name]:,} allowed.")
-        try:
-            return json.loads(file.read_bytes())
-        except OSError as error:
-            raise InputError(f"it cannot be read ({error.strerror}).") from error
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"it is not JSON; {OTHER_FORMAT}.") from error
-
-
-def checked_file(folder: Path, name: str) -> Path:
-    """Return the path of a file. Raises InputError unless it is a file in the folder itself."""
-    file = folder / name
-    try:
-        if not file.is_file():
-            raise InputError(
-                f"{folder} is not a complete model: it has no file {name}; a finished run has "
-                f"{WEIGHTS}, {CONFIG} and {VOCABULARY} in its {MODEL}/."
-            )
-        if not file.resolve().is_relative_to(folder.resolve()):
-            raise InputError(
-                f"{file} is a link to a file outside of its folder: give the file itself."
-            )
-    except OSError as error:
-        raise InputError(f"{file} cannot be read ({error.strerror}).") from error
-    return file
-
-
-@contextmanager
-def errors_name(file: Path) -> Iterator[None]:
-    """Begin the message of an InputError with the name of the file."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from error
+    return require_json(folder / CLASSES_FILE) if (folder / CLASSES_FILE).exists() else None

@@ -19,6 +19,7 @@ import torch
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.reading import errors_named
 from lstm_sentiment.files.writing import write_atomically, write_json
 from lstm_sentiment.model.ngrams import MAX_TOKENS, NgramClassifier, NgramModel
 from lstm_sentiment.runs.identity import BASELINE
@@ -26,7 +27,6 @@ from lstm_sentiment.runs.model_folder import (
     CONFIG,
     VOCABULARY,
     WEIGHTS,
-    errors_name,
     read_config,
     read_content,
     read_weights,
@@ -59,11 +59,11 @@ def read_ngrams(folder: Path) -> tuple[NgramClassifier, Config]:
 
     Raises InputError with the file if a file is missing, damaged, or does not fit the other files.
     """
-    settings = read_content(folder)[BASELINE]
-    with errors_name(folder / CONFIG):
+    settings = read_content(folder).get(BASELINE)
+    with errors_named(folder / CONFIG):
         kind = _checked_kind(settings)
     config, ngrams = read_config(folder), read_words(folder)
-    with errors_name(folder / VOCABULARY):
+    with errors_named(folder / VOCABULARY):
         _check_ngrams(ngrams)
     names = {"weights": len(ngrams), "intercept": 1}
     if kind is NgramModel.logistic:

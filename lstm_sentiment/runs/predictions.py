@@ -9,11 +9,12 @@ versions have all columns in the run's own file. Both are still read.
 
 import hashlib
 import io
+import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -22,8 +23,11 @@ import pyarrow.parquet as pq
 from scipy.special import logit
 from torch import Tensor
 
+from lstm_sentiment.display import printable
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.limits import PREDICTION_ROWS
 from lstm_sentiment.files.locks import LOCK, sole_writer
+from lstm_sentiment.files.reading import open_regular, reason_of
 from lstm_sentiment.files.writing import remove_drafts, write_atomically
 from lstm_sentiment.labels import is_positive
 from lstm_sentiment.model.metrics import sigmoid
@@ -35,6 +39,13 @@ PredictionColumns = Mapping[str, Mapping[str, Tensor]]  # stage -> columns, (N,)
 REFERENCE = b"reviews"  # the key of the metadata that names the file of the reviews
 RESTORE = "`lstm-sentiment baseline` or a run of the sweep with rerun=true writes it again"
 SCORES = ("logit", "probability")  # the column of the predictions, in new and in older files
+HAS_TYPE = {
+    "split": lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind),
+    **dict.fromkeys(("index", "label", "tokens"), pa.types.is_integer),
+    **dict.fromkeys(SCORES, pa.types.is_floating),
+}
+# Far more than these columns take: in the footer, for each value, and for each page and name.
+MAX_FOOTER_BYTES, MAX_VALUE_BYTES, MAX_PAGE_BYTES, MAX_NAME_BYTES = 2**22, 16, 2**20, 100
 # In float32, large logits give probabilities of exactly 0 or 1. These stand for them: as close as
 # possible to 0 and 1, but still rounded to them.
 SMALLEST, LARGEST = 2.0**-151, 1 - 2.0**-26
@@ -125,7 +136,7 @@ def read_predictions(run: RunSummary, stage: str) -> Predictions:
     try:
         predictions = _columns(table.filter(pc.equal(table["split"], stage)))
     except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
-        raise InputError(f"{_shown(path)} cannot be read") from error
+        raise InputError(f"{_shown(path)} cannot be read ({reason_of(error)})") from error
     if not _matches(predictions, run.record[stage]["confusion_matrix"]):
         raise InputError(f"{_shown(path)} does not match the run's record")
     return predictions
@@ -137,12 +148,63 @@ def _shown(path: Path) -> str:
 
 def _read(path: Path) -> pa.Table:
     try:
-        with pq.ParquetFile(path) as file:
-            return file.read()
+        with open_regular(path) as stream:
+            return _read_columns(stream)
     except FileNotFoundError as error:
         raise InputError(f"{_shown(path)} is missing") from error
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise InputError(f"{_shown(path)} cannot be read") from error
+    except InputError as error:
+        problem = str(error).rstrip(".")
+        raise InputError(f"{_shown(path)} cannot be read: {problem}") from error
+    except Exception as error:  # Arrow's errors have many types
+        raise InputError(f"{_shown(path)} cannot be read ({reason_of(error)})") from error
+
+
+def _read_columns(stream: BinaryIO) -> pa.Table:
+    """Read a table, whose columns and sizes are checked first."""
+    stream.seek(-8, os.SEEK_END)
+    if int.from_bytes(stream.read(4), "little") > MAX_FOOTER_BYTES:
+        raise InputError("it is damaged or no file of predictions")
+    metadata = pq.read_metadata(stream)
+    _check_columns(metadata.schema.to_arrow_schema())
+    _check_sizes(metadata)
+    # The splits have a few names, of which a dictionary has one copy each.
+    splits = [name for name in metadata.schema.names if name == "split"]
+    with pq.ParquetFile(stream, metadata=metadata, read_dictionary=splits) as file:
+        table = file.read()
+    for position, column in enumerate(table.columns):
+        if pa.types.is_dictionary(column.type):
+            _check_names(column)
+            table = table.set_column(position, "split", column.cast(pa.string()))
+    return table
+
+
+def _check_columns(schema: pa.Schema) -> None:
+    if len(set(schema.names)) < len(schema.names):
+        raise InputError("it has two columns of the same name")
+    for field in schema:
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if field.name not in HAS_TYPE or not HAS_TYPE[field.name](kind):
+            column = printable(f"{field.name!r:.60} ({field.type!s:.60})")
+            raise InputError(f"its column {column} is not one of predictions")
+
+
+def _check_sizes(metadata: pq.FileMetaData) -> None:
+    PREDICTION_ROWS.check(metadata.num_rows)
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
+    if len(chunks) and sum(c.num_values for c in chunks) != metadata.num_rows * len(
+        metadata.schema
+    ):
+        raise InputError("the sizes of its columns differ")
+    for chunk in chunks:
+        if chunk.total_uncompressed_size > MAX_VALUE_BYTES * chunk.num_values + MAX_PAGE_BYTES:
+            raise InputError(f"its column {chunk.path_in_schema!r:.60} is too large")
+
+
+def _check_names(splits: pa.ChunkedArray) -> None:
+    for chunk in splits.chunks:
+        if (pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0) > MAX_NAME_BYTES:
+            raise InputError("a name of its splits is too long")
 
 
 def _read_reviews(path: Path) -> pa.Table:

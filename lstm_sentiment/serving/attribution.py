@@ -1,6 +1,7 @@
 """logit -> contribution of each token (integrated gradients), and attention weights."""
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import NamedTuple
 
 import torch
@@ -15,7 +16,8 @@ from lstm_sentiment.model.subnormals import subnormals_flushed
 
 STEPS = (50, 200, 800)  # points of the integration path, tried in this order
 TOLERANCE = 0.01  # of the logit; with a larger gap, the integration is repeated with more points
-BATCH_SIZE = 64  # points computed together
+BATCH_SIZE = 64  # points computed together, at most
+BATCH_NUMBERS = 2**23  # in the states of the points computed together; takes about 400 MB
 
 
 class Method(NamedTuple):
@@ -49,6 +51,12 @@ class Attribution:
     gap: float
     method: Method = INTEGRATED_GRADIENTS
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether all numbers are finite."""
+        numbers = (self.logit, self.baseline, self.gap, *self.contributions)
+        return all(map(isfinite, (*numbers, *(self.attention or ()))))
+
 
 @subnormals_flushed()
 def attribute(classifier: Classifier, ids: Tensor, lengths: Tensor, real: Tensor) -> Attribution:
@@ -62,6 +70,7 @@ def attribute(classifier: Classifier, ids: Tensor, lengths: Tensor, real: Tensor
     vectors = classifier.embedding.vectors(ids)
     baseline_vectors = torch.where(real.unsqueeze(-1), 0, classifier.embedding.weight[PAD_ID])
     method = IntegratedGradients(classifier.classify)
+    numbers = ids.shape[1] * max(vectors.shape[-1], classifier.encoder.output_size)
     with torch.no_grad():
         logit, baseline = (
             classifier.classify(v, lengths).item() for v in (vectors, baseline_vectors)
@@ -72,11 +81,11 @@ def attribute(classifier: Classifier, ids: Tensor, lengths: Tensor, real: Tensor
             baseline_vectors,
             additional_forward_args=(lengths,),
             n_steps=steps,
-            internal_batch_size=BATCH_SIZE,
+            internal_batch_size=min(BATCH_SIZE, max(1, BATCH_NUMBERS // numbers)),
         )
         contributions = gradients.sum(-1)[real]
         gap = logit - baseline - contributions.sum().item()
-        if abs(gap) <= TOLERANCE:
+        if not abs(gap) > TOLERANCE:  # nor do more points help if the gap is not a number
             break
     with torch.no_grad():
         attention = _attention(classifier, classifier.encoder(Embedded(vectors), lengths))

@@ -18,15 +18,10 @@ class NgramPredictor(Predictor):
     classifier: NgramClassifier
     config: Config
 
-    def logits(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the logit of each text, (N,) float64."""
+    def _logits(self, texts: Sequence[str]) -> np.ndarray:
         return self.classifier.logits([self._tokenize(text) for text in texts])
 
-    def explain(self, text: str) -> Explanation:
-        """Return the contribution of each token to the logit, which is exact.
-
-        Raises InputError if the text is not a string.
-        """
+    def _explanation(self, text: str) -> Explanation:
         tokens = self._tokenize(text)
         contributions = self.classifier.contributions(tokens)
         intercept = float(self.classifier.intercept)

@@ -4,6 +4,9 @@ ONNX defines the recurrent cells with a length for each review, so the graph has
 structure as the network.
 PyTorch's exporters are not used: the newer one fixes the number of time steps of recurrent
 networks, and the older one is deprecated.
+
+The weights may be on the device "meta". The graph then has their shapes but no data, which is
+enough to compare it with the graph of a file.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
+import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
@@ -40,10 +44,18 @@ class Graph:
 
     def constant(self, value: Any, dtype: Any = np.float32) -> str:
         """Add a constant tensor; return its name."""
-        name = f"w{len(self.weights)}"
-        array = np.ascontiguousarray(value, dtype)
-        self.weights.append(numpy_helper.from_array(array, name))
-        return name
+        return self._add(numpy_helper.from_array(np.ascontiguousarray(value, dtype)))
+
+    def weight(self, value: Tensor) -> str:
+        """Add a tensor of weights, without data if it is on the device "meta"; return its name."""
+        if value.is_meta:
+            return self._add(TensorProto(dims=value.shape, data_type=TensorProto.FLOAT))
+        return self.constant(value.detach().numpy())
+
+    def _add(self, tensor: TensorProto) -> str:
+        tensor.name = f"w{len(self.weights)}"
+        self.weights.append(tensor)
+        return tensor.name
 
     def integers(self, *values: int) -> str:
         """Add a constant vector of int64; return its name."""
@@ -92,20 +104,18 @@ def onnx_model(classifier: Classifier, config: Config) -> onnx.ModelProto:
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["B"])],
         g.weights,
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR)
-    onnx.checker.check_model(model, full_check=True)
-    return model
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR)
 
 
 def _encoder(g: Graph, classifier: Classifier, config: Config) -> EncoderOutputs:
     assert isinstance(classifier.encoder, RecurrentEncoder)  # true for all cells of CELL_NODES
     rnn, kind = classifier.encoder.rnn, config.encoder.cell
-    vectors = g.node("Gather", g.constant(_array(classifier.embedding.weight)), "ids")
+    vectors = g.node("Gather", g.weight(classifier.embedding.weight), "ids")
     read = g.node("Transpose", vectors, perm=[1, 0, 2])  # (T, B, E)
     lengths = g.node("Cast", "lengths", to=TensorProto.INT32)
     for layer in range(rnn.num_layers):
         node, attributes = CELL_NODES[kind]
-        weights = [g.constant(w) for w in _layer(rnn, layer, GATES[kind])]
+        weights = [g.weight(w) for w in _layer(rnn, layer, GATES[kind])]
         states, final, *_ = g.node(
             node,
             *(read, *weights, lengths),
@@ -129,7 +139,7 @@ def _encoder(g: Graph, classifier: Classifier, config: Config) -> EncoderOutputs
     )
 
 
-def _layer(rnn: nn.RNNBase, layer: int, gates: tuple[int, ...]) -> Iterator[np.ndarray]:
+def _layer(rnn: nn.RNNBase, layer: int, gates: tuple[int, ...]) -> Iterator[Tensor]:
     """Yield the weights of a layer with its gates in ONNX's order.
 
     These are the weights of the input, (directions, G, input), and of the state, (directions, G,
@@ -137,21 +147,21 @@ def _layer(rnn: nn.RNNBase, layer: int, gates: tuple[int, ...]) -> Iterator[np.n
     """
     names = [f"l{layer}", f"l{layer}_reverse"][: 2 if rnn.bidirectional else 1]
 
-    def ordered(kind: str) -> np.ndarray:
+    def ordered(kind: str) -> Tensor:
         parts = []
         for name in names:
-            pieces = np.split(_array(getattr(rnn, f"{kind}_{name}")), len(gates))
-            parts.append(np.concatenate([pieces[gate] for gate in gates]))
-        return np.stack(parts)
+            pieces = getattr(rnn, f"{kind}_{name}").chunk(len(gates))
+            parts.append(torch.cat([pieces[gate] for gate in gates]))
+        return torch.stack(parts)
 
     yield ordered("weight_ih")
     yield ordered("weight_hh")
-    yield np.concatenate([ordered("bias_ih"), ordered("bias_hh")], 1)
+    yield torch.cat([ordered("bias_ih"), ordered("bias_hh")], 1)
 
 
 def _linear(g: Graph, x: str, layer: nn.Linear) -> str:
-    product = g.node("MatMul", x, g.constant(_array(layer.weight).T))
-    return product if layer.bias is None else g.node("Add", product, g.constant(_array(layer.bias)))
+    product = g.node("MatMul", x, g.weight(layer.weight.T))
+    return product if layer.bias is None else g.node("Add", product, g.weight(layer.bias))
 
 
 def _last(g: Graph, encoded: EncoderOutputs, head: Any) -> str:
@@ -204,7 +214,3 @@ HEAD_BUILDERS: Mapping[HeadKind, Callable[[Graph, EncoderOutputs, Any], str]] = 
     HeadKind.attention: _attention,
     HeadKind.max_attention: _max_attention,
 }
-
-
-def _array(weight: Tensor) -> np.ndarray:
-    return weight.detach().numpy()

@@ -1,11 +1,14 @@
 """classifier <-> folder for ONNX Runtime, with weights in 32 or 8 bits.
 
-Folders are untrusted input: reading a folder never executes code and opens no file outside it.
+Folders are untrusted input. Only the numbers of the weights are taken from a file: its graph must
+be the one that this module writes for the configuration, and that one is computed.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -17,22 +20,27 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.data.vocabulary import Vocabulary
+from lstm_sentiment.display import printable
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.limits import MODEL_BYTES
+from lstm_sentiment.files.reading import errors_named, read_bytes
 from lstm_sentiment.files.writing import scratch_folder, write_atomically
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.subnormals import subnormals_flushed
-from lstm_sentiment.runs.model_folder import ONNX, checked_file, read_description, save_description
+from lstm_sentiment.runs.model_folder import (
+    ONNX,
+    network_shape,
+    read_description,
+    save_description,
+)
 from lstm_sentiment.serving.onnx_graph import onnx_model
 
 QUANTIZED = ["Gather", "LSTM", "MatMul"]  # nodes for which ONNX Runtime has an 8-bit form
-# The nodes that `onnx_graph` and the quantization write; all of them are pure arithmetic.
-ALLOWED_NODES = frozenset(
-    "Add Cast Concat Div Gather GRU Identity Less LSTM MatMul Max Mul Pad Range ReduceL2 ReduceMax "
-    "ReduceSum Reshape RNN Shape Softmax Squeeze Sub Tanh Transpose Unsqueeze Where "
-    "DequantizeLinear DynamicQuantizeLinear DynamicQuantizeLSTM MatMulInteger".split()
-)
 # Nodes that take the scale of their 8-bit products from all values of a batch.
 SCALED_BY_BATCH = frozenset({"DynamicQuantizeLinear", "DynamicQuantizeLSTM"})
+QUANTIZED_NAME = re.compile(r"(.*)_(quantized|scale|zero_point)")  # of a weight, from its own name
+WEIGHT_DATA = (7, 5, 9)  # the fields ModelProto.graph, GraphProto.initializer, TensorProto.raw_data
+MAX_OTHER_BYTES = 2**17  # of all else in a file; protobuf may need a hundred times as much memory
 
 
 class OnnxNetwork:
@@ -77,6 +85,7 @@ def save_onnx(
 ) -> None:
     """Write `model.onnx`, configuration and vocabulary; `int8` stores the weights in 8 bits."""
     model = onnx_model(classifier, config)
+    onnx.checker.check_model(model, full_check=True)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / ONNX, quantized(model) if int8 else model.SerializeToString())
     save_description(folder, vocabulary, config)
@@ -93,6 +102,8 @@ def quantized(model: onnx.ModelProto) -> bytes:
             weight_type=QuantType.QInt8,
             # With 8 bits, sums of two products overflow on processors without VNNI.
             reduce_range=True,
+            # of results whose type is not found, because the weights have no sizes that fit
+            extra_options={"DefaultTensorType": TensorProto.FLOAT},
         )
         return path.read_bytes()
 
@@ -110,59 +121,148 @@ def _no_warnings() -> Iterator[None]:
 def read_onnx(folder: Path) -> tuple[OnnxNetwork, Vocabulary, Config]:
     """Return the network, the vocabulary and the configuration.
 
-    Raises InputError if the folder is damaged, incomplete or of a newer version, or if its graph
-    contains parts that `save_onnx` does not write.
+    Raises InputError with the file if a file is missing or damaged, or if the graph is not the one
+    that `save_onnx` writes for the configuration and the vocabulary.
     """
     config, vocabulary = read_description(folder)
-    file = checked_file(folder, ONNX)
+    expected = onnx_model(network_shape(folder, config, vocabulary), config)
+    with errors_named(folder / ONNX):
+        model = _parsed(read_bytes(folder / ONNX, MODEL_BYTES))
+        if any(
+            w.data_type in (TensorProto.INT8, TensorProto.UINT8) for w in model.graph.initializer
+        ):
+            expected = quantized_shape(expected)
+        _check_graph(model, expected)
+        for tensor, given in zip(expected.graph.initializer, model.graph.initializer, strict=True):
+            _fill(tensor, given)
+        one_by_one = any(node.op_type in SCALED_BY_BATCH for node in expected.graph.node)
+        return OnnxNetwork(expected.SerializeToString(), one_by_one), vocabulary, config
+
+
+def _parsed(content: bytes) -> onnx.ModelProto:
+    """Return the model in a file. Raises InputError if it has much more than weights."""
+    damaged = InputError("it is damaged or not an ONNX model.")
     try:
-        content = file.read_bytes()
-        model = onnx.load_model_from_string(content)
-        _check(model, len(vocabulary))
-        one_by_one = any(node.op_type in SCALED_BY_BATCH for node in model.graph.node)
-        return OnnxNetwork(content, one_by_one), vocabulary, config
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from error
-    except OSError as error:
-        raise InputError(f"{file} cannot be read ({error.strerror}).") from error
-    except Exception as error:  # the exceptions of ONNX Runtime have no common class
-        if not isinstance(error, DecodeError | onnx.checker.ValidationError) and not type(
-            error
-        ).__module__.startswith("onnxruntime"):
-            raise
-        raise InputError(f"{file} is damaged or not an ONNX model.") from error
+        if _other_bytes(memoryview(content), WEIGHT_DATA, MAX_OTHER_BYTES) > MAX_OTHER_BYTES:
+            raise damaged
+        return onnx.load_model_from_string(content)
+    except (DecodeError, IndexError) as error:
+        raise damaged from error
 
 
-def _check(model: onnx.ModelProto, vocabulary_size: int) -> None:
-    """Raise InputError if `save_onnx` cannot have written the graph for this vocabulary."""
-    graph = model.graph
-    if [value.name for value in (*graph.input, *graph.output)] != ["ids", "lengths", "logits"]:
-        raise InputError("its inputs must be ids and lengths, and its output logits.")
-    if model.functions or graph.sparse_initializer:
-        raise InputError("functions and sparse weights are not allowed.")
-    for node in graph.node:
-        if node.op_type not in ALLOWED_NODES:
-            raise InputError(f"a node {node.op_type!r:.60} is not allowed.")
-        # `onnx_graph` writes numbers, strings and lists of them only.
-        if any(a.HasField("g") or a.HasField("t") or a.graphs or a.tensors for a in node.attribute):
-            raise InputError(f"its node {node.op_type} contains a graph or a tensor.")
-    if any(weight.data_location == TensorProto.EXTERNAL for weight in graph.initializer):
+def _other_bytes(message: memoryview, path: tuple[int, ...], enough: int) -> int:
+    """Count the bytes of a protobuf message except the fields at the end of the path.
+
+    The path has the numbers of nested fields. Counting stops when there are more than `enough`.
+    Raises IndexError or DecodeError if the message is damaged.
+    """
+    if not path:
+        return 0
+    other = position = 0
+    while position < len(message) and other <= enough:
+        start = position
+        key, position = _varint(message, position)
+        size, position = _field_size(message, position, key & 7)
+        other += position - start
+        content = message[position : position + size]
+        is_on_path = key == path[0] << 3 | 2
+        other += _other_bytes(content, path[1:], enough - other) if is_on_path else size
+        position += size
+    return other
+
+
+def _field_size(message: memoryview, position: int, wire_type: int) -> tuple[int, int]:
+    """Return the size of the content of a field, and the position at which it begins."""
+    match wire_type:
+        case 0:
+            return 0, _varint(message, position)[1]
+        case 1 | 5:
+            return (8 if wire_type == 1 else 4), position
+        case 2:
+            return _varint(message, position)
+    raise DecodeError(f"unknown type {wire_type} of a field")
+
+
+def _varint(message: memoryview, position: int) -> tuple[int, int]:
+    """Return the number at a position, of at most 64 bits, and the position after it."""
+    value = shift = 0
+    while (byte := message[position]) & 0x80 and shift < 64:
+        value |= (byte & 0x7F) << shift
+        position, shift = position + 1, shift + 7
+    return value | byte << shift, position + 1
+
+
+def quantized_shape(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the 8-bit form of a model whose weights have no data, also without data.
+
+    The quantization never looks at sizes. It is therefore applied to weights of the shape 1, 1 x 2
+    or 1 x 2 x 3. In the shapes of its result, each size then tells a dimension of the weight.
+    """
+    small = onnx.ModelProto()
+    small.CopyFrom(model)
+    shapes = {}
+    for weight in small.graph.initializer:
+        if not weight.raw_data:
+            shapes[weight.name] = tuple(weight.dims)
+            zeros = np.zeros(range(1, len(weight.dims) + 1), np.float32)
+            weight.CopyFrom(numpy_helper.from_array(zeros, weight.name))
+    result = onnx.load_model_from_string(quantized(small))
+    del result.graph.value_info[:]  # shapes that follow from those of the small weights
+    for weight in result.graph.initializer:
+        match = QUANTIZED_NAME.fullmatch(weight.name)
+        if (shape := shapes.get(match[1] if match else weight.name)) is not None:
+            weight.CopyFrom(_shape_only(weight, [shape[size - 1] for size in weight.dims]))
+    return result
+
+
+def _check_graph(model: onnx.ModelProto, expected: onnx.ModelProto) -> None:
+    """Raise InputError if the graphs differ, apart from the data of their tensors.
+
+    The names of producers and the shapes of intermediate results do not matter.
+    """
+    given, wanted = model.graph, expected.graph
+    for part, of_file, of_network in (
+        ("set of operators", model.opset_import, expected.opset_import),
+        ("function", model.functions, expected.functions),
+        ("sparse tensor", given.sparse_initializer, wanted.sparse_initializer),
+        ("input", given.input, wanted.input),
+        ("output", given.output, wanted.output),
+        ("node", given.node, wanted.node),
+        ("tensor", map(_form, given.initializer), map(_form, wanted.initializer)),
+    ):
+        for number, (one, other) in enumerate(zip_longest(of_file, of_network), 1):
+            if one != other:
+                raise InputError(
+                    f"its {part} {number} is {_described(one)}, but the configured network and its "
+                    f"vocabulary need {_described(other)} (if another version wrote the file, "
+                    "export the run again)."
+                )
+
+
+def _form(tensor: TensorProto) -> str:
+    kind = TensorProto.DataType.Name(tensor.data_type)
+    return f"{tensor.name!r}: {' x '.join(map(str, tensor.dims)) or 'one number'} in {kind}"
+
+
+def _described(part: object) -> str:
+    return "missing" if part is None else printable(" ".join(str(part).split()))[:120]
+
+
+def _fill(tensor: TensorProto, given: TensorProto) -> None:
+    """Copy the data of a weight of a file; data of constants must be equal to those of `tensor`."""
+    if given.data_location == TensorProto.EXTERNAL:
         raise InputError("its weights are in another file, which is not opened.")
-    _check_weights(graph.initializer, vocabulary_size)
+    values = numpy_helper.to_array(given)
+    if tensor.ByteSize() > _shape_only(tensor).ByteSize():
+        if not np.array_equal(values, numpy_helper.to_array(tensor)):
+            raise InputError(f"its constant {tensor.name!r} is not that of the configured network.")
+    elif not np.isfinite(values).all():
+        raise InputError(f"its weights {tensor.name!r} are not all finite.")
+    else:
+        tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
 
 
-def _check_weights(weights: Sequence[TensorProto], vocabulary_size: int) -> None:
-    largest = max((size for weight in weights for size in weight.dims), default=0)
-    for weight in weights:
-        if np.prod(weight.dims, dtype=float) > 8 * len(weight.SerializeToString()):
-            raise InputError(f"its weights {weight.name!r:.60} have a shape larger than the file.")
-        values = numpy_helper.to_array(weight)
-        if values.dtype == np.int64 and values.size and abs(values).max() > largest:
-            raise InputError(f"{weight.name!r:.60} pads beyond the size of the weights.")
-        if np.isnan(values).any():
-            raise InputError(f"its weights {weight.name!r:.60} are not all finite.")
-    vectors = [weight for weight in weights if weight.name.startswith("w0")]
-    if not any(len(weight.dims) == 2 and weight.dims[0] == vocabulary_size for weight in vectors):
-        raise InputError(
-            f"its embedding must have {vocabulary_size:,} rows, the size of the vocabulary."
-        )
+def _shape_only(tensor: TensorProto, dims: Iterable[int] | None = None) -> TensorProto:
+    """Return the tensor without its data, and with other dimensions if they are given."""
+    shape = tensor.dims if dims is None else dims
+    return TensorProto(name=tensor.name, dims=shape, data_type=tensor.data_type)

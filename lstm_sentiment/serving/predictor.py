@@ -14,6 +14,8 @@ from lstm_sentiment.data.batches import Layout, lay_out
 from lstm_sentiment.data.tokenizer import tokenize
 from lstm_sentiment.data.vocabulary import Vocabulary
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.limits import EXPLAINED_STATES, STATES, Limit
+from lstm_sentiment.files.reading import errors_named
 from lstm_sentiment.labels import class_name
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.metrics import sigmoid
@@ -35,6 +37,7 @@ from lstm_sentiment.serving.attribution import Attribution, attribute
 
 BATCH_SIZE = 64  # reviews; larger batches are hardly faster
 BATCH_POSITIONS = BATCH_SIZE * 1_000  # tokens and padding; bounds the memory for long reviews
+BATCH_NUMBERS = 2**25  # in the states of a batch; bounds the memory of wide networks
 
 # (B, T) ids, (B,) lengths -> (B,) logits
 Network = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -153,16 +156,35 @@ class Predictor(ABC):
         """Return the probability of positive for each text, (N,) float64."""
         return sigmoid(self.logits(texts))
 
-    @abstractmethod
     def logits(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the logit of each text, (N,). Raises InputError if a text is not a string."""
+        """Return the logit of each text, (N,); float32 of a network, float64 of a baseline.
 
-    @abstractmethod
+        Raises InputError if a text is not a string, or if its logit is not a finite number.
+        """
+        logits = self._logits(texts)
+        if len(wrong := np.flatnonzero(~np.isfinite(logits))):
+            raise _not_finite("logit", texts[wrong[0]])
+        return logits
+
     def explain(self, text: str) -> Explanation:
         """Return the contribution of each token to the logit.
 
-        Raises InputError if the text is not a string, or if the model has no explanations.
+        For a network, these are integrated gradients. Raises InputError if the text is not a string
+        or too long, if its contributions are not finite numbers, or if the model was exported: ONNX
+        Runtime computes no gradients.
         """
+        explanation = self._explanation(text)
+        if not explanation.attribution.is_finite:
+            raise _not_finite("explanation", text)
+        return explanation
+
+    @abstractmethod
+    def _logits(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the logit of each text, (N,), finite or not."""
+
+    @abstractmethod
+    def _explanation(self, text: str) -> Explanation:
+        """Return the contribution of each token to the logit, finite or not."""
 
     def _tokenize(self, text: object) -> list[str]:
         """Return the tokens of a text. Raises InputError if it is not a string."""
@@ -196,24 +218,18 @@ class NetworkPredictor(Predictor):
             raise InputError("An exported model cannot be saved: copy its folder.")
         save_model(folder, self.classifier, self.vocabulary, self.config)
 
-    def logits(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the logit of each text, (N,) float32."""
+    def _logits(self, texts: Sequence[str]) -> np.ndarray:
         logits = np.empty(len(texts), np.float32)
         for indices, layout, tokens in self._encoded_batches(texts):
             logits[indices] = self.network(layout.fill(tokens), layout.lengths)
         return logits
 
-    def explain(self, text: str) -> Explanation:
-        """Return the contribution of each token to the logit, by integrated gradients.
-
-        Raises InputError if the text is not a string, or if the model was exported: ONNX Runtime
-        computes no gradients.
-        """
+    def _explanation(self, text: str) -> Explanation:
         if self.classifier is None:
             raise InputError(
                 "An exported model has no gradients: explain the run that it was exported from."
             )
-        (_, layout, tokens), *_ = self._encoded_batches([text])
+        (_, layout, tokens), *_ = self._encoded_batches([text], EXPLAINED_STATES)
         attribution = attribute(
             self.classifier,
             torch.from_numpy(layout.fill(tokens)),
@@ -229,10 +245,19 @@ class NetworkPredictor(Predictor):
             attribution=attribution,
         )
 
+    @property
+    def _width(self) -> int:
+        """The largest number of numbers that the network computes at a position."""
+        directions = 2 if self.config.encoder.bidirectional else 1
+        return max(self.config.embedding.dim, directions * self.config.encoder.hidden_size)
+
     def _encoded_batches(
-        self, texts: Sequence[str]
+        self, texts: Sequence[str], limit: Limit = STATES
     ) -> Iterator[tuple[np.ndarray, Layout, np.ndarray]]:
-        """Yield the indices (B,) of each batch's texts, their layout, and the ids of all texts."""
+        """Yield the indices (B,) of each batch's texts, their layout, and the ids of all texts.
+
+        Raises InputError if the states of a text exceed the limit.
+        """
         ids = [self.vocabulary.encode(self._tokenize(text)) for text in texts]
         ends = np.cumsum([len(each) for each in ids], dtype=np.int64)
         starts = ends - [len(each) for each in ids]
@@ -240,20 +265,35 @@ class NetworkPredictor(Predictor):
         lengths = np.minimum(ends - starts, data.max_length)
         if not data.padding.masked:
             lengths[:] = data.max_length
-        for indices in batches_of_similar_length(lengths):
+        for indices in batches_of_similar_length(lengths, BATCH_NUMBERS // self._width):
+            with errors_named(f"The text {texts[indices[0]][:60]!r}"):  # the longest of the batch
+                limit.check(lengths[indices[0]].item() * self._width)
             layout = lay_out(
                 starts[indices], ends[indices], data.max_length, data.padding, data.truncation_side
             )
             yield indices, layout, tokens
 
 
-def batches_of_similar_length(lengths: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the indices of the reviews of each batch, longest reviews first; (N,) -> (B,) each."""
+def batches_of_similar_length(
+    lengths: np.ndarray, positions: int = BATCH_POSITIONS
+) -> Iterator[np.ndarray]:
+    """Yield the indices of the reviews of each batch, longest reviews first; (N,) -> (B,) each.
+
+    A batch of several reviews has at most `positions`, and at most `BATCH_POSITIONS`.
+    """
+    positions = min(positions, BATCH_POSITIONS)
     order, start = np.argsort(-lengths, kind="stable"), 0
     while start < len(order):
-        size = min(BATCH_SIZE, max(1, BATCH_POSITIONS // lengths[order[start]]))
+        size = min(BATCH_SIZE, max(1, positions // lengths[order[start]]))
         yield order[start : start + size]
         start += size
+
+
+def _not_finite(result: str, text: str) -> InputError:
+    return InputError(
+        f"The {result} of the text {text[:60]!r} is not finite: the weights of the model are "
+        "damaged or too large."
+    )
 
 
 def find_model(folder: Path) -> Path:
@@ -268,9 +308,10 @@ def find_model(folder: Path) -> Path:
     try:
         for model in (folder, folder / MODEL):
             if any((model / name).exists() for name in (WEIGHTS, ONNX)):
-                return model
+                return _checked_part(folder, model)
         if (folder / MODEL).is_dir():
-            return folder / MODEL  # incomplete; reading it raises an error with the missing file
+            # incomplete; reading it raises an error with the missing file
+            return _checked_part(folder, folder / MODEL)
         # Runs in results/ and baselines of earlier versions have no model.
         if (record := read_record(folder)) is not None:
             kind, command = "run", "lstm-sentiment train"
@@ -288,3 +329,10 @@ def find_model(folder: Path) -> Path:
     except (OSError, ValueError) as error:
         raise InputError(f"{folder} cannot be read ({error}).") from error
     raise InputError(f"{folder} {problem}: {remedy}")
+
+
+def _checked_part(folder: Path, model: Path) -> Path:
+    """Return the folder of a model. Raises InputError if a run has a link in its place."""
+    if model != folder and model.is_symlink():
+        raise InputError(f"{model} is a link, which is not followed: give the folder itself.")
+    return model

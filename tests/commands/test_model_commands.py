@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.torch
 from rich.console import Console, RenderableType
 
 from lstm_sentiment.commands.evaluate import scores_table
@@ -82,6 +83,30 @@ def test_predict_prints_contributions_as_json(run: str, capsys: Capture) -> None
     weights = Predictor.load(run).predict("a good film", weights=True).weights
     assert [token for token, _ in row["weights"]] == ["a", "good", "film"]
     assert row["weights"] == [[*weight] for weight in weights or ()]
+
+
+def test_an_answer_that_is_not_finite_is_refused_by_every_command(
+    tiny: Make, tmp_path: Path, capsys: Capture
+) -> None:
+    run = saved(tmp_path / "run", tiny(head={"kind": "attention"}))
+    weights = safetensors.torch.load_file(run / "model" / "model.safetensors")
+    weights["head.hidden.weight"].fill_(3e38)
+    weights["head.query.weight"].fill_(-3e38)
+    safetensors.torch.save_file(weights, run / "model" / "model.safetensors")
+    reviews = write_rows(tmp_path / "reviews.csv", [("a good film", 1), ("dull", 0)])
+    output = tmp_path / "out"
+    for command in (
+        ["predict", str(run), "a film"],
+        ["predict", str(run), "--file", str(reviews), "-o", f"{output}.csv"],
+        ["evaluate", str(run), "--file", str(reviews)],
+        ["explain", str(run), "a film", "-o", f"{output}.html"],
+        ["export", str(run), "--onnx", "-o", str(output)],
+    ):
+        assert main(command) == 1
+        printed = capsys.readouterr()
+        assert "is not finite: the weights of the model are damaged" in printed.err
+        assert "nan" not in printed.out
+        assert not [path for path in tmp_path.iterdir() if path.name.startswith(("out", ".draft"))]
 
 
 def test_texts_may_follow_options(run: str, capsys: Capture) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -95,8 +96,8 @@ def test_a_link_to_a_file_outside_is_not_followed(model: Path, tmp_path: Path, n
     outside = tmp_path / "outside"
     (model / name).rename(outside)
     (model / name).symlink_to(outside)
-    assert "is a link to a file outside of its folder" in refused(model)
-    assert "is a link to a file outside of its folder" in refused(model.parent)
+    assert f"{name}: cannot be read (a link, which is not followed)" in refused(model)
+    assert f"{name}: cannot be read (a link, which is not followed)" in refused(model.parent)
 
 
 def test_a_link_to_a_folder_is_followed(model: Path, tmp_path: Path) -> None:
@@ -107,14 +108,30 @@ def test_a_link_to_a_folder_is_followed(model: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "vocab.json"])
 def test_a_missing_file_is_named(model: Path, name: str) -> None:
     (model / name).unlink()
-    assert f"it has no file {name}" in refused(model.parent)
+    assert f"{name}: cannot be read (No such file or directory)" in refused(model.parent)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "vocab.json"])
 def test_a_folder_in_the_place_of_a_file_is_named(model: Path, name: str) -> None:
     (model / name).unlink()
     (model / name).mkdir()
-    assert f"it has no file {name}" in refused(model.parent)
+    assert f"{name}: cannot be read (not a regular file)" in refused(model.parent)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "vocab.json"])
+def test_a_fifo_in_the_place_of_a_file_is_not_opened(model: Path, name: str) -> None:
+    (model / name).unlink()
+    os.mkfifo(model / name)
+    assert f"{name}: cannot be read (not a regular file)" in refused(model.parent)
+
+
+def test_a_link_in_the_place_of_the_model_of_a_run_is_refused(model: Path, tmp_path: Path) -> None:
+    """A user may name a link, but a run does not lead to another folder."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "model").symlink_to(model)
+    assert "model is a link, which is not followed" in refused(tmp_path / "other")
+    (model / "model.safetensors").unlink()
+    assert "model is a link, which is not followed" in refused(tmp_path / "other")
 
 
 @pytest.mark.parametrize("length", [0, 7, 8, 100, -1])
@@ -132,16 +149,18 @@ def header(tensors: dict[str, Any], data: bytes = b"") -> bytes:
 
 
 def test_declared_shapes_allocate_no_memory(model: Path) -> None:
-    """10 GB in the header of a small file, of a sparse file, and in the configuration."""
+    """Gigabytes in the header of a small file, of a sparse file, and in the configuration."""
     size = 10 * 2**30
     big = {"embedding.weight": {"dtype": "F32", "shape": [size // 4], "data_offsets": [0, size]}}
     weights = model / "model.safetensors"
     original = weights.read_bytes()
     weights.write_bytes(header(big))
-    assert "damaged" in refused(model)
+    assert "lacks the weights" in refused(model)
     with weights.open("wb") as stream:
         stream.write(header(big))
         stream.truncate(len(header(big)) + size)  # takes no space on the disk
+    assert "MAX_MODEL_BYTES raises this limit" in refused(model)
+    os.truncate(weights, len(header(big)) + 2**28)
     assert "lacks the weights" in refused(model)
     weights.write_bytes(original)
     change(model, "config.encoder.hidden_size", 2**24)
@@ -230,7 +249,7 @@ def names_of(nested: dict[str, Any], prefix: str = "config.") -> Iterator[str]:
 def problem(model: Path) -> str:
     """Return the message with which the model is refused, or "" if it is not."""
     try:
-        assert Predictor.load(model).predict(TEXTS[0])
+        assert np.isfinite(Predictor.load(model).logits(TEXTS[:1])).all()
     except InputError as error:
         return str(error)
     return ""
@@ -266,3 +285,83 @@ def test_a_huge_configuration_is_not_read(model: Path) -> None:
     with (model / "config.json").open("ab") as stream:
         stream.truncate(2**33)
     assert "it has 8,589,934,592 bytes, more than" in refused(model)
+
+
+def test_the_number_of_words_is_limited(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LSTM_SENTIMENT_MAX_WORDS", "22")
+    Predictor.load(model)
+    monkeypatch.setenv("LSTM_SENTIMENT_MAX_WORDS", "21")
+    assert "vocab.json: it has 22 words, more than the 21 allowed" in refused(model)
+
+
+def changed_header(change: Callable[[dict[str, Any]], None]) -> Callable[[bytes], bytes]:
+    def apply(content: bytes) -> bytes:
+        end = 8 + int.from_bytes(content[:8], "little")
+        tensors = json.loads(content[8:end])
+        change(tensors)
+        return header(tensors, content[end:])
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda content: content + b"more", "data follow the last weights"),
+        (lambda content: content[:-1], "ends within the weights"),
+        (lambda content: struct.pack("<Q", 2**63) + content[8:], "not a safetensors file"),
+        (lambda _: header({"a": 1})[:8] + b"[1]     ", "not a safetensors file"),
+        (lambda _: header({}), "lacks the weights"),
+        (changed_header(lambda t: t["output.bias"].pop("dtype")), "not a safetensors file"),
+        (changed_header(lambda t: t["output.bias"].update(shape="1")), "not a safetensors file"),
+        (changed_header(lambda t: t.update({"output.bias": 3})), "not a safetensors file"),
+        (
+            changed_header(lambda t: t.update({"output.bias": t["output.weight"]})),
+            "the weights 'output.bias' are",
+        ),
+        (
+            changed_header(lambda t: t["output.bias"].update(data_offsets=[0, 4])),
+            "not a safetensors file",
+        ),
+        (
+            changed_header(lambda t: t["output.bias"].update(data_offsets=[0, 10**9])),
+            "not a safetensors file",
+        ),
+    ],
+)  # fmt: skip
+def test_a_damaged_header_is_refused(
+    model: Path, change: Callable[[bytes], bytes], reason: str
+) -> None:
+    file = model / "model.safetensors"
+    file.write_bytes(change(file.read_bytes()))
+    assert reason in refused(model)
+
+
+def test_the_data_may_have_any_order(model: Path) -> None:
+    """Another writer of safetensors files may sort the tensors differently."""
+    before = Predictor.load(model).logits(TEXTS)
+    weights = safetensors.torch.load_file(model / "model.safetensors")
+    tensors, data = {}, b""
+    for name, weight in reversed(weights.items()):
+        start, data = len(data), data + weight.numpy().tobytes()
+        offsets = [start, len(data)]
+        tensors[name] = {"dtype": "F32", "shape": [*weight.shape], "data_offsets": offsets}
+    tensors["__metadata__"] = {"format": "pt"}
+    (model / "model.safetensors").write_bytes(header(tensors, data))
+    assert Predictor.load(model).logits(TEXTS).tolist() == before.tolist()
+
+
+def test_a_flipped_bit_is_refused_or_leaves_a_finite_answer(model: Path) -> None:
+    random = np.random.default_rng(0)
+    intact = {path: path.read_bytes() for path in model.iterdir()}
+    refusals = 0
+    for _ in range(40):
+        path = sorted(intact)[random.integers(3)]
+        content = bytearray(intact[path])
+        content[random.integers(min(len(content), 2_000))] ^= 1 << random.integers(8)
+        path.write_bytes(content)
+        message = problem(model)
+        assert "\n" not in message
+        refusals += bool(message)
+        path.write_bytes(intact[path])
+    assert 10 < refusals < 40

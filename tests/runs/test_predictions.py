@@ -1,5 +1,6 @@
 """Predictions are read as they were written, and only if they match their run's record."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -309,6 +310,57 @@ def test_damaged_predictions_are_refused(tmp_path: Path, case: str) -> None:
         predictions_of(folder)
 
 
+HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a FIFO": (lambda path: (path.unlink(), os.mkfifo(path)), "not a regular file"),
+    "a link": (lambda path: (path.rename(f"{path}2"), path.symlink_to(f"{path}2")), "a link"),
+    "another column": (
+        lambda path: pq.write_table(pa.table({"more": [1]}), path),
+        "its column 'more' .int64. is not one",
+    ),
+    "a nested column": (
+        lambda path: pq.write_table(pa.table({"index": [[1]]}), path),
+        "its column 'index' .list.* is not one",
+    ),
+    "a column twice": (
+        lambda path: pq.write_table(pa.table([[1], [2]], ["index", "index"]), path),
+        "two columns of the same name",
+    ),
+    "a long name": (
+        lambda path: rewrite(path, split=lambda column: np.array(["x" * 9_999] * len(column))),
+        "a name of its splits is too long",
+    ),
+    "long names": (
+        lambda path: rewrite(
+            path, split=lambda column: np.array([f"{n:9999}" for n in range(len(column))])
+        ),
+        "its column 'split' is too large",
+    ),
+    "a large footer": (
+        lambda path: path.write_bytes(path.read_bytes()[:-8] + b"\xff\xff\xff\x7fPAR1"),
+        "damaged or no file of predictions",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_hostile_predictions_are_refused(tmp_path: Path, case: str) -> None:
+    folder = put_complete_run(tmp_path, Config(), answers(20), answers(10))
+    change, reason = HOSTILE[case]
+    change(folder / PREDICTIONS)
+    expected = f"^{folder.name}/{PREDICTIONS} cannot be read.*{reason}"
+    with pytest.raises(InputError, match=expected):
+        predictions_of(folder)
+
+
+def test_the_number_of_rows_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = put_run(tmp_path, Config(), answers(20), answers(10))
+    monkeypatch.setenv("LSTM_SENTIMENT_MAX_PREDICTION_ROWS", "400")
+    predictions_of(folder)
+    monkeypatch.setenv("LSTM_SENTIMENT_MAX_PREDICTION_ROWS", "399")
+    with pytest.raises(InputError, match="it has 400 rows, more than the 399 allowed"):
+        predictions_of(folder)
+
+
 def test_missing_predictions_are_refused(tmp_path: Path) -> None:
     folder = put_run(tmp_path, Config(), answers(20), answers(10))
     (folder / PREDICTIONS).unlink()
@@ -333,7 +385,7 @@ DAMAGED_REVIEWS: dict[str, tuple[Callable[[Path], object], str]] = {
     "another label": (lambda path: rewrite(path, label=at(100, 1)), "is damaged"),
     "no text for a split": (
         lambda path: rewrite(path, split=lambda column: np.array([None] * len(column))),
-        "is damaged",
+        "cannot be read: its column 'split'",
     ),
 }
 
@@ -352,7 +404,7 @@ def test_another_run_of_the_sweep_writes_the_file_of_reviews_again(tmp_path: Pat
     folder = put_run(tmp_path / "sweep", Config(), answers(20), answers(10))
     [reviews] = reviews_of(folder.parent)
     reviews.unlink()
-    (folder.parent / ".draft-of-a-killed-process").touch()
+    (folder.parent / ".draft-0123456789abcdef").touch()
     put_run(folder.parent, Config(seed=1), answers(30), answers(10))
     assert predictions_of(folder).correct.sum() == 180
     assert not [*folder.parent.glob(".draft*")]

@@ -181,6 +181,63 @@ def test_batches_of_padded_reviews_are_bounded_too(
     assert [shape[0] for shape in shapes] == sizes
 
 
+@pytest.mark.parametrize("kind", ["network", "explanation"])
+def test_an_answer_that_is_not_finite_is_refused(tiny: Make, tmp_path: Path, kind: str) -> None:
+    """The weights are finite, but their products are not."""
+    network = predictor(tmp_path / "run", tiny(head={"kind": "attention"}))
+    assert isinstance(network, NetworkPredictor)
+    assert network.classifier is not None
+    network.classifier.head.hidden.weight.fill_(3e38)
+    network.classifier.head.query.weight.fill_(-3e38)
+    what, ask = (
+        ("logit", network.predict) if kind == "network" else ("explanation", network.explain)
+    )
+    words = "The film " + "was good " * 20
+    with pytest.raises(InputError) as refusal:
+        ask(words)
+    assert str(refusal.value) == (
+        f"The {what} of the text {words[:60]!r} is not finite: the weights of the model are "
+        "damaged or too large."
+    )
+
+
+def test_long_texts_are_refused(
+    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The width of the network is that of its states in both directions, 12."""
+    config = tiny(encoder={"hidden_size": 6, "bidirectional": True}, data={"max_length": 100})
+    network, text = predictor(tmp_path / "run", config), "film " * 200
+    monkeypatch.setenv("LSTM_SENTIMENT_MAX_STATES", "1200")
+    monkeypatch.setenv("LSTM_SENTIMENT_MAX_EXPLAINED_STATES", "119")
+    network.predict([text, *TEXTS])
+    with pytest.raises(InputError, match=r"^The text 'film .*: it has 120 numbers in its states"):
+        network.explain("film " * 10)
+    assert network.explain("film " * 9)
+    monkeypatch.setenv("LSTM_SENTIMENT_MAX_STATES", "1199")
+    with pytest.raises(InputError, match=r"MAX_STATES raises this limit"):
+        network.predict([*TEXTS, text])
+    padded = replace(network, config=tiny(encoder={"hidden_size": 6}, data={"padding": "keras"}))
+    with pytest.raises(InputError, match=r"EXPLAINED_STATES raises this limit"):
+        padded.explain("film")
+
+
+def test_batches_of_wide_networks_are_small(
+    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lstm_sentiment.serving.predictor.BATCH_NUMBERS", 5 * 6 * 3)
+    network = predictor(tmp_path / "run", tiny(encoder={"hidden_size": 6}))
+    sizes: list[int] = []
+
+    def count(ids: np.ndarray, _: np.ndarray) -> np.ndarray:
+        sizes.append(len(ids))
+        return np.zeros(len(ids), np.float32)
+
+    replace(network, network=count).logits(["a good film ."[: 2 * n] for n in (1, 4, 5)] * 3)
+    assert max(sizes) > 1
+    replace(network, network=count).logits(["a good film . it"] * 5)
+    assert sizes[-2:] == [3, 2]
+
+
 def test_the_package_exports_the_predictor() -> None:
     assert lstm_sentiment.Predictor is Predictor
     with pytest.raises(AttributeError):
