@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstm_sentiment.commands.options import MODEL_HELP, TABLE_HELP, Commands, add_file
-from lstm_sentiment.commands.terminal import Terminal, console, error_console, write_text
+from lstm_sentiment.commands.terminal import (
+    Terminal,
+    console,
+    error_console,
+    print_text,
+    write_text,
+)
 from lstm_sentiment.config import MissingValues
 from lstm_sentiment.errors import UsageError
 from lstm_sentiment.labels import CLASSES, POSITIVE
@@ -83,7 +89,7 @@ def run(options: argparse.Namespace) -> None:
     if options.output is not None:
         write_text(options.output, text + "\n")
     if options.json:
-        print(text)
+        print_text(text)
     else:
         console.print(scores_table(result.networks))
 

@@ -10,6 +10,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from lstm_sentiment.display import printable
+
 NAME_WIDTH = 16  # columns are left out until names have this width, or theirs if it is less
 SHORTEST = 8  # the least width of names; a table of longer ones is wider than a narrow terminal
 # Where a text may be folded, the best places first.
@@ -116,7 +118,7 @@ def folded(text: str, width: int) -> str:
     ['deep_bilstm-', 'max_attention', 'data.padding=keras']
     """
     lines = [""]
-    for number, line in enumerate(text.split("\n")):
+    for number, line in enumerate(printable(text).split("\n")):
         lines += [""] * (number > 0)
         for part in _parts(line, width, FOLDS):
             if cell_len((lines[-1] + part).rstrip()) > width and lines[-1]:
@@ -139,7 +141,7 @@ def _folded_cell(cell: str | Text, width: int) -> Text:
 
 
 def _width(cells: Sequence[str | Text]) -> int:
-    return max(cell_len(line) for cell in cells for line in str(cell).split("\n"))
+    return max(cell_len(line) for cell in cells for line in printable(str(cell)).split("\n"))
 
 
 def _shares(natural: Sequence[int], room: int) -> list[int]:

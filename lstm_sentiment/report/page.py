@@ -1,22 +1,20 @@
 """headings, paragraphs, tables and plots -> Markdown, or an HTML page without other files."""
 
-import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import ClassVar
 
-import matplotlib as mpl
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from lstm_sentiment.display import SILENT, Display, track
+from lstm_sentiment.display import SILENT, Display, markdown_text, track
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.writing import write_atomically
-from lstm_sentiment.runs.run_plots import png
+from lstm_sentiment.report.markup import as_html, as_markdown
+from lstm_sentiment.runs.run_plots import png, svg
 from lstm_sentiment.templates import render
 
 FIGURES, REPORT, PAGE = "figures", "report.md", "report.html"
@@ -34,7 +32,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A paragraph; its text may contain `code` and **strong** parts."""
+    """A paragraph; its text may contain the markup of `lstm_sentiment.report.markup`."""
 
     kind: ClassVar[str] = "paragraph"
     text: str
@@ -42,7 +40,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Listing:
-    """A list; its items may contain `code` and **strong** parts."""
+    """A list; its items may contain the markup of `lstm_sentiment.report.markup`."""
 
     kind: ClassVar[str] = "listing"
     items: Sequence[str]
@@ -50,7 +48,10 @@ class Listing:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first column is left-aligned, all others are right-aligned."""
+    """A table whose titles and cells may contain the markup of `lstm_sentiment.report.markup`.
+
+    The first column is left-aligned, all others are right-aligned.
+    """
 
     kind: ClassVar[str] = "table"
     columns: Sequence[str]
@@ -69,10 +70,7 @@ class Plot:
     @cached_property
     def svg(self) -> str:
         """The plot as an SVG file without a background, with text that can be searched."""
-        buffer = io.StringIO()
-        with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "lstm_sentiment"}):
-            self.figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-        return buffer.getvalue()
+        return svg(self.figure)
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ def markdown(blocks: Iterable[Block]) -> str:
 def _markdown(block: Block) -> str:
     match block:
         case Heading(text, level):
-            return f"{'#' * level} {_line(text)}"
+            return f"{'#' * level} {_literal(text)}"
         case Paragraph(text):
             return _line(text)
         case Listing(items):
@@ -116,19 +114,24 @@ def _markdown(block: Block) -> str:
             cells = [[_line(cell).replace("|", "\\|") for cell in row] for row in (columns, *rows)]
             return "\n".join(f"| {' | '.join(row)} |" for row in (cells[0], rule, *cells[1:]))
         case Plot(name, title, _):
-            return f"![{_line(title)}]({FIGURES}/{name}.svg)"
+            return f"![{_literal(title)}]({FIGURES}/{name}.svg)"
         case Details(title, blocks):
-            return f"#### {_line(title)}\n\n" + markdown(blocks).rstrip()
+            return f"#### {_literal(title)}\n\n" + markdown(blocks).rstrip()
 
 
 def _line(text: str) -> str:
-    """Return the text on one line, escaped, so that it cannot contain HTML elements."""
-    return escape(" ".join(text.split()), quote=False)
+    """Return a text with markup as one line of Markdown."""
+    return as_markdown(" ".join(text.split()))
+
+
+def _literal(text: str) -> str:
+    """Return a text without markup as one line of Markdown."""
+    return markdown_text(" ".join(text.split()))
 
 
 def page(title: str, blocks: Iterable[Block]) -> str:
     """Return the blocks as an HTML page, with plots as SVG in the colour of the page's text."""
-    return render("report.html", title=title, blocks=[*blocks], svg=_inline_svg)
+    return render("report.html", title=title, blocks=[*blocks], svg=_inline_svg, inline=as_html)
 
 
 def _inline_svg(plot: Plot) -> Markup:
@@ -137,8 +140,7 @@ def _inline_svg(plot: Plot) -> Markup:
     Black becomes the colour of the page's text. Identifiers begin with the plot's name, so that
     they are unique on a page.
     """
-    svg = plot.svg
-    elements = svg[svg.index("<svg") :]
+    elements = plot.svg[plot.svg.index("<svg") :]
     return Markup(re.sub("<[^>]+>", lambda tag: _inline_tag(tag[0], plot.name), elements))
 
 
@@ -182,8 +184,8 @@ def write(title: str, blocks: Sequence[Block], folder: Path, display: Display = 
     figures.mkdir(parents=True, exist_ok=True)
     all_plots = plots(blocks)
     for plot in track(all_plots, "writing plots", display, len(all_plots)):
-        svg = on_white(plot.svg).encode()
-        for ending, content in (("svg", svg), ("png", png(plot.figure))):
+        white = on_white(plot.svg).encode()
+        for ending, content in (("svg", white), ("png", png(plot.figure))):
             write_atomically(figures / f"{plot.name}.{ending}", content, durable=False)
     outdated = set(re.findall(rf"\]\({FIGURES}/(\w+)\.svg\)", earlier))
     for name in outdated - {plot.name for plot in all_plots}:

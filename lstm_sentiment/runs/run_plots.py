@@ -5,16 +5,21 @@ The functions plot the runs of a variant for a report, or a single run.
 
 import io
 import textwrap
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.text import Text
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
+from lstm_sentiment.display import printable
 from lstm_sentiment.files.writing import write_atomically
 from lstm_sentiment.labels import CLASSES
 
@@ -29,6 +34,7 @@ STAGES = {"train": (TRAIN_COLOUR, "o"), "val": (VAL_COLOUR, "s")}  # colour and 
 PANELS = (("loss",), ("accuracy",), ("precision", "recall"))
 MAX_COLUMNS = 4  # of a grid of confusion matrices
 NAME_WIDTH = 32  # characters in a line of a matrix's title
+NAME_LINES = 16
 COLOUR_MAP = "cividis"  # of shares
 
 
@@ -122,8 +128,41 @@ def save_plots(folder: Path, record: Mapping[str, Any]) -> None:
 def png(figure: Figure) -> bytes:
     """Return the figure as a PNG file."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
+    with _literal_texts(figure):
+        figure.savefig(buffer, format="png", dpi=120)
     return buffer.getvalue()
+
+
+def svg(figure: Figure) -> str:
+    """Return the figure as an SVG file without a background, with text that can be searched."""
+    buffer = io.StringIO()
+    with (
+        _literal_texts(figure),
+        mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "lstm_sentiment"}),
+    ):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return buffer.getvalue()
+
+
+@contextmanager
+def _literal_texts(figure: Figure) -> Iterator[None]:
+    """Show the names in a figure literally: a dollar begins no formula, and all text is printable.
+
+    Characters that the font lacks are drawn as boxes, without a warning.
+    """
+    texts = {*figure.findobj(Text)}
+    for axis in (each for axes in figure.axes for each in (axes.xaxis, axes.yaxis)):
+        if isinstance(axis.get_major_locator(), FixedLocator):  # sets the labels when it is drawn
+            axis.set_ticklabels([printable(label.get_text()) for label in axis.get_ticklabels()])
+        else:
+            texts -= {*axis.findobj(Text)} - {axis.label}  # numbers, which may be formulas
+    for text in texts:
+        text.set_parse_math(False)
+        text.set_text(printable(text.get_text()))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        warnings.filterwarnings("ignore", "Matplotlib currently does not support", UserWarning)
+        yield
 
 
 def despine(figure: Figure) -> Figure:
@@ -134,8 +173,13 @@ def despine(figure: Figure) -> Figure:
 
 
 def wrapped(name: str, width: int) -> str:
-    """Return the name with line breaks, at spaces if possible; no line is longer than `width`."""
-    return textwrap.fill(name, width, break_on_hyphens=False)
+    """Return the name with line breaks, at spaces if possible; no line is longer than `width`.
+
+    After `NAME_LINES` lines, an ellipsis stands for the rest.
+    """
+    return textwrap.fill(
+        printable(name), width, break_on_hyphens=False, max_lines=NAME_LINES, placeholder=" …"
+    )
 
 
 def write_in_cell(

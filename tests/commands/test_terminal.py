@@ -11,6 +11,7 @@ from rich.console import Console
 from lstm_sentiment.commands import terminal
 from lstm_sentiment.commands.terminal import (
     Terminal,
+    TextConsole,
     WarningsOnly,
     display_of_run,
     ranking_table,
@@ -37,14 +38,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def file_console(is_terminal: bool = False) -> Console:
     """Return a console like that of the package which writes into memory."""
-    return Console(
-        file=io.StringIO(),
-        force_terminal=is_terminal,
-        soft_wrap=True,
-        highlight=False,
-        emoji=terminal.console._emoji,
-        width=100,
-    )
+    return TextConsole(file=io.StringIO(), force_terminal=is_terminal, soft_wrap=True, width=100)
 
 
 def printed(console: Console) -> str:
