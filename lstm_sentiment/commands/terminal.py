@@ -196,7 +196,7 @@ def ranking_table(
     parts: list[RenderableType] = []
     for title, rows, note in tables:
         table = FittedTable(["", *columns], rows, optional=OPTIONAL, title=title, ruled=True)
-        parts += [table, note]
+        parts += [table, Text(note)]
     parts += [Text.assemble((name, "red"), f" {reason}") for name, reason in failures]
     return Group(*parts)
 
