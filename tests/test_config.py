@@ -129,6 +129,9 @@ def test_a_message_names_the_field_the_allowed_values_and_the_value() -> None:
         ("trainer.log_every_n_steps", 0, "a whole number of at least 1"),
         ("sweep", "a/b", "a folder's name"),
         ("sweep", "..", "a folder's name"),
+        ("sweep", "🎬" * 64, "a folder's name of at most 100 characters and 255 bytes"),
+        ("sweep", "a\x1b", "a folder's name"),
+        ("sweep", "a\udcff", "a folder's name"),
     ],
 )
 def test_a_value_out_of_bounds_is_named_with_what_is_allowed(

@@ -18,7 +18,7 @@ PART = re.compile(
     r"\*\*(?P<strong>(?:[^`*\\]|\\.|`(?:[^`*\\]|\\.)+`)+)\*\*"
     r"|`(?P<code>(?:[^`*\\]|\\.)+)`"
     # A target is a file: it has no scheme, so it cannot be javascript: or another site.
-    r"|\[(?P<label>(?:[^`*\[\]\\]|\\.)+)\]\((?P<target>(?:\.\./)*[\w-]+(?:\.\w+)?)\)"
+    r"|\[(?P<label>(?:[^`*\[\]\\]|\\.)+)\]\((?P<target>(?:\.\./)*(?:[\w-]+/)*[\w-]+(?:\.\w+)?)\)"
     r"|\\(?P<literal>[\\`*\[\]])"
 )
 

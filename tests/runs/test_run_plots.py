@@ -3,22 +3,29 @@
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lstm_sentiment.runs.run_plots import (
+    NAME_LINES,
     TRAIN_COLOUR,
     VAL_COLOUR,
     confusion_matrices,
     confusion_matrix,
     learning_curves,
+    png,
     save_plots,
+    svg,
+    wrapped,
 )
 from tests.support.plots import cells, history, legend, ticks
 
+SVG = "{http://www.w3.org/2000/svg}"
 PANELS = (("loss",), ("accuracy",), ("precision", "recall"))
 
 
@@ -130,3 +137,33 @@ def test_a_tested_run_has_two_plots(tmp_path: Path, tested: bool) -> None:
     assert {path.name for path in tmp_path.iterdir()} == names
     for name in names:
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
+# Errors or formulas, if they are not drawn literally.
+NAMES = ["$\\frac{", "a$b$c {x}_^", "映画 😀", "\x1b[31m\n\udcff", "\\$"]
+
+
+def test_names_are_drawn_literally() -> None:
+    """A warning, such as on characters that the font lacks, would be an error in tests."""
+    figure = Figure(layout="constrained")
+    axes = figure.subplots()
+    axes.plot([1, 2], [1, 1e-3], label=NAMES[0])
+    axes.set_xticks(range(len(NAMES)), NAMES)
+    axes.set(title=NAMES[1], ylabel=NAMES[2], yscale="log")
+    axes.annotate(NAMES[3], (1, 1))
+    axes.legend()
+    figure.suptitle(NAMES[0])
+    root = ElementTree.fromstring(svg(figure))
+    texts = ["".join(element.itertext()) for element in root.iter(f"{SVG}text")]
+    for name in ["$\\frac{", "a$b$c {x}_^", "映画 😀", "\\udcff", "\\$"]:
+        assert name in texts
+    assert texts.count("$\\frac{") == 3
+    assert "10\u22121" in ["".join(text.split()) for text in texts]  # 10⁻¹, a formula
+    assert png(figure)[:4] == b"\x89PNG"
+
+
+def test_a_very_long_name_is_cut() -> None:
+    assert wrapped("ab cd", 3) == "ab\ncd"
+    lines = wrapped("word " * 1000, 10).split("\n")
+    assert len(lines) == NAME_LINES
+    assert lines[-1].endswith("…")
