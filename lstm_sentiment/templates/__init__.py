@@ -3,13 +3,17 @@
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from lstm_sentiment.display import printable
 
 
 def _finalized(value: Any) -> Any:
     """Return a value of a page without control characters; `Markup` stays markup."""
-    return type(value)(printable(value)) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return Markup(text) if isinstance(value, Markup) else text
 
 
 _environment = Environment(
