@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 
 from lstm_sentiment.commands.main import main
 from lstm_sentiment.config import Config
+from lstm_sentiment.report import page
 from tests.support.networks import saved
 from tests.support.records import amend, answers, network, put, put_run
 from tests.support.tables import write_rows
@@ -85,13 +86,14 @@ def links(markdown: str) -> list[str]:
 def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> tuple[Path, str]:
     """The folder of a report on hostile runs, and the output of the commands on it."""
     monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr(page, "png", lambda _: b"")  # drawn like the SVG files, and slow
     sweep = tmp_path / os.fsdecode(b"\x1b[31m [red] $x$ {y} <b> \xff \xe2\x80\xae")
     for cell, wrong in (("lstm", 20), ("gru", 40)):
         run = put_run(sweep, network(cell), answers(wrong), answers(wrong))
         reference = {"run": f"encoder={cell}", "source": HOSTILE, "accuracy": 0.9}
 
         def change(record: dict[str, Any], cell: str = cell, reference: Any = reference) -> None:
-            record["config"]["data"] |= {f"={HOSTILE}": cell, "note": f"={cell} {HOSTILE}"}
+            record["config"]["data"] |= {f"={CONTROLS}": cell, "note": f"={cell} {HOSTILE}"}
             record["config"]["reference"] = [reference]
             record["data"]["source"] = record["environment"]["device"] = HOSTILE
             record["environment"]["device"] += cell
@@ -159,6 +161,6 @@ def test_reviews_and_columns_are_shown_as_text(
     assert not controls(output.out + output.err)
     [objects] = [json.loads(line) for line in output.out.splitlines() if line[:1] == "{"]
     assert objects["text"] == UNENCODABLE
-    page = (tmp_path / "why.html").read_text()
-    assert not controls(page)
-    assert live_parts(page) == []
+    html = (tmp_path / "why.html").read_text()
+    assert not controls(html)
+    assert live_parts(html) == []

@@ -137,7 +137,7 @@ def _shown(path: Path) -> str:
 
 def _read(path: Path) -> pa.Table:
     try:
-        with pq.ParquetFile(path) as file:
+        with path.open("rb") as stream, pq.ParquetFile(stream) as file:
             return file.read()
     except FileNotFoundError as error:
         raise InputError(f"{_shown(path)} is missing") from error

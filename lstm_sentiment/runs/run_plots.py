@@ -34,7 +34,7 @@ STAGES = {"train": (TRAIN_COLOUR, "o"), "val": (VAL_COLOUR, "s")}  # colour and 
 PANELS = (("loss",), ("accuracy",), ("precision", "recall"))
 MAX_COLUMNS = 4  # of a grid of confusion matrices
 NAME_WIDTH = 32  # characters in a line of a matrix's title
-NAME_LINES = 16
+NAME_LINES = 8
 COLOUR_MAP = "cividis"  # of shares
 
 
@@ -148,7 +148,8 @@ def svg(figure: Figure) -> str:
 def _literal_texts(figure: Figure) -> Iterator[None]:
     """Show the names in a figure literally: a dollar begins no formula, and all text is printable.
 
-    Characters that the font lacks are drawn as boxes, without a warning.
+    Characters that the font lacks are drawn as boxes, and names may need more room than there is,
+    without a warning.
     """
     texts = {*figure.findobj(Text)}
     for axis in (each for axes in figure.axes for each in (axes.xaxis, axes.yaxis)):
@@ -162,6 +163,7 @@ def _literal_texts(figure: Figure) -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         warnings.filterwarnings("ignore", "Matplotlib currently does not support", UserWarning)
+        warnings.filterwarnings("ignore", "constrained_layout not applied", UserWarning)
         yield
 
 
