@@ -23,10 +23,10 @@ from tests.support.tables import write_rows
 # Escapes of terminals (OSC 52 writes the clipboard), C1 controls, directions and separators.
 CONTROLS = "\x1b]52;c;aGk=\x07\x9b31m\x00\r\x7f\u202e\u2066\u2028"
 MARKUP = (
-    "[red] [x](javascript:alert(1)) ![y](http://a.example/y.png) <script>alert(2)</script> "
-    '<img src=x onerror=alert(3)> `a` **b** | c || "d" $\\frac{ ${ <http://b.example> '
-    "😀 映画 _^~~e~~ https://c.example www.d.example me@e.example {: onclick=alert(4)} &lt; [r] "
-    "\\[z](http://f.example)"
+    "[red] $\\frac{ [x](javascript:alert(1)) ![y](http://a.example/y.png) "
+    '<script>alert(2)</script> <img src=x onerror=alert(3)> `a` **b** | c || "d" ${ '
+    "<http://b.example> 😀 映画 _^~~e~~ https://c.example www.d.example "
+    "me@e.example {: onclick=alert(4)} &lt; [r] \\[z](http://f.example)"
 )
 HOSTILE = f"{CONTROLS}{MARKUP}"
 # A lone surrogate, which stands for a byte that is not UTF-8; records with one count as damaged.
