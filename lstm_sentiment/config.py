@@ -28,6 +28,7 @@ from lstm_sentiment.config_fields import (
     text,
     whole,
 )
+from lstm_sentiment.display import NO_TEXT
 from lstm_sentiment.errors import InputError
 
 Group = TypeVar("Group", bound=Checked)
@@ -144,7 +145,7 @@ GLOVE_DIMS = {
 }
 PRECISIONS = ("32-true", "bf16-mixed")
 DEPTHS = {1: "", 2: "stacked_", 3: "deep_"}  # number of layers -> prefix of a network's name
-SWEEP_NAME = re.compile(r"[^./\\\s\0][^/\\\0\n]{0,99}")
+SWEEP_NAME = re.compile(rf"(?![.\s])[^/\\\t\n{NO_TEXT.pattern[1:-1]}]{{1,100}}")
 CHOICES = re.compile(r"\s*[^\s=]+=\S+(\s+[^\s=]+=\S+)*\s*")  # NAME=VALUE ...
 SCORES = ("accuracy", "precision", "recall", "f1", "auroc", "loss")
 # The fields of `data` that only data=reviews reads.
@@ -556,8 +557,9 @@ class Config(Checked):
     sweep: str | None = text(
         None,
         pattern=SWEEP_NAME,
-        allowed="a folder's name of at most 100 characters, without slashes and not beginning with "
-        "a dot",
+        longest=255,
+        allowed="a folder's name of at most 100 characters and 255 bytes, without slashes and "
+        "control characters and not beginning with a dot",
         fingerprinted=False,
         help="the folder below root for this run; the experiment's name, or default, if it is null",
     )

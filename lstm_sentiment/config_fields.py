@@ -204,15 +204,21 @@ def text(
     *,
     allowed: str = "a text that is not empty",
     pattern: Pattern[str] | None = None,
+    longest: int | None = None,
     help: str,
     **roles: Unpack[Roles],
 ) -> Name:
-    """Declare a text that matches `pattern` or, without a pattern, is not empty."""
+    """Declare a text that matches `pattern` or, without a pattern, is not empty.
+
+    `longest` is its greatest length in bytes of UTF-8.
+    """
 
     def check(value: Any) -> str:
         if not isinstance(value, str):
             raise ValueError
         if value != default and not (pattern.fullmatch(value) if pattern else value):
+            raise ValueError
+        if longest is not None and len(value.encode(errors="replace")) > longest:
             raise ValueError
         return value
 

@@ -4,13 +4,24 @@
 their caller and do not depend on a console.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 # Control characters, separators of lines, directions of text, and surrogates.
 NO_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+# Characters of Markdown: of code, emphasis, links, HTML, formulas, and addresses that become links.
+MARKDOWN = re.compile(
+    r"[\\`*\[\]{}$<>&]|(?<![^\W_])_|_(?![^\W_])|~(?=~)|(?<=~)~|:(?=//)|(?<=www)\."
+    r"|(?<=[\w.+-])@(?=[\w.-])"
+    # The beginning of a heading, a fence, a list or a rule.
+    r"|^[#~]|^[-+=](?=[\s=-]|$)|^\d(?=\d{0,8}[.)](?:\s|$))"
+)
+REFERENCES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "<!-- -->@"}
+LONGEST_SHORT = 40  # characters of a value in a message
 
 Item = TypeVar("Item")
 Advance = Callable[[int], None]  # takes the number of steps done; must be fast
@@ -44,7 +55,7 @@ class Printed(Silent):
 
     def message(self, text: str, style: str = "") -> None:
         """Print a line that begins with the style, if any."""
-        print(f"{style} {text}".lstrip())
+        print(printable(f"{style} {text}".lstrip()))
 
 
 SILENT = Silent()
@@ -95,3 +106,34 @@ def printable(text: str) -> str:
     which cannot be encoded. All text from files passes through this function before it is shown.
     """
     return NO_TEXT.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+def on_one_line(value: Any) -> str:
+    """Return the value as printable text on one line."""
+    return " ".join(printable(str(value)).split())
+
+
+def shortened(value: Any) -> str:
+    """Return the value as printable text on one line, of at most 40 characters and an ellipsis."""
+    text = on_one_line(value)
+    return text if len(text) <= LONGEST_SHORT else f"{text[:LONGEST_SHORT]} …"
+
+
+def json_text(value: Any) -> str:
+    """Return the value as JSON on one line, with its own escapes for characters that are no text.
+
+    Programs that read the JSON get the value unchanged.
+    """
+    text = json.dumps(value, ensure_ascii=False)
+    return NO_TEXT.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def markdown_text(text: str) -> str:
+    """Return Markdown that shows the text literally, on one line.
+
+    The text can form no link, image, HTML, formula, code, heading or list. Characters that could
+    are replaced by character references, which also stand for themselves where a program would turn
+    an address into a link. Vertical bars are left to the writer of a table.
+    """
+    line = re.sub(r"\s+", " ", printable(text))
+    return MARKDOWN.sub(lambda match: REFERENCES.get(match[0]) or f"&#{ord(match[0])};", line)

@@ -129,6 +129,7 @@ def test_a_message_names_the_field_the_allowed_values_and_the_value() -> None:
         ("trainer.log_every_n_steps", 0, "a whole number of at least 1"),
         ("sweep", "a/b", "a folder's name"),
         ("sweep", "..", "a folder's name"),
+        ("sweep", "🎬" * 64, "a folder's name of at most 100 characters and 255 bytes"),
     ],
 )
 def test_a_value_out_of_bounds_is_named_with_what_is_allowed(
@@ -222,6 +223,8 @@ def test_python_takes_names_for_choices() -> None:
         lambda: Config(root=3),
         lambda: Config(sweep=3.5j),
         lambda: Config(sweep="x" * 101),
+        lambda: Config(sweep="a\x1b"),
+        lambda: Config(sweep="a\udcff"),
         lambda: Config(encoder="gru"),
         lambda: Config(reference=Reference()),
         lambda: EncoderConfig(dropout=None),

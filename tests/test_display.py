@@ -1,10 +1,21 @@
 """Progress of iterations, the silent display, and texts that a terminal can print."""
 
+import json
 import time
 
 import pytest
 
-from lstm_sentiment.display import SILENT, Printed, counted, printable, track
+from lstm_sentiment.display import (
+    SILENT,
+    Printed,
+    counted,
+    json_text,
+    markdown_text,
+    on_one_line,
+    printable,
+    shortened,
+    track,
+)
 from tests.support.displays import RecordingDisplay
 
 
@@ -42,10 +53,50 @@ def test_the_silent_display_shows_nothing(capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"), [("plain", "plain"), ("映画 🎬", "映画 🎬"), ("a \ud83d b", "a ? b")]
+    ("text", "shown"),
+    [
+        ("plain\ttext\n", "plain\ttext\n"),
+        ("映画 🎬", "映画 🎬"),
+        ("a \ud83d b", "a \\ud83d b"),
+        ("\x1b[31m\x07\x9b\r", "\\x1b[31m\\x07\\x9b\\r"),
+        ("\u202eabc\u2069\u2028", "\\u202eabc\\u2069\\u2028"),
+    ],
 )
-def test_lone_surrogates_are_printed_as_question_marks(text: str, shown: str) -> None:
+def test_characters_that_are_no_text_are_printed_as_escapes(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+def test_json_for_terminals_contains_the_value_unchanged() -> None:
+    value = {"映\x1b": ["\x9b\u202e\u2028\ud83d\x7f", 1.5, None]}
+    text = json_text(value)
+    assert printable(text) == text
+    assert "映" in text
+    assert json.loads(text) == value
+
+
+def test_a_value_in_a_message_is_short_and_on_one_line() -> None:
+    assert on_one_line("a \n b\x1b") == "a b\\x1b"
+    assert shortened("a\nb") == "a b"
+    assert shortened("x" * 41) == "x" * 40 + " …"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "deep_bilstm-max_attention data.padding=keras s0 (±0.12, -1.25 to +0.5 points)",
+        "reviews.csv: 1,200 train, 3.5 % of 7. That is all! ~10 s, #1, 50/50; a:b",
+    ],
+)
+def test_ordinary_text_is_the_same_in_markdown(text: str) -> None:
+    assert markdown_text(text) == text
+
+
+def test_markdown_shows_text_literally() -> None:
+    assert markdown_text("[a](b)\n`c` <d> & *e*") == (
+        "&#91;a&#93;(b) &#96;c&#96; &lt;d&gt; &amp; &#42;e&#42;"
+    )
+    assert markdown_text("http://a.example www.b") == "http&#58;//a.example www&#46;b"
+    assert markdown_text("- \x1b") == "&#45; &#92;x1b"
 
 
 def test_a_printed_display_shows_messages_and_no_progress(

@@ -7,7 +7,7 @@ import jinja2
 import pytest
 
 from lstm_sentiment import templates
-from lstm_sentiment.templates import inline, render
+from lstm_sentiment.templates import render
 from tests.support.project import ROOT
 
 FOLDER = Path(templates.__file__).parent
@@ -25,8 +25,9 @@ def test_a_missing_value_is_an_error(name: str) -> None:
         render(name)
 
 
-def test_text_is_escaped_before_it_is_formatted() -> None:
-    assert inline("**<b>** `&`") == "<strong>&lt;b&gt;</strong> <code>&amp;</code>"
+def test_values_are_printable() -> None:
+    text = render("report.html", title="a\x1b\u202e\udcff", blocks=[], svg=None)
+    assert "<title>a\\x1b\\u202e\\udcff</title>" in text
 
 
 def test_every_template_is_in_the_wheel() -> None:

@@ -3,6 +3,8 @@
 import argparse
 from itertools import product
 
+from rich.text import Text
+
 from lstm_sentiment.commands.options import Commands, add_config_dir
 from lstm_sentiment.commands.terminal import (
     Terminal,
@@ -58,6 +60,7 @@ def run(options: argparse.Namespace) -> None:
                 if record[stage]
             ]
             seconds = f"trained in {record['cost']['fit_seconds']:.1f} s"
-            console.print(f"[bold]{record['name']}[/]  {', '.join([*scores, seconds])}")
+            results = f"  {', '.join([*scores, seconds])}"
+            console.print(Text.assemble((record["name"], "bold"), results))
     sweep = typed_path(sweep_folder(config))
     print_next(f"{typed_program('lstm-sentiment')} report {sweep}")

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
 from lstm_sentiment.commands.options import Commands, add_config_dir
-from lstm_sentiment.commands.terminal import Terminal, console
+from lstm_sentiment.commands.terminal import Terminal, console, print_labelled
 
 if TYPE_CHECKING:
     from lstm_sentiment.config import Config
@@ -61,7 +59,8 @@ def run(options: argparse.Namespace) -> None:
             options.output.mkdir(parents=True, exist_ok=True)
         with file_output(path, options.overwrite or is_own_png(path)) as draft:
             draft.write_bytes(png(length_histogram(data)))
-        console.print(f"\n[bold]plot[/] {escape(str(path))}")
+        console.print()
+        print_labelled("plot", path)
 
 
 def parse_data(arguments: Sequence[str], config_dir: Path | None = None) -> "list[Config]":

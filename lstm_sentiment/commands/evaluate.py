@@ -13,7 +13,13 @@ from lstm_sentiment.commands.options import (
     add_file,
     add_output_file,
 )
-from lstm_sentiment.commands.terminal import Terminal, console, error_console, write_text
+from lstm_sentiment.commands.terminal import (
+    Terminal,
+    console,
+    error_console,
+    print_text,
+    write_text,
+)
 from lstm_sentiment.config import MissingValues
 from lstm_sentiment.errors import UsageError
 from lstm_sentiment.labels import CLASSES, POSITIVE
@@ -90,7 +96,7 @@ def run(options: argparse.Namespace) -> None:
     if options.output is not None:
         write_text(options.output, text + "\n", options.overwrite)
     if options.json:
-        print(text)
+        print_text(text)
     else:
         console.print(scores_table(result.networks))
 

@@ -4,10 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
 from lstm_sentiment.commands.options import MODEL_HELP, Commands, add_output_file
-from lstm_sentiment.commands.terminal import console, write_text
+from lstm_sentiment.commands.terminal import TextConsole, print_labelled, write_text
 from lstm_sentiment.display import printable
 from lstm_sentiment.labels import CLASSES, NEGATIVE, POSITIVE
 
@@ -36,8 +34,6 @@ def add_parser(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print the explanation and, if requested, write its page."""
-    from rich.console import Console
-
     from lstm_sentiment.files.outputs import check_file_output
     from lstm_sentiment.serving.explanation import page
     from lstm_sentiment.serving.predictor import Predictor
@@ -47,9 +43,9 @@ def run(options: argparse.Namespace) -> None:
     explanation = Predictor.load(options.run).explain(options.text)
     if options.output is not None:
         write_text(options.output, page(explanation), options.overwrite)
-    Console(highlight=False).print(explanation_view(explanation))  # wraps the text into lines
+    TextConsole().print(explanation_view(explanation))  # wraps the text into lines
     if options.output is not None:
-        console.print("[bold]page[/]", escape(str(options.output)))
+        print_labelled("page", options.output)
 
 
 def explanation_view(explanation: "Explanation") -> "RenderableType":

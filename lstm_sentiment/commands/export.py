@@ -4,10 +4,8 @@ import argparse
 from itertools import islice
 from pathlib import Path
 
-from rich.markup import escape
-
 from lstm_sentiment.commands.options import RUN_HELP, Commands, add_file
-from lstm_sentiment.commands.terminal import Terminal, console, error_console
+from lstm_sentiment.commands.terminal import Terminal, error_console, print_labelled, print_text
 from lstm_sentiment.errors import InputError
 
 MAX_TEXTS = 1_000  # on which the exported network is compared with the original
@@ -60,5 +58,5 @@ def run(options: argparse.Namespace) -> None:
             texts = list(islice(filter(None, read), MAX_TEXTS))
         else:
             texts = random_texts(predictor)
-        print(export(predictor, folder, options.int8, texts).summary)
-    console.print("[bold]exported[/]", escape(str(folder)))
+        print_text(export(predictor, folder, options.int8, texts).summary)
+    print_labelled("exported", folder)

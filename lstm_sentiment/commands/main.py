@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from lstm_sentiment import __version__
 from lstm_sentiment.commands import (
@@ -21,6 +21,8 @@ from lstm_sentiment.commands import (
     train_options,
 )
 from lstm_sentiment.commands.signals import TERMINATING, exit_on_signals
+from lstm_sentiment.commands.terminal import print_error, print_text
+from lstm_sentiment.display import printable
 from lstm_sentiment.errors import InputError, UsageError
 
 COMMANDS = (
@@ -52,10 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.handler(options)
             sys.stdout.flush()
     except InputError as error:
-        print(error, file=sys.stderr)
+        print_error(error)
         return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+        print_error("Interrupted.")
         return 128 + signal.SIGINT
     except BrokenPipeError:  # the reader of the output, such as `head`, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -65,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
     """Return the parser of the program, and the parser of each command by its name."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="lstm-sentiment",
         description="Train, compare, inspect and use networks.",
         epilog="example: lstm-sentiment report runs/default; "
@@ -84,6 +86,14 @@ def build_parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.Argu
     return parser, commands.choices
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose messages repeat arguments without control characters."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and exit with code 2."""
+        super().error(printable(message))
+
+
 class PrintCompletion(argparse.Action):
     """Print the completion script of a shell and exit."""
 
@@ -97,7 +107,7 @@ class PrintCompletion(argparse.Action):
         """Print the script for the shell `values`."""
         import shtab  # slow to import, and not needed by other options
 
-        print(shtab.complete(parser, values))
+        print_text(shtab.complete(parser, values))
         parser.exit()
 
 

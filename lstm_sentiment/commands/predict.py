@@ -1,7 +1,6 @@
 """lstm-sentiment predict: classify texts with a trained model."""
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +13,8 @@ from lstm_sentiment.commands.options import (
     add_file,
     add_output_file,
 )
-from lstm_sentiment.commands.terminal import Terminal, error_console
-from lstm_sentiment.display import Display, counted, printable
+from lstm_sentiment.commands.terminal import Terminal, error_console, print_error, print_text
+from lstm_sentiment.display import Display, counted, json_text, on_one_line
 from lstm_sentiment.errors import UsageError
 from lstm_sentiment.labels import CLASSES, POSITIVE
 
@@ -82,7 +81,7 @@ def run(options: argparse.Namespace) -> None:
     chunk_size = 1 if sys.stdin.isatty() or options.weights else ROWS
     without_text = 0
     for text, prediction in predict_stream(predictor, texts, options.weights, chunk_size):
-        print(_line(text, prediction, options.json), flush=chunk_size == 1)
+        print_text(_line(text, prediction, options.json), flush=chunk_size == 1)
         without_text += prediction is None
     _warn_of_missing(without_text, display)
 
@@ -106,24 +105,21 @@ def _check(options: argparse.Namespace) -> None:
 def _standard_input() -> Iterator[str]:
     """Yield the lines of standard input; bytes that are not UTF-8 are replaced."""
     if sys.stdin.isatty():
-        print("Type one text a line; Ctrl-D ends.", file=sys.stderr)
+        print_error("Type one text a line; Ctrl-D ends.")
     for line in sys.stdin.buffer:
         yield line.decode(errors="replace").rstrip("\r\n")
 
 
 def _line(text: str | None, prediction: "Prediction | None", as_json: bool) -> str:
     if text is None or prediction is None:
-        return json.dumps(dict.fromkeys(("label", "probability", "text"))) if as_json else "\t\t"
+        return json_text(dict.fromkeys(("label", "probability", "text"))) if as_json else "\t\t"
     if not as_json:
-        # Control characters would move the cursor of a terminal.
-        visible = "".join(c if c.isprintable() else " " for c in text)
-        columns = (prediction.label, f"{prediction.probability:.4f}", " ".join(visible.split()))
-        return printable("\t".join(columns))
+        return f"{prediction.label}\t{prediction.probability:.4f}\t{on_one_line(text)}"
     values = {
         "label": prediction.label,
         "probability": prediction.probability,
-        "text": printable(text),
+        "text": text,
     }
     if prediction.weights is not None:
-        values["weights"] = [[printable(token), weight] for token, weight in prediction.weights]
-    return json.dumps(values, ensure_ascii=False)
+        values["weights"] = prediction.weights
+    return json_text(values)

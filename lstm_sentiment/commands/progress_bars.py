@@ -31,7 +31,7 @@ def shared_bars(console: Console) -> Iterator[Progress]:
     if (progress := _open.get(console)) is not None:
         yield progress
         return
-    columns = TextColumn("{task.description}"), BarColumn(), ProgressText()
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), ProgressText()
     with Progress(*columns, console=console, transient=True) as progress:
         _open[console] = progress
         try:

@@ -3,10 +3,8 @@
 import argparse
 from pathlib import Path
 
-from rich.markup import escape
-
 from lstm_sentiment.commands.options import RUNS_HELP, Commands
-from lstm_sentiment.commands.terminal import Terminal, console, ranking_table
+from lstm_sentiment.commands.terminal import Terminal, console, print_labelled, ranking_table
 from lstm_sentiment.errors import InputError
 
 
@@ -52,4 +50,4 @@ def run(options: argparse.Namespace) -> None:
         ) from error
     for note in dict.fromkeys(note for each in comparisons for note in each.notes):
         Terminal().message(note, "warning")
-    console.print("[bold]report[/]", escape(str(folder / page.PAGE)))
+    print_labelled("report", folder / page.PAGE)

@@ -11,7 +11,7 @@ from rich.text import Text
 from lstm_sentiment.commands.options import RUNS_HELP, Commands
 from lstm_sentiment.commands.tables import FittedTable
 from lstm_sentiment.commands.terminal import console
-from lstm_sentiment.display import counted, duration
+from lstm_sentiment.display import counted, duration, on_one_line
 from lstm_sentiment.runs.identity import BASELINE
 from lstm_sentiment.runs.reader import RunSummary, State, read_runs
 
@@ -41,7 +41,7 @@ def status_table(runs: Sequence[RunSummary]) -> Group:
     rows: list[list[str | Text]] = [
         [
             Text(run.state, STATE_COLOURS.get(run.state, "yellow")),
-            f"{run.folder.parent.name}/{run.name}",
+            on_one_line(f"{run.folder.parent.name}/{run.name}"),
             _details(run),
         ]
         for run in sorted(runs, key=lambda run: (order.index(run.state), run.folder))

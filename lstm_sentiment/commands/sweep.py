@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from rich.markup import escape
+from rich.text import Text
 
 from lstm_sentiment.commands.terminal import (
     Terminal,
     console,
     display_of_run,
+    print_labelled,
     print_next,
     ranking_table,
     typed_path,
@@ -100,7 +101,7 @@ class Sweep:
         if self.size != 1 or not self.begun:
             # Repeated at the end, since the lines above may have scrolled out of view.
             for refusal in dict.fromkeys(self.refusals):
-                console.print(f"[red]refused[/] {escape(refusal)}")
+                print_labelled("refused", refusal, "red")
         if any(run.record for run in runs):
             where = typed_path(os.path.commonpath([folder.parent for folder in self.configs]))
             program = typed_program("lstm-sentiment")
@@ -176,7 +177,7 @@ class Sweep:
             if plan.finished_record:
                 remove_leftovers(plan)
             elif not plan.failure_reason:
-                console.print(f"[bold]{folder.name}[/]  taken over")
+                console.print(Text.assemble((folder.name, "bold"), "  taken over"))
                 self._execute(plan)
 
     @contextmanager
@@ -186,12 +187,12 @@ class Sweep:
             yield
         except Exception as error:
             self.refusals.append(describe_error(error)["reason"])
-            console.print(f"[red]refused[/] {escape(self.refusals[-1])}")
+            print_labelled("refused", self.refusals[-1], "red")
 
     def _announce(self, plan: Plan, remark: str) -> None:
         """Print the line of a run: its number, its name and a remark."""
         count = "" if self.size == 1 else f"run {self.begun} of {self.size}  "
-        console.print(f"[bold]{count}{plan.folder.name}[/]  {remark}")
+        console.print(Text.assemble((f"{count}{plan.folder.name}", "bold"), f"  {remark}"))
 
     def _time_left(self) -> str:
         """Return an estimate from the mean duration of the trained runs; "" if there is none."""

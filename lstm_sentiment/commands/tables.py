@@ -10,6 +10,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from lstm_sentiment.commands.terminal import shown_on
+
 NAME_WIDTH = 16  # columns are left out until names have this width, or theirs if it is less
 SHORTEST = 8  # the least width of names; a table of longer ones is wider than a narrow terminal
 # Where a text may be folded, the best places first.
@@ -33,7 +35,11 @@ class FittedTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render the table for the width of the console."""
-        natural = [_width(column) for column in zip(self.columns, *self.rows, strict=True)]
+        # The cells as they are shown, since escapes are wider than the characters.
+        columns, *rows = (
+            [_as_shown(c, console) for c in row] for row in (self.columns, *self.rows)
+        )
+        natural = [_width(column) for column in zip(columns, *rows, strict=True)]
         shown = self._shown(natural, options.max_width)
         room = self._room(natural, shown, options.max_width)
         flexible = [column for column in shown if column in self.names]
@@ -51,12 +57,12 @@ class FittedTable:
         )
         for column in shown:
             table.add_column(
-                Text(folded(self.columns[column], widths[column])),
+                _folded_cell(columns[column], widths[column]),
                 justify="left" if column in self.names else "right",
                 no_wrap=True,
                 overflow="fold",
             )
-        for row in self.rows:
+        for row in rows:
             table.add_row(*(_folded_cell(row[c], widths[c]) for c in shown))
         # Columns of numbers may not fit even then; Rich would cut them.
         needed = self._between(shown) + sum(widths[column] for column in shown)
@@ -132,6 +138,11 @@ def _parts(text: str, width: int, folds: Sequence[str]) -> list[str]:
     if not folds:
         return chop_cells(text, width)
     return [each for part in re.split(folds[0], text) for each in _parts(part, width, folds[1:])]
+
+
+def _as_shown(cell: str | Text, console: Console) -> str | Text:
+    text = shown_on(console.file, str(cell))
+    return Text(text, cell.style) if isinstance(cell, Text) else text
 
 
 def _folded_cell(cell: str | Text, width: int) -> Text:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lstm_sentiment.commands.options import RUNS_HELP, Commands
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.names import file_name
 from lstm_sentiment.files.writing import scratch_folder
 from lstm_sentiment.runs.reader import RunSummary, read_runs
 
@@ -91,7 +92,7 @@ def link(runs: Sequence[RunSummary], tree: Path) -> None:
     """Create the folder `tree` with a link to each run, under its readable name."""
     tree.mkdir(exist_ok=True)
     for name, folder in readable_names(runs).items():
-        path = tree / name.replace("/", "_")
+        path = tree / file_name(name)
         if path.exists():
-            path = tree / f"{path.name} {folder.name}"
+            path = tree / file_name(f"{name} {folder.name}")
         path.symlink_to(folder.resolve(), target_is_directory=True)

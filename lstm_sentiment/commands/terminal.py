@@ -1,4 +1,8 @@
-"""The terminal: messages, progress bars and tables, shown with Rich."""
+"""The terminal: messages, progress bars and tables, shown with Rich.
+
+Everything that commands print passes through `TextConsole` or `print_text`, so that no text can
+control the terminal.
+"""
 
 import multiprocessing
 import shlex
@@ -8,20 +12,22 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
-from rich.markup import escape
+from rich.segment import Segment
 from rich.text import Text
 
-from lstm_sentiment.display import SILENT, Advance, Display, progress_text
+from lstm_sentiment.display import (
+    SILENT,
+    Advance,
+    Display,
+    printable,
+    progress_text,
+)
 
 if TYPE_CHECKING:
-    from rich.console import Group, RenderableType
-
-# Emoji codes such as ":dog:" in names and texts are not replaced.
-console = Console(soft_wrap=True, highlight=False, emoji=False)
-error_console = Console(soft_wrap=True, highlight=False, emoji=False, stderr=True)
+    from rich.console import ConsoleOptions, Group, RenderableType
 
 # Whether this process belongs to a launcher; then other runs print lines on the same terminal.
 IN_LAUNCHER = multiprocessing.parent_process() is not None
@@ -29,6 +35,53 @@ REFRESH = 0.1  # seconds between two updates of a bar
 LINE_INTERVAL = 30.0  # seconds between two lines of progress if there are no bars
 OPTIONAL = ("AUROC %", "F1 %", "params", "fit s", "seeds")  # columns of the ranking
 STYLE_COLOURS = {"warning": "yellow", "failed": "red"}  # of the styles of a message
+
+
+class TextConsole(Console):
+    """A console that shows all text literally; only `Text` and tables have styles.
+
+    Markup such as "[red]" and codes such as ":dog:" are not interpreted. Characters that would
+    control the terminal, or that its encoding lacks, are shown as escapes.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(highlight=False, emoji=False, markup=False, **options)
+
+    def render(
+        self, renderable: "RenderableType", options: "ConsoleOptions | None" = None
+    ) -> Iterable[Segment]:
+        """Yield the segments of anything that is shown on this console."""
+        for segment in super().render(renderable, options):
+            if segment.control:  # of Rich itself, such as the movements of a progress bar
+                yield segment
+            else:
+                yield segment._replace(text=shown_on(self.file, segment.text))
+
+
+def shown_on(stream: Any, text: str) -> str:
+    """Return the text with escapes for the characters that a stream cannot or must not show."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return printable(text).encode(encoding, "backslashreplace").decode(encoding)
+
+
+def print_text(text: object, stream: TextIO | None = None, flush: bool = False) -> None:
+    """Print text literally, without wrapping; `stream` is standard output if it is None."""
+    stream = stream or sys.stdout
+    print(shown_on(stream, str(text)), file=stream, flush=flush)
+
+
+def print_error(text: object) -> None:
+    """Print a message to standard error."""
+    print_text(text, sys.stderr)
+
+
+def print_labelled(label: str, text: object, style: str = "bold") -> None:
+    """Print a line that begins with a label in this style."""
+    console.print(Text.assemble((label, style), " ", printable(str(text))))
+
+
+console = TextConsole(soft_wrap=True)
+error_console = TextConsole(soft_wrap=True, stderr=True)
 
 
 class Terminal:
@@ -40,7 +93,7 @@ class Terminal:
     def message(self, text: str, style: str = "") -> None:
         """Print a line; `style` is "", "warning" or "failed"."""
         label = (f"{style} ", STYLE_COLOURS[style]) if style else ""
-        self.console.print(Text.assemble(self.prefix, label, text))
+        self.console.print(Text.assemble(self.prefix, label, printable(text)))
 
     def progress(self, title: str, total: int | None = None) -> AbstractContextManager[Advance]:
         """Show a progress bar, or a line every `LINE_INTERVAL` if the output is not a terminal."""
@@ -53,7 +106,7 @@ class Terminal:
         from lstm_sentiment.commands.progress_bars import shared_bars
 
         with shared_bars(self.console) as bars:
-            task = bars.add_task(escape(self.prefix + title), total=total)
+            task = bars.add_task(self.prefix + title, total=total)
             try:
                 yield _throttled(REFRESH, lambda done: bars.update(task, completed=done))
             finally:
@@ -108,7 +161,7 @@ def display_of_run(name: str, shown: bool) -> Display:
 def print_next(*commands: str) -> None:
     """Print the usual next commands."""
     for number, command in enumerate(commands):
-        console.print("[bold]next[/] " if number == 0 else "     ", escape(command))
+        console.print(Text.assemble(("     " if number else "next ", "bold"), f" {command}"))
 
 
 def typed_program(program: str) -> str:
@@ -142,8 +195,8 @@ def ranking_table(
     parts: list[RenderableType] = []
     for title, rows, note in tables:
         table = FittedTable(["", *columns], rows, optional=OPTIONAL, title=title, ruled=True)
-        parts += [table, escape(note)]
-    parts += [f"[red]{escape(name)}[/] {escape(reason)}" for name, reason in failures]
+        parts += [table, Text(note)]
+    parts += [Text.assemble((name, "red"), f" {reason}") for name, reason in failures]
     return Group(*parts)
 
 

@@ -29,6 +29,7 @@ from lstm_sentiment.commands.hydra_config import (
     to_config,
 )
 from lstm_sentiment.commands.signals import TERMINATING, exit_on_signals
+from lstm_sentiment.commands.terminal import display_of_run, print_error
 from lstm_sentiment.config import Config
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.writing import scratch_folder
@@ -78,7 +79,7 @@ class TrainCommand:
             except SystemExit as stop:
                 code = stop.code if isinstance(stop.code, int) else 1
         if code in [128 + number for number in ENDING]:
-            print("Interrupted: the same command resumes where this one stopped.", file=sys.stderr)
+            print_error("Interrupted: the same command resumes where this one stopped.")
         return code
 
     def _run_tasks(self) -> None:
@@ -88,7 +89,7 @@ class TrainCommand:
             _task()
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             if self.sweep is None:  # the command line is not valid
-                print(one_line(error), file=sys.stderr)
+                print_error(one_line(error))
                 sys.exit(1)
             self._launcher_failed(error)
         except Exception as error:
@@ -99,7 +100,7 @@ class TrainCommand:
         if self.sweep is None or not self.sweep.configs or self.sweep.begun:
             raise error
         reason = f"{type(error).__name__}: {one_line(error)}"
-        print(f"The launcher failed ({reason}): this process trains its runs.", file=sys.stderr)
+        print_error(f"The launcher failed ({reason}): this process trains its runs.")
 
     def plan(self, runs: list[list[str]]) -> None:
         """Plan the runs with these overrides; exit if none of them can be started."""
@@ -112,11 +113,11 @@ class TrainCommand:
                 (partial(to_config, config), config.hydra.runtime.choices) for config in composed
             )
         except (HydraException, OmegaConfBaseException) as error:
-            print(one_line(error), file=sys.stderr)
+            print_error(one_line(error))
             sys.exit(1)
         except InputError as error:
             self.sweep = None
-            print(error, file=sys.stderr)
+            print_error(error)
             sys.exit(1)
         if not self.sweep.configs:
             sys.exit(self.sweep.close())
@@ -157,7 +158,6 @@ def run(config: Config) -> dict[str, Any]:
     Raises InputError if the run cannot be started; then no file was written. Raises RunError if
     training fails; then `failed.json` in the run's folder gives the reason.
     """
-    from lstm_sentiment.commands.terminal import display_of_run
     from lstm_sentiment.data.cache import DataCache
     from lstm_sentiment.training.plan import Plan
     from lstm_sentiment.training.run import execute, remove_leftovers

@@ -1,4 +1,8 @@
-"""comparisons, runs -> CSV files with the numbers of a report, for other programs."""
+"""comparisons, runs -> CSV files with the numbers of a report, for other programs.
+
+A text that begins with =, +, - or @ is written with an apostrophe before it, since spreadsheets
+would run it as a formula.
+"""
 
 import csv
 import io
@@ -6,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lstm_sentiment.config import SCORES
+from lstm_sentiment.display import printable
 from lstm_sentiment.report.comparison import Comparison
 from lstm_sentiment.report.variants import Variant, recorded_scores, settings
 from lstm_sentiment.runs.reader import RunSummary
@@ -72,9 +77,15 @@ def _run(run: RunSummary) -> dict[str, Any]:
 def _csv(rows: Sequence[dict[str, Any]]) -> str:
     """Return the rows as CSV, with all columns in the order of their first occurrence."""
     buffer = io.StringIO()
-    writer = csv.DictWriter(
-        buffer, dict.fromkeys(name for row in rows for name in row), lineterminator="\n"
-    )
-    writer.writeheader()
-    writer.writerows(rows)
+    columns = dict.fromkeys(name for row in rows for name in row)
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(map(_cell, columns))
+    writer.writerows([_cell(row.get(name, "")) for name in columns] for row in rows)
     return buffer.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text

@@ -3,6 +3,7 @@
 from lstm_sentiment.report.comparison import Comparison
 from lstm_sentiment.report.comparison_plots import effect_sizes
 from lstm_sentiment.report.formatting import points
+from lstm_sentiment.report.markup import plain
 from lstm_sentiment.report.page import Block, Heading, Listing, Paragraph, Plot
 from lstm_sentiment.report.statistics import Effect
 
@@ -48,6 +49,6 @@ def _sentence(effect: Effect) -> str:
     reference = "the average of all networks" if single else "the sum of both contributions"
     doubt = "" if effect.significant else "; this is not significant"
     return (
-        f"With {_levels(effect)}, accuracy is {amount} than {reference} "
+        f"With {plain(_levels(effect))}, accuracy is {amount} than {reference} "
         f"({points(low)} to {points(high)}){doubt}."
     )

@@ -1,26 +1,24 @@
 """headings, paragraphs, tables and plots -> Markdown, or an HTML page without other files."""
 
-import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import ClassVar
 
-import matplotlib as mpl
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from lstm_sentiment.display import SILENT, Display, track
+from lstm_sentiment.display import SILENT, Display, markdown_text, track
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import JSON_BYTES
 from lstm_sentiment.files.locks import output_lock
 from lstm_sentiment.files.manifest import MANIFEST, Manifest
 from lstm_sentiment.files.reading import read_bytes
-from lstm_sentiment.runs.run_plots import png
+from lstm_sentiment.report.markup import as_html, as_markdown
+from lstm_sentiment.runs.run_plots import png, svg
 from lstm_sentiment.templates import render
 
 FIGURES, REPORT, PAGE = "figures", "report.md", "report.html"
@@ -40,7 +38,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A paragraph; its text may contain `code` and **strong** parts."""
+    """A paragraph; its text may contain the markup of `lstm_sentiment.report.markup`."""
 
     kind: ClassVar[str] = "paragraph"
     text: str
@@ -48,7 +46,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Listing:
-    """A list; its items may contain `code` and **strong** parts."""
+    """A list; its items may contain the markup of `lstm_sentiment.report.markup`."""
 
     kind: ClassVar[str] = "listing"
     items: Sequence[str]
@@ -56,7 +54,10 @@ class Listing:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first column is left-aligned, all others are right-aligned."""
+    """A table whose titles and cells may contain the markup of `lstm_sentiment.report.markup`.
+
+    The first column is left-aligned, all others are right-aligned.
+    """
 
     kind: ClassVar[str] = "table"
     columns: Sequence[str]
@@ -75,10 +76,7 @@ class Plot:
     @cached_property
     def svg(self) -> str:
         """The plot as an SVG file without a background, with text that can be searched."""
-        buffer = io.StringIO()
-        with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "lstm_sentiment"}):
-            self.figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-        return buffer.getvalue()
+        return svg(self.figure)
 
 
 @dataclass(frozen=True)
@@ -112,7 +110,7 @@ def markdown(blocks: Iterable[Block]) -> str:
 def _markdown(block: Block) -> str:
     match block:
         case Heading(text, level):
-            return f"{'#' * level} {_line(text)}"
+            return f"{'#' * level} {_literal(text)}"
         case Paragraph(text):
             return _line(text)
         case Listing(items):
@@ -122,19 +120,24 @@ def _markdown(block: Block) -> str:
             cells = [[_line(cell).replace("|", "\\|") for cell in row] for row in (columns, *rows)]
             return "\n".join(f"| {' | '.join(row)} |" for row in (cells[0], rule, *cells[1:]))
         case Plot(name, title, _):
-            return f"![{_line(title)}]({FIGURES}/{name}.svg)"
+            return f"![{_literal(title)}]({FIGURES}/{name}.svg)"
         case Details(title, blocks):
-            return f"#### {_line(title)}\n\n" + markdown(blocks).rstrip()
+            return f"#### {_literal(title)}\n\n" + markdown(blocks).rstrip()
 
 
 def _line(text: str) -> str:
-    """Return the text on one line, escaped, so that it cannot contain HTML elements."""
-    return escape(" ".join(text.split()), quote=False)
+    """Return a text with markup as one line of Markdown."""
+    return as_markdown(" ".join(text.split()))
+
+
+def _literal(text: str) -> str:
+    """Return a text without markup as one line of Markdown."""
+    return markdown_text(" ".join(text.split()))
 
 
 def page(title: str, blocks: Iterable[Block]) -> str:
     """Return the blocks as an HTML page, with plots as SVG in the colour of the page's text."""
-    return render("report.html", title=title, blocks=[*blocks], svg=_inline_svg)
+    return render("report.html", title=title, blocks=[*blocks], svg=_inline_svg, inline=as_html)
 
 
 def _inline_svg(plot: Plot) -> Markup:
@@ -143,8 +146,7 @@ def _inline_svg(plot: Plot) -> Markup:
     Black becomes the colour of the page's text. Identifiers begin with the plot's name, so that
     they are unique on a page.
     """
-    svg = plot.svg
-    elements = svg[svg.index("<svg") :]
+    elements = plot.svg[plot.svg.index("<svg") :]
     return Markup(re.sub("<[^>]+>", lambda tag: _inline_tag(tag[0], plot.name), elements))
 
 

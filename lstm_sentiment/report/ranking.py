@@ -6,6 +6,7 @@ from typing import NamedTuple
 from lstm_sentiment.report import page
 from lstm_sentiment.report.formatting import NOTHING, mean_percent, percent, spread
 from lstm_sentiment.report.majority import MajorityClass, majority_class
+from lstm_sentiment.report.markup import plain
 from lstm_sentiment.report.variants import Variant, order_of, variant_groups
 from lstm_sentiment.runs.reader import RunSummary
 
@@ -38,9 +39,11 @@ def markdown(runs: Iterable[RunSummary]) -> str:
     blocks: list[page.Block] = []
     tables, columns = _tables(runs)
     for title, rows, note in tables:
-        blocks += [page.Paragraph(title), page.Table(["", *columns], rows), page.Paragraph(note)]
+        escaped = [[plain(cell) for cell in row] for row in rows]
+        blocks += [page.Paragraph(plain(title)), page.Table(["", *columns], escaped)]
+        blocks.append(page.Paragraph(note))
     if failures := without_record(runs):
-        blocks.append(page.Listing([f"{name}: {trouble}" for name, trouble in failures]))
+        blocks.append(page.Listing([plain(f"{name}: {trouble}") for name, trouble in failures]))
     return page.markdown(blocks).rstrip("\n")
 
 

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-import matplotlib as mpl
-
 from lstm_sentiment.display import counted
 from lstm_sentiment.report.comparison import Comparison
 from lstm_sentiment.report.effect_section import effect_section
+from lstm_sentiment.report.markup import plain
 from lstm_sentiment.report.page import Block, Details, Heading, Listing, Paragraph
 from lstm_sentiment.report.plot_sections import plot_section
 from lstm_sentiment.report.ranking import without_record
@@ -31,18 +30,17 @@ def build_report(runs: Sequence[RunSummary]) -> tuple[list[Block], list[Comparis
             )
         )
         blocks.append(Listing([_contents(comparison) for comparison in comparisons]))
-    with mpl.rc_context({"text.parse_math": False}):  # a dollar in a name does not begin a formula
-        for number, comparison in enumerate(comparisons, 1):
-            prefix = f"{number}_" if len(comparisons) > 1 else ""
-            blocks += _data_set(comparison, prefix)
+    for number, comparison in enumerate(comparisons, 1):
+        prefix = f"{number}_" if len(comparisons) > 1 else ""
+        blocks += _data_set(comparison, prefix)
     if failures := without_record(runs):
         blocks.append(Heading("Runs that are not compared"))
-        blocks.append(Listing([f"{name}: {trouble}" for name, trouble in failures]))
+        blocks.append(Listing([plain(f"{name}: {trouble}") for name, trouble in failures]))
     return blocks, comparisons
 
 
 def _contents(comparison: Comparison) -> str:
-    return f"{comparison.title} ({counted(len(comparison.variants), 'variant')})"
+    return f"{plain(comparison.title)} ({counted(len(comparison.variants), 'variant')})"
 
 
 def _data_set(comparison: Comparison, prefix: str) -> list[Block]:
@@ -61,7 +59,9 @@ def _data_set(comparison: Comparison, prefix: str) -> list[Block]:
 
 
 def _notes(comparison: Comparison) -> list[Block]:
-    return [Heading("Notes", 3), Listing(comparison.notes)] if comparison.notes else []
+    if not comparison.notes:
+        return []
+    return [Heading("Notes", 3), Listing([plain(note) for note in comparison.notes])]
 
 
 def _variants(comparison: Comparison, prefix: str) -> list[Block]:

@@ -18,6 +18,7 @@ from lstm_sentiment.report.formatting import (
     spread,
 )
 from lstm_sentiment.report.majority import MajorityClass, majority_class
+from lstm_sentiment.report.markup import plain
 from lstm_sentiment.report.page import Block, Heading, Paragraph, Table
 from lstm_sentiment.report.published import Published, published
 from lstm_sentiment.report.statistics import Verdict
@@ -75,7 +76,7 @@ def _ranking_row(variant: Variant, comparison: Comparison) -> list[str]:
     ]
     scores = ("precision", "recall", "f1", "auroc")
     return [
-        f"**{variant.name}**" if variant is comparison.best else variant.name,
+        f"**{plain(variant.name)}**" if variant is comparison.best else plain(variant.name),
         str(len(variant.runs)),
         spread(variant.scores("val", "accuracy")),
         spread(variant.scores("test", "accuracy")),
@@ -96,7 +97,8 @@ def published_section(comparison: Comparison) -> list[Block]:
     if not results:
         return []
     rows = [
-        [row.name or row.run, _source(row), row.score, *_published_scores(row)] for row in results
+        [plain(row.name or row.run), plain(_source(row)), row.score, *_published_scores(row)]
+        for row in results
     ]
     columns = ["", "source of the published score", "test score", "published", "ours", "difference"]
     return [
@@ -118,7 +120,7 @@ def _amounts_of_reviews(comparison: Comparison, results: Sequence[Published]) ->
     for reviews in dict.fromkeys(row.reviews for row in compared if row.reviews != ours):
         sources = dict.fromkeys(row.source for row in compared if row.reviews == reviews)
         amount = "an unknown number of" if reviews is None else f"{reviews:,}"
-        names = [source or "the source that is not named" for source in sources]
+        names = [plain(source) or "the source that is not named" for source in sources]
         parts.append(f"{enumeration(names)} used {amount} labelled reviews")
     if not parts:
         return []
@@ -160,7 +162,7 @@ def verdict_section(comparison: Comparison) -> list[Block]:
 def _verdict_row(name: str, verdict: Verdict) -> list[str]:
     low, high = verdict.interval
     return [
-        name,
+        plain(name),
         points(verdict.difference),
         f"{points(low)} to {points(high)}",
         p_value(verdict.p),

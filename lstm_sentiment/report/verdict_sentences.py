@@ -11,6 +11,7 @@ from lstm_sentiment.report.formatting import (
     points,
     spread,
 )
+from lstm_sentiment.report.markup import plain
 from lstm_sentiment.report.page import Block, Paragraph
 from lstm_sentiment.report.statistics import Verdict
 from lstm_sentiment.report.variants import Variant
@@ -42,7 +43,7 @@ def summary(comparison: Comparison) -> list[Block]:
     if network is not None and network is not best:
         accuracy = percent(network.val_accuracy)
         sentences += [
-            f"The best network is **{network.name}** (validation accuracy {accuracy} %).",
+            f"The best network is **{plain(network.name)}** (validation accuracy {accuracy} %).",
             *_test_accuracy(comparison, network),
             *_relative_to(comparison.against(network)),
         ]
@@ -58,8 +59,8 @@ def summary(comparison: Comparison) -> list[Block]:
 def _best(comparison: Comparison, best: Variant) -> list[str]:
     accuracy = percent(best.val_accuracy)
     if len(comparison.variants) == 1:
-        return [f"**{best.name}** is the only variant (validation accuracy {accuracy} %)."]
-    sentences = [f"**{best.name}** has the highest validation accuracy ({accuracy} %)."]
+        return [f"**{plain(best.name)}** is the only variant (validation accuracy {accuracy} %)."]
+    sentences = [f"**{plain(best.name)}** has the highest validation accuracy ({accuracy} %)."]
     ties = [v.name for v in comparison.variants if v.val_accuracy == best.val_accuracy]
     if others := ties[1:]:
         verb = "has" if len(others) == 1 else "have"
@@ -99,22 +100,24 @@ def _other_cells(comparison: Comparison) -> list[str]:
     for variant in comparison.networks:
         best_of_cell.setdefault(_cell(variant), variant)
     parts = [
-        f"the best {cell} ({variant.name}) is {verdicts[variant.name].wording} "
+        f"the best {cell} ({plain(variant.name)}) is {verdicts[variant.name].wording} "
         f"({points(verdicts[variant.name].difference)} points)"
         for cell, variant in best_of_cell.items()
         if variant.name in verdicts
     ]
     if best is None or not parts or len(comparison.networks) == len(best_of_cell):
         return []
-    return [f"Compared with the best {_cell(best)} ({best.name}), {enumeration(parts)}."]
+    return [f"Compared with the best {_cell(best)} ({plain(best.name)}), {enumeration(parts)}."]
 
 
 def _cell(network: Variant) -> str:
-    return str(network.settings["encoder.cell"]).upper()
+    return plain(str(network.settings["encoder.cell"]).upper())
 
 
 def _names(names: Sequence[str]) -> str:
-    return enumeration(names) if len(names) <= MAX_NAMES else f"{len(names)} variants"
+    return (
+        enumeration([*map(plain, names)]) if len(names) <= MAX_NAMES else f"{len(names)} variants"
+    )
 
 
 def _relative_to_baseline(comparison: Comparison) -> list[Block]:
@@ -134,10 +137,10 @@ def _relative_to_baseline(comparison: Comparison) -> list[Block]:
         counts = {1: "the network is", 2: "both networks are"}
         networks = counts.get(len(wordings), f"all {len(wordings)} networks are")
         parts = [f"{networks} {wordings[0]}"]
-    accuracy = mean_percent(baseline.scores("test", "accuracy"))
+    name, accuracy = plain(baseline.name), mean_percent(baseline.scores("test", "accuracy"))
     return [
         Paragraph(
-            f"Compared with the n-gram baseline **{baseline.name}** (test accuracy {accuracy} %), "
+            f"Compared with the n-gram baseline **{name}** (test accuracy {accuracy} %), "
             f"{enumeration(parts)}."
         )
     ]

@@ -5,11 +5,12 @@ from enum import StrEnum, auto
 from pathlib import Path
 from typing import Any
 
+from lstm_sentiment.display import on_one_line, shortened
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.locks import LOCK, is_held
 from lstm_sentiment.files.reading import read_json
 from lstm_sentiment.runs.folder import CONFIG, FAILED, PROGRESS, RECORD, SWEEP, planned_runs
-from lstm_sentiment.runs.record import SCHEMA, defect, on_one_line, read_record, shortened
+from lstm_sentiment.runs.record import SCHEMA, defect, read_record
 
 
 class State(StrEnum):

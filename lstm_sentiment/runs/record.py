@@ -9,7 +9,7 @@ from typing import Any
 
 from lstm_sentiment.config import SCORES, Config, EmbeddingKind, Reference, Source
 from lstm_sentiment.config_fields import fields_of
-from lstm_sentiment.display import printable
+from lstm_sentiment.display import shortened
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.reading import read_json
 from lstm_sentiment.model.rates import rates
@@ -209,14 +209,3 @@ def _require_number(name: str, value: Any, high: float = inf) -> None:
 def _require(valid: bool, name: str, value: Any) -> None:
     if not valid:
         raise ValueError(f"{name} is {shortened(value)}")
-
-
-def shortened(value: Any) -> str:
-    """Return the value as printable text on one line, of at most 40 characters and an ellipsis."""
-    text = on_one_line(value)
-    return text if len(text) <= 40 else f"{text[:40]} …"
-
-
-def on_one_line(value: Any) -> str:
-    """Return the value as printable text on one line; half a surrogate pair becomes "?"."""
-    return " ".join(printable(str(value)).split())

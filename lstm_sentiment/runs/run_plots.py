@@ -5,16 +5,21 @@ The functions plot the runs of a variant for a report, or a single run.
 
 import io
 import textwrap
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.text import Text
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
+from lstm_sentiment.display import printable
 from lstm_sentiment.files.reading import open_regular
 from lstm_sentiment.files.writing import write_atomically
 from lstm_sentiment.labels import CLASSES
@@ -31,6 +36,7 @@ PANELS = (("loss",), ("accuracy",), ("precision", "recall"))
 MAX_COLUMNS = 4  # of a grid of confusion matrices
 NAME_WIDTH = 32  # characters in a line of a matrix's title
 SOFTWARE = "lstm-sentiment"  # in every PNG file, which is thereby recognised
+NAME_LINES = 8
 COLOUR_MAP = "cividis"  # of shares
 
 
@@ -124,8 +130,43 @@ def save_plots(folder: Path, record: Mapping[str, Any]) -> None:
 def png(figure: Figure) -> bytes:
     """Return the figure as a PNG file."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120, metadata={"Software": SOFTWARE})
+    with _literal_texts(figure):
+        figure.savefig(buffer, format="png", dpi=120, metadata={"Software": SOFTWARE})
     return buffer.getvalue()
+
+
+def svg(figure: Figure) -> str:
+    """Return the figure as an SVG file without a background, with text that can be searched."""
+    buffer = io.StringIO()
+    with (
+        _literal_texts(figure),
+        mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "lstm_sentiment"}),
+    ):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return buffer.getvalue()
+
+
+@contextmanager
+def _literal_texts(figure: Figure) -> Iterator[None]:
+    """Show the names in a figure literally: a dollar begins no formula, and all text is printable.
+
+    Characters that the font lacks are drawn as boxes, and names may need more room than there is,
+    without a warning.
+    """
+    texts = {*figure.findobj(Text)}
+    for axis in (each for axes in figure.axes for each in (axes.xaxis, axes.yaxis)):
+        if isinstance(axis.get_major_locator(), FixedLocator):  # sets the labels when it is drawn
+            axis.set_ticklabels([printable(label.get_text()) for label in axis.get_ticklabels()])
+        else:
+            texts -= {*axis.findobj(Text)} - {axis.label}  # numbers, which may be formulas
+    for text in texts:
+        text.set_parse_math(False)
+        text.set_text(printable(text.get_text()))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        warnings.filterwarnings("ignore", "Matplotlib currently does not support", UserWarning)
+        warnings.filterwarnings("ignore", "constrained_layout not applied", UserWarning)
+        yield
 
 
 def is_own_png(path: Path) -> bool:
@@ -145,8 +186,13 @@ def despine(figure: Figure) -> Figure:
 
 
 def wrapped(name: str, width: int) -> str:
-    """Return the name with line breaks, at spaces if possible; no line is longer than `width`."""
-    return textwrap.fill(name, width, break_on_hyphens=False)
+    """Return the name with line breaks, at spaces if possible; no line is longer than `width`.
+
+    After `NAME_LINES` lines, an ellipsis stands for the rest.
+    """
+    return textwrap.fill(
+        printable(name), width, break_on_hyphens=False, max_lines=NAME_LINES, placeholder=" …"
+    )
 
 
 def write_in_cell(

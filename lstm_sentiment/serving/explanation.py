@@ -1,6 +1,6 @@
 """explanation -> sentences, colours and the HTML page; the terminal shows the same sentences."""
 
-from lstm_sentiment.display import counted, printable
+from lstm_sentiment.display import counted
 from lstm_sentiment.labels import CLASSES, POSITIVE
 from lstm_sentiment.serving.predictor import Explanation
 from lstm_sentiment.templates import render
@@ -70,7 +70,7 @@ def page(explanation: Explanation) -> str:
     attention = attribution.attention or [None] * len(explanation.tokens)
     tokens = [
         {
-            "text": printable(token),
+            "text": token,
             "known": known,
             "contribution": contribution,
             "attention": share,
@@ -88,7 +88,7 @@ def page(explanation: Explanation) -> str:
         classes=CLASSES,
         tokens=tokens,
         attention=attribution.attention is not None,
-        strongest=[(printable(token), *values) for token, *values in strongest_tokens(explanation)],
+        strongest=strongest_tokens(explanation),
         method=attribution.method.sentence,
         notes=f"{decomposition(explanation)} {token_notes(explanation)}",
     )

@@ -1,27 +1,30 @@
 """The Jinja2 templates of HTML pages."""
 
-import re
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
+
+from lstm_sentiment.display import printable
 
 
-def inline(text: str) -> Markup:
-    """Return the text as escaped HTML, in which `code` and **strong** become elements."""
-    html = re.sub(r"`([^`*]+)`", r"<code>\1</code>", str(escape(text)))
-    return Markup(re.sub(r"\*\*([^`*]+)\*\*", r"<strong>\1</strong>", html))
+def _finalized(value: Any) -> Any:
+    """Return a value of a page without control characters; `Markup` stays markup."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return Markup(text) if isinstance(value, Markup) else text
 
 
 _environment = Environment(
     loader=PackageLoader("lstm_sentiment"),
     autoescape=True,
     undefined=StrictUndefined,
+    finalize=_finalized,
     trim_blocks=True,
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
-_environment.filters["inline"] = inline
 
 
 def render(name: str, **values: Any) -> str:

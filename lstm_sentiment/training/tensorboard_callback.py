@@ -1,6 +1,5 @@
 """TensorBoard: curves during training; final scores, plots and mistakes after training."""
 
-import html
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -14,6 +13,7 @@ from torch.utils.tensorboard.summary import hparams
 
 from lstm_sentiment.config import Config, flat
 from lstm_sentiment.config_fields import fields_of
+from lstm_sentiment.display import markdown_text, printable
 from lstm_sentiment.labels import CLASSES
 from lstm_sentiment.model.metrics import most_confident_mistakes, sigmoid
 from lstm_sentiment.model.module import SentimentModule
@@ -111,7 +111,7 @@ class TensorBoard(AfterEpoch):
         # summary, on the whole experiment, is omitted, so that TensorBoard itself determines the
         # hyperparameters that differ between runs.
         settings = {
-            name: _text(value) if name in OPTIONAL else value
+            name: _text(value) if name in OPTIONAL or isinstance(value, str) else value
             for name, value in flat(self.config).items()
             if name not in NOT_FINGERPRINTED
         }
@@ -138,12 +138,12 @@ class TensorBoard(AfterEpoch):
 
 
 def _text(value: object) -> str:
-    """Return the value of an optional setting as text.
+    """Return a text, or the value of an optional setting as text.
 
     If a column had texts and numbers, TensorBoard would filter all of them as texts, and hide the
     runs with a number.
     """
-    return "none" if value is None else str(value)
+    return "none" if value is None else printable(str(value))
 
 
 def mistakes(columns: Mapping[str, Tensor], text: Callable[[int], str]) -> str:
@@ -156,5 +156,5 @@ def mistakes(columns: Mapping[str, Tensor], text: Callable[[int], str]) -> str:
         words = text(index).split()
         shown = " ".join(words[:WORDS_SHOWN]) + (" …" if len(words) > WORDS_SHOWN else "")
         verdict = f"{CLASSES[int(label[position])]}, but {probability[position]:.2%} positive"
-        lines.append(f"**review {index}**: {verdict}\n\n> {html.escape(shown)}")
+        lines.append(f"**review {index}**: {verdict}\n\n> {markdown_text(shown)}")
     return "\n\n".join(lines) or "No mistakes."

@@ -57,7 +57,7 @@ def words_of_lines(view: RenderableType) -> list[list[str]]:
 def test_predict_prints_class_probability_and_text(run: str, capsys: Capture) -> None:
     assert main(["predict", run, "a good\tfilm", "", "\x1b[2Jdull\nplot"]) == 0
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
-    assert [line[2] for line in lines] == ["a good film", "", "[2Jdull plot"]
+    assert [line[2] for line in lines] == ["a good film", "", "\\x1b[2Jdull plot"]
     predictions = Predictor.load(run).predict(["a good film", ""])
     for line, prediction in zip(lines, predictions, strict=False):
         assert line[:2] == [prediction.label, f"{prediction.probability:.4f}"]

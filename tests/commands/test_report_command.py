@@ -133,9 +133,10 @@ def test_a_damaged_record_is_listed_and_the_other_runs_are_compared(output: Outp
 
 def test_the_reason_of_a_failure_is_escaped(output: Output) -> None:
     assert f"rnn-max-s0-1 failed in epoch 2: {HOSTILE}" in output.printed
-    for file in ("report.md", "report.html"):
+    for file, bold in (("report.md", "&#91;bold&#93;"), ("report.html", "[bold]")):
         text = (output.folder / file).read_text()
-        assert "rnn-max-s0-1: failed in epoch 2: &lt;b&gt;no&lt;/b&gt; [bold]memory &amp;" in text
+        reason = f"&lt;b&gt;no&lt;/b&gt; {bold}memory &amp;"
+        assert f"rnn-max-s0-1: failed in epoch 2: {reason}" in text
         assert "<b>no" not in text
 
 

@@ -15,7 +15,7 @@ from lstm_sentiment.config import Config, DataConfig
 from lstm_sentiment.files.writing import remove_drafts
 from lstm_sentiment.runs.reader import read_runs
 from tests.support.processes import Program, alone, tensorboard_stand_in
-from tests.support.records import DATA, answers, put, put_run
+from tests.support.records import DATA, amend, answers, put, put_run
 
 
 @pytest.fixture
@@ -108,3 +108,14 @@ def test_the_end_of_the_command_ends_tensorboard(
     if number == signal.SIGKILL:  # the next command removes what is left
         remove_drafts(scratch)
     assert not [*scratch.iterdir()]
+
+
+def test_any_name_has_a_link(tmp_path: Path) -> None:
+    for number, text in enumerate(("映" * 300, "映" * 300 + "b", "a\0/../b", "\x1b")):
+        run = put_run(tmp_path / "sweep", Config(seed=number), answers(10), answers(10))
+        amend(run, lambda record, text=text: record["config"]["data"].update(note=text))
+    link(read_runs(tmp_path), tmp_path / "tree")
+    names = [path.name for path in (tmp_path / "tree").iterdir()]
+    assert len(names) == 4
+    assert all(len(name.encode()) <= 200 for name in names)
+    assert not any("\x1b" in name for name in names)

@@ -11,8 +11,10 @@ from rich.console import Console
 from lstm_sentiment.commands import terminal
 from lstm_sentiment.commands.terminal import (
     Terminal,
+    TextConsole,
     WarningsOnly,
     display_of_run,
+    print_text,
     ranking_table,
 )
 from lstm_sentiment.display import Display, duration, progress_text, track
@@ -37,14 +39,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def file_console(is_terminal: bool = False) -> Console:
     """Return a console like that of the package which writes into memory."""
-    return Console(
-        file=io.StringIO(),
-        force_terminal=is_terminal,
-        soft_wrap=True,
-        highlight=False,
-        emoji=terminal.console._emoji,
-        width=100,
-    )
+    return TextConsole(file=io.StringIO(), force_terminal=is_terminal, soft_wrap=True, width=100)
 
 
 def printed(console: Console) -> str:
@@ -234,3 +229,31 @@ def test_names_in_the_ranking_are_printed_literally() -> None:
     assert lines[0] == ["[b]a.csv"]
     assert row in lines
     assert lines[-2:] == [["a", "[note]"], ["[i]r", "[/]"]]
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_text_cannot_control_the_terminal(is_terminal: bool) -> None:
+    console = file_console(is_terminal)
+    text = "\x1b]52;c;aGk=\x07[red]\x9b\u202e\udcff"
+    Terminal(console).message(text, "warning")
+    console.print(ranking_table([(text, [[text, "1"]], text)], [text], [(text, text)]))
+    console.print(text)
+    with Terminal(console, text).progress(text, 3) as advance:
+        advance(1)
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert not [each for each in ("\x1b]", "\x07", "\x9b", "\u202e", "\udcff") if each in shown]
+    assert printed(console).count("\\x1b]52;c;aGk=") >= 7
+    assert "[red]" in shown
+
+
+def test_characters_that_the_output_lacks_are_escaped() -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), "ascii")
+    print_text("film 映\udcff", stream)
+    console = TextConsole(file=stream, width=80)
+    console.print(ranking_table([("映", [["é", "1"]], "–")], ["±"], []))
+    stream.flush()
+    assert isinstance(stream.buffer, io.BytesIO)
+    written = stream.buffer.getvalue().decode("ascii")
+    assert written.startswith("film \\u6620\\udcff\n")
+    assert "\\xe9" in written

@@ -1,5 +1,6 @@
 """The CSV files have the numbers of their comparison, and other programs can read them."""
 
+import csv
 import io
 from pathlib import Path
 from typing import Any
@@ -212,3 +213,11 @@ def test_names_with_commas_and_quotes_are_quoted(tmp_path: Path) -> None:
 def test_lines_end_with_a_newline(text: str) -> None:
     assert "\r" not in text
     assert text.count("\n") == 4
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@a", " =1", "a\x1b\udcff"])
+def test_texts_are_printable_and_no_formulas(name: str) -> None:
+    run = RunSummary(Path(name), State.failed, None, name)
+    [row] = csv.DictReader(io.StringIO(run_table([run])))
+    shown = "a\\x1b\\udcff" if name.startswith("a") else f"'{name}"
+    assert (row["run"], row["trouble"]) == (shown, shown)

@@ -222,7 +222,7 @@ def test_runs_without_a_record_are_listed_with_their_state(tmp_path: Path) -> No
     lines = markdown(runs).splitlines()
     assert [line for line in lines if line.startswith("- ")] == [
         "- gru-max-s7-5: interrupted",
-        "- rnn-max-s7-4: failed in epoch 2: it [bold]rained",
+        "- rnn-max-s7-4: failed in epoch 2: it &#91;bold&#93;rained",
     ]
     assert names(tmp_path) == ["lstm-last"]
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -12,15 +13,20 @@ from matplotlib.lines import Line2D
 
 from lstm_sentiment.runs import run_plots
 from lstm_sentiment.runs.run_plots import (
+    NAME_LINES,
     TRAIN_COLOUR,
     VAL_COLOUR,
     confusion_matrices,
     confusion_matrix,
     learning_curves,
+    png,
     save_plots,
+    svg,
+    wrapped,
 )
 from tests.support.plots import cells, history, legend, ticks
 
+SVG = "{http://www.w3.org/2000/svg}"
 PANELS = (("loss",), ("accuracy",), ("precision", "recall"))
 
 
@@ -140,3 +146,33 @@ def test_own_pictures_are_recognised(tmp_path: Path) -> None:
     Figure(figsize=(1, 1)).savefig(other)
     recognised = [run_plots.is_own_png(path) for path in (own, other, tmp_path / "missing.png")]
     assert recognised == [True, False, False]
+
+
+# Errors or formulas, if they are not drawn literally.
+NAMES = ["$\\frac{", "a$b$c {x}_^", "映画 😀", "\x1b[31m\n\udcff", "\\$"]
+
+
+def test_names_are_drawn_literally() -> None:
+    """A warning, such as on characters that the font lacks, would be an error in tests."""
+    figure = Figure(layout="constrained")
+    axes = figure.subplots()
+    axes.plot([1, 2], [1, 1e-3], label=NAMES[0])
+    axes.set_xticks(range(len(NAMES)), NAMES)
+    axes.set(title=NAMES[1], ylabel=NAMES[2], yscale="log")
+    axes.annotate(NAMES[3], (1, 1))
+    axes.legend()
+    figure.suptitle(NAMES[0])
+    root = ElementTree.fromstring(svg(figure))
+    texts = ["".join(element.itertext()) for element in root.iter(f"{SVG}text")]
+    for name in ["$\\frac{", "a$b$c {x}_^", "映画 😀", "\\udcff", "\\$"]:
+        assert name in texts
+    assert texts.count("$\\frac{") == 3
+    assert "10\u22121" in ["".join(text.split()) for text in texts]  # 10⁻¹, a formula
+    assert png(figure)[:4] == b"\x89PNG"
+
+
+def test_a_very_long_name_is_cut() -> None:
+    assert wrapped("ab cd", 3) == "ab\ncd"
+    lines = wrapped("word " * 1000, 10).split("\n")
+    assert len(lines) == NAME_LINES
+    assert lines[-1].endswith("…")
