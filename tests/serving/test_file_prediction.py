@@ -387,8 +387,8 @@ def test_an_error_leaves_existing_files_alone(
 def test_parts_are_bounded_in_rows_and_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_prediction, "CHARACTERS", 10)
     rows = [["abc"], [None], ["x" * 30], ["a"], [b"b"], ["c"]]
-    assert [len(chunk) for chunk in in_chunks(iter(rows), 0, size=2)] == [2, 1, 2, 1]
-    assert list(in_chunks(iter([]), 0)) == []
+    assert [len(chunk) for chunk in in_chunks(iter(rows), size=2)] == [2, 1, 2, 1]
+    assert list(in_chunks(iter([]))) == []
 
 
 def test_a_stream_is_read_part_by_part(network: Predictor) -> None:
