@@ -234,7 +234,12 @@ def read_folders(folders: Sequence[tuple[Path, int]]) -> Iterator[Review]:
     for folder, label in folders:
         for file in text_files(folder):
             with errors_named(file):
-                yield Review(parse_text(read_bytes(file, LINE_BYTES, follow_links=True)), label)
+                content = read_bytes(file, LINE_BYTES, follow_links=True)
+                try:
+                    text = content.decode()
+                except UnicodeDecodeError as error:
+                    raise InputError(f"not UTF-8 ({invalid_byte(error)}).") from error
+                yield Review(text, label)
 
 
 def text_files(folder: Path) -> list[Path]:

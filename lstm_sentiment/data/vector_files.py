@@ -182,7 +182,7 @@ def _is_number(field: bytes) -> bool:
 
 
 def _damaged(path: Path, reason: str) -> InputError:
-    return InputError(f"embedding.path={path}: {reason}: {FILE_ADVICE}.")
+    return InputError(f"embedding.path={path}: cannot be read ({reason}): {FILE_ADVICE}.")
 
 
 def _require_dim(path: Path, present: int, wanted: int) -> None:
@@ -216,7 +216,7 @@ def _open(path: Path, member: str | None) -> IO[bytes]:
     magic = stream.peek(4)[:4]
     if magic == ZIP:
         stream.close()
-        raise InputError(f"an archive must be unpacked first: {FILE_ADVICE}.")
+        raise ValueError("an archive must be unpacked first")
     if magic.startswith(GZIP):
         stream.close()
         return open_gzip(path)

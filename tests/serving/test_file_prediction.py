@@ -19,10 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lstm_sentiment.config import Config, Quoting
+from lstm_sentiment.data import parquet
 from lstm_sentiment.data.columns import Columns
 from lstm_sentiment.data.delimited import TextFormat
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.serving import file_prediction, table_output
+from lstm_sentiment.serving import file_prediction
 from lstm_sentiment.serving.file_prediction import (
     in_chunks,
     predict_file,
@@ -118,7 +119,7 @@ def test_columns_of_a_parquet_file_keep_their_types(network: Predictor, tmp_path
 def test_a_parquet_file_is_copied_across_its_batches(
     network: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table_output, "ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(parquet, "ROWS_AT_ONCE", 3)
     monkeypatch.setattr(file_prediction, "CHARACTERS", 30)
     columns = {"id": list(range(50)), "text": [f"good {'film ' * (n % 7)}" for n in range(50)]}
     file = write(tmp_path / "in.parquet", columns)
