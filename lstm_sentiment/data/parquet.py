@@ -284,6 +284,10 @@ def _expanded_bytes(array: pa.Array) -> int:
         return int(pc.sum(lengths).as_py() or 0)
     if pa.types.is_struct(kind):
         return sum(map(_expanded_bytes, array.flatten()))
+    if pa.types.is_map(kind):
+        first, after = array.offsets[0].as_py(), array.offsets[-1].as_py()
+        parts = [part.slice(first, after - first) for part in (array.keys, array.items)]
+        return OBJECT_BYTES * (after - first) + sum(map(_expanded_bytes, parts))
     if _is_list(kind):
         values = array.flatten()
         return OBJECT_BYTES * (len(array) + len(values)) + _expanded_bytes(values)
@@ -295,7 +299,6 @@ def _is_list(kind: pa.DataType) -> bool:
         pa.types.is_list,
         pa.types.is_large_list,
         pa.types.is_fixed_size_list,
-        pa.types.is_map,
     )
     return any(test(kind) for test in tests)
 
