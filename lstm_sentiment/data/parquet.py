@@ -122,7 +122,8 @@ class ParquetTable:
                 row_bytes += _row_bytes(column, pages, chunk.total_compressed_size)
             largest_row = max(largest_row, row_bytes)
         BLOCK_BYTES.check(largest_row)
-        return max(1, min(ROWS_AT_ONCE, BLOCK_BYTES.value // largest_row))
+        # pyarrow's buffers grow to twice their content.
+        return max(1, min(ROWS_AT_ONCE, BLOCK_BYTES.value // 2 // largest_row))
 
     def _pages(self, chunk: Any) -> Iterator["_Page"]:
         """Yield the pages of a column of a row group, in the order in which pyarrow reads them."""

@@ -92,12 +92,13 @@ def test_small_files_of_text_stay_small(tmp_path: Path) -> None:
             csv_file.write(block)
     plain = b'{"text": "' + block * 17 + b'", "label": 1}\n'
     (tmp_path / "line.jsonl").write_bytes(plain)
-    (tmp_path / "rows.csv.gz").write_bytes(gzip.compress(b"text,label\n" + b"a,1\n" * 2**23, 1))
+    rows = (b"a" * 1_000 + b",1\n") * 60_000
+    (tmp_path / "rows.csv.gz").write_bytes(gzip.compress(b"text,label\n" + rows))
     names = [f"c{number}" for number in range(100_000)]
     (tmp_path / "columns.csv").write_text(",".join([*names, "text", "label"]) + "\n")
     wide = json.dumps({"text": "a", "label": 1, **dict.fromkeys(names)})
     (tmp_path / "columns.jsonl").write_text(wide + "\n")
-    (tmp_path / "quote.csv").write_bytes(b'text,label\n"a,1\n' + b"b,0\n" * 5_000_000)
+    (tmp_path / "quote.csv").write_bytes(b'text,label\n"a,1\n' + (b"b" * 100 + b",0\n") * 200_000)
     deep = '{"text": "a", "label": 1, "x": ' + "[" * 10**6 + "]" * 10**6 + "}\n"
     (tmp_path / "deep.jsonl").write_text(deep)
     reasons = {
