@@ -110,7 +110,7 @@ def test_small_files_of_text_stay_small(tmp_path: Path) -> None:
         "quote.csv": "a closing quote may be missing",
         "deep.jsonl": "not valid JSON (too deep)",
     }
-    outcome = bounded(use_all, [tmp_path / name for name in reasons])
+    outcome = bounded(use_all, [tmp_path / name for name in reasons], seconds=40)  # all of them
     for name, reason in reasons.items():
         for message in outcome.value[name]:
             assert message.startswith(f"{tmp_path / name}: "), (name, message)
@@ -139,7 +139,7 @@ def test_small_parquet_files_stay_small(tmp_path: Path) -> None:
     used_to_train = {"texts.parquet"}
     names = [file.name for file in tmp_path.glob("*.parquet")]
     assert len(names) == 7
-    outcome = bounded(use_all, [tmp_path / name for name in names])
+    outcome = bounded(use_all, [tmp_path / name for name in names], seconds=40)  # all of them
     for name in names:
         train, predict, *outputs = outcome.value[name]
         needs = [train, predict, *outputs] if name in used_to_train else outputs
