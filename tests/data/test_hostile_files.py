@@ -286,8 +286,8 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
 
 
 def test_compressed_vectors_are_bounded(tmp_path: Path) -> None:
-    lines = b"good 1 2\n" * 10**7
-    (tmp_path / "a.gz").write_bytes(gzip.compress(lines, 1))
+    lines = b"good 1 2\n" * 4_000_000
+    (tmp_path / "a.gz").write_bytes(gzip.compress(lines))
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.txt", lines)
     for name, member in (("a.gz", None), ("a.zip", "a.txt")):
