@@ -13,10 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from lstm_sentiment.display import SILENT, Display
+from lstm_sentiment.display import SILENT, Display, printable
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files.locks import LOCK, is_held, sole_writer
-from lstm_sentiment.files.writing import DRAFT, folder_draft
+from lstm_sentiment.files.locks import LOCK, sole_writer
+from lstm_sentiment.files.reading import open_regular, read_json
+from lstm_sentiment.files.writing import folder_draft
 
 CHECKSUMS = "checksums.json"
 
@@ -108,9 +109,9 @@ class DataCache:
             ):
                 if _is_intact(folder, files):
                     return  # another process was first
-                if folder.exists():
+                if folder.exists() or folder.is_symlink():
+                    _require_own(folder, files)
                     self.display.message(f"The cache of {title} is damaged and will be rebuilt.")
-                _remove_stale_drafts(folder.parent)
                 with folder_draft(folder) as draft:
                     make(draft)
                     (draft / CHECKSUMS).write_text(json.dumps(_checksums(draft, files)))
@@ -145,19 +146,25 @@ def _remove_empty(folders: Sequence[Path]) -> None:
             folder.rmdir()
 
 
-def _remove_stale_drafts(cache: Path) -> None:
-    """Remove the drafts of processes that were killed: no process holds their locks."""
-    for draft in cache.glob(f"{DRAFT}*"):
-        lock = cache / (draft.name.removeprefix(DRAFT) + LOCK)
-        if not is_held(lock):
-            shutil.rmtree(draft, ignore_errors=True)
-            lock.unlink(missing_ok=True)
+def _require_own(folder: Path, files: Sequence[str]) -> None:
+    """Raise InputError if what has the place of an entry is not one: a link or files of others."""
+    if folder.is_symlink() or not folder.is_dir():
+        foreign = "not a folder"
+    else:
+        names = sorted({entry.name for entry in folder.iterdir()} - {CHECKSUMS, *files})
+        foreign = f"{printable(names[0])[:40]} in it is of another program" if names else ""
+    if foreign:
+        raise InputError(
+            f"{folder} is not an entry of the cache ({foreign}): remove it, or give another "
+            "data.cache."
+        )
 
 
 def _is_intact(folder: Path, files: Sequence[str]) -> bool:
     try:
-        states = [(folder / file).stat() for file in (CHECKSUMS, *files)]
-        return _verified(folder, tuple(files), tuple((s.st_size, s.st_mtime_ns) for s in states))
+        states = [(folder / file).lstat() for file in (CHECKSUMS, *files)]
+        key = tuple((state.st_size, state.st_mtime_ns) for state in states)
+        return not folder.is_symlink() and _verified(folder, tuple(files), key)
     except OSError:
         return False
 
@@ -169,14 +176,14 @@ def _verified(folder: Path, files: tuple[str, ...], _: tuple[tuple[int, int], ..
     The third argument, the sizes and times of the files, is part of the key of `lru_cache`.
     """
     try:
-        return bool(json.loads((folder / CHECKSUMS).read_bytes()) == _checksums(folder, files))
-    except (OSError, ValueError):
+        return bool(read_json(folder / CHECKSUMS) == _checksums(folder, files))
+    except OSError:
         return False
 
 
 def _checksums(folder: Path, files: Sequence[str]) -> dict[str, str]:
     sums = {}
     for file in files:
-        with (folder / file).open("rb") as stream:
+        with open_regular(folder / file) as stream:
             sums[file] = hashlib.file_digest(stream, "sha256").hexdigest()
     return sums

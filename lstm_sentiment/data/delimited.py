@@ -6,20 +6,18 @@ choices "auto" are replaced by what the file shows.
 
 import codecs
 import csv
-import gzip
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
+from typing import IO, Any, NamedTuple, Self
 
 from lstm_sentiment.config import Delimiter, Quoting
 from lstm_sentiment.config_fields import AUTO
 from lstm_sentiment.data.columns import invalid_byte
 from lstm_sentiment.errors import InputError
-
-if TYPE_CHECKING:
-    import _csv
+from lstm_sentiment.files.limits import COLUMNS, LINE_BYTES, ROWS
+from lstm_sentiment.files.streams import lines_of, open_gzip, open_plain
 
 CHARACTERS = {
     Delimiter.comma: ",",
@@ -36,13 +34,11 @@ BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
+TOO_LONG = "record larger than the limit"
 SAMPLE = 64  # bytes at the start of a file that show its encoding
 
-# If a quote is never closed, the rest of the file is one field. The limit keeps this field from
-# filling the memory.
-LONGEST_FIELD = 2**26  # characters
-
-csv.field_size_limit(LONGEST_FIELD)
+# Rows are bounded by LINE_BYTES, which may be raised, and thus their fields.
+csv.field_size_limit(2**31 - 1)
 
 Row = Sequence[Any]  # the values of the chosen columns
 Header = Sequence[str]
@@ -105,8 +101,8 @@ class RowTests:
 
 
 def open_file(file: Path) -> IO[bytes]:
-    """Open a file for reading, decompressed if its name ends in .gz."""
-    return cast(IO[bytes], gzip.open(file)) if is_gzip(file) else file.open("rb")
+    """Open a regular file for reading, decompressed if its name ends in .gz."""
+    return open_gzip(file) if is_gzip(file) else open_plain(file)
 
 
 def is_gzip(file: Path) -> bool:
@@ -160,14 +156,14 @@ def is_unicode(file: Path, other: str) -> bool:
     is_ascii = True
     try:
         with open_file(file) as stream:
-            for number, line in enumerate(stream):
+            for number, line in enumerate(lines_of(stream, LINE_BYTES)):
                 if number == 0 and line.startswith(tuple(BYTE_ORDER_MARKS)):
                     return True
                 if b"\0" in line:  # UTF-16 without a mark
                     return False
                 line.decode()
                 is_ascii = is_ascii and line.isascii()
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError):
+    except (InputError, OSError, EOFError, zlib.error, UnicodeDecodeError):
         return False
     return not is_ascii or b"a".decode(other, errors="replace") != "a"
 
@@ -218,7 +214,7 @@ def _header(file: Path, dialect: Dialect) -> Header:
     """Return the header, or nothing if it cannot be read."""
     with open_file(file) as stream:
         try:
-            return next(filter(None, _reader(stream, dialect)), ())
+            return _read_header(_reader(stream, dialect)) or ()
         except (csv.Error, UnicodeDecodeError):
             return ()
 
@@ -244,7 +240,7 @@ def _unquoted(file: Path, dialect: Dialect, tests: RowTests) -> bool:
 def _count_rows(file: Path, dialect: Dialect) -> int | None:
     """Return the number of rows, or None if one of them is malformed."""
     try:
-        return sum(1 for _ in _records(file, dialect))
+        return sum(1 for _ in ROWS.bounded(_records(file, dialect)))
     except (csv.Error, UnicodeDecodeError, ValueError):
         return None
 
@@ -252,9 +248,9 @@ def _count_rows(file: Path, dialect: Dialect) -> int | None:
 def _records(file: Path, dialect: Dialect) -> Iterator[dict[str, str]]:
     """Yield rows by column. Raises ValueError if a row does not have the fields of the header."""
     with open_file(file) as stream:
-        rows = filter(None, _reader(stream, dialect))
-        header: Header = next(rows, [])
-        for row in rows:
+        rows = _reader(stream, dialect)
+        header = _read_header(rows) or []
+        for row in filter(None, rows):
             yield dict(zip(header, row, strict=True))
 
 
@@ -278,10 +274,11 @@ def read_delimited(
         reader = _reader(stream, dialect)
         position, number, warned = "the header", 0, False
         try:
-            header = next(filter(None, reader), None)  # may follow empty lines
+            header = _read_header(reader)
             if header is None:
                 raise InputError("the file is empty.")
-            columns = [header.index(name) for name in choose(header)]
+            positions = {name: index for index, name in reversed([*enumerate(header)])}
+            columns = [positions[name] for name in choose(header)]
             while True:
                 position = f"row {number + 1} (line {reader.line_num + 1})"
                 row = next(reader, None)
@@ -324,22 +321,52 @@ def delimited_records(stream: IO[bytes], dialect: Dialect) -> Iterator[tuple[lis
             consumed.append(line)
             yield line
 
-    for fields in _csv_reader(lines(), dialect):
+    for fields in _Reader(lines(), dialect):
         yield fields, "".join(consumed)
         consumed.clear()
 
 
-def _reader(stream: IO[bytes], dialect: Dialect) -> "_csv.Reader":
-    return _csv_reader(decoded_lines(stream, dialect), dialect)
+def _reader(stream: IO[bytes], dialect: Dialect) -> "_Reader":
+    return _Reader(decoded_lines(stream, dialect), dialect)
 
 
-def _csv_reader(lines: Iterator[str], dialect: Dialect) -> "_csv.Reader":
-    return csv.reader(
-        lines,
-        delimiter=dialect.delimiter,
-        quoting=csv.QUOTE_MINIMAL if dialect.quoted else csv.QUOTE_NONE,
-        strict=True,
-    )
+class _Reader:
+    """The records of a delimited file, each within LINE_BYTES, although its lines may be many."""
+
+    def __init__(self, lines: Iterator[str], dialect: Dialect) -> None:
+        self._size, self._longest = 0, LINE_BYTES.value
+        self._reader = csv.reader(
+            self._measured(lines),
+            delimiter=dialect.delimiter,
+            quoting=csv.QUOTE_MINIMAL if dialect.quoted else csv.QUOTE_NONE,
+            strict=True,
+        )
+
+    @property
+    def line_num(self) -> int:
+        """The number of lines read."""
+        return self._reader.line_num
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> list[str]:
+        self._size = 0
+        return next(self._reader)
+
+    def _measured(self, lines: Iterator[str]) -> Iterator[str]:
+        for line in lines:
+            self._size += len(line)
+            if self._size > self._longest:
+                raise csv.Error(TOO_LONG)
+            yield line
+
+
+def _read_header(reader: _Reader) -> list[str] | None:
+    """Return the first record, which may follow empty lines, or None if the file is empty."""
+    header = next(filter(None, reader), None)
+    COLUMNS.check(len(header or ()))
+    return header
 
 
 def decoded_lines(stream: IO[bytes], dialect: Dialect) -> Iterator[str]:
@@ -351,11 +378,12 @@ def decoded_lines(stream: IO[bytes], dialect: Dialect) -> Iterator[str]:
     unit = {"utf-16": 2, "utf-32": 4}.get(dialect.encoding[:6], 1)  # bytes
     decoder = codecs.getincrementaldecoder(dialect.encoding)()
     text = ""
-    while part := stream.readline():
+    for part in lines_of(stream, LINE_BYTES):
         text += decoder.decode(part + stream.read(-len(part) % unit))
         if text.endswith("\n"):  # otherwise the byte is a part of another character
             yield text
             text = ""
+        LINE_BYTES.check(len(text))
     text += decoder.decode(b"", True)
     if text:
         yield text
@@ -395,10 +423,10 @@ def _reason(error: str, chosen: TextFormat) -> str:
     unquoted = f"if quotes are part of the texts, give {chosen.option('quoting', Quoting.none)}"
     if "unexpected end of data" in error:
         return f"a quote is opened and never closed: {unquoted}"
-    if "field larger" in error:
+    if error == TOO_LONG:
         return (
-            f"a field is longer than {LONGEST_FIELD:,} characters: a closing quote may be missing; "
-            f"{unquoted}"
+            f"it is longer than {LINE_BYTES.value:,} bytes, the limit that the environment "
+            f"variable {LINE_BYTES.variable} raises: a closing quote may be missing; {unquoted}"
         )
     if "new-line" in error:
         return "there is a carriage return outside of quotes"

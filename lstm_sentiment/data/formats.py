@@ -5,16 +5,14 @@ row.
 """
 
 import json
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from lstm_sentiment.config import Delimiter
 from lstm_sentiment.data.columns import (
@@ -44,12 +42,14 @@ from lstm_sentiment.data.delimited import (
     read_delimited,
     wrong_encoding,
 )
+from lstm_sentiment.data.parquet import ROWS_AT_ONCE, open_parquet, rows_of
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.limits import COLUMNS, LINE_BYTES, ROWS
+from lstm_sentiment.files.reading import errors_named, read_bytes, reason_of
+from lstm_sentiment.files.streams import lines_of
 from lstm_sentiment.labels import UNLABELLED
 
-ROWS_AT_ONCE = 1_000
 PARQUET, TEXT = ".parquet", ".txt"
-NANOSECONDS = ("time64[ns", "timestamp[ns")  # types of Arrow
 JSON_LINES = (".json", ".jsonl", ".ndjson")
 DELIMITERS = {".csv": Delimiter.comma, ".tsv": Delimiter.tab}  # the usual ones, by suffix
 
@@ -119,7 +119,7 @@ def read_tables(
         note_on_file = note if len(files) == 1 else _about(file.name, note)
         reading = Reading(text_format, tests, note_guesses, name_classes, note_on_file)
         parser.name_classes([])
-        with _errors_of(file):
+        with errors_named(file):
             yield from _reviews(
                 _reader(file)(file, choose, reading), parser, labelled, note_on_file
             )
@@ -176,11 +176,11 @@ def read_arrow(
 ) -> Iterator[Review]:
     """Yield the reviews of an Arrow table. Raises InputError with `name` and the row."""
     parser = LabelParser(columns)
-    with _errors_of(name):
+    with errors_named(name):
         chosen = _chosen(columns, table.column_names, labelled)
         if labelled:
             parser.name_classes(_class_names(table.schema, chosen[1]))
-        rows = _arrow_rows(table.to_batches(ROWS_AT_ONCE), chosen)
+        rows = rows_of(table.to_batches(ROWS_AT_ONCE), chosen)
         yield from _reviews(rows, parser, labelled, note)
 
 
@@ -207,7 +207,7 @@ def _reviews(
     rows: Iterator[Row], parser: LabelParser, labelled: bool, note: Note
 ) -> Iterator[Review]:
     columns, number, skipped = parser.columns, 0, 0
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate(ROWS.bounded(rows), 1):
         try:
             text = parse_text(row[0])
             if columns.skip_missing and not text.strip():
@@ -233,8 +233,13 @@ def read_folders(folders: Sequence[tuple[Path, int]]) -> Iterator[Review]:
     """Yield the reviews of (folder, label) pairs: one per .txt file, sorted by file name."""
     for folder, label in folders:
         for file in text_files(folder):
-            with _errors_of(file):
-                yield Review(file.read_bytes().decode(), label)
+            with errors_named(file):
+                content = read_bytes(file, LINE_BYTES, follow_links=True)
+                try:
+                    text = content.decode()
+                except UnicodeDecodeError as error:
+                    raise InputError(f"not UTF-8 ({invalid_byte(error)}).") from error
+                yield Review(text, label)
 
 
 def text_files(folder: Path) -> list[Path]:
@@ -276,9 +281,9 @@ def read_rows(
     def choose(present: Header) -> Header:
         nonlocal names
         if reader is _json_lines:  # a JSON object may have columns that the first one lacks
-            present = list(dict.fromkeys(chain.from_iterable(_json_objects(file))))
-        if len(set(present)) < len(present):
-            repeated = max(present, key=list(present).count)
+            present = _json_names(file)
+        repeated, count = Counter(present).most_common(1)[0] if present else ("", 0)
+        if count > 1:
             raise InputError(
                 f"more than one column is named {join_names([repeated])}: rename one of them."
             )
@@ -295,9 +300,9 @@ def read_rows(
 
     def located() -> Iterator[Row]:
         nonlocal reader
-        with _errors_of(file):
+        with errors_named(file):
             reader = _reader(file, {TEXT: _text_lines} | READERS)
-            yield from reader(file, choose, reading)
+            yield from ROWS.bounded(reader(file, choose, reading))
 
     rows = located()
     first = list(islice(rows, 1))  # reading a row sets the names and the dialect
@@ -319,9 +324,14 @@ def count_rows(files: Sequence[Path]) -> int | None:
     if any(table_suffix(file) != PARQUET for file in files):
         return None
     try:
-        return sum(pq.read_metadata(file).num_rows for file in files)
-    except (OSError, ValueError, pa.ArrowException):
+        return sum(map(_count_parquet_rows, files))
+    except InputError:
         return None  # the error is reported when the file is read
+
+
+def _count_parquet_rows(file: Path) -> int:
+    with errors_named(file), open_parquet(file) as table:
+        return table.num_rows
 
 
 def _suffix(file: Path) -> str:
@@ -342,22 +352,6 @@ def _reader(file: Path, readers: Mapping[str, Reader] | None = None) -> Reader:
             "all but the last may also be followed by .gz."
         )
     return readers[_suffix(file)]
-
-
-@contextmanager
-def _errors_of(source: Path | str) -> Iterator[None]:
-    """Turn the errors of reading a source into InputError with its name, on one line."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{source}: not UTF-8 ({invalid_byte(error)}).") from error
-    except (pa.ArrowException, OSError, EOFError, OverflowError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or str(error) or "no reason given"
-        raise InputError(
-            f"{source}: cannot be read ({reason.splitlines()[0].rstrip('.')})."
-        ) from error
 
 
 def _delimited(file: Path, choose: Choose, reading: Reading) -> Iterator[Row]:
@@ -393,7 +387,8 @@ def _json_lines(file: Path, choose: Choose, reading: Reading) -> Iterator[Row]:
 
 def _json_objects(file: Path) -> Iterator[dict[str, Any]]:
     with open_file(file) as stream:
-        for number, line in enumerate((line for line in stream if line.strip()), 1):
+        lines = (line for line in lines_of(stream, LINE_BYTES) if line.strip())
+        for number, line in enumerate(lines, 1):
             try:
                 item = json.loads(line.decode("utf-8-sig"))
             except UnicodeDecodeError as error:
@@ -401,39 +396,31 @@ def _json_objects(file: Path) -> Iterator[dict[str, Any]]:
                     f"row {number}: not UTF-8 ({invalid_byte(error)}): JSON must be saved as UTF-8."
                 ) from error
             except (ValueError, RecursionError) as error:
-                reason = getattr(error, "msg", "too deep")
+                reason = "too deep" if isinstance(error, RecursionError) else reason_of(error)
                 raise InputError(
-                    f"row {number}: not valid JSON ({reason}): each line must hold one object."
+                    f"row {number}: not valid JSON ({getattr(error, 'msg', reason)}): each line "
+                    "must hold one object."
                 ) from error
             if not isinstance(item, dict):
                 raise InputError(f"row {number}: not a JSON object: each line must hold one.")
+            COLUMNS.check(len(item))
             yield item
 
 
+def _json_names(file: Path) -> list[str]:
+    """Return the names of all columns: objects may have columns that the first one lacks."""
+    names: dict[str, None] = {}
+    for item in ROWS.bounded(_json_objects(file)):
+        names.update(dict.fromkeys(item))
+        COLUMNS.check(len(names))
+    return list(names)
+
+
 def _parquet(file: Path, choose: Choose, reading: Reading) -> Iterator[Row]:
-    with (
-        file.open("rb") as stream,
-        pq.ParquetFile(stream, page_checksum_verification=True) as table,
-    ):
-        chosen = choose(table.schema_arrow.names)
-        reading.schema(table.schema_arrow)
-        yield from _arrow_rows(table.iter_batches(ROWS_AT_ONCE, columns=list(chosen)), chosen)
-
-
-def _arrow_rows(batches: Iterable[pa.RecordBatch], names: Sequence[str]) -> Iterator[Row]:
-    """Yield rows whose strings are bytes: a file may contain strings that are not UTF-8."""
-    for batch in batches:
-        yield from zip(*(_values(batch.column(name)) for name in names), strict=True)
-
-
-def _values(column: pa.Array) -> list[Any]:
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        column = column.cast(pa.large_binary())
-    if str(column.type).startswith(NANOSECONDS):
-        column = column.cast(pa.string())  # the times of Python have no nanoseconds
-    return column.to_pylist()
+    with open_parquet(file) as table:
+        chosen = choose(table.schema.names)
+        reading.schema(table.schema)
+        yield from rows_of(table.batches(chosen), chosen)
 
 
 READERS: dict[str, Reader] = {

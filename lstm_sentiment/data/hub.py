@@ -7,7 +7,10 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
+from pathlib import Path
 from typing import Any
+
+from lstm_sentiment.errors import InputError
 
 TIMEOUT = 5.0  # seconds for the first answer
 
@@ -32,6 +35,26 @@ def cache_if_unreachable() -> Iterator[bool]:
     finally:
         for module in settings:
             module.HF_HUB_OFFLINE = False
+
+
+def require_hub_name(name: str) -> None:
+    """Raise InputError if the library `datasets` would read files of this machine for a name.
+
+    It takes the name of a folder for the files in it, and the name of a format, such as "csv", for
+    all files of the working folder.
+    """
+    from datasets import packaged_modules
+
+    if name in packaged_modules._PACKAGED_DATASETS_MODULES:
+        reason = "the name of a format of files"
+    elif Path(name).exists():
+        reason = "a file or folder of this machine"
+    else:
+        return
+    raise InputError(
+        f"{name} is {reason}, not a data set of the Hugging Face hub: give the path of a file, or "
+        "the name of a data set with its owner, such as stanfordnlp/imdb."
+    )
 
 
 def is_reachable(url: str, timeout: float = TIMEOUT) -> bool:

@@ -30,7 +30,7 @@ from lstm_sentiment.data.formats import (
     table_suffix,
     text_files,
 )
-from lstm_sentiment.data.hub import cache_if_unreachable
+from lstm_sentiment.data.hub import cache_if_unreachable, require_hub_name
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.reading import content_digest
 from lstm_sentiment.labels import NEGATIVE, POSITIVE, UNLABELLED
@@ -444,12 +444,11 @@ def _from_hub(
     def load() -> Any:
         import datasets
 
+        require_hub_name(name)
         with cache_if_unreachable() as reachable:
             try:
                 return datasets.load_dataset(name, subset, split=split, revision=revision)
-            # ConnectionError is an OSError; an unknown subset or split raises ValueError, and a
-            # data set with a loading script RuntimeError.
-            except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+            except Exception as error:
                 reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
                 if not reachable:
                     reason = f"{datasets.config.HF_ENDPOINT} cannot be reached"

@@ -5,13 +5,9 @@ and their size. Files are read as streams, and only the vectors of a vocabulary 
 """
 
 import errno
-import gzip
 import hashlib
-import os
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.client import HTTPException
 from itertools import chain
 from pathlib import Path
@@ -24,7 +20,11 @@ import numpy as np
 from lstm_sentiment.data.vocabulary import SPECIALS, Vocabulary
 from lstm_sentiment.display import Display
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.limits import VECTOR_BYTES
 from lstm_sentiment.files.locks import LOCK, sole_writer
+from lstm_sentiment.files.reading import errors_named
+from lstm_sentiment.files.streams import lines_of, open_gzip, open_member, open_plain
+from lstm_sentiment.files.writing import file_draft
 
 # Stanford's archives by their names in torchtext: name in the URL, SHA-256.
 GLOVE_URL = "https://nlp.stanford.edu/data/{}.zip"
@@ -40,7 +40,6 @@ GLOVE_ARCHIVES = {
 NOT_WRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
 TIMEOUT = 30  # seconds without receiving a byte
 DOWNLOAD_BLOCK = 2**17  # bytes
-LONGEST_LINE = 2**20  # bytes; a file with longer lines is not a text file
 FILE_ADVICE = (
     "give a text file of word vectors in the format of GloVe or word2vec, plain or gzipped"
 )
@@ -58,7 +57,8 @@ def fetch_glove(name: str, cache: Path, display: Display) -> Path:
     with sole_writer(path.with_name(path.name + LOCK), lambda: None):
         if path.exists():
             return path
-        for partial in path.parent.glob(f"{path.name}.*.partial"):  # left by a killed process
+        # Left by killed processes of older versions.
+        for partial in path.parent.glob(f"{path.name}.*.partial"):
             partial.unlink()
         try:
             _download(url, path, checksum, display)
@@ -73,23 +73,18 @@ def fetch_glove(name: str, cache: Path, display: Display) -> Path:
 
 
 def _download(url: str, path: Path, checksum: str, display: Display) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     digest, size = hashlib.sha256(), 0
     request = Request(url, headers={"User-Agent": "lstm_sentiment"})
-    try:
-        with urlopen(request, timeout=TIMEOUT) as response, partial.open("wb") as file:
-            title = f"downloading {path.name}, bytes"
-            with display.progress(title, response.length) as advance:
-                while block := response.read(DOWNLOAD_BLOCK):
-                    file.write(block)
-                    digest.update(block)
-                    size += len(block)
-                    advance(size)
+    with urlopen(request, timeout=TIMEOUT) as response, file_draft(path) as draft:
+        title = f"downloading {path.name}, bytes"
+        with draft.open("wb") as file, display.progress(title, response.length) as advance:
+            while block := response.read(DOWNLOAD_BLOCK):
+                file.write(block)
+                digest.update(block)
+                size += len(block)
+                advance(size)
         if digest.hexdigest() != checksum:
             raise _not_fetched(url, "the download is incomplete or does not match its checksum")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _not_fetched(url: str, reason: str) -> InputError:
@@ -135,9 +130,9 @@ def read_vectors(
             )
         matrix[id], has_vector[id] = vector, True
     if announced is not None and count < announced:
-        raise unreadable(path, f"only {count:,} of {announced:,} vectors are present")
+        raise _damaged(path, f"only {count:,} of {announced:,} vectors are present")
     if line.strip() and _width(line, dim) != dim:
-        raise unreadable(path, "the last line is incomplete")
+        raise _damaged(path, "the last line is incomplete")
     return matrix, has_vector
 
 
@@ -163,7 +158,7 @@ def _vector(fields: list[bytes], dim: int) -> np.ndarray | None:
 def _sizes(line: bytes) -> tuple[int, int] | None:
     """Return the number and the size of the vectors from a line such as "400000 100", else None."""
     fields = line.split()
-    if len(fields) != 2 or not all(field.isdigit() for field in fields):
+    if len(fields) != 2 or not all(field.isdigit() and len(field) < 19 for field in fields):
         return None
     return int(fields[0]), int(fields[1])
 
@@ -186,6 +181,10 @@ def _is_number(field: bytes) -> bool:
     return True
 
 
+def _damaged(path: Path, reason: str) -> InputError:
+    return InputError(f"embedding.path={path}: cannot be read ({reason}): {FILE_ADVICE}.")
+
+
 def _require_dim(path: Path, present: int, wanted: int) -> None:
     if present < 1:
         raise InputError(
@@ -204,33 +203,31 @@ def open_lines(path: Path, member: str | None = None) -> Iterator[Iterator[bytes
 
     Raises InputError if the file cannot be read, even when the lines are consumed later.
     """
-    try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-        if member is not None:
-            with zipfile.ZipFile(path) as archive, archive.open(member) as stream:
-                yield _lines(stream, path)
-        elif magic == ZIP:
-            raise unreadable(path, "an archive must be unpacked first")
-        elif magic.startswith(GZIP):
-            with gzip.open(path) as stream:
-                yield _lines(stream, path)
-        else:
-            with path.open("rb") as stream:
-                yield _lines(stream, path)
-    # RuntimeError: the archive is encrypted or uses an unknown compression.
-    except (OSError, EOFError, KeyError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise unreadable(path, reason.rstrip(".")) from error
+    with errors_of(path):
+        stream = _open(path, member)
+    with stream:
+        yield _lines(stream, path)
 
 
-def _lines(stream: IO[bytes] | gzip.GzipFile, path: Path) -> Iterator[bytes]:
-    while line := stream.readline(LONGEST_LINE):
-        if len(line) == LONGEST_LINE:
-            raise unreadable(path, f"a line is longer than {LONGEST_LINE:,} bytes")
-        yield line
+def _open(path: Path, member: str | None) -> IO[bytes]:
+    if member is not None:
+        return open_member(path, member)
+    stream = open_plain(path)
+    magic = stream.peek(4)[:4]
+    if magic == ZIP:
+        stream.close()
+        raise ValueError("an archive must be unpacked first")
+    if magic.startswith(GZIP):
+        stream.close()
+        return open_gzip(path)
+    return stream
 
 
-def unreadable(path: Path, reason: str) -> InputError:
-    """Return the error for a file of word vectors that cannot be read."""
-    return InputError(f"embedding.path={path} cannot be read ({reason}): {FILE_ADVICE}.")
+def _lines(stream: IO[bytes], path: Path) -> Iterator[bytes]:
+    with errors_of(path):
+        yield from lines_of(stream, VECTOR_BYTES)
+
+
+def errors_of(path: Path) -> AbstractContextManager[None]:
+    """Return the context that turns the errors of reading vectors into InputError."""
+    return errors_named(f"embedding.path={path}", FILE_ADVICE)

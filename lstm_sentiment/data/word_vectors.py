@@ -17,10 +17,10 @@ from lstm_sentiment.data.sources import UNSUPERVISED
 from lstm_sentiment.data.splits import Split
 from lstm_sentiment.data.vector_files import (
     check_first_line,
+    errors_of,
     fetch_glove,
     open_lines,
     read_vectors,
-    unreadable,
 )
 from lstm_sentiment.data.vocabulary import SPECIALS
 from lstm_sentiment.display import track
@@ -152,12 +152,8 @@ def _tracked(lines: Iterator[bytes], source: str, data: ReviewDataModule) -> Ite
 
 
 def _file_identity(path: Path) -> str:
-    try:
-        if path.exists() and not path.is_file():
-            raise unreadable(path, "not a regular file")
+    with errors_of(path):
         return f"sha256-{content_digest(path)}"
-    except OSError as error:
-        raise unreadable(path, error.strerror or str(error)) from error
 
 
 def _glove_name(config: EmbeddingConfig) -> str:

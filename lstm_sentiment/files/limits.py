@@ -4,12 +4,15 @@ They are far above what reviews, records and models need. An environment variabl
 """
 
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from lstm_sentiment.errors import InputError
 
 PREFIX = "LSTM_SENTIMENT_MAX_"
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,14 @@ class Limit:
         if amount > self.value:
             self.refuse(f"{amount:,}")
 
+    def bounded(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Yield the items. Raises InputError if there are more than the limit."""
+        most = self.value
+        for number, item in enumerate(items, 1):
+            if number > most:
+                self.refuse()
+            yield item
+
     def refuse(self, amount: str = "") -> NoReturn:
         """Raise InputError; without an amount, it is unknown how much the limit is exceeded."""
         found = f"it has {amount} {self.unit}, " if amount else f"too many {self.unit}: "
@@ -67,7 +78,13 @@ LINE_BYTES = Limit(
     "LINE_BYTES", 2**24, "bytes in one line, field or text", "a table of reviews, and a text file"
 )
 BLOCK_BYTES = Limit(
-    "BLOCK_BYTES", 2**28, "bytes in 1,000 rows", "a table of reviews in Parquet's format"
+    "BLOCK_BYTES",
+    2**28,
+    "bytes in 1,000 rows or a page",
+    "a table of reviews in Parquet's format",
+)
+FOOTER_BYTES = Limit(
+    "FOOTER_BYTES", 2**24, "bytes of metadata", "a table of reviews in Parquet's format"
 )
 EXPANSION = Limit(
     "EXPANSION", 200, "bytes for each compressed byte", "a compressed file, after its first 16 MiB"
@@ -95,6 +112,7 @@ LIMITS = (
     COLUMNS,
     LINE_BYTES,
     BLOCK_BYTES,
+    FOOTER_BYTES,
     EXPANSION,
     VECTOR_BYTES,
     STATES,

@@ -54,8 +54,10 @@ def read_bytes(path: Path, limit: Limit, follow_links: bool = False) -> bytes:
 
 
 @contextmanager
-def errors_named(source: Path | str) -> Iterator[None]:
+def errors_named(source: Path | str, advice: str = "") -> Iterator[None]:
     """Turn every error of reading a source into InputError that begins with its name.
+
+    `advice` follows the reasons of errors that are not InputError.
 
     This is the boundary around the readers of untrusted files: their libraries raise errors of many
     kinds for content that they do not expect.
@@ -65,7 +67,8 @@ def errors_named(source: Path | str) -> Iterator[None]:
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
     except Exception as error:
-        raise InputError(f"{source}: cannot be read ({reason_of(error)}).") from error
+        ending = f": {advice}." if advice else "."
+        raise InputError(f"{source}: cannot be read ({reason_of(error)}){ending}") from error
 
 
 def reason_of(error: Exception) -> str:

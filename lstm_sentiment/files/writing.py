@@ -20,8 +20,8 @@ from typing import Any
 from lstm_sentiment.files.locks import ON_WINDOWS, fcntl
 
 DRAFT = ".draft-"  # prefix of the name of a file or folder that is being written
-# Drafts of this version, and of older ones, which ended in the number of the process.
-DRAFT_NAME = re.compile(r"\.draft-([0-9a-f]{16}|.+-\d+)")
+# Drafts of this version, and of older ones, which ended in a key or the number of the process.
+DRAFT_NAME = re.compile(r"\.draft-((.+-)?[0-9a-f]{16}|.+-\d+)")
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 
 

@@ -52,7 +52,7 @@ def evaluate(
         found=found,
     )
     with display.progress("evaluating", count_rows([file])) as advance:
-        for reviews in in_chunks(rows, 0):
+        for reviews in in_chunks(rows):
             labels += [review.label for review in reviews]
             for name, predictor in predictors.items():
                 chunks[name].append(predictor.logits([review.text for review in reviews]))

@@ -20,7 +20,7 @@ from lstm_sentiment.serving.table_output import (
     table_output,
 )
 
-# The largest number of rows in memory, and of characters in their texts.
+# The largest number of rows in memory, and of characters in their values.
 ROWS, CHARACTERS = 4_000, 8_000_000
 
 AnyRow = TypeVar("AnyRow", bound=Row)
@@ -56,7 +56,7 @@ def predict_file(
         file_output(output, overwrite) as draft,
         table_output(InputTable(file, table), output, draft) as write,
     ):
-        for rows in in_chunks(table.rows, table.text):
+        for rows in in_chunks(table.rows):
             values = (row[table.text] for row in rows)
             texts = [_text(file, number, value) for number, value in enumerate(values, done + 1)]
             predictions = _predictions(predictor, texts)
@@ -77,7 +77,7 @@ def predict_stream(
 
     Without a text, there is no prediction.
     """
-    for rows in in_chunks(([text] for text in texts), 0, chunk_size):
+    for rows in in_chunks(([text] for text in texts), chunk_size):
         chunk = [row[0] for row in rows]
         yield from zip(chunk, _predictions(predictor, chunk, weights), strict=True)
 
@@ -107,17 +107,15 @@ def _read_table(file: Path, reading: FileReading, display: Display, text_only: b
     return table
 
 
-def in_chunks(rows: Iterator[AnyRow], text_index: int, size: int = ROWS) -> Iterator[list[AnyRow]]:
-    """Yield the rows in lists of `size`, or of fewer if their texts are long.
-
-    `text_index` is the index of the text in a row.
-    """
+def in_chunks(rows: Iterator[AnyRow], size: int = ROWS) -> Iterator[list[AnyRow]]:
+    """Yield the rows in lists of `size`, or of fewer if their values are long."""
     chunk: list[AnyRow] = []
     characters = 0
     for row in rows:
         chunk.append(row)
-        value = row[text_index]
-        characters += len(value if isinstance(value, str | bytes) else str(value))
+        characters += sum(
+            len(value if isinstance(value, str | bytes) else str(value)) for value in row
+        )
         if len(chunk) == size or characters > CHARACTERS:
             yield chunk
             chunk, characters = [], 0

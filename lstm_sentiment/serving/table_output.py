@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
@@ -16,9 +17,12 @@ import pyarrow.parquet as pq
 
 from lstm_sentiment.data.columns import join_names
 from lstm_sentiment.data.delimited import Dialect, Row, delimited_records, open_file
-from lstm_sentiment.data.formats import JSON_LINES, PARQUET, ROWS_AT_ONCE, Rows, table_suffix
+from lstm_sentiment.data.formats import JSON_LINES, PARQUET, Rows, table_suffix
+from lstm_sentiment.data.parquet import open_parquet
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.limits import BLOCK_BYTES, LINE_BYTES
 from lstm_sentiment.files.outputs import check_file_output
+from lstm_sentiment.files.streams import lines_of
 from lstm_sentiment.serving.predictor import Prediction
 
 PredictedRows = list[Prediction | None]  # None for a row without a text
@@ -101,13 +105,14 @@ def _copy_delimited(source: InputTable, draft: Path) -> Iterator[Write]:
 @contextmanager
 def _copy_json_lines(source: InputTable, draft: Path) -> Iterator[Write]:
     with open_file(source.file) as stream, draft.open("wb") as copy:
+        lines = lines_of(stream, LINE_BYTES)
 
         def write(_rows: Iterable[Row], predictions: PredictedRows) -> None:
             for prediction in predictions:
-                line = stream.readline()
+                line = next(lines)
                 while not line.strip():
                     copy.write(line)
-                    line = stream.readline()
+                    line = next(lines)
                 item = line.rstrip()
                 start = item.removesuffix(b"}").rstrip()
                 comma = b"" if start.endswith(b"{") else b", "
@@ -115,23 +120,25 @@ def _copy_json_lines(source: InputTable, draft: Path) -> Iterator[Write]:
                 copy.write(start + comma + new[1:].encode() + line[len(item) :])
 
         yield write
-        copy.write(stream.read())  # empty lines at the end
+        copy.writelines(lines)  # empty lines at the end
 
 
 @contextmanager
 def _copy_parquet(source: InputTable, draft: Path) -> Iterator[Write]:
-    with pq.ParquetFile(source.file) as table:
-        schema = table.schema_arrow
+    with open_parquet(source.file) as table:
+        schema = table.schema
         for field in _new_fields(source):
             schema = schema.append(field)
-        batches = _Batches(table.iter_batches(ROWS_AT_ONCE))
+        batches = _Batches(table.batches(table.schema.names))
         with pq.ParquetWriter(draft, schema) as copy:
 
             def write(_rows: Iterable[Row], predictions: PredictedRows) -> None:
-                part = batches.take(len(predictions))
-                for field, values in zip(_new_fields(source), _columns(predictions), strict=True):
-                    part = part.append_column(field, pa.array(values, field.type))
-                copy.write_table(pa.Table.from_arrays(part.columns, schema=schema))
+                remaining = iter(predictions)
+                for part in batches.take(len(predictions)):
+                    of_part = list(islice(remaining, part.num_rows))
+                    columns = zip(_new_fields(source), _columns(of_part), strict=True)
+                    new = [pa.array(values, field.type) for field, values in columns]
+                    copy.write_table(pa.Table.from_arrays([*part.columns, *new], schema=schema))
 
             yield write
 
@@ -141,17 +148,24 @@ class _Batches:
 
     def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
         self.batches = batches
-        self.rest: Any = next(batches, None)
+        self.rest: Any = None
 
-    def take(self, count: int) -> pa.Table:
-        """Return the next `count` rows."""
-        parts = []
+    def take(self, count: int) -> Iterator[pa.Table]:
+        """Yield the next `count` rows, in parts of at most about BLOCK_BYTES."""
+        parts: list[pa.RecordBatch] = []
+        size = 0
         while count:
-            part = self.rest.slice(0, count)
+            rest = self.rest if self.rest else next(self.batches)
+            part = rest.slice(0, count)
+            self.rest = rest.slice(part.num_rows)
+            if parts and size + part.nbytes > BLOCK_BYTES.value:
+                yield pa.Table.from_batches(parts)
+                parts, size = [], 0
             parts.append(part)
+            size += part.nbytes
             count -= part.num_rows
-            self.rest = self.rest.slice(part.num_rows) if count == 0 else next(self.batches)
-        return pa.Table.from_batches(parts)
+        if parts:
+            yield pa.Table.from_batches(parts)
 
 
 # Conversions

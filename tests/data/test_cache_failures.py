@@ -9,7 +9,8 @@ import pytest
 
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.errors import InputError, RunError
-from lstm_sentiment.files.locks import LOCK_TIMEOUT, sole_writer
+from lstm_sentiment.files.locks import LOCK_TIMEOUT
+from lstm_sentiment.files.writing import folder_draft
 from tests.support.caches import Maker, assert_intact, entry
 from tests.support.displays import RecordingDisplay
 
@@ -168,15 +169,33 @@ def test_a_waiting_process_uses_the_entry_of_the_other(tmp_path: Path) -> None:
 def test_drafts_of_killed_processes_are_removed_and_others_stay(
     cache: DataCache, tmp_path: Path
 ) -> None:
-    for name in ("key", "killed", "alive"):
+    for name in ("0123456789abcdef", "vectors-0123456789abcdef"):  # the second of an old version
         (tmp_path / f".draft-{name}").mkdir()
         (tmp_path / f".draft-{name}" / "words").touch()
-    (tmp_path / "killed.lock").touch()
-    with sole_writer(tmp_path / "alive.lock"):
+    with folder_draft(tmp_path / "alive") as draft:
         folder = entry(cache, tmp_path, Maker())
         assert_intact(folder)
-        remaining = {path.name for path in tmp_path.iterdir()}
-        assert remaining == {"key", ".draft-alive", "alive.lock"}
+        assert set(tmp_path.iterdir()) == {folder, draft}
+
+
+@pytest.mark.parametrize("kind", ["file of another", "link", "file"])
+def test_what_is_not_an_entry_is_not_replaced(cache: DataCache, tmp_path: Path, kind: str) -> None:
+    place, elsewhere = tmp_path / "cache" / "key", tmp_path / "elsewhere"
+    if kind == "link":
+        entry(cache, tmp_path, Maker(), "elsewhere")
+        place.parent.mkdir()
+        place.symlink_to(elsewhere)
+    elif kind == "file":
+        place.parent.mkdir()
+        place.write_text("mine")
+    else:
+        entry(cache, place.parent, Maker())
+        (place / "thesis.txt").write_text("mine")
+        (place / "checksums.json").write_text("{}")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(InputError, match="is not an entry of the cache"):
+        entry(DataCache(), place.parent, Maker())
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 # The end of a command

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lstm_sentiment.config import Quoting
-from lstm_sentiment.data import formats
+from lstm_sentiment.data import parquet
 from lstm_sentiment.data.columns import Columns, Review
 from lstm_sentiment.data.delimited import TextFormat
 from lstm_sentiment.data.formats import (
@@ -134,7 +134,7 @@ def test_reviews_are_read_lazily(tmp_path: Path) -> None:
 
 
 def test_rows_keep_their_order_and_numbers_across_batches(tmp_path: Path) -> None:
-    number = 2 * formats.ROWS_AT_ONCE + 500
+    number = 2 * parquet.ROWS_AT_ONCE + 500
     texts, labels = [f"film {row}" for row in range(number)], [row % 2 for row in range(number)]
     file = write_columns(tmp_path / "a.parquet", texts, labels)
     assert [review.text for review in read_reviews(file)] == texts

@@ -13,8 +13,11 @@ import datasets
 import pytest
 from huggingface_hub import constants
 
+from lstm_sentiment.config import DataConfig, Source
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.hub import is_reachable
+from lstm_sentiment.data.sources import open_corpus
+from lstm_sentiment.errors import InputError
 from tests.support.corpora import (
     LABELS,
     TEXTS,
@@ -321,3 +324,18 @@ def test_the_names_of_the_hubs_classes_decide(hub: Hub) -> None:
     rows = {"text": ["Good.", "Bad."], "label": [0, 1]}
     hub.answer = datasets.DatasetDict({"train": datasets.Dataset.from_dict(rows, features)})
     assert read(open_reviews("a/films"), "all") == [("Good.", 1), ("Bad.", 0)]
+
+
+@pytest.mark.parametrize("name", ["csv", "json", "csv@main", "reviews:csv", "films/reviews@main"])
+def test_names_of_the_hub_never_lead_to_local_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The library `datasets` reads the files of a folder, or all files beside, for such names."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("reviews", "films/reviews"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "train.csv").write_text("text,label\ngood,1\nbad,0\n")
+    (tmp_path / "private.csv").write_text("text,label\nsecret,1\nmine,0\n")
+    config = DataConfig(source=Source.reviews, path=name)
+    with pytest.raises(InputError, match="not a data set of the Hugging Face hub"):
+        open_corpus(config, DataCache())

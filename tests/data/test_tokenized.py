@@ -25,7 +25,7 @@ from lstm_sentiment.data.tokenized import ARRAYS, FILES, TokenizedReviews, token
 from lstm_sentiment.data.tokenizer import UNK, tokenize
 from lstm_sentiment.data.vocabulary import UNK_ID, Vocabulary
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files.locks import sole_writer
+from lstm_sentiment.files.writing import folder_draft
 from lstm_sentiment.labels import UNLABELLED
 from tests.support.damage import DAMAGES, damage
 from tests.support.displays import RecordingDisplay
@@ -334,14 +334,12 @@ def test_a_damaged_part_is_read_once_in_a_command_and_leaves_no_trace(tmp_path: 
 )
 def test_entries_of_others_outlast_an_error(tmp_path: Path, error: Exception) -> None:
     others = tokenize_part(part_of(["Good.", "Bad."], "others"), tmp_path)
-    (tmp_path / ".draft-0123456789abcdef").mkdir()
-    (tmp_path / ".draft-of a process that was killed").mkdir()
-    with sole_writer(tmp_path / "0123456789abcdef.lock"):  # by a process that writes another entry
-        before = sorted(tmp_path.rglob("*"))
+    (tmp_path / ".draft-0123456789abcdef").mkdir()  # of a process that was killed
+    with folder_draft(tmp_path / "of a process that writes another entry"):
+        expected = set(tmp_path.rglob("*")) - {tmp_path / ".draft-0123456789abcdef"}
         with pytest.raises(InputError if isinstance(error, OSError) else type(error)):
             tokenize_part(FailingPart(error).part, tmp_path)
-        assert before[0].name == ".draft-0123456789abcdef"
-        assert sorted(tmp_path.rglob("*")) == [before[0], *before[2:]]
+        assert set(tmp_path.rglob("*")) == expected
     assert_same(tokenize_part(unreadable("others"), tmp_path), others)
 
 

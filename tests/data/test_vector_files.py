@@ -203,7 +203,7 @@ def test_an_invalid_first_line_is_named(tmp_path: Path, line: str) -> None:
         (b"\n\n\n", "not a file of word vectors"),
         (". . . 1\n".encode("utf-16"), "not a file of word vectors"),
         (b"good\nbad\n", "not a file of word vectors"),
-        (bytes(3 * 2**20), "a line is longer than 1,048,576 bytes"),
+        (bytes(3 * 2**20), "too many bytes in one line: more than the 1,048,576 allowed"),
     ],
     ids=[
         "CSV",
@@ -244,7 +244,7 @@ def test_fewer_vectors_than_announced_are_refused(
     path = tmp_path / "vectors"
     path.write_bytes(pack(text.encode()))
     assert refusal(path) == (
-        f"embedding.path={path} cannot be read (only {count} vectors are present): give a text "
+        f"embedding.path={path}: cannot be read (only {count} vectors are present): give a text "
         "file of word vectors in the format of GloVe or word2vec, plain or gzipped."
     )
 
@@ -314,7 +314,7 @@ def test_a_damaged_archive_is_refused(
     path = tmp_path / "vectors"
     path.write_bytes(harm(pack(content.encode())))
     message = refusal(path, member=member)
-    assert message.startswith(f"embedding.path={path} cannot be read (")
+    assert message.startswith(f"embedding.path={path}: cannot be read (")
     assert "): give a text file of word vectors" in message
 
 
@@ -328,4 +328,4 @@ def test_a_path_without_a_file_is_refused(tmp_path: Path) -> None:
         tmp_path / "folder.zip": "Is a directory",
         tmp_path / "loop": "Too many levels of symbolic links",
     }.items():
-        assert f"embedding.path={path} cannot be read ({reason}): give a text" in refusal(path)
+        assert f"embedding.path={path}: cannot be read ({reason}): give a text" in refusal(path)

@@ -237,7 +237,7 @@ def test_a_path_without_a_file_is_refused(
     }.items():
         with pytest.raises(InputError) as raised:
             ask(from_file(path), data)
-        assert str(raised.value).startswith(f"embedding.path={path} cannot be read ({reason}): ")
+        assert str(raised.value).startswith(f"embedding.path={path}: cannot be read ({reason}): ")
 
 
 def test_a_file_without_permission_is_refused(
@@ -252,7 +252,7 @@ def test_a_file_without_permission_is_refused(
 
     monkeypatch.setattr(Path, "open", forbidden)
     with pytest.raises(
-        InputError, match=r"vectors\.txt cannot be read \(Permission denied\): give"
+        InputError, match=r"vectors\.txt: cannot be read \(Permission denied\): give"
     ):
         identify(from_file(path), data)
 

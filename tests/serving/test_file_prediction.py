@@ -19,10 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lstm_sentiment.config import Config, Quoting
+from lstm_sentiment.data import parquet
 from lstm_sentiment.data.columns import Columns
 from lstm_sentiment.data.delimited import TextFormat
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.serving import file_prediction, table_output
+from lstm_sentiment.serving import file_prediction
 from lstm_sentiment.serving.file_prediction import (
     in_chunks,
     predict_file,
@@ -118,7 +119,7 @@ def test_columns_of_a_parquet_file_keep_their_types(network: Predictor, tmp_path
 def test_a_parquet_file_is_copied_across_its_batches(
     network: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table_output, "ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(parquet, "ROWS_AT_ONCE", 3)
     monkeypatch.setattr(file_prediction, "CHARACTERS", 30)
     columns = {"id": list(range(50)), "text": [f"good {'film ' * (n % 7)}" for n in range(50)]}
     file = write(tmp_path / "in.parquet", columns)
@@ -388,8 +389,8 @@ def test_an_error_leaves_existing_files_alone(
 def test_parts_are_bounded_in_rows_and_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_prediction, "CHARACTERS", 10)
     rows = [["abc"], [None], ["x" * 30], ["a"], [b"b"], ["c"]]
-    assert [len(chunk) for chunk in in_chunks(iter(rows), 0, size=2)] == [2, 1, 2, 1]
-    assert list(in_chunks(iter([]), 0)) == []
+    assert [len(chunk) for chunk in in_chunks(iter(rows), size=2)] == [2, 1, 2, 1]
+    assert list(in_chunks(iter([]))) == []
 
 
 def test_a_stream_is_read_part_by_part(network: Predictor) -> None:

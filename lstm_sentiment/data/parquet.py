@@ -1,0 +1,345 @@
+"""Parquet files, whose pages and values are measured before they are expanded.
+
+A page of a few bytes may expand to gigabytes, and a value may be repeated by its number in a
+dictionary. The sizes in the metadata may be wrong; pyarrow uses those in the headers of the pages.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence, Set
+from contextlib import contextmanager
+from itertools import accumulate
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.limits import BLOCK_BYTES, COLUMNS, FOOTER_BYTES, ROWS
+from lstm_sentiment.files.streams import open_plain
+
+ROWS_AT_ONCE = 1_000
+BYTE_ARRAYS = "BYTE_ARRAY"
+WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8}  # bytes
+LEVEL_BYTES = 4  # of a nested value: its levels of definition and repetition
+STORED_SHARE = 4  # a nested column may take this many bytes for each of its bytes in the file
+OBJECT_BYTES = 32  # of a value in a list of Python
+NANOSECONDS = (pa.types.is_time64, pa.types.is_timestamp)
+
+# Numbers of Parquet's format.
+LARGEST_HEADER = 2**24  # bytes
+PADDING = 100  # bytes that pyarrow reads beyond a column of some old writers
+DICTIONARY_PAGE = 2
+DELTA_BYTE_ARRAY = 7
+TYPE, EXPANDED, STORED, DATA_PAGE, DATA_PAGE_V2 = 1, 2, 3, 5, 8
+PAGE_VALUES, PAGE_ENCODING, PAGE_V2_ENCODING = 1, 2, 4
+
+
+@contextmanager
+def open_parquet(file: Path) -> Iterator["ParquetTable"]:
+    """Provide a Parquet file, within the limits on metadata, columns and rows.
+
+    Raises InputError beyond a limit, OSError or pyarrow.ArrowException if it cannot be read.
+    """
+    with open_plain(file) as stream:
+        _check_footer(stream)
+        with _parquet_file(stream) as table:
+            metadata = table.metadata
+            COLUMNS.check(max(metadata.num_columns, len(table.schema_arrow)))
+            groups = range(metadata.num_row_groups)
+            ROWS.check(sum(metadata.row_group(group).num_rows for group in groups))
+            ROWS.check(metadata.num_rows)
+            yield ParquetTable(stream, table)
+
+
+def _parquet_file(stream: IO[bytes], read_dictionary: Sequence[str] | None = None) -> Any:
+    return pq.ParquetFile(stream, page_checksum_verification=True, read_dictionary=read_dictionary)
+
+
+def _is_within(path: str, names: Set[str]) -> bool:
+    """Return whether one of the columns `names` contains the values at a path such as "a.list"."""
+    return any(prefix in names for prefix in accumulate(path.split("."), "{}.{}".format))
+
+
+def _check_footer(stream: IO[bytes]) -> None:
+    size = os.fstat(stream.fileno()).st_size
+    stream.seek(max(0, size - 8))
+    FOOTER_BYTES.check(min(size, int.from_bytes(stream.read(4), "little")))
+    stream.seek(0)
+
+
+class ParquetTable:
+    """An open Parquet file."""
+
+    def __init__(self, stream: IO[bytes], table: pq.ParquetFile) -> None:
+        self._stream, self._table = stream, table
+        self.schema: pa.Schema = table.schema_arrow
+        self.num_rows: int = table.metadata.num_rows
+
+    def batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield all rows of these columns, in batches of at most ROWS_AT_ONCE rows.
+
+        Raises InputError, before the memory is used, if rows exceed BLOCK_BYTES.
+        """
+        schema, wanted = self._table.schema, set(names)
+        leaves = [
+            leaf for leaf in range(len(schema)) if _is_within(schema.column(leaf).path, wanted)
+        ]
+        rows_at_once = self._rows_at_once(leaves)
+        # Shared values of nested columns stay shared until their expanded size is known.
+        shared = [
+            column.path
+            for column in map(schema.column, leaves)
+            if column.max_repetition_level and column.physical_type == BYTE_ARRAYS
+        ]
+        table = self._table
+        if shared:
+            self._stream.seek(0)
+            table = _parquet_file(self._stream, read_dictionary=shared)
+        for batch in _measured(table.iter_batches(rows_at_once, columns=list(names))):
+            yield self._unshared(batch) if shared else batch
+
+    def _unshared(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        names = batch.schema.names
+        arrays = [batch.column(name).cast(self.schema.field(name).type) for name in names]
+        return pa.RecordBatch.from_arrays(arrays, names=names)
+
+    def _rows_at_once(self, leaves: Sequence[int]) -> int:
+        """Return the number of rows whose values fit into BLOCK_BYTES, whatever they are."""
+        largest_row = 1
+        for group in range(self._table.metadata.num_row_groups):
+            row_group = self._table.metadata.row_group(group)
+            pages_at_once = row_bytes = 0
+            for leaf in leaves:
+                chunk, column = row_group.column(leaf), self._table.schema.column(leaf)
+                pages = list(self._pages(chunk))
+                pages_at_once += sum(
+                    max((page.expanded for page in pages if page.is_shared is shared), default=0)
+                    for shared in (False, True)
+                )
+                BLOCK_BYTES.check(pages_at_once)
+                row_bytes += _row_bytes(column, pages, chunk.total_compressed_size)
+            largest_row = max(largest_row, row_bytes)
+        BLOCK_BYTES.check(largest_row)
+        # pyarrow's buffers grow to twice their content.
+        return max(1, min(ROWS_AT_ONCE, BLOCK_BYTES.value // 2 // largest_row))
+
+    def _pages(self, chunk: Any) -> Iterator["_Page"]:
+        """Yield the pages of a column of a row group, in the order in which pyarrow reads them."""
+        starts = [chunk.data_page_offset]
+        if chunk.has_dictionary_page and chunk.dictionary_page_offset > 0:
+            starts.append(chunk.dictionary_page_offset)
+        offset, values = min(starts), 0
+        end = offset + chunk.total_compressed_size + PADDING
+        while offset < end and values < chunk.num_values:
+            page, header_size = self._page(offset)
+            yield page
+            offset += header_size + page.stored
+            values += page.values
+
+    def _page(self, offset: int) -> tuple["_Page", int]:
+        size = 2**8
+        while size <= LARGEST_HEADER:
+            self._stream.seek(offset)
+            header = _Header(self._stream.read(size))
+            try:
+                return _page_of(header.struct()), header.position
+            except IndexError:  # the header is longer: it contains the largest and smallest value
+                size *= 8
+        raise InputError("a page of it is damaged.")
+
+
+class _Page(NamedTuple):
+    expanded: int  # bytes
+    stored: int  # bytes
+    values: int  # missing ones included
+    is_dictionary: bool
+    is_shared: bool  # whether a value may be longer than its part of the page
+
+
+def _page_of(fields: dict[int, Any]) -> _Page:
+    about, encoding = fields.get(DATA_PAGE, {}), PAGE_ENCODING
+    if DATA_PAGE_V2 in fields:
+        about, encoding = fields[DATA_PAGE_V2], PAGE_V2_ENCODING
+    is_dictionary = fields.get(TYPE) == DICTIONARY_PAGE
+    try:
+        page = _Page(
+            fields[EXPANDED],
+            fields[STORED],
+            0 if is_dictionary else about.get(PAGE_VALUES, 0),
+            is_dictionary,
+            is_dictionary or about.get(encoding) == DELTA_BYTE_ARRAY,
+        )
+        if min(page[:3]) >= 0:
+            return page
+    except (KeyError, TypeError, AttributeError):
+        pass
+    raise InputError("a page of it is damaged.")
+
+
+def _row_bytes(column: Any, pages: Sequence[_Page], stored: int) -> int:
+    """Return the most bytes that the values of a row can have beside those in the pages."""
+    is_binary = column.physical_type == BYTE_ARRAYS
+    longest = max((page.expanded for page in pages if page.is_shared), default=0)
+    if not column.max_repetition_level:
+        return longest if is_binary else _width(column)
+    if is_binary:  # values of a dictionary are measured when they are read
+        longest = max((p.expanded for p in pages if p.is_shared and not p.is_dictionary), default=0)
+    width = max(4, longest) if is_binary else _width(column)
+    values = sum(page.values for page in pages)  # all may be in one row
+    size = values * (width + LEVEL_BYTES) - STORED_SHARE * stored
+    BLOCK_BYTES.check(size)
+    return 1
+
+
+def _width(column: Any) -> int:
+    return int(WIDTHS.get(column.physical_type) or column.length)
+
+
+class _Header:
+    """A header of a page in Thrift's compact protocol."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self.position = 0
+
+    def struct(self, depth: int = 0) -> dict[int, Any]:
+        """Return the numbers and structs of a struct by the numbers of their fields.
+
+        Raises IndexError if the content ends before the struct.
+        """
+        if depth > 8:
+            raise InputError("a page of it is damaged.")
+        fields: dict[int, Any] = {}
+        number = 0
+        while head := self._byte():
+            number = number + (head >> 4) if head >> 4 else self._integer()
+            fields[number] = self._value(head & 15, depth)
+        return fields
+
+    def _value(self, kind: int, depth: int) -> Any:
+        if kind in (1, 2):
+            return kind == 1
+        if kind == 3:
+            return self._byte()
+        if kind in (4, 5, 6):
+            return self._integer()
+        if kind == 7:
+            return self._skip(8)
+        if kind == 8:
+            return self._skip(self._unsigned())
+        if kind == 12:
+            return self.struct(depth + 1)
+        raise InputError("a page of it is damaged.")  # headers of pages have no lists
+
+    def _byte(self) -> int:
+        byte = self._content[self.position]
+        self.position += 1
+        return byte
+
+    def _skip(self, size: int) -> None:
+        self.position += size
+        if self.position > len(self._content):
+            raise IndexError
+
+    def _unsigned(self) -> int:
+        value = shift = 0
+        while True:
+            byte = self._byte()
+            value |= (byte & 127) << shift
+            if byte < 128:
+                return value
+            shift += 7
+            if shift > 63:
+                raise InputError("a page of it is damaged.")
+
+    def _integer(self) -> int:
+        value = self._unsigned()
+        return (value >> 1) ^ -(value & 1)
+
+
+def _measured(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the batches. Raises InputError before 1,000 rows that exceed BLOCK_BYTES."""
+    block: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        block.append(batch)
+        rows += batch.num_rows
+        size += sum(map(_expanded_bytes, batch.columns))
+        BLOCK_BYTES.check(size)
+        if rows >= ROWS_AT_ONCE:
+            yield from block
+            block, rows, size = [], 0, 0
+    yield from block
+
+
+def _expanded_bytes(array: pa.Array) -> int:
+    """Return the bytes of an array whose shared values are repeated."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        values = array.dictionary
+        if not _is_binary(values.type):
+            return int(array.indices.nbytes + values.nbytes)
+        lengths = pc.binary_length(values).cast(pa.int64()).take(array.indices)
+        return int(pc.sum(lengths).as_py() or 0)
+    if pa.types.is_struct(kind):
+        return sum(map(_expanded_bytes, array.flatten()))
+    if pa.types.is_map(kind):
+        first, after = array.offsets[0].as_py(), array.offsets[-1].as_py()
+        parts = [part.slice(first, after - first) for part in (array.keys, array.items)]
+        return OBJECT_BYTES * (after - first) + sum(map(_expanded_bytes, parts))
+    if _is_list(kind):
+        values = array.flatten()
+        return OBJECT_BYTES * (len(array) + len(values)) + _expanded_bytes(values)
+    return int(array.nbytes)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    tests = (
+        pa.types.is_list,
+        pa.types.is_large_list,
+        pa.types.is_fixed_size_list,
+    )
+    return any(test(kind) for test in tests)
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+    )
+
+
+def rows_of(batches: Iterable[pa.RecordBatch], names: Sequence[str]) -> Iterator[Sequence[Any]]:
+    """Yield rows whose strings are bytes: a file may contain strings that are not UTF-8."""
+    for batch in batches:
+        yield from zip(*(_values(batch.column(name)) for name in names), strict=True)
+
+
+def _values(column: pa.Array) -> list[Any]:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        column = column.cast(pa.large_binary())
+    kind = _exact(column.type)
+    return (column if kind == column.type else column.cast(kind)).to_pylist()
+
+
+def _exact(kind: pa.DataType) -> pa.DataType:
+    """Return the type with strings for times that have nanoseconds, unlike those of Python."""
+    if any(is_time(kind) for is_time in NANOSECONDS) and kind.unit == "ns":
+        return pa.string()
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_exact(field.type)) for field in kind])
+    if pa.types.is_map(kind):
+        return pa.map_(_exact(kind.key_type), _exact(kind.item_type))
+    if pa.types.is_large_list(kind):
+        return pa.large_list(_exact(kind.value_type))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(_exact(kind.value_type), kind.list_size)
+    if pa.types.is_list(kind):
+        return pa.list_(_exact(kind.value_type))
+    return kind
