@@ -11,9 +11,10 @@ from rich.text import Text
 from lstm_sentiment.commands.options import RUNS_HELP, Commands
 from lstm_sentiment.commands.tables import FittedTable
 from lstm_sentiment.commands.terminal import console
-from lstm_sentiment.display import counted, duration
+from lstm_sentiment.display import counted, duration, printable
 from lstm_sentiment.runs.identity import BASELINE
 from lstm_sentiment.runs.reader import RunSummary, State, read_runs
+from lstm_sentiment.runs.record import varying_attempts
 
 STATE_COLOURS = {State.done: "green", State.running: "cyan", State.failed: "red"}
 
@@ -41,7 +42,7 @@ def status_table(runs: Sequence[RunSummary]) -> Group:
     rows: list[list[str | Text]] = [
         [
             Text(run.state, STATE_COLOURS.get(run.state, "yellow")),
-            f"{run.folder.parent.name}/{run.name}",
+            printable(f"{run.folder.parent.name}/{run.name}"),
             _details(run),
         ]
         for run in sorted(runs, key=lambda run: (order.index(run.state), run.folder))
@@ -60,7 +61,8 @@ def _details(run: RunSummary) -> str:
         accuracy = f"{stage} {scores['accuracy']:.2%}"
         if BASELINE in run.record["config"]:
             return accuracy
-        return f"{accuracy}, {counted(len(run.record['epochs']), 'epoch')}"
+        epochs = counted(len(run.record["epochs"]), "epoch")
+        return ", ".join(filter(None, [accuracy, epochs, varying_attempts(run.record)]))
     if run.state is not State.running or run.progress is None:
         return run.trouble.removeprefix(str(run.state)).lstrip(": ")
     share, seconds = run.progress["share"], run.progress["seconds"]

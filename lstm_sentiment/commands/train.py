@@ -26,12 +26,14 @@ from lstm_sentiment.commands.choices import CONF
 from lstm_sentiment.commands.hydra_config import (
     combinations,
     one_line,
+    refuse_code,
     task_overrides,
     to_config,
 )
 from lstm_sentiment.commands.signals import exit_on_signals
 from lstm_sentiment.config import Config
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.runs.identity import COMMAND, new_command
 
 if TYPE_CHECKING:
     from lstm_sentiment.commands.sweep import Sweep
@@ -43,6 +45,11 @@ def main(words: Sequence[str]) -> int:
     """Train the run or the sweep that the command line `words` describes; return the exit code."""
     overrides = [word for word in words if "=" in word and not word.startswith("-")]
     options = [word for word in words if word not in overrides]
+    try:
+        refuse_code([word for word in words if not word.startswith("-")])
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 1
     sys.argv = ["lstm-sentiment train", *options, *overrides]  # Hydra's order
     command = TrainCommand()
     token = TrainCommand.current.set(command)
@@ -68,6 +75,7 @@ class TrainCommand:
         threading.excepthook = _hide_write_errors
         with TemporaryDirectory() as scratch, exit_on_signals(signal.SIGINT, signal.SIGTERM):
             os.environ["LSTM_SENTIMENT_SCRATCH"] = scratch  # Hydra requires a folder for a sweep
+            os.environ[COMMAND] = new_command()  # inherited by the processes of a launcher
             try:
                 self._run_tasks()
                 return self.sweep.close() if self.sweep else 0
