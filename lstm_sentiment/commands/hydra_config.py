@@ -98,8 +98,8 @@ def refuse_code(words: Sequence[str]) -> None:
             override = OverridesParser.create().parse_override(word)
         except HydraException:
             continue
-        key = (override.key_or_group + "." + (override.package or "")).replace("/", ".")
-        if TARGET in key or key.startswith("hydra.callbacks") or _has_target(override.value()):
+        key = f"{override.key_or_group}@{override.package}".replace("/", ".")
+        if TARGET in key or "hydra.callbacks" in key or _has_target(override.value()):
             raise InputError(
                 f"{word} is not allowed: {TARGET} and hydra.callbacks name functions to call, and "
                 "may be set only in files of a --config-dir, which is trusted like code."

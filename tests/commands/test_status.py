@@ -54,6 +54,15 @@ def running(folder: Path, progress: dict[str, Any] | None = None) -> RunSummary:
     return RunSummary(folder, State.running, None, "running", progress)
 
 
+def test_a_run_that_was_resumed_on_other_threads_says_so(tmp_path: Path) -> None:
+    environments = [{"device": "cpu", "threads": threads} for threads in (1, 4, 1)]
+    attempts = [{"epoch": n, "environment": each} for n, each in enumerate(environments, 1)]
+    run = read_run(done(tmp_path / "default" / "a", attempts=attempts))
+    assert line(run) == "done default/a test 81.50%, 2 epochs, threads 1 then 4"
+    run = read_run(done(tmp_path / "default" / "a", attempts=attempts[::2]))
+    assert line(run) == "done default/a test 81.50%, 2 epochs"
+
+
 def test_a_run_with_a_record_is_done(tmp_path: Path) -> None:
     folder = done(tmp_path / "default" / "a")
     assert read_run(folder) == RunSummary(folder, State.done, DONE | {"name": "a"})
