@@ -7,6 +7,7 @@ from enum import StrEnum, auto
 from pathlib import Path
 from typing import Any
 
+from lstm_sentiment.display import printable
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.locks import LOCK, is_held
 from lstm_sentiment.files.reading import read_json, reason_of
@@ -36,8 +37,8 @@ class RunSummary:
 
     @property
     def name(self) -> str:
-        """The name of the run."""
-        return self.folder.name
+        """The name of the run, as printable text."""
+        return printable(self.folder.name)
 
 
 def read_run(folder: Path) -> RunSummary:

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from lstm_sentiment import InputError, RunError, run
+from lstm_sentiment.files import locks
 from lstm_sentiment.model.classifier import Classifier
 from tests.support.project import MakeConfig, folder_of
 
@@ -74,8 +75,8 @@ def test_an_unwritable_root_is_refused(tiny: MakeConfig) -> None:
 def test_a_root_whose_locks_have_no_effect_is_refused(
     tiny: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lstm_sentiment.files.locks.is_held", lambda _: False)
     config = tiny()
+    monkeypatch.setattr(locks, "is_held", lambda lock: not lock.is_relative_to(config.root))
     with pytest.raises(InputError) as error:
         run(config)
     assert str(error.value).startswith(
