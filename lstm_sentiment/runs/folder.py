@@ -95,7 +95,10 @@ def start_over(run: Path, display: Display) -> None:
 
 
 def _names(folder: Path) -> list[str]:
-    return [item.name for item in folder.iterdir()]
+    """Return the names in a folder; none if another process has just removed it."""
+    with suppress(FileNotFoundError):
+        return [item.name for item in folder.iterdir()]
+    return []
 
 
 def _is_own(folder: str, name: str) -> bool:
