@@ -44,7 +44,7 @@ OWN_FILES = {
         *("learning_curves.png", "confusion_matrix.png", "events.out.tfevents.*", "hparams.yaml"),
     ),
     MODEL: ("model.safetensors", "config.json", "vocab.json"),
-    CHECKPOINTS: ("epoch-*.ckpt",),
+    CHECKPOINTS: ("epoch-[0-9]*.*.ckpt",),
 }
 MAX_NAME = 255  # bytes; the limit of most file systems
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}

@@ -18,7 +18,7 @@ OWN = (
 )
 FOREIGN = (
     *("notes.txt", "run.json.bak", "onnx/model.onnx", "onnx/config.json", "onnx-int8/model.onnx"),
-    *("model/notes.txt", "checkpoints/mine.ckpt", "plots/learning_curves.png"),
+    *("model/notes.txt", "checkpoints/epoch-best.ckpt", "plots/learning_curves.png"),
 )
 
 
