@@ -20,8 +20,6 @@ from tests.support.displays import RecordingDisplay
 from tests.support.project import Killed, MakeConfig, StepCalls, folder_of, without_times
 from tests.support.records import amend, put
 
-STEPS = 4  # of a run of two epochs
-
 
 @pytest.fixture(autouse=True)
 def _no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,13 +165,11 @@ def test_every_attempt_is_recorded_with_its_environment(
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     config = tiny(trainer={"max_epochs": 3})
-    with monkeypatch.context() as patch:
-        steps = StepCalls(patch, "training_step")
-        for threads, last in ((1, 3), (2, 1), (3, 3)):  # the second attempt completes no epoch
-            steps.count, steps.last = 0, last
-            trainer = replace(config.trainer, threads=threads)
-            with pytest.raises(Killed):
-                run(replace(config, trainer=trainer))
+    for threads, last in ((1, 3), (2, 1), (3, 3)):  # the second attempt completes no epoch
+        trainer = replace(config.trainer, threads=threads)
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            StepCalls(patch, "training_step", last)
+            run(replace(config, trainer=trainer))
     record = run(config)
     assert attempts_of(record) == [(1, 1), (2, 3), (3, 1)]
     assert record["environment"] == record["attempts"][-1]["environment"]
