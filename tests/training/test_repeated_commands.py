@@ -167,9 +167,10 @@ def test_every_attempt_is_recorded_with_its_environment(
     config = tiny(trainer={"max_epochs": 3})
     for threads, last in ((1, 3), (2, 1), (3, 3)):  # the second attempt completes no epoch
         trainer = replace(config.trainer, threads=threads)
-        with monkeypatch.context() as patch, pytest.raises(Killed):
+        with monkeypatch.context() as patch:
             StepCalls(patch, "training_step", last)
-            run(replace(config, trainer=trainer))
+            with pytest.raises(Killed):
+                run(replace(config, trainer=trainer))
     record = run(config)
     assert attempts_of(record) == [(1, 1), (2, 3), (3, 1)]
     assert record["environment"] == record["attempts"][-1]["environment"]
