@@ -504,7 +504,7 @@ class TrainerConfig(Checked, prefix="trainer."):
         None,
         low=1,
         fingerprinted=False,
-        help="threads on the CPU; null leaves the number to PyTorch",
+        help="threads on the CPU, at most its cores; null leaves the number to PyTorch",
     )
 
 

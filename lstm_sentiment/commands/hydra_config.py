@@ -4,7 +4,7 @@ Only this module and `train` import Hydra.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from difflib import get_close_matches
@@ -16,6 +16,7 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
@@ -25,6 +26,7 @@ from lstm_sentiment.config import Config, flat
 from lstm_sentiment.errors import InputError
 
 UNKNOWN_FIELD = re.compile(r"Could not override '([^']*)'")
+TARGET = "_target_"  # the key of a function in Hydra's configurations
 HINTS = ("full_key:", "reference_type=", "object_type=", "See https://hydra.cc")
 
 ConfigStore.instance().store(name="schema", node=Config)
@@ -38,6 +40,7 @@ def compose(
     `path` is used literally as `data.path`, and `config_dir` is Hydra's --config-dir. Raises
     InputError if an override is not valid.
     """
+    refuse_code(overrides)
     with _hydra(overrides, config_dir) as search_path:
         overrides = [*overrides, *search_path]
         composed = hydra.compose("config", overrides, return_hydra_config=True)
@@ -52,6 +55,7 @@ def compose_all(overrides: list[str], config_dir: Path | None = None) -> list[Co
 
     Raises InputError if an override is not valid.
     """
+    refuse_code(overrides)
     with _hydra(overrides, config_dir) as search_path:
         parser = OverridesParser.create(GlobalHydra.instance().config_loader())
         parsed = parser.parse_overrides(overrides)
@@ -82,6 +86,32 @@ def _hydra(overrides: list[str], config_dir: Path | None) -> Iterator[list[str]]
             yield search_path
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(f"{' '.join(overrides)}: {one_line(error)}") from error
+
+
+def refuse_code(words: Sequence[str]) -> None:
+    """Raise InputError if a word of a command line sets a function for Hydra to call.
+
+    Words that are not overrides are left to Hydra.
+    """
+    for word in words:
+        try:
+            override = OverridesParser.create().parse_override(word)
+        except HydraException:
+            continue
+        key = f"{override.key_or_group}@{override.package}".replace("/", ".")
+        if TARGET in key or "hydra.callbacks" in key or _has_target(override.value()):
+            raise InputError(
+                f"{word} is not allowed: {TARGET} and hydra.callbacks name functions to call, and "
+                "may be set only in files of a --config-dir, which is trusted like code."
+            )
+
+
+def _has_target(value: Any) -> bool:
+    if isinstance(value, ChoiceSweep):
+        return _has_target(value.list)
+    if isinstance(value, dict):
+        return any(TARGET in str(name) for name in value) or _has_target([*value.values()])
+    return isinstance(value, list) and any(map(_has_target, value))
 
 
 def _quoted(text: str) -> str:

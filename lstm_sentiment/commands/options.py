@@ -51,5 +51,6 @@ def add_config_dir(parser: argparse.ArgumentParser) -> None:
     """Add Hydra's option --config-dir."""
     parser.add_argument(
         "-cd", "--config-dir", type=Path, metavar="DIR",
-        help="folder of your own choices and experiments, laid out like conf/; trust it like code",
+        help="folder of your own choices and experiments, laid out like conf/; "
+        "it is code: its files may execute any function",
     )  # fmt: skip

@@ -14,6 +14,7 @@ from lstm_sentiment.commands.terminal import console
 from lstm_sentiment.display import counted, duration, on_one_line
 from lstm_sentiment.runs.identity import BASELINE
 from lstm_sentiment.runs.reader import RunSummary, State, read_runs
+from lstm_sentiment.runs.record import varying_attempts
 
 STATE_COLOURS = {State.done: "green", State.running: "cyan", State.failed: "red"}
 
@@ -60,7 +61,8 @@ def _details(run: RunSummary) -> str:
         accuracy = f"{stage} {scores['accuracy']:.2%}"
         if BASELINE in run.record["config"]:
             return accuracy
-        return f"{accuracy}, {counted(len(run.record['epochs']), 'epoch')}"
+        epochs = counted(len(run.record["epochs"]), "epoch")
+        return ", ".join(filter(None, [accuracy, epochs, varying_attempts(run.record)]))
     if run.state is not State.running or run.progress is None:
         return run.trouble.removeprefix(str(run.state)).lstrip(": ")
     share, seconds = run.progress["share"], run.progress["seconds"]

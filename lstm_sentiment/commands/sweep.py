@@ -26,8 +26,8 @@ from lstm_sentiment.files.locks import LOCK, HeldError, is_held, sole_writer
 from lstm_sentiment.files.writing import remove_drafts, write_json
 from lstm_sentiment.report.ranking import ranking
 from lstm_sentiment.runs.folder import SWEEP, planned_runs, unwritable
+from lstm_sentiment.runs.identity import COMMAND, new_command
 from lstm_sentiment.runs.reader import read_run
-from lstm_sentiment.runs.record import read_record
 from lstm_sentiment.training.plan import Plan
 from lstm_sentiment.training.run import describe_error, execute, remove_leftovers
 
@@ -49,7 +49,8 @@ class Sweep:
         self.size = size
         self.cache = DataCache(Terminal())
         self.begun = 0  # runs trained or skipped so far, the current one included
-        self.started = time.time()
+        # Processes of a launcher belong to the command of their parent.
+        self.command = os.environ.get(COMMAND) or new_command()
         self.configs: dict[Path, tuple[Config, Choices]] = {}  # by the run's folder
         self.settled: set[Path] = set()  # folders of runs that have finished or failed
         self.refusals: list[str] = []  # reasons why runs could not be started
@@ -106,14 +107,15 @@ class Sweep:
             where = typed_path(os.path.commonpath([folder.parent for folder in self.configs]))
             program = typed_program("lstm-sentiment")
             print_next(f"{program} report {where}", f"{program} tensorboard {where}")
-        return 1 if self.refusals or any(read_record(f) is None for f in self.configs) else 0
+        finished = sum(run.record is not None for run in runs)
+        return 1 if self.refusals or finished < len(self.configs) else 0
 
     def _plan(self, make_config: MakeConfig, choices: Choices) -> Plan:
         """Plan a run and add it to `configs`."""
         config = make_config()
         config = replace(config, sweep=config.sweep or choices.get("experiment"))
         recorded_choices = {group: choices[group] for group in GROUPS}
-        plan = Plan.of(config, self.cache, recorded_choices, self.started)
+        plan = Plan.of(config, self.cache, recorded_choices, self.command)
         self.configs[plan.folder] = (config, recorded_choices)
         return plan
 
@@ -173,7 +175,7 @@ class Sweep:
         self.settled.add(folder)
         with self._errors_collected():
             config, choices = self.configs[folder]
-            plan = Plan.of(config, self.cache, choices, self.started)
+            plan = Plan.of(config, self.cache, choices, self.command)
             if plan.finished_record:
                 remove_leftovers(plan)
             elif not plan.failure_reason:

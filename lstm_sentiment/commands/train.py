@@ -25,6 +25,7 @@ from lstm_sentiment.commands.choices import CONF
 from lstm_sentiment.commands.hydra_config import (
     combinations,
     one_line,
+    refuse_code,
     task_overrides,
     to_config,
 )
@@ -33,6 +34,7 @@ from lstm_sentiment.commands.terminal import display_of_run, print_error
 from lstm_sentiment.config import Config
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.writing import scratch_folder
+from lstm_sentiment.runs.identity import COMMAND, new_command
 
 if TYPE_CHECKING:
     from lstm_sentiment.commands.sweep import Sweep
@@ -45,6 +47,11 @@ def main(words: Sequence[str]) -> int:
     """Train the run or the sweep that the command line `words` describes; return the exit code."""
     overrides = [word for word in words if "=" in word and not word.startswith("-")]
     options = [word for word in words if word not in overrides]
+    try:
+        refuse_code([word for word in words if not word.startswith("-")])
+    except InputError as error:
+        print_error(error)
+        return 1
     sys.argv = ["lstm-sentiment train", *options, *overrides]  # Hydra's order
     command = TrainCommand()
     token = TrainCommand.current.set(command)
@@ -71,6 +78,7 @@ class TrainCommand:
         with exit_on_signals(*ENDING), scratch_folder() as scratch:
             # Hydra requires a folder for a sweep.
             os.environ["LSTM_SENTIMENT_SCRATCH"] = str(scratch)
+            os.environ[COMMAND] = new_command()  # inherited by the processes of a launcher
             try:
                 self._run_tasks()
                 return self.sweep.close() if self.sweep else 0

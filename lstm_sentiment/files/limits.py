@@ -72,6 +72,7 @@ MODEL_BYTES = Limit("MODEL_BYTES", 2**29, "bytes", "the weights of a model, and 
 PREDICTION_ROWS = Limit(
     "PREDICTION_ROWS", 5_000_000, "rows", "the predictions of a run, and the reviews of a sweep"
 )
+PLANNED_RUNS = Limit("PLANNED_RUNS", 20_000, "runs", "the plan of a sweep")
 ROWS = Limit("ROWS", 50_000_000, "rows", "a table of reviews")
 COLUMNS = Limit("COLUMNS", 10_000, "columns", "a table of reviews")
 LINE_BYTES = Limit(
@@ -108,6 +109,7 @@ LIMITS = (
     WORDS,
     MODEL_BYTES,
     PREDICTION_ROWS,
+    PLANNED_RUNS,
     ROWS,
     COLUMNS,
     LINE_BYTES,

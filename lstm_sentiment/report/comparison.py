@@ -15,6 +15,7 @@ from lstm_sentiment.report.formatting import first_names
 from lstm_sentiment.report.statistics import Correct, Effect, Interval, Verdict
 from lstm_sentiment.report.variants import Variant, VariantGroup, distinguishing_settings
 from lstm_sentiment.runs.predictions import Predictions, read_predictions
+from lstm_sentiment.runs.record import varying_attempts
 
 FACTORS = {field.name: field.factor for field in fields_of(Config) if field.factor}  # by setting
 MIN_NETWORKS = 4  # needed to estimate effects
@@ -169,6 +170,12 @@ def _environment_notes(variants: Sequence[Variant]) -> list[str]:
             notes.append(
                 f"Training times are not comparable: {field} is {value} instead of {usual} for "
                 f"{first_names(names)}."
+            )
+    for record in records:
+        if varying := varying_attempts(record):
+            notes.append(
+                f"{record['name']} was interrupted and resumed in another environment ({varying}): "
+                "training it again may give slightly different numbers."
             )
     return notes
 

@@ -2,7 +2,7 @@
 
 | file | content |
 | --- | --- |
-| `config.json` | the configuration; written first |
+| `config.json` | the configuration, and the attempts to train it; written first |
 | `run.json` | the record; written last, so a run that has one is finished |
 | `failed.json` | the reason, if the run failed |
 | `progress.json` | the progress of training; removed when the record is written |
@@ -13,10 +13,20 @@
 | `sweep.json` | of the sweep: the names of all planned runs |
 """
 
+import errno
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
+from lstm_sentiment.display import Display, printable
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.limits import PLANNED_RUNS
+from lstm_sentiment.files.locks import LOCK
 from lstm_sentiment.files.reading import read_json
+from lstm_sentiment.files.writing import DRAFT_NAME, remove, remove_drafts
 
 CONFIG, RECORD, FAILED = "config.json", "run.json", "failed.json"
 PROGRESS = "progress.json"
@@ -26,13 +36,118 @@ MODEL = "model"
 CHECKPOINTS = "checkpoints"
 SWEEP = "sweep.json"
 
+# The files of a run by their folder in the run's folder, as patterns of names. Only these files are
+# ever removed. Older versions also wrote hparams.yaml.
+OWN_FILES = {
+    "": (
+        *(CONFIG, RECORD, FAILED, PROGRESS, PREDICTIONS),
+        *("learning_curves.png", "confusion_matrix.png", "events.out.tfevents.*", "hparams.yaml"),
+    ),
+    MODEL: ("model.safetensors", "config.json", "vocab.json"),
+    CHECKPOINTS: ("epoch-[0-9]*.*.ckpt",),
+}
+MAX_NAME = 255  # bytes; the limit of most file systems
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+
+
+def own_files(run: Path, folders: Iterable[str] = tuple(OWN_FILES)) -> list[Path]:
+    """Return the files in these folders of a run that this program wrote, by their names.
+
+    Raises InputError if a link or anything else that runs do not contain has one of the names.
+    """
+    files = []
+    for name in folders:
+        folder = run / name
+        if _is_there(folder, stat.S_IFDIR):
+            files += [folder / file for file in _names(folder) if _is_own(name, file)]
+    return [file for file in files if _is_there(file, stat.S_IFREG)]
+
+
+def remove_own_files(run: Path, folders: Iterable[str] = tuple(OWN_FILES)) -> None:
+    """Remove the files of a run that this program wrote; files of others are kept.
+
+    The record is removed first, since a run with a record must be complete. Raises InputError like
+    `own_files` before anything is removed.
+    """
+    for file in sorted(own_files(run, folders), key=lambda file: file.name != RECORD):
+        remove(file)
+    for name in filter(None, folders):
+        remove_drafts(run / name)
+        with suppress(OSError):  # it contains files of others, or there is none
+            (run / name).rmdir()
+
+
+def start_over(run: Path, display: Display) -> None:
+    """Remove the own files of a run that is trained from the beginning; name all that is kept.
+
+    Raises InputError like `own_files` before anything is removed.
+    """
+    remove_own_files(run)
+    remove_drafts(run)
+    kept = sorted(name for name in _names(run) if name != LOCK and not DRAFT_NAME.match(name))
+    if kept:
+        names = printable(", ".join(kept[:3])) + (" …" if len(kept) > 3 else "")
+        display.message(
+            f"files of others stay in the run's folder ({names}): an exported model among them is "
+            "that of the earlier network",
+            "warning",
+        )
+
+
+def _names(folder: Path) -> list[str]:
+    """Return the names in a folder; none if another process has just removed it."""
+    with suppress(FileNotFoundError):
+        return [item.name for item in folder.iterdir()]
+    return []
+
+
+def _is_own(folder: str, name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in OWN_FILES[folder])
+
+
+def _is_there(path: Path, kind: int) -> bool:
+    """Return whether a path exists. Raises InputError if it is not of this kind, as in `stat`."""
+    try:
+        found = stat.S_IFMT(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
+    if found != kind:
+        expected = "a folder" if kind == stat.S_IFDIR else "a file"
+        problem = "is a link" if found == stat.S_IFLNK else f"is not {expected}"
+        raise InputError(
+            f"{printable(str(path))} {problem}, but a run needs {expected} there: remove it."
+        )
+    return True
+
 
 def planned_runs(sweep: Path) -> set[str]:
-    """Return the names of all runs that commands have planned in this sweep's folder."""
+    """Return the names of all runs that commands have planned in this sweep's folder.
+
+    Anything that is not the name of a folder in the sweep is left out, as is a plan of more runs
+    than `PLANNED_RUNS`.
+    """
     names = read_json(sweep / SWEEP)
-    return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
+    if not isinstance(names, list) or len(names) > PLANNED_RUNS.value:
+        return set()
+    return {name for name in names if is_plain_name(name)}
+
+
+def is_plain_name(name: Any) -> bool:
+    """Return whether a value can be the name of a folder, and does not lead out of its parent."""
+    if not isinstance(name, str) or name in ("", ".", "..") or {*name} & {"/", "\\", "\0"}:
+        return False
+    try:
+        return len(name.encode()) <= MAX_NAME
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
 
 
 def unwritable(root: str | Path, error: OSError) -> InputError:
     """Return the error for a folder of sweeps that cannot be written."""
+    if error.errno in NO_LOCKS:
+        return InputError(
+            f"root={root} is on a file system whose locks have no effect ({error.strerror}), so "
+            "that two commands could write one run: give a folder on another file system, such as "
+            "a local disk."
+        )
     return InputError(f"root={root} cannot be written ({error.strerror}): give a writable folder.")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from lstm_sentiment.config_fields import fields_of
 # run.
 RECIPE = 3
 
+# The environment variable that tells the processes of a launcher the token of their command.
+COMMAND = "LSTM_SENTIMENT_COMMAND"
 BASELINE = "ngrams"  # replaces the network in the name and the record of a baseline
 
 # Fields that do not change the results, such as paths. Data are identified by their content.
@@ -54,3 +57,8 @@ def run_folder(config: Config, data: str) -> Path:
 def sweep_folder(config: Config) -> Path:
     """Return the folder of a run's sweep; without a name it is "default"."""
     return Path(config.root).expanduser() / (config.sweep or "default")
+
+
+def new_command() -> str:
+    """Return a new token, by which the processes of one command know what the command has begun."""
+    return secrets.token_hex(8)

@@ -1,16 +1,18 @@
 """Read the folders of runs: whether each run is finished, and its record."""
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum, auto
 from pathlib import Path
 from typing import Any
 
-from lstm_sentiment.display import on_one_line, shortened
+from lstm_sentiment.display import on_one_line, printable, shortened
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.locks import LOCK, is_held
-from lstm_sentiment.files.reading import read_json
+from lstm_sentiment.files.reading import read_json, reason_of
 from lstm_sentiment.runs.folder import CONFIG, FAILED, PROGRESS, RECORD, SWEEP, planned_runs
-from lstm_sentiment.runs.record import SCHEMA, defect, read_record
+from lstm_sentiment.runs.record import examine_record, is_number
 
 
 class State(StrEnum):
@@ -35,29 +37,28 @@ class RunSummary:
 
     @property
     def name(self) -> str:
-        """The name of the run."""
-        return self.folder.name
+        """The name of the run, as printable text."""
+        return printable(self.folder.name)
 
 
 def read_run(folder: Path) -> RunSummary:
     """Return the summary of the run in this folder; it has failed if the folder cannot be read."""
     try:
         return _read_run(folder)
-    except OSError as error:
-        return RunSummary(folder, State.failed, None, f"cannot be read ({error.strerror})")
+    except (OSError, ValueError) as error:
+        return RunSummary(folder, State.failed, None, f"cannot be read ({reason_of(error)})")
 
 
 def _read_run(folder: Path) -> RunSummary:
     held = is_held(folder / LOCK)  # before the record, since the run may finish in between
-    if (record := read_record(folder)) is not None:
-        if (problem := defect(record, folder.name)) is not None:
-            return RunSummary(folder, State.failed, None, f"{RECORD} {problem}")
+    record, problem = examine_record(folder)
+    if record is not None:
         return RunSummary(folder, State.done, record)
     if held:
         progress = _progress(folder)
         return RunSummary(folder, State.running, None, f"running{_in_epoch(progress)}", progress)
-    if (folder / RECORD).exists():
-        return RunSummary(folder, State.failed, None, _trouble_with_record(folder))
+    if problem:
+        return RunSummary(folder, State.failed, None, problem)
     failure = read_json(folder / FAILED)
     if isinstance(failure, dict):
         trouble = f"failed{_in_epoch(failure)}: {on_one_line(failure.get('reason'))}"
@@ -83,21 +84,21 @@ def read_runs(root: Path) -> list[RunSummary]:
         raise InputError(f"{root!s:.100} cannot be read ({reason}).") from error
     if not is_folder:
         raise InputError(f"{root} is not a folder: give a folder of runs, such as runs/default.")
-    folders = {file.parent for file in resolved.rglob(RECORD)}
-    folders |= {file.parent for file in resolved.rglob(CONFIG) if _belongs_to_run(file)}
-    for plan in resolved.rglob(SWEEP):
-        folders |= {plan.parent / name for name in planned_runs(plan.parent)}
+    folders = set(_folders_of_runs(resolved))
     if not folders:
         raise InputError(f"{root} contains no runs: lstm-sentiment train makes one below runs/.")
     return [read_run(folder) for folder in sorted(folders)]
 
 
-def _trouble_with_record(folder: Path) -> str:
-    record = read_json(folder / RECORD)
-    schema = record.get("schema") if isinstance(record, dict) else None
-    if schema in (None, SCHEMA):
-        return f"{RECORD} is damaged"
-    return f"{RECORD} has schema {shortened(schema)}, this version reads {SCHEMA}"
+def _folders_of_runs(root: Path) -> Iterator[Path]:
+    """Yield the folders of runs at or below a folder; links are not followed."""
+    for path, folders, files in os.walk(root):
+        folder, names = Path(path), {*folders, *files}
+        if RECORD in names or (CONFIG in names and _belongs_to_run(folder / CONFIG)):
+            yield folder
+        if SWEEP in names:
+            planned = (folder / name for name in planned_runs(folder))
+            yield from (run for run in planned if not os.path.islink(run))  # noqa: PTH114 - never raises
 
 
 def _progress(folder: Path) -> dict[str, Any] | None:
@@ -106,11 +107,11 @@ def _progress(folder: Path) -> dict[str, Any] | None:
     if not isinstance(progress, dict) or type(progress.get("epoch", "")) not in (int, type(None)):
         return None
     numbers = [progress.get(name) for name in ("max_epochs", "share", "seconds")]
-    return progress if all(type(number) in (int, float) for number in numbers) else None
+    return progress if all(map(is_number, numbers)) else None
 
 
 def _in_epoch(content: dict[str, Any] | None) -> str:
-    return f" in epoch {content['epoch']}" if content and content.get("epoch") else ""
+    return f" in epoch {shortened(content['epoch'])}" if content and content.get("epoch") else ""
 
 
 def _belongs_to_run(file: Path) -> bool:

@@ -1,24 +1,27 @@
-"""The record of a run: written last, and checked before a report uses it."""
+"""The record of a run: written last, and checked for all readers in one place, `examine_record`."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
-from math import inf, isclose, isfinite
+from math import isclose
 from pathlib import Path
 from typing import Any
 
 from lstm_sentiment.config import SCORES, Config, EmbeddingKind, Reference, Source
 from lstm_sentiment.config_fields import fields_of
-from lstm_sentiment.display import shortened
+from lstm_sentiment.display import on_one_line, shortened
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files.reading import read_json
+from lstm_sentiment.files.limits import JSON_BYTES
+from lstm_sentiment.files.reading import errors_named, parse_json, read_bytes, read_json
 from lstm_sentiment.model.rates import rates
 from lstm_sentiment.runs.folder import RECORD
 from lstm_sentiment.runs.identity import BASELINE
 
 SCHEMA = 1  # version of the files; raise it if their meaning changes
 ROUNDING = 1e-6  # allowed in scores: older versions computed them in float32
-RECORD_KEYS = frozenset({"name", "choices", "config", "epochs", "val", "test", "cost", "data"})
+LARGEST = 1e15  # of any count or duration in a record
+LARGEST_LOSS = 1e39  # beyond any number in float32
 FIELDS = {field.name: field for kind in (Config, Reference) for field in fields_of(kind)}
 UNRECORDED = frozenset(name for name, field in FIELDS.items() if not field.recorded)
 IF_MISSING = {
@@ -88,12 +91,32 @@ def _unrecorded_paths(prefix: str, chosen: Mapping[str, Any]) -> dict[str, str]:
     return {}
 
 
+def examine_record(folder: Path) -> tuple[dict[str, Any] | None, str]:
+    """Return the record of a finished run, or None and the problem with its file, if there is one.
+
+    Training, status, reports and predictors all use this check: a run whose record it refuses is
+    not finished.
+    """
+    file = folder / RECORD
+    if not os.path.lexists(file):
+        return None, ""
+    try:
+        with errors_named(RECORD):
+            record = parse_json(read_bytes(file, JSON_BYTES))
+    except InputError as error:
+        return None, on_one_line(error).rstrip(".")
+    schema = record.get("schema") if isinstance(record, dict) else None
+    if schema is None:
+        return None, f"{RECORD} is damaged: it is not a record"
+    if schema != SCHEMA:
+        return None, f"{RECORD} has schema {shortened(schema)}, this version reads {SCHEMA}"
+    problem = defect(record, folder.name)
+    return (None, f"{RECORD} {problem}") if problem else (record, "")
+
+
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """Return the record of a finished run, or None if this version cannot read one."""
-    record = read_json(folder / RECORD)
-    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
-        return None
-    return record if record.keys() >= RECORD_KEYS else None
+    """Return the record of a finished run, or None if `examine_record` refuses it."""
+    return examine_record(folder)[0]
 
 
 def refuse_newer_record(folder: Path) -> None:
@@ -109,9 +132,9 @@ def refuse_newer_record(folder: Path) -> None:
 
 def defect(record: Mapping[str, Any], name: str) -> str | None:
     """Return the problem with the record of a run of this name, or None if there is none."""
-    if record["name"] != name:
-        return f"is the record of another run, {shortened(record['name'])}"
     try:
+        if record["name"] != name:
+            return f"is the record of another run, {shortened(record['name'])}"
         _check(record)
     except KeyError as error:
         return f"is damaged: {error.args[0]} is missing"
@@ -152,8 +175,38 @@ def _check(record: Mapping[str, Any]) -> None:
             _require_number(f"data.{stage}", size)
     if (copies := record["data"].get("test_copies")) is not None:
         _require_number("data.test_copies", copies)
-    _require_text("environment.device", record["environment"]["device"])
-    _require_number("environment.threads", record["environment"]["threads"])
+    _check_environment(record["environment"])
+    if (attempts := record.get("attempts")) is not None:
+        check_attempts(attempts)
+
+
+def check_attempts(attempts: Any) -> None:
+    """Raise an error if this is not a list of the attempts to train a run.
+
+    Each attempt has its first epoch, counted from 1, and its environment.
+    """
+    _require(isinstance(attempts, list), "attempts", attempts)
+    for attempt in attempts:
+        epoch = attempt["epoch"]
+        _require(type(epoch) is int and 1 <= epoch <= LARGEST, "epoch of an attempt", epoch)
+        _check_environment(attempt["environment"])
+
+
+def _check_environment(environment: Mapping[str, Any]) -> None:
+    """Raise an error if the entries of an environment that reports read are not possible."""
+    _require_text("environment.device", environment["device"])
+    _require_number("environment.threads", environment["threads"])
+
+
+def varying_attempts(record: Mapping[str, Any]) -> str:
+    """Return a remark if a run was trained on several devices or numbers of threads, else ""."""
+    environments = [attempt["environment"] for attempt in record.get("attempts") or []]
+    remarks = []
+    for field in ("device", "threads"):
+        values = list(dict.fromkeys(on_one_line(each[field]) for each in environments))
+        if len(values) > 1:
+            remarks.append(f"{field} {' then '.join(values)}")
+    return ", ".join(remarks)
 
 
 def _check_config(config: Mapping[str, Any]) -> None:
@@ -175,13 +228,13 @@ def _check_scores(stage: str, scores: Mapping[str, Any] | None) -> None:
         return
     for score in SCORES:
         if score != "auroc" or scores[score] is not None:  # None if only one class occurs
-            high = inf if score == "loss" else 1 + ROUNDING
+            high = LARGEST_LOSS if score == "loss" else 1 + ROUNDING
             _require_number(f"{stage} {score}", scores[score], high)
     matrix = scores["confusion_matrix"]
     (true_negatives, false_positives), (false_negatives, true_positives) = matrix
     counts = (true_negatives, false_positives, false_negatives, true_positives)
     for count in counts:
-        _require_number(f"{stage} confusion_matrix", count)
+        _require(type(count) is int and 0 <= count <= LARGEST, f"{stage} confusion_matrix", count)
     _require(sum(counts) > 0, f"{stage} confusion_matrix", "empty")
     for score, expected in rates(matrix).items():
         if score in scores:  # records of older versions have fewer scores
@@ -201,9 +254,13 @@ def _require_text(name: str, value: Any) -> None:
     _require(isinstance(value, str), name, value)
 
 
-def _require_number(name: str, value: Any, high: float = inf) -> None:
-    is_number = type(value) in (int, float) and isfinite(value)
-    _require(is_number and 0 <= value <= high, name, value)
+def _require_number(name: str, value: Any, high: float = LARGEST) -> None:
+    _require(is_number(value, high), name, value)
+
+
+def is_number(value: Any, high: float = LARGEST) -> bool:
+    """Return whether a value is a number from 0 to `high`."""
+    return type(value) in (int, float) and 0 <= value <= high
 
 
 def _require(valid: bool, name: str, value: Any) -> None:

@@ -1,5 +1,6 @@
 """texts -> predictions, with the tokenization, truncation and padding of training."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -313,9 +314,9 @@ def find_model(folder: Path) -> Path:
             # incomplete; reading it raises an error with the missing file
             return _checked_part(folder, folder / MODEL)
         # Runs in results/ and baselines of earlier versions have no model.
-        if (record := read_record(folder)) is not None:
+        if (record := read_record(Path(os.path.realpath(folder)))) is not None:
             kind, command = "run", "lstm-sentiment train"
-            if isinstance(record["config"], dict) and BASELINE in record["config"]:
+            if BASELINE in record["config"]:
                 kind, command = "baseline", "lstm-sentiment baseline"
             problem = f"is a finished {kind} whose model was not kept"
             remedy = (

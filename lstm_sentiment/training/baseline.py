@@ -1,8 +1,8 @@
 """Train n-gram baselines on the reviews of a configuration, with records like a network's."""
 
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,29 @@ from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.locks import LOCK, sole_writer
-from lstm_sentiment.files.writing import remove_drafts, write_json
+from lstm_sentiment.files.writing import write_json
 from lstm_sentiment.model import ngrams
 from lstm_sentiment.model.metrics import StageScores
 from lstm_sentiment.model.ngrams import NgramClassifier, NgramModel
-from lstm_sentiment.runs.folder import CONFIG, MODEL, PREDICTIONS, RECORD
+from lstm_sentiment.runs.folder import (
+    CONFIG,
+    MODEL,
+    PREDICTIONS,
+    RECORD,
+    own_files,
+    remove_own_files,
+    start_over,
+)
 from lstm_sentiment.runs.identity import BASELINE, digest, sweep_folder
 from lstm_sentiment.runs.ngram_folder import save_ngrams
 from lstm_sentiment.runs.predictions import save_predictions
-from lstm_sentiment.runs.record import IF_MISSING, SCHEMA, read_record, refuse_newer_record
+from lstm_sentiment.runs.record import (
+    IF_MISSING,
+    SCHEMA,
+    examine_record,
+    read_record,
+    refuse_newer_record,
+)
 from lstm_sentiment.training import runtime
 
 NGRAM_RECIPE = 2  # raise it when the computation changes
@@ -58,44 +72,50 @@ def baseline(kind: NgramModel, config: Config, cache: DataCache | None = None) -
         data.cache.display.message(note, "warning")
     runtime.reset_peak_memory("cpu")
     folder.mkdir(parents=True, exist_ok=True)
-    with _removed_if_empty(folder), sole_writer(folder / LOCK, lambda: None):
-        if (record := _finished_record(folder, config)) is not None:  # by another process
-            return record
-        remove_drafts(folder)
-        (folder / RECORD).unlink(missing_ok=True)
-        request: dict[str, dict[str, Any]] = {
-            "choices": {"encoder": BASELINE, "head": str(kind)},
-            "config": recorded_baseline(kind, config),
-        }
-        write_json(folder / CONFIG, {"schema": SCHEMA, **request})
-        try:
-            classifier, seconds = _fit(kind, data)
-        except InputError:
-            (folder / CONFIG).unlink()
-            raise
-        save_ngrams(folder / MODEL, classifier, request["config"][BASELINE], config)
-        outcome = _evaluate_stages(classifier, seconds, data, folder)
-        record = {
-            "schema": SCHEMA,
-            "name": folder.name,
-            "sweep": folder.parent.name,
-            **request,
-            **outcome,
-            "data": data.summary(),
-            "vectors": None,
-            "environment": runtime.environment("cpu"),
-        }
-        write_json(folder / RECORD, record)
-    return record
-
-
-@contextmanager
-def _removed_if_empty(folder: Path) -> Iterator[None]:
+    own_files(folder)  # raises InputError if a link stands there
     try:
-        yield
-    finally:
-        with suppress(OSError):  # it is not empty
+        with sole_writer(folder / LOCK, lambda: None):
+            record = _finished_record(folder, config)  # of another process
+            return record or _train(kind, config, data, folder)
+    except InputError:
+        with suppress(OSError):  # it contains files of others
             folder.rmdir()
+        raise
+
+
+def _train(
+    kind: NgramModel, config: Config, data: ReviewDataModule, folder: Path
+) -> dict[str, Any]:
+    """Train a baseline in its folder, which is locked; without results, its files are removed."""
+    display = data.cache.display
+    _, problem = examine_record(folder)
+    if problem and not config.rerun:
+        display.message(f"{problem}: the baseline is trained again", "warning")
+    start_over(folder, display)
+    request: dict[str, dict[str, Any]] = {
+        "choices": {"encoder": BASELINE, "head": str(kind)},
+        "config": recorded_baseline(kind, config),
+    }
+    write_json(folder / CONFIG, {"schema": SCHEMA, **request})
+    try:
+        classifier, seconds = _fit(kind, data)
+    except InputError:
+        remove_own_files(folder)
+        raise
+    save_ngrams(folder / MODEL, classifier, request["config"][BASELINE], config)
+    outcome = _evaluate_stages(classifier, seconds, data, folder)
+    record = {
+        "schema": SCHEMA,
+        "name": folder.name,
+        "sweep": folder.parent.name,
+        **request,
+        **outcome,
+        "data": data.summary(),
+        "vectors": None,
+        "environment": runtime.environment("cpu"),
+    }
+    write_json(folder / RECORD, record)
+    return record
 
 
 def _finished_record(folder: Path, config: Config) -> dict[str, Any] | None:

@@ -15,10 +15,12 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
 from lstm_sentiment.config import EarlyStoppingConfig
+from lstm_sentiment.files.reading import open_regular
 from lstm_sentiment.files.writing import write_atomically
 from lstm_sentiment.model.module import SentimentModule
 
 NAME = re.compile(r"epoch-(\d+)\.([0-9a-f]+)\.ckpt")
+DIGITS = 16  # of the digest in a name
 MAX_CHECKPOINTS = 2  # of a run; the older one is used if the newer one is damaged
 
 
@@ -112,7 +114,9 @@ def latest(folder: Path) -> tuple[Path | None, list[Path]]:
     damaged: list[Path] = []
     for path in _newest_first(folder):
         with suppress(OSError):  # an unreadable checkpoint counts as damaged
-            if path.name.split(".")[1] == _digest(path.read_bytes()):
+            with open_regular(path) as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()[:DIGITS]
+            if path.name.split(".")[1] == digest:
                 return path, damaged
         damaged.append(path)
     return None, damaged
@@ -129,4 +133,4 @@ def _newest_first(folder: Path) -> list[Path]:
 
 
 def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
+    return hashlib.sha256(content).hexdigest()[:DIGITS]

@@ -1,6 +1,5 @@
 """Plan a run: choose its device, identify its reviews, and derive its folder."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,10 @@ from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.sources import Corpus
 from lstm_sentiment.data.word_vectors import WordVectors
 from lstm_sentiment.files.reading import read_json
-from lstm_sentiment.runs.folder import FAILED, RECORD
-from lstm_sentiment.runs.identity import run_folder
+from lstm_sentiment.runs.folder import CONFIG, FAILED
+from lstm_sentiment.runs.identity import new_command, run_folder
 from lstm_sentiment.runs.record import read_record
+from lstm_sentiment.display import on_one_line
 from lstm_sentiment.training import runtime
 
 
@@ -28,7 +28,7 @@ class Plan:
     data: ReviewDataModule
     device: str
     folder: Path
-    since: float  # start of the command, in seconds since 1970
+    command: str  # the token of the command, see `new_command`
 
     @classmethod
     def of(
@@ -36,15 +36,15 @@ class Plan:
         config: Config,
         cache: DataCache | None = None,
         choices: Mapping[str, str] | None = None,
-        since: float | None = None,
+        command: str | None = None,
         corpus: Corpus | None = None,
     ) -> "Plan":
         """Plan the run of a configuration.
 
-        `choices` are the names chosen for the groups encoder, head, embedding and data. `since` is
-        the start of the command, now by default. `corpus` takes the place of the reviews that the
-        configuration names. Raises InputError if the device is not available or if the reviews
-        cannot be read.
+        `choices` are the names chosen for the groups encoder, head, embedding and data. `command`
+        is the token of the command, a new one by default. `corpus` takes the place of the reviews
+        that the configuration names. Raises InputError if the device is not available or if the
+        reviews cannot be read.
         """
         device = runtime.choose_device(config.trainer.accelerator)
         data = ReviewDataModule(config.data, config.seed, config.test, cache, corpus)
@@ -58,14 +58,16 @@ class Plan:
         vectors = word_vectors.identify(config.embedding, data)
         identity = " ".join(filter(None, [data.identity, vectors]))
         folder = run_folder(config, identity)
-        since = time.time() if since is None else since
-        return cls(config, names | dict(choices or {}), data, device, folder, since)
+        choices = names | dict(choices or {})
+        return cls(config, choices, data, device, folder, command or new_command())
 
     def prepare(self) -> WordVectors | None:
         """Read the reviews into `data` and return their pretrained word vectors, if any.
 
-        Reviews and vectors are cached. Raises InputError if either cannot be used.
+        Reviews and vectors are cached. Raises InputError if either cannot be used, or if the
+        machine has fewer cores than the threads of the configuration.
         """
+        runtime.require_cores(self.config.trainer.threads)
         self.data.prepare_data()
         self.data.setup()
         return word_vectors.load(self.config.embedding, self.data)
@@ -73,18 +75,21 @@ class Plan:
     @property
     def finished_record(self) -> dict[str, Any] | None:
         """The record of the run; None if the run must be trained, also again with rerun=true."""
-        record = read_record(self.folder)
-        return None if self.config.rerun and not self.is_new(RECORD) else record
+        return None if self.config.rerun and not self.is_begun else read_record(self.folder)
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether this command has begun to train the run, perhaps in another process."""
+        return self._content_of_command(CONFIG) is not None
 
     @property
     def failure_reason(self) -> str | None:
-        """The reason of a failure in another process since the start of the command, or None."""
-        failure = read_json(self.folder / FAILED) if self.is_new(FAILED) else None
-        return None if failure is None else str(failure["reason"])
+        """The reason of a failure in another process of this command, or None."""
+        failure = self._content_of_command(FAILED)
+        return None if failure is None else on_one_line(failure.get("reason"))
 
-    def is_new(self, name: str) -> bool:
-        """Return whether a file in the run's folder was written since the start of the command."""
-        try:
-            return (self.folder / name).stat().st_mtime >= self.since
-        except OSError:
-            return False
+    def _content_of_command(self, name: str) -> dict[str, Any] | None:
+        """Return the content of a file in the run's folder, or None if another command wrote it."""
+        content = read_json(self.folder / name)
+        is_own = isinstance(content, dict) and content.get("command") == self.command
+        return content if is_own else None

@@ -1,7 +1,6 @@
 """Execute a planned run: lock its folder, start or resume training, record a failure."""
 
 import errno
-import shutil
 import signal
 import traceback
 from contextlib import ExitStack, suppress
@@ -13,7 +12,8 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lstm_sentiment.display import Display
 from lstm_sentiment.errors import InputError, RunError
 from lstm_sentiment.files.locks import LOCK, HeldError, sole_writer
-from lstm_sentiment.files.writing import remove_drafts, write_json
+from lstm_sentiment.files.reading import read_json
+from lstm_sentiment.files.writing import remove, remove_drafts, write_json
 from lstm_sentiment.model.subnormals import subnormals_flushed
 from lstm_sentiment.runs.folder import (
     CHECKPOINTS,
@@ -22,12 +22,21 @@ from lstm_sentiment.runs.folder import (
     MODEL,
     PROGRESS,
     RECORD,
+    own_files,
+    remove_own_files,
+    start_over,
     unwritable,
 )
-from lstm_sentiment.runs.record import SCHEMA, recorded, refuse_newer_record
+from lstm_sentiment.runs.record import (
+    SCHEMA,
+    check_attempts,
+    examine_record,
+    recorded,
+    refuse_newer_record,
+)
 from lstm_sentiment.training import checkpoints, runtime
 from lstm_sentiment.training.plan import Plan
-from lstm_sentiment.training.train import FittingError, train
+from lstm_sentiment.training.train import Attempt, FittingError, train
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
@@ -44,6 +53,7 @@ def execute(plan: Plan, display: Display, wait: bool = False) -> dict[str, Any]:
     def show_waiting() -> None:
         display.message("another process is training this run: waiting for it", "warning")
 
+    runtime.require_cores(plan.config.trainer.threads)
     runtime.prepare_process(plan.config.trainer.threads)
     with (
         runtime.known_warnings_silenced(),
@@ -53,6 +63,7 @@ def execute(plan: Plan, display: Display, wait: bool = False) -> dict[str, Any]:
         plan.prepare()  # before anything is written, since the reviews may be unusable
         try:
             plan.folder.mkdir(parents=True, exist_ok=True)
+            own_files(plan.folder)  # raises InputError if a link stands there
             lock.enter_context(sole_writer(plan.folder / LOCK, show_waiting if wait else None))
             # Another process may have trained the run before it released the lock.
             if (record := plan.finished_record) is not None:
@@ -61,51 +72,76 @@ def execute(plan: Plan, display: Display, wait: bool = False) -> dict[str, Any]:
                 raise RunError(reason)
             if not plan.config.rerun:
                 refuse_newer_record(plan.folder)
-            checkpoint = _open_folder(plan, display)
+            checkpoint, attempts = _open_folder(plan, display)
         except OSError as error:
             raise unwritable(plan.config.root, error) from error
-        record = _train_or_record_failure(plan, checkpoint, display)
+        record = _train_or_record_failure(plan, checkpoint, attempts, display)
         _remove_training_state(plan)
         return record
 
 
-def _open_folder(plan: Plan, display: Display) -> Path | None:
-    """Write `config.json` and return the checkpoint to resume from.
+def _open_folder(plan: Plan, display: Display) -> tuple[Path | None, list[Attempt]]:
+    """Write `config.json`; return the checkpoint to resume from, and the attempts with this one.
 
     If there is no checkpoint, or with rerun=true, training starts from the beginning: return None
-    and remove all other files.
+    and remove the run's files. Raises InputError, before anything is removed, if a link or a folder
+    stands in the place of one of them.
     """
     folder = plan.folder
+    own_files(folder)
+    _, problem = examine_record(folder)
+    if problem and not plan.config.rerun:
+        display.message(f"{problem}: the run is trained again", "warning")
     checkpoint, damaged = checkpoints.latest(folder / CHECKPOINTS)
     for path in damaged:
         remedy = f"{checkpoint.name} is used instead" if checkpoint else "training starts over"
         display.message(f"{path.name} is damaged: {remedy}", "warning")
-        _remove(path)
+        remove(path)
     # With rerun=true, another process of this command may already have restarted the run.
-    if checkpoint is None or (plan.config.rerun and not plan.is_new(CONFIG)):
-        checkpoint = None
-        # The record is removed first, since a run with a record must be complete.
-        (folder / RECORD).unlink(missing_ok=True)
-        for item in folder.iterdir():
-            if item.name != LOCK:
-                _remove(item)
-    (folder / FAILED).unlink(missing_ok=True)
+    if checkpoint is None or (plan.config.rerun and not plan.is_begun):
+        checkpoint, attempts = None, []
+        start_over(folder, display)
+    else:
+        attempts = earlier_attempts(folder, checkpoints.epoch_of(checkpoint))
+        remove(folder / RECORD)
+    remove(folder / FAILED)
     for subfolder in (folder, folder / MODEL, folder / CHECKPOINTS):
         remove_drafts(subfolder)
-    content = {"schema": SCHEMA, "choices": plan.choices, "config": recorded(plan.config)}
-    write_json(folder / CONFIG, content)
-    return checkpoint
+    first = 1 if checkpoint is None else checkpoints.epoch_of(checkpoint) + 1
+    attempts.append({"epoch": first, "environment": runtime.environment(plan.device)})
+    write_json(
+        folder / CONFIG,
+        {
+            "schema": SCHEMA,
+            "command": plan.command,
+            "choices": plan.choices,
+            "config": recorded(plan.config),
+            "attempts": attempts,
+        },
+    )
+    return checkpoint, attempts
 
 
-def _remove(path: Path) -> None:
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
+def earlier_attempts(folder: Path, epochs: int) -> list[Attempt]:
+    """Return the attempts that trained a run for so many epochs, the first one first.
+
+    They are read from its `config.json`; runs of older versions have none. An attempt of which no
+    epoch is used, such as one that was killed in its first, is left out.
+    """
+    content = read_json(folder / CONFIG)
+    attempts: Any = content.get("attempts") if isinstance(content, dict) else None
+    try:
+        check_attempts(attempts)
+    except (KeyError, TypeError, ValueError):
+        return []
+    return [attempt for attempt in attempts if attempt["epoch"] <= epochs]
 
 
 def _train_or_record_failure(
-    plan: Plan, checkpoint: Path | None, display: Display
+    plan: Plan, checkpoint: Path | None, attempts: list[Attempt], display: Display
 ) -> dict[str, Any]:
     try:
-        return train(plan, checkpoint, display)
+        return train(plan, checkpoint, attempts, display)
     except SIGTERMException as stop:  # Lightning's, if the process does not handle the signal
         raise SystemExit(128 + signal.SIGTERM) from stop
     except SystemExit as stop:
@@ -122,7 +158,8 @@ def _recorded_failure(plan: Plan, error: Exception, epoch: int | None) -> RunErr
     """Write `failed.json` and return the error for the caller."""
     failure = describe_error(error)
     with suppress(OSError):  # the disk may be full; the error gives the reason anyway
-        write_json(plan.folder / FAILED, {"schema": SCHEMA, "epoch": epoch, **failure})
+        content = {"schema": SCHEMA, "command": plan.command, "epoch": epoch, **failure}
+        write_json(plan.folder / FAILED, content)
     return RunError(failure["reason"])
 
 
@@ -142,7 +179,7 @@ def describe_error(error: Exception) -> dict[str, str]:
 def remove_leftovers(plan: Plan) -> None:
     """Remove leftovers of a run that was killed after its record was written."""
     if any((plan.folder / name).exists() for name in (LOCK, PROGRESS)):
-        with suppress(OSError, HeldError), sole_writer(plan.folder / LOCK):
+        with suppress(OSError, HeldError, InputError), sole_writer(plan.folder / LOCK):
             if plan.finished_record and (plan.folder / PROGRESS).exists():
                 _remove_training_state(plan)
 
@@ -153,6 +190,7 @@ def _remove_training_state(plan: Plan) -> None:
     `progress.json` is removed last: while it exists, `remove_leftovers` repeats the removal.
     """
     if not plan.config.keep_checkpoints:
-        shutil.rmtree(plan.folder / CHECKPOINTS, ignore_errors=True)
+        with suppress(OSError, InputError):
+            remove_own_files(plan.folder, [CHECKPOINTS])
     with suppress(OSError):
-        (plan.folder / PROGRESS).unlink(missing_ok=True)
+        remove(plan.folder / PROGRESS)

@@ -63,6 +63,19 @@ def _cuda_problem() -> str | None:
     return None
 
 
+def require_cores(threads: int | None) -> None:
+    """Raise InputError if the machine has fewer cores than these threads.
+
+    The operating system refuses a process that starts far too many.
+    """
+    cores = os.cpu_count() or 1
+    if threads is not None and threads > cores:
+        raise InputError(
+            f"trainer.threads must be at most {cores}, the number of this machine's cores (got "
+            f"{threads}), or null."
+        )
+
+
 def prepare_process(threads: int | None) -> None:
     """Set threads, allocator, determinism and log levels of this process; calls may be repeated."""
     tune_allocator()

@@ -24,6 +24,8 @@ from lstm_sentiment.training.plan import Plan
 from lstm_sentiment.training.progress import EpochDisplay, ProgressFile
 from lstm_sentiment.training.tensorboard_callback import TensorBoard
 
+Attempt = dict[str, Any]  # its first epoch, counted from 1, and its environment
+
 
 class FittingError(Exception):
     """A failure of fitting, with its cause and its epoch, counted from 1."""
@@ -33,8 +35,12 @@ class FittingError(Exception):
         self.error, self.epoch = error, epoch
 
 
-def train(plan: Plan, checkpoint: Path | None, display: Display) -> dict[str, Any]:
+def train(
+    plan: Plan, checkpoint: Path | None, attempts: list[Attempt], display: Display
+) -> dict[str, Any]:
     """Train a planned run, from the start or from a checkpoint, and return its record.
+
+    `attempts` are those of the record, this one last.
 
     Raises InputError if the reviews or the word vectors cannot be used, FittingError if fitting
     fails, and OSError if the results cannot be written.
@@ -64,7 +70,7 @@ def train(plan: Plan, checkpoint: Path | None, display: Display) -> dict[str, An
         predictions = _evaluate(trainer, module, data)
 
         # Record the results; `run.json` comes last, since it marks the run as finished.
-        record = _make_record(plan, module, vectors, costs, best.epoch)
+        record = _make_record(plan, module, vectors, costs, best.epoch, attempts)
         save_model(folder / MODEL, module.classifier, data.vocabulary, config)
         save_predictions(folder / PREDICTIONS, predictions)
         save_plots(folder, record)
@@ -149,7 +155,12 @@ def _predictions(module: SentimentModule, data: ReviewDataModule, stage: str) ->
 
 
 def _make_record(
-    plan: Plan, module: SentimentModule, vectors: WordVectors | None, costs: Costs, best_epoch: int
+    plan: Plan,
+    module: SentimentModule,
+    vectors: WordVectors | None,
+    costs: Costs,
+    best_epoch: int,
+    attempts: list[Attempt],
 ) -> dict[str, Any]:
     """Return the record of a run after its evaluation."""
     epochs = zip(costs.seconds, module.history, strict=True)
@@ -169,7 +180,8 @@ def _make_record(
         "cost": _cost(plan, module, costs),
         "data": plan.data.summary(),
         "vectors": vectors.summary(plan.data) if vectors else None,
-        "environment": runtime.environment(plan.device),
+        "environment": attempts[-1]["environment"],
+        "attempts": attempts,
     }
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from lstm_sentiment import Config, InputError
-from lstm_sentiment.commands.hydra_config import compose, compose_all
+from lstm_sentiment.commands.hydra_config import compose, compose_all, refuse_code
+from lstm_sentiment.commands.main import main
 
 
 def test_overrides_give_the_configuration_of_a_training_command() -> None:
@@ -84,3 +85,33 @@ def test_a_value_of_the_wrong_type_is_refused_in_one_sentence() -> None:
     assert str(refused.value).endswith(
         "Value 'one' of type 'str' could not be converted to Integer"
     )
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "+hydra.callbacks.x._target_=os.system",
+        "+hydra.callbacks.x={_target_: os.system}",
+        "hydra.callbacks=null",
+        "~hydra.callbacks.planning",
+        "hydra/callbacks=x",
+        "+x@hydra.callbacks.y=z",
+        "hydra.launcher._target_=os.system",
+        "+hydra={launcher: {x: [{_target_: os.system}]}}",
+        "hydra.sweeper={_target_: a},{_target_: b}",
+    ],
+)
+def test_a_function_for_hydra_to_call_is_refused(
+    override: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for function in (compose, compose_all):
+        with pytest.raises(InputError, match=f"^{re.escape(override)} is not allowed: _target_ "):
+            function(["seed=1", override])
+    assert main(["train", "seed=1", override]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{override} is not allowed")
+
+
+def test_other_overrides_and_words_are_left_to_hydra() -> None:
+    words = ["data.path=my_target_file.csv", "head=glob(max*)", "encoder=lstm,gru", "a b", "x=${y}"]
+    refuse_code([*words, "my_conf", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "x={y: 1}"])

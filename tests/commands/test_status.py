@@ -54,6 +54,15 @@ def running(folder: Path, progress: dict[str, Any] | None = None) -> RunSummary:
     return RunSummary(folder, State.running, None, "running", progress)
 
 
+def test_a_run_that_was_resumed_on_other_threads_says_so(tmp_path: Path) -> None:
+    environments = [{"device": "cpu", "threads": threads} for threads in (1, 4, 1)]
+    attempts = [{"epoch": n, "environment": each} for n, each in enumerate(environments, 1)]
+    run = read_run(done(tmp_path / "default" / "a", attempts=attempts))
+    assert line(run) == "done default/a test 81.50%, 2 epochs, threads 1 then 4"
+    run = read_run(done(tmp_path / "default" / "a", attempts=attempts[::2]))
+    assert line(run) == "done default/a test 81.50%, 2 epochs"
+
+
 def test_a_run_with_a_record_is_done(tmp_path: Path) -> None:
     folder = done(tmp_path / "default" / "a")
     assert read_run(folder) == RunSummary(folder, State.done, DONE | {"name": "a"})
@@ -139,10 +148,10 @@ def test_a_run_that_no_process_holds_was_interrupted(
 @pytest.mark.parametrize(
     ("record", "trouble"),
     [
-        ('{"schema": 1, "name": "a', "run.json is damaged"),
-        ("", "run.json is damaged"),
-        ([1, 2], "run.json is damaged"),
-        ({"schema": 1, "name": "a"}, "run.json is damaged"),
+        ('{"schema": 1, "name": "a', "run.json: it is damaged or not JSON (Unterminated string"),
+        ("", "run.json: it is damaged or not JSON (Expecting value"),
+        ([1, 2], "run.json is damaged: it is not a record"),
+        ({"schema": 1, "name": "a"}, "run.json is damaged: choices is missing"),
         (DONE | {"schema": 2}, "run.json has schema 2, this version reads 1"),
     ],
 )
@@ -150,8 +159,9 @@ def test_a_record_that_cannot_be_read_is_a_failure(
     tmp_path: Path, record: Any, trouble: str
 ) -> None:
     run = read_run(put(tmp_path / "default" / "a", config=BEGUN, run=record))
-    assert (run.state, run.record, run.trouble) == (State.failed, None, trouble)
-    assert line(run).endswith(trouble.removeprefix("run.json "))
+    assert (run.state, run.record) == (State.failed, None)
+    assert trouble in run.trouble
+    assert trouble in line(run)
 
 
 def test_a_planned_run_that_was_not_begun_is_missing(tmp_path: Path) -> None:

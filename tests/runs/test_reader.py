@@ -7,7 +7,9 @@ import copy
 import io
 import json
 import math
+import os
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -127,13 +129,13 @@ def test_a_record_of_a_baseline_has_no_network(run: Path) -> None:
         (("config", "reference", 0, "run"), DELETED, "run is missing"),
         (("config", "reference", 0, "run"), 1, "reference.run is 1"),
         (("config", "reference", 0, "accuracy"), "0.9", "reference.accuracy is 0.9"),
-        (("config", "reference", 0, "loss"), math.nan, "reference.loss is nan"),
+        (("config", "reference", 0, "loss"), math.nan, "(NaN is not a number of JSON)"),
         (("epochs",), None, ""),
         (("epochs",), [], "best_epoch is 1"),
         (("epochs", 0), [], ""),
         (("epochs", 0, "epoch"), "1", "epoch is 1"),
         (("epochs", 0, "train"), DELETED, "train is missing"),
-        (("epochs", 0, "train", "accuracy"), math.nan, "train accuracy is nan"),
+        (("epochs", 0, "train", "accuracy"), math.nan, "(NaN is not a number of JSON)"),
         (("epochs", 0, "val", "loss"), None, "val loss is None"),
         (("best_epoch",), DELETED, "best_epoch is missing"),
         (("best_epoch",), 0, "best_epoch is 0"),
@@ -166,9 +168,9 @@ def test_a_record_of_a_baseline_has_no_network(run: Path) -> None:
         (("test", "precision"), 1.01, "test precision is 1.01"),
         (("test", "recall"), -0.01, "test recall is -0.01"),
         (("test", "f1"), "0.85", "test f1 is 0.85"),
-        (("test", "auroc"), math.inf, "test auroc is inf"),
+        (("test", "auroc"), math.inf, "(Infinity is not a number of JSON)"),
         (("test", "loss"), 2.5, None),  # a loss has no upper bound
-        (("test", "loss"), math.inf, "test loss is inf"),
+        (("test", "loss"), math.inf, "(Infinity is not a number of JSON)"),
         (("test", "confusion_matrix"), DELETED, "confusion_matrix is missing"),
         (("test", "confusion_matrix"), [[85, 15]], ""),
         (("test", "confusion_matrix"), [85, 15, 15, 85], ""),
@@ -188,6 +190,15 @@ def test_a_record_of_a_baseline_has_no_network(run: Path) -> None:
         (("environment",), DELETED, "environment is missing"),
         (("environment", "device"), 0, "environment.device is 0"),
         (("environment", "threads"), "2", "environment.threads is 2"),
+        (("environment", "threads"), 1e300, "environment.threads is 1e+300"),
+        (("data", "train"), 10**17, "data.train is 100000000000000000"),
+        (("test", "confusion_matrix", 0, 0), 85.0, "test confusion_matrix is 85.0"),
+        (("test", "loss"), 1e38, None),
+        (("attempts",), [{"epoch": 1, "environment": {"device": "cpu", "threads": 1}}], None),
+        (("attempts",), None, None),  # older versions did not record them
+        (("attempts",), 7, "attempts is 7"),
+        (("attempts",), [{"epoch": 0}], "epoch of an attempt is 0"),
+        (("attempts",), [{"epoch": 1}], "environment is missing"),
     ],
 )
 def test_a_damaged_record_is_named_with_the_problem(
@@ -198,7 +209,7 @@ def test_a_damaged_record_is_named_with_the_problem(
         assert summary.state is State.done
         return
     assert (summary.state, summary.record) == (State.failed, None)
-    assert summary.trouble.startswith("run.json is damaged: ")
+    assert re.match(r"run\.json.* damaged", summary.trouble)
     assert problem in summary.trouble
     assert re.fullmatch(r".{1,120}", summary.trouble)
 
@@ -211,14 +222,14 @@ def test_a_wrong_value_is_shortened(run: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "trouble"),
     [
-        ('{"schema": 1, "name": "a', "run.json is damaged"),
-        ("", "run.json is damaged"),
-        ("\0" * 99, "run.json is damaged"),
-        ("[1, 2]", "run.json is damaged"),
-        ("null", "run.json is damaged"),
-        ('"text"', "run.json is damaged"),
-        ("{}", "run.json is damaged"),
-        ('{"schema": 1, "name": "a"}', "run.json is damaged"),
+        ('{"schema": 1, "name": "a', "run.json: it is damaged or not JSON (Unterminated string"),
+        ("", "run.json: it is damaged or not JSON (Expecting value"),
+        ("\0" * 99, "run.json: it is damaged or not JSON ("),
+        ("[1, 2]", "run.json is damaged: it is not a record"),
+        ("null", "run.json is damaged: it is not a record"),
+        ('"text"', "run.json is damaged: it is not a record"),
+        ("{}", "run.json is damaged: it is not a record"),
+        ('{"schema": 1, "name": "gru"}', "run.json is damaged: choices is missing"),
         ('{"schema": 2}', "run.json has schema 2, this version reads 1"),
         ('{"schema": "1"}', "run.json has schema 1, this version reads 1"),
     ],
@@ -227,7 +238,8 @@ def test_a_file_that_is_not_a_record_of_this_version_is_a_failure(
     tmp_path: Path, content: str, trouble: str
 ) -> None:
     summary = read_run(put(tmp_path / "gru", config=BEGUN, run=content))
-    assert (summary.state, summary.record, summary.trouble) == (State.failed, None, trouble)
+    assert (summary.state, summary.record) == (State.failed, None)
+    assert summary.trouble.startswith(trouble)
 
 
 def test_a_complete_record_of_a_newer_version_is_not_read(run: Path) -> None:
@@ -241,7 +253,7 @@ def test_a_complete_record_of_a_newer_version_is_not_read(run: Path) -> None:
 def test_a_record_without_a_required_field_is_damaged(run: Path, field: str) -> None:
     content = record_of(run)
     del content[field]
-    assert put_record(run, content).trouble == "run.json is damaged"
+    assert put_record(run, content).trouble == f"run.json is damaged: {field} is missing"
 
 
 def test_the_record_of_another_run_is_refused(run: Path, tmp_path: Path) -> None:
@@ -254,13 +266,13 @@ def test_the_record_of_another_run_is_refused(run: Path, tmp_path: Path) -> None
 
 def test_a_record_that_is_not_text_is_damaged(run: Path) -> None:
     (run / "run.json").write_bytes(b"\xff\xfe\x00{")
-    assert read_run(run).trouble == "run.json is damaged"
+    assert read_run(run).trouble.startswith("run.json: it is damaged or not JSON (")
 
 
 def test_a_folder_in_place_of_the_record_is_damaged(tmp_path: Path) -> None:
     folder = put(tmp_path / "gru", config=BEGUN)
     (folder / "run.json").mkdir()
-    assert read_run(folder).trouble == "run.json is damaged"
+    assert read_run(folder).trouble == "run.json: cannot be read (not a regular file)"
 
 
 SCALARS = st.one_of(
@@ -299,7 +311,7 @@ def test_any_value_anywhere_in_a_record_is_either_read_or_refused(
     summary = put_record(pair, changed(complete, location, value))
     assert (summary.record is None) == bool(summary.trouble)
     if summary.record is None:
-        assert summary.trouble.startswith("run.json ")
+        assert summary.trouble.startswith("run.json")
     read_by_all(read_runs(pair.parent))
 
 
@@ -307,6 +319,9 @@ def test_any_value_anywhere_in_a_record_is_either_read_or_refused(
     ("location", "value"),
     [
         pytest.param(("test", "confusion_matrix", 0, 0), 10**400, id="huge count"),
+        (("test", "confusion_matrix", 0, 0), 10**17),
+        (("test", "confusion_matrix"), [[1e300, 0.0], [0.0, 1e300]]),
+        (("cost", "fit_seconds"), 1e300),
         pytest.param(("cost", "parameters"), 10**400, id="huge parameters"),
         (("best_epoch",), 1.0),
         (("best_epoch",), True),
@@ -346,15 +361,96 @@ def test_all_runs_below_a_folder_are_read_and_nothing_else(tmp_path: Path, run: 
     put(tmp_path / "a list", config=[1], sweep='["x", ')
     (tmp_path / "b" / "rnn-without-files").mkdir()
     (tmp_path / "run.json.txt").touch()
-    troubles = {str(r.folder.relative_to(tmp_path)): r.trouble for r in read_runs(tmp_path)}
+    runs = read_runs(tmp_path)
+    troubles = {str(r.folder.relative_to(tmp_path)): r.trouble.partition(" (")[0] for r in runs}
     assert troubles == {
         f"default/{run.name}": "",
         "b/rnn-max-s7-4": "failed in epoch 2: it rained",
         "b/gru-max-s7-5": "interrupted",
         "b/lstm-avg-s7-9": "missing: not begun",
-        "c/deep/gru-avg-s7-6": "run.json is damaged",
+        "c/deep/gru-avg-s7-6": "run.json: it is damaged or not JSON",
     }
     assert [*troubles] == sorted(troubles)
+
+
+def test_a_plan_leads_to_runs_in_its_folder_only(tmp_path: Path) -> None:
+    outside = put_run(tmp_path / "outside", Config(), answers(30), answers(20))
+    sweep = put(tmp_path / "runs" / "sweep")
+    (sweep / "link").symlink_to(outside)
+    names: list[Any] = [
+        "gru-max-s0-1",
+        "../../outside/" + outside.name,
+        str(outside),
+        "..",
+        ".",
+        "",
+    ]
+    names += [
+        "a\0b",
+        "a\ud800",
+        "a\\b",
+        "n" * 256,
+        "\N{GRINNING FACE}" * 64,
+        "link",
+        7,
+        None,
+        ["x"],
+    ]
+    put(sweep, sweep=names)
+    assert [run.folder.name for run in read_runs(tmp_path / "runs")] == ["gru-max-s0-1"]
+
+
+def test_a_plan_of_too_many_runs_is_ignored(
+    tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(run.parent, sweep=["gru-max-s0-1", "gru-max-s0-2", "gru-max-s0-3"])
+    monkeypatch.setenv("LSTM_SENTIMENT_MAX_PLANNED_RUNS", "2")
+    assert [each.name for each in read_runs(tmp_path)] == [run.name]
+    monkeypatch.setenv("LSTM_SENTIMENT_MAX_PLANNED_RUNS", "3")
+    assert len(read_runs(tmp_path)) == 4
+
+
+def put_hostile_tree(root: Path) -> None:
+    """Write runs in which FIFOs, devices, links, folders and huge files take the place of files."""
+    os.mkfifo(put(root / "fifo-record", config=BEGUN) / "run.json")
+    os.mkfifo(put(root / "fifo-config") / "config.json")
+    for name in ("failed.json", "progress.json", ".lock"):
+        os.mkfifo(put(root / f"fifo-{name}", config=BEGUN) / name)
+    (put(root / "zeros", config=BEGUN) / "run.json").symlink_to("/dev/zero")
+    (put(root / "zeros-config") / "config.json").symlink_to("/dev/zero")
+    for name in ("run.json", "config.json", "failed.json"):
+        with (put(root / f"huge-{name}", config=BEGUN) / name).open("wb") as file:
+            file.truncate(10**12)
+    (put(root / "folder", config=BEGUN) / "run.json").mkdir()
+    (root / "loop").symlink_to(root)
+    put(Path(os.fsdecode(os.fsencode(root) + b"/\xff\xfe")), config=BEGUN)
+    os.mkfifo(put(root / "plan-fifo") / "sweep.json")
+    (put(root / "plan-zeros") / "sweep.json").symlink_to("/dev/zero")
+    put(root / "plan-deep", sweep="[" * 100_000)
+
+
+def troubles_in(root: Path) -> dict[str, str]:
+    runs = read_runs(root)
+    read_by_all(runs)
+    return {os.fsencode(run.folder.name).decode(errors="replace"): run.trouble for run in runs}
+
+
+def test_a_hostile_tree_is_read_without_hanging(tmp_path: Path) -> None:
+    put_hostile_tree(tmp_path)
+    run = good_run(tmp_path)
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.alarm(20)  # reading a FIFO would wait for ever
+    try:
+        troubles = troubles_in(tmp_path)
+    finally:
+        signal.alarm(0)
+    assert troubles.pop("huge-run.json").startswith("run.json: it has 1,000,000,000,000 bytes")
+    assert troubles.pop("zeros") == "run.json: cannot be read (a link, which is not followed)"
+    for name in ("fifo-record", "folder"):
+        assert troubles.pop(name) == "run.json: cannot be read (not a regular file)"
+    interrupted = ["fifo-failed.json", "fifo-progress.json", "fifo-.lock", "huge-failed.json"]
+    interrupted.append("\N{REPLACEMENT CHARACTER}" * 2)
+    assert troubles == {run.name: ""} | dict.fromkeys(interrupted, "interrupted")
 
 
 def test_a_single_run_can_be_read(run: Path) -> None:

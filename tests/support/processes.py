@@ -199,15 +199,15 @@ def disk_full_at(name: str, lasting: bool) -> None:
 
 def kill_after_first_removal() -> None:
     """Kill this process when it has removed the first file or folder of a run."""
-    from lstm_sentiment.training import run
+    from lstm_sentiment.runs import folder
 
-    remove = run._remove
+    remove = folder.remove
 
     def once(path: Path) -> None:
         remove(path)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    run._remove = once
+    folder.remove = once
 
 
 def bound_by_permissions() -> None:

@@ -137,6 +137,7 @@ def without_times(record: dict[str, Any]) -> dict[str, Any]:
     """Return a copy of a record without costs and environment, which differ between machines."""
     record = json.loads(json.dumps(record))
     del record["cost"], record["environment"]
+    record.pop("attempts", None)  # baselines have none
     for epoch in record["epochs"]:
         del epoch["seconds"]
     return record

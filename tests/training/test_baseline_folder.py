@@ -10,15 +10,19 @@ from typing import Any, NoReturn
 import pytest
 
 from lstm_sentiment import InputError
+from lstm_sentiment.data.cache import DataCache
+from lstm_sentiment.display import Printed
 from lstm_sentiment.files.locks import LOCK, sole_writer
 from lstm_sentiment.model import ngrams
 from lstm_sentiment.model.ngrams import NgramModel
+from lstm_sentiment.runs.folder import own_files
 from lstm_sentiment.runs.predictions import read_predictions
 from lstm_sentiment.runs.reader import State, read_run, read_runs
 from lstm_sentiment.training import baseline as module
 from lstm_sentiment.training.baseline import baseline, baseline_folder
 from tests.support.processes import context
 from tests.support.project import MakeConfig, folder_of_record, without_times
+from tests.support.records import amend
 
 pytestmark = pytest.mark.usefixtures("no_memory_reset")
 KIND = NgramModel.nb_svm
@@ -157,6 +161,24 @@ def test_an_interrupted_rerun_is_completed_by_the_next_command(
     again = baseline(kind, config)
     assert read_run(folder).record == again
     assert without_times(again) == without_times(first)
+
+
+def test_a_damaged_record_is_replaced_and_files_of_others_stay(
+    tiny: MakeConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tiny()
+    record = baseline(KIND, config)
+    folder = folder_of_record(config, record)
+    assert {*own_files(folder)} == {path for path in folder.rglob("*") if path.is_file()}
+    amend(folder, lambda content: content["val"].update(accuracy=0.01))
+    (folder / "notes.txt").write_text("mine")
+    cache = DataCache(Printed())
+    again = baseline(KIND, config, cache)
+    assert "run.json is damaged: val accuracy is 0.010000" in (text := capsys.readouterr().out)
+    assert "the baseline is trained again" in text
+    assert without_times(again) == without_times(record)
+    assert read_run(folder).state is State.done
+    assert (folder / "notes.txt").read_text() == "mine"
 
 
 def test_leftovers_of_a_killed_process_are_removed(tiny: MakeConfig) -> None:

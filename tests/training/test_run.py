@@ -18,6 +18,7 @@ from sklearn import metrics as reference
 from lstm_sentiment import Config, run
 from lstm_sentiment.config import Cell, HeadKind
 from lstm_sentiment.model.classifier import Classifier
+from lstm_sentiment.runs.folder import own_files
 from tests.support.project import (
     IMDB,
     MakeConfig,
@@ -55,6 +56,11 @@ def test_a_folder_holds_record_model_predictions_plots_and_events(finished: Fini
     model_files = {item.name for item in (folder / "model").iterdir()}
     assert model_files == {"model.safetensors", "config.json", "vocab.json"}
     assert json.loads((folder / "run.json").read_text()) == record
+
+
+def test_every_file_of_a_run_is_known_as_its_own(finished: FinishedRun) -> None:
+    folder = folder_of(finished[0])
+    assert {*own_files(folder)} == {path for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_folder_is_named_by_sweep_network_and_seed(finished: FinishedRun) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from lstm_sentiment import InputError, RunError, run
+from lstm_sentiment.files import locks
 from lstm_sentiment.model.classifier import Classifier
 from tests.support.project import MakeConfig, folder_of
 
@@ -33,6 +35,10 @@ def failure_of(folder: Path) -> dict[str, Any]:
         ({"data": {"source": "imdb", "path": "/nowhere"}}, "data.path=/nowhere"),
         ({"data": {"limit_train": 2}}, "data.limit_train=2"),
         ({"data": {"cache": "/dev/null/cache"}}, "data.cache=/dev/null/cache"),
+        (
+            {"trainer": {"threads": 100_000}},
+            r"trainer\.threads must be at most \d+, .* \(got 100000",
+        ),
     ],
 )
 def test_a_refused_run_leaves_no_folder(
@@ -66,6 +72,18 @@ def test_an_unwritable_root_is_refused(tiny: MakeConfig) -> None:
         run(replace(tiny(), root="/dev/null/runs"))
 
 
+def test_a_root_whose_locks_have_no_effect_is_refused(
+    tiny: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny()
+    monkeypatch.setattr(locks, "is_held", lambda lock: not lock.is_relative_to(config.root))
+    with pytest.raises(InputError) as error:
+        run(config)
+    assert str(error.value).startswith(
+        f"root={config.root} is on a file system whose locks have no effect"
+    )
+
+
 def test_a_missing_gpu_is_refused(tiny: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lstm_sentiment.training.runtime._cuda_problem", lambda: "no driver")
     with pytest.raises(InputError, match="trainer=gpu .*no driver"):
@@ -94,7 +112,9 @@ def test_a_nan_loss_fails_the_run_and_its_epoch_is_recorded(
     with pytest.raises(RunError, match="loss is nan in epoch 1: a lower optimizer.lr") as error:
         run(tiny())
     folder = folder_of(tiny())
-    assert failure_of(folder) == {"schema": 1, "epoch": 1, "reason": str(error.value)}
+    failure = failure_of(folder)
+    assert re.fullmatch("[0-9a-f]{16}", failure.pop("command"))
+    assert failure == {"schema": 1, "epoch": 1, "reason": str(error.value)}
     assert (folder / "config.json").exists()
     assert not (folder / "run.json").exists()
 

@@ -1,5 +1,6 @@
 """Device, memory, threads and the entry `environment` of a record."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -104,3 +105,11 @@ def test_a_package_inside_another_checkout_has_no_commit(
     monkeypatch.setattr(runtime, "__file__", str(tmp_path / "a" / "b" / "runtime.py"))
     assert runtime._commit() is None
     runtime._commit.cache_clear()
+
+
+def test_threads_are_at_most_the_cores_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    for threads in (None, 1, 4):
+        runtime.require_cores(threads)
+    with pytest.raises(InputError, match=r"^trainer\.threads must be at most 4, .* \(got 5\)"):
+        runtime.require_cores(5)
