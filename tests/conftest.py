@@ -22,6 +22,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.model.subnormals import are_subnormals_flushed
+from tests.support import drawing
 from tests.support.project import (
     IMDB,
     ROOT,
@@ -59,6 +60,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("imdb"):
                 item.add_marker(absent)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _empty_plots() -> None:
+    """Let runs save empty plots; `drawn_plots` is for tests that look at them."""
+    drawing.leave_plots_empty()
+
+
+@pytest.fixture(scope="module")
+def drawn_plots() -> Iterator[None]:
+    """Let the runs of a module draw their plots, from the first test that asks for it."""
+    drawing.enabled = True
+    yield
+    drawing.enabled = False
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ TRAIN = Path(__file__).parents[2] / "train.py"
 spawn = multiprocessing.get_context("spawn")
 context = multiprocessing.get_context("forkserver")
 context.set_forkserver_preload(
-    ["hydra", "lstm_sentiment.commands.sweep", "tests.support.processes"]
+    ["hydra", "lstm_sentiment.commands.sweep", "tests.support.processes", "tests.support.drawing"]
 )
 
 
@@ -94,7 +94,10 @@ def _train(
 ) -> None:
     import torch
 
+    from tests.support import drawing
+
     torch.set_num_threads(1)
+    drawing.leave_plots_empty()
     os.chdir(folder)
     for standard in (1, 2):
         os.dup2(output.fileno(), standard)
