@@ -46,12 +46,16 @@ def kills(request: pytest.FixtureRequest) -> int:
 def pytest_configure() -> None:
     # With one thread, sums are the same on every machine; tiny networks gain nothing from more.
     torch.set_num_threads(1)
+    # Waiting for the disk takes half of a small run, and matters only if the machine crashes.
+    os.fsync = lambda _: None
 
 
 def pytest_collection_finish() -> None:
-    # statsmodels collects garbage at every correction of a p-value. Modules imported so far are
-    # excluded, or each collection would traverse all objects of PyTorch.
+    # A collection of garbage would traverse all objects of PyTorch, which takes longer than most
+    # tests. Modules imported so far are excluded from Python's own collections; others are not
+    # made: statsmodels asks for one at every correction of a p-value, and every run for one.
     gc.freeze()
+    gc.collect = lambda *_, **__: 0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -103,12 +107,6 @@ def tiny(cache: str, tmp_path: Path) -> MakeConfig:
         return tiny_config(cache, str(tmp_path / "runs"), **fields)
 
     return make
-
-
-@pytest.fixture
-def no_memory_reset(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do not collect garbage before training, which takes longer than a small baseline."""
-    monkeypatch.setattr("lstm_sentiment.training.runtime.reset_peak_memory", lambda _: None)
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from lstm_sentiment.training.baseline import baseline, baseline_folder
 from tests.support.processes import context
 from tests.support.project import MakeConfig, folder_of_record, without_times
 
-pytestmark = pytest.mark.usefixtures("no_memory_reset")
 KIND = NgramModel.nb_svm
 FILES = {"config.json", "run.json", "predictions.parquet", "model"}
 
