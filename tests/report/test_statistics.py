@@ -148,9 +148,9 @@ def test_variance_by_reviews_is_not_counted_twice() -> None:
 
 @pytest.mark.slow
 def test_a_difference_of_two_points_is_found_at_the_published_rates() -> None:
-    """At the rates of docs/statistics.md, within the error of 200 simulations."""
+    """At the rates of docs/statistics.md, within the error of 100 simulations."""
     scenario = statistics_rates.Scenario(4, 4_000, behind=0.02, spread=0.003)
-    rates = statistics_rates.rates(scenario, 200)
+    rates = statistics_rates.rates(scenario, 100)
     assert rates.covered >= 0.9
     assert rates.detected >= 0.8
     assert rates.false_alarms <= 0.07
