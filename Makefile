@@ -44,17 +44,15 @@ clean: ## remove .venv, .venv-peers, the site, caches and build leftovers; runs 
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps lie in .venv and vanish with it. They are touched last: what was interrupted is not there.
+# One at a time: each rule installs into the same folder.
+.NOTPARALLEL:
 .venv/installed: pyproject.toml constraints.txt
 	scripts/maintenance/create_venv.sh
 	@touch $@
 
-.venv/installed-dev: .venv/installed
-	scripts/maintenance/create_venv.sh dev
-	@touch $@
-
-.venv/installed-docs: .venv/installed
-	scripts/maintenance/create_venv.sh docs
-	@touch $@
+.venv/installed-dev .venv/installed-docs: pyproject.toml constraints.txt
+	scripts/maintenance/create_venv.sh $(patsubst .venv/installed-%,%,$@)
+	@touch .venv/installed $@
 
 # An environment of its own: TensorBoard would take TensorFlow wherever it finds it. TensorFlow has
 # no wheels for a newer Python.

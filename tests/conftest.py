@@ -22,6 +22,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.model.subnormals import are_subnormals_flushed
+from tests.support import drawing
 from tests.support.project import (
     IMDB,
     ROOT,
@@ -45,12 +46,16 @@ def kills(request: pytest.FixtureRequest) -> int:
 def pytest_configure() -> None:
     # With one thread, sums are the same on every machine; tiny networks gain nothing from more.
     torch.set_num_threads(1)
+    # Waiting for the disk takes half of a small run, and matters only if the machine crashes.
+    os.fsync = lambda _: None
 
 
 def pytest_collection_finish() -> None:
-    # statsmodels collects garbage at every correction of a p-value. Modules imported so far are
-    # excluded, or each collection would traverse all objects of PyTorch.
+    # A collection of garbage would traverse all objects of PyTorch, which takes longer than most
+    # tests. Modules imported so far are excluded from Python's own collections; others are not
+    # made: statsmodels asks for one at every correction of a p-value, and every run for one.
     gc.freeze()
+    gc.collect = lambda *_, **__: 0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -59,6 +64,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("imdb"):
                 item.add_marker(absent)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _empty_plots() -> None:
+    """Let runs save empty plots; `drawn_plots` is for tests that look at them."""
+    drawing.leave_plots_empty()
+
+
+@pytest.fixture(scope="module")
+def drawn_plots() -> Iterator[None]:
+    """Let the runs of a module draw their plots, from the first test that asks for it."""
+    drawing.enabled = True
+    yield
+    drawing.enabled = False
 
 
 @pytest.fixture(autouse=True)
@@ -88,12 +107,6 @@ def tiny(cache: str, tmp_path: Path) -> MakeConfig:
         return tiny_config(cache, str(tmp_path / "runs"), **fields)
 
     return make
-
-
-@pytest.fixture
-def no_memory_reset(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do not collect garbage before training, which takes longer than a small baseline."""
-    monkeypatch.setattr("lstm_sentiment.training.runtime.reset_peak_memory", lambda _: None)
 
 
 @pytest.fixture

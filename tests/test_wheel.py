@@ -8,8 +8,8 @@ import sys
 import sysconfig
 import venv
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -30,24 +30,55 @@ SMALL += ["encoder.hidden_size=4", "trainer.max_epochs=1", "trainer=cpu"]
 pytestmark = pytest.mark.slow
 
 
-class Installation(NamedTuple):
-    """The program of an installed wheel, and the folder in which it is called."""
+# Runs one command after another, since each process would import PyTorch anew.
+COMMANDS = """
+import io, json, sys
+from contextlib import redirect_stderr, redirect_stdout
+from hydra.core.global_hydra import GlobalHydra
+from lstm_sentiment.commands.main import main
+for line in sys.stdin:
+    GlobalHydra.instance().clear()
+    output = io.StringIO()
+    with redirect_stdout(output), redirect_stderr(output):
+        code = main(json.loads(line))
+    print(json.dumps([code, output.getvalue()]), flush=True)
+"""
 
-    program: Path
-    folder: Path
+
+class Installation:
+    """An installed wheel: its program, its interpreter, and the folder in which both are called."""
+
+    def __init__(self, program: Path, folder: Path) -> None:
+        self.program, self.python, self.folder = program, program.with_name("python"), folder
+        self.environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+        self.process: subprocess.Popen[str] | None = None
+
+    def run(self, *command: str | Path) -> str:
+        """Run a command in a process of its own; return its output."""
+        result = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
 
     def call(self, *words: str, code: int = 0) -> str:
-        """Run `lstm-sentiment WORDS`; return its output."""
-        result = subprocess.run(
-            [self.program, *words],
-            cwd=self.folder,
-            env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
-            capture_output=True,
-            text=True,
-        )
-        assert result.returncode == code, result.stdout + result.stderr
-        assert "Traceback" not in result.stderr
-        return result.stdout + result.stderr
+        """Run `lstm-sentiment WORDS` in the process that runs all commands; return its output."""
+        if self.process is None:
+            self.process = subprocess.Popen(
+                [self.python, "-c", COMMANDS],
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(json.dumps(words), file=self.process.stdin, flush=True)
+        got, output = json.loads(self.process.stdout.readline())
+        assert got == code, output
+        assert "Traceback" not in output
+        return output
 
     def runs(self, sweep: str) -> list[Path]:
         return sorted(self.folder.glob(f"runs/{sweep}/*/run.json"))
@@ -73,7 +104,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Install the wheel; its dependencies are those of the running environment."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder / "venv", with_pip=False)
@@ -83,15 +114,28 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installa
     [packages] = (folder / "venv" / "lib").glob("python*/site-packages")
     # Python does not process the .pth files of this folder: the checkout is not found through it.
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    take_compiled_kernels(packages / "lstm_sentiment" / "model")
     (folder / "empty").mkdir()
-    return Installation(python.with_name("lstm-sentiment"), folder / "empty")
+    installation = Installation(python.with_name("lstm-sentiment"), folder / "empty")
+    yield installation
+    if (process := installation.process) is not None:
+        process.communicate()
+
+
+def take_compiled_kernels(installed: Path) -> None:
+    """Copy what Numba has compiled for the checkout, which would take half a minute again."""
+    model = ROOT / "lstm_sentiment" / "model"
+    times = (model / "kernels.py").stat()  # Numba compares them
+    os.utime(installed / "kernels.py", ns=(times.st_atime_ns, times.st_mtime_ns))
+    for file in model.glob("__pycache__/*.nb?"):
+        shutil.copy(file, installed / "__pycache__" / file.name)
 
 
 @pytest.fixture(scope="module")
 def run(installed: Installation) -> str:
-    """Return the folder of a run that the installed program has trained."""
-    installed.call("train", "data=synthetic", "sweep=one", *SMALL)
-    [record] = installed.runs("one")
+    """Return the folder of a run of the experiment that the installed program has trained."""
+    installed.run(installed.program, "train", "experiment=demo", *SMALL)
+    record, *_ = installed.runs("demo")
     return str(record.parent.relative_to(installed.folder))
 
 
@@ -107,31 +151,21 @@ def test_a_source_distribution_gives_the_same_wheel(wheel: Path, tmp_path: Path)
 
 
 def test_the_package_is_not_the_checkout(installed: Installation) -> None:
-    python = installed.program.with_name("python")
     code = "import lstm_sentiment; print(lstm_sentiment.__file__)"
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    file = subprocess.run(
-        [python, "-c", code], cwd=installed.folder, env=environment, capture_output=True, text=True
-    ).stdout
+    file = installed.run(installed.python, "-c", code)
     assert Path(file).is_relative_to(installed.program.parents[1])
-    assert installed.call("--version").startswith("lstm-sentiment ")
-    assert "experiment: architectures" in installed.call("train", "--help")
+    assert installed.run(installed.program, "--version").startswith("lstm-sentiment ")
+    assert "experiment: architectures" in installed.run(installed.program, "train", "--help")
 
 
-def test_it_trains_a_sweep_and_compares_it(installed: Installation) -> None:
-    sweep = ["data=synthetic", "sweep=two", *SMALL]
-    installed.call("train", "-m", "encoder=lstm,gru", *sweep)
-    assert len(installed.runs("two")) == 2
-    installed.call("baseline", *sweep)
-    assert len(installed.runs("two")) == 4
-    assert "4 done" in installed.call("status", "runs/two")
-    installed.call("report", "runs/two")
-    assert (installed.folder / "runs" / "two" / "report.html").exists()
-
-
-def test_it_trains_an_experiment(installed: Installation) -> None:
-    installed.call("train", "experiment=demo", *SMALL)
+@pytest.mark.usefixtures("run")
+def test_it_trains_an_experiment_and_compares_its_runs(installed: Installation) -> None:
     assert len(installed.runs("demo")) == 4
+    installed.call("baseline", "experiment=demo", *SMALL)
+    assert len(installed.runs("demo")) == 6
+    assert "6 done" in installed.call("status", "runs/demo")
+    installed.call("report", "runs/demo")
+    assert (installed.folder / "runs" / "demo" / "report.html").exists()
 
 
 def test_it_trains_experiments_of_the_user(installed: Installation) -> None:

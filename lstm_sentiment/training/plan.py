@@ -11,11 +11,11 @@ from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.sources import Corpus
 from lstm_sentiment.data.word_vectors import WordVectors
+from lstm_sentiment.display import on_one_line
 from lstm_sentiment.files.reading import read_json
 from lstm_sentiment.runs.folder import CONFIG, FAILED
 from lstm_sentiment.runs.identity import new_command, run_folder
 from lstm_sentiment.runs.record import read_record
-from lstm_sentiment.display import on_one_line
 from lstm_sentiment.training import runtime
 
 

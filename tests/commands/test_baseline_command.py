@@ -14,7 +14,6 @@ from lstm_sentiment.model.ngrams import NgramModel
 from lstm_sentiment.runs.reader import State, read_runs
 from tests.support.project import CommandResult, RunCommand
 
-pytestmark = pytest.mark.usefixtures("no_memory_reset")
 LONG = "very " * 15 + "own"  # longer than a line
 
 

@@ -15,16 +15,8 @@ from lstm_sentiment.data.word_vectors import identify
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.reading import read_json
 from lstm_sentiment.training.plan import Plan
-from lstm_sentiment.training.tensorboard_callback import TensorBoard
 from tests.support.project import Killed, MakeConfig, StepCalls, folder_of, without_times
 from tests.support.vectors import write_vectors
-
-
-@pytest.fixture(autouse=True)
-def _without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lstm_sentiment.training.train.save_plots", lambda *_: None)
-    monkeypatch.setattr(TensorBoard, "finish", lambda *_: None)
-
 
 KNOWN = ("the", "was", "and", ".", "friend")
 

@@ -1,7 +1,5 @@
 """Worked examples, reference implementations, and simulations with known effects."""
 
-import gc
-
 import numpy as np
 import pytest
 from scipy.stats import norm, ttest_1samp
@@ -148,18 +146,11 @@ def test_variance_by_reviews_is_not_counted_twice() -> None:
     assert np.median(samples.std(0)) == pytest.approx(of_a_mean, rel=0.2)
 
 
-@pytest.fixture
-def _garbage_is_frozen() -> None:
-    """statsmodels collects garbage at every correction, which is slow after many tests."""
-    gc.freeze()
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("_garbage_is_frozen")
 def test_a_difference_of_two_points_is_found_at_the_published_rates() -> None:
-    """At the rates of docs/statistics.md, within the error of 200 simulations."""
+    """At the rates of docs/statistics.md, within the error of 100 simulations."""
     scenario = statistics_rates.Scenario(4, 4_000, behind=0.02, spread=0.003)
-    rates = statistics_rates.rates(scenario, 200)
+    rates = statistics_rates.rates(scenario, 100)
     assert rates.covered >= 0.9
     assert rates.detected >= 0.8
     assert rates.false_alarms <= 0.07
@@ -235,7 +226,6 @@ def test_residuals_give_the_error_of_an_analysis_of_variance() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_garbage_is_frozen")
 def test_effects_in_a_grid_are_found_at_the_published_rates() -> None:
     """At the rates of docs/statistics.md, within the error of 100 simulations."""
     for seeds, least in ((3, 0.95), (1, 0.6)):

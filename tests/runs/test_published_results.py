@@ -19,7 +19,7 @@ from lstm_sentiment.model.ngrams import NgramModel
 from lstm_sentiment.runs.identity import BASELINE, digest, run_folder, sweep_folder
 from lstm_sentiment.runs.record import defect, restored
 from lstm_sentiment.training.baseline import baseline_folder, distinct, recorded_baseline
-from tests.support.experiments import NAMES, configs
+from tests.support.experiments import NAMES, experiment
 from tests.support.project import IMDB, ROOT
 
 RESULTS = ROOT / "results"
@@ -28,11 +28,6 @@ FOLDERS = sorted(file.parent for file in RESULTS.glob("*/*/run.json"))
 TRAIN = "sha256-49e492d8fed0987dce46d62ce01117af269a4a25633a9f11d7cb0ca6e9def148"
 TEST = "sha256-15b34a4698abaef567b3d27ce60fb493d5730f6034d84d687e10e69b52ae6c51"
 UNLABELLED = "sha256-96229a9ab8729827c5c70ef573ed8a4ab1caccd9f4ff1ef2c71f7a25579407de"
-# What was typed beside the name of the experiment.
-TYPED = {
-    "grid": ("data.limit_train=10000", "trainer.max_epochs=4", "trainer.precision=bf16-mixed"),
-    "glove_bilstm": ("embedding.path=vectors.txt", "embedding.dim=128"),
-}
 EXPERIMENTS = [name for name in NAMES if (RESULTS / name).is_dir()]
 
 
@@ -95,15 +90,14 @@ def test_a_published_record_has_the_fingerprint_of_its_folder(folder: Path) -> N
         assert run_folder(config, identity(record)) == folder
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_the_command_of_an_experiment_finds_its_published_runs_and_no_others(
-    experiment: str,
+    name: str,
 ) -> None:
-    folders = [folder for folder in FOLDERS if folder.parent.name == experiment]
+    folders = [folder for folder in FOLDERS if folder.parent.name == name]
     networks = {folder for folder in folders if not is_baseline(folder)}
     baselines = {*folders} - networks
-    words = (f"experiment={experiment}", *TYPED.get(experiment, ()))
-    runs = [replace(config, root=str(RESULTS)) for config in configs(*words)]
+    runs = [replace(config, root=str(RESULTS)) for config in experiment(name)]
     (data,) = {identity(record_of(folder)) for folder in networks}
     assert {run_folder(config, data) for config in runs} == networks
     assert len(runs) == len(networks)

@@ -1,10 +1,35 @@
 """Fixtures of all tests of scripts."""
 
+import runpy
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from lstm_sentiment.model.subnormals import are_subnormals_flushed, flush_subnormals
+from tests.support.project import CommandResult, RunCommand
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunCommand:
+    """Return a function that runs `python -m MODULE ...` in this process."""
+
+    def command(module: str, *arguments: str) -> CommandResult:
+        monkeypatch.setattr(sys, "argv", [module, *arguments])
+        code: str | int | None = 0
+        try:
+            runpy.run_module(module, run_name="__main__")
+        except SystemExit as stop:
+            code = stop.code
+        text = "".join(capsys.readouterr())
+        # Python prints a message and exits with 1.
+        return (
+            CommandResult(1, text + code)
+            if isinstance(code, str)
+            else CommandResult(code or 0, text)
+        )
+
+    return command
 
 
 @pytest.fixture(autouse=True)

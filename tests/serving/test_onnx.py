@@ -33,9 +33,9 @@ Make = Callable[..., Config]
 # What an export promises to support; a new cell or head may be trained without being exported.
 CELLS, HEADS = [*onnx_graph.CELL_NODES], [*onnx_graph.HEAD_BUILDERS]
 ENCODERS = [*product(CELLS, (1, 3), (False, True))]
+PADDINGS = ("exact", "keras", "trailing")
 
 
-@pytest.mark.parametrize("padding", ["exact", "keras", "trailing"])
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize(("cell", "num_layers", "bidirectional"), ENCODERS)
 def test_an_exported_network_predicts_the_same(
@@ -45,9 +45,13 @@ def test_an_exported_network_predicts_the_same(
     num_layers: int,
     bidirectional: bool,
     head: HeadKind,
-    padding: str,
 ) -> None:
-    """Texts are predicted alone and in a batch; some are truncated, padded or empty."""
+    """Texts are predicted alone and in a batch; some are truncated, padded or empty.
+
+    Each encoder and each head meet each padding.
+    """
+    number = ENCODERS.index((cell, num_layers, bidirectional)) + HEADS.index(head)
+    padding = PADDINGS[number % len(PADDINGS)]
     config = tiny(
         encoder={"cell": cell, "num_layers": num_layers, "bidirectional": bidirectional},
         head={"kind": head},

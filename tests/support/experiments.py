@@ -6,9 +6,14 @@ from lstm_sentiment.commands.hydra_config import CONF, compose_all
 from lstm_sentiment.config import Config
 
 NAMES = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
+# What was typed beside the name of the experiment for the published results.
+TYPED = {
+    "grid": ("data.limit_train=10000", "trainer.max_epochs=4", "trainer.precision=bf16-mixed"),
+    "glove_bilstm": ("embedding.path=vectors.txt", "embedding.dim=128"),
+}
 
 
 @cache
-def configs(*words: str) -> tuple[Config, ...]:
-    """Return the configuration of every run for which these words train; not to be changed."""
-    return tuple(compose_all([*words]))
+def experiment(name: str) -> tuple[Config, ...]:
+    """Return the configurations of an experiment's runs, as published; not to be changed."""
+    return tuple(compose_all([f"experiment={name}", *TYPED.get(name, ())]))

@@ -37,6 +37,7 @@ context.set_forkserver_preload(
         "lstm_sentiment.serving.file_prediction",
         "lstm_sentiment.training.baseline",
         "tests.support.processes",
+        "tests.support.drawing",
     ]
 )
 
@@ -45,6 +46,9 @@ Before = tuple[Callable[..., None], *tuple[Any, ...]] | None
 
 
 def _train(folder: Path, arguments: tuple[str, ...], output: Connection, before: Before) -> None:
+    from tests.support import drawing
+
+    drawing.leave_plots_empty()
     _begin(folder, output, before)
     sys.argv = ["train.py", *arguments]
     runpy.run_path(str(TRAIN), run_name="__main__")

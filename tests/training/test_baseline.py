@@ -35,7 +35,6 @@ from tests.support.project import (
     without_times,
 )
 
-pytestmark = pytest.mark.usefixtures("no_memory_reset")
 KIND = NgramModel.nb_svm
 SCORES = ("accuracy", "precision", "recall", "f1", "auroc", "loss")
 Baseline = tuple[Config, dict[str, Any]]

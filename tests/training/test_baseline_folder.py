@@ -24,7 +24,6 @@ from tests.support.processes import context
 from tests.support.project import MakeConfig, folder_of_record, without_times
 from tests.support.records import amend
 
-pytestmark = pytest.mark.usefixtures("no_memory_reset")
 KIND = NgramModel.nb_svm
 FILES = {"config.json", "run.json", "predictions.parquet", "model"}
 

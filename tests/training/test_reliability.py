@@ -101,7 +101,7 @@ def test_a_sweep_killed_at_any_moment_gives_the_same_results(
         folder = tmp_path / str(number)
         while left and len(results_in(folder)) < RUNS:
             command = Command(folder, *small_sweep(cache))
-            time.sleep(moments.uniform(0, 2.5))
+            time.sleep(moments.uniform(0, 1.5))
             left -= command.end(signal.SIGKILL) == -signal.SIGKILL
         assert Command(folder, *small_sweep(cache)).end() == 0
         assert_complete(folder, undisturbed)

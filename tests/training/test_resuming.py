@@ -9,20 +9,11 @@ import pytest
 
 from lstm_sentiment import Config, run
 from lstm_sentiment.config import Cell
-from lstm_sentiment.training import train as training
-from lstm_sentiment.training.tensorboard_callback import TensorBoard
 from tests.support.damage import damage
 from tests.support.project import Killed, MakeConfig, StepCalls, folder_of, results, tiny_config
 
 BATCHES = 6  # of an epoch: 96 of the 120 reviews, 16 at a time
 Undisturbed = tuple[Config, dict[str, Any]]
-
-
-@pytest.fixture(autouse=True)
-def _no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do not draw plots, which takes a large part of a small run."""
-    monkeypatch.setattr(training, "save_plots", lambda *_: None)
-    monkeypatch.setattr(TensorBoard, "finish", lambda *_: None)
 
 
 @pytest.fixture(scope="module")

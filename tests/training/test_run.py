@@ -3,7 +3,7 @@
 import json
 import math
 from dataclasses import replace
-from itertools import product
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from matplotlib.figure import Figure
 from scipy.special import expit
 from sklearn import metrics as reference
 
@@ -254,17 +253,14 @@ def test_bf16_trains(tiny: MakeConfig) -> None:
     assert math.isfinite(record["test"]["loss"])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize("cell", Cell)
-def test_every_network_trains_a_step(
-    tiny: MakeConfig, monkeypatch: pytest.MonkeyPatch, cell: str, layers: int
-) -> None:
-    monkeypatch.setattr(Figure, "savefig", lambda *_, **__: None)  # takes half of the time
-    for bidirectional, head in product((False, True), HeadKind):
+def test_every_encoder_and_every_head_train_a_step(tiny: MakeConfig, cell: Cell) -> None:
+    """Each cell meets each head; tests/model/test_contract.py computes all their combinations."""
+    heads = cycle(HeadKind)
+    for layers, bidirectional in product((1, 2, 3), (False, True)):
         encoder = {"cell": cell, "num_layers": layers, "bidirectional": bidirectional}
         trainer = {"max_epochs": 1, "limit_train_batches": 1}
-        record = run(tiny(encoder=encoder, head={"kind": head}, trainer=trainer))
+        record = run(tiny(encoder=encoder, head={"kind": next(heads)}, trainer=trainer))
         assert math.isfinite(record["test"]["loss"])
         assert record["best_epoch"] == 1
 
@@ -281,7 +277,8 @@ def test_reviews_with_lone_surrogates_train(tiny: MakeConfig, tmp_path: Path) ->
 
 
 @pytest.mark.imdb
-def test_imdb_has_its_published_counts(tiny: MakeConfig) -> None:
+@pytest.mark.slow  # 50,000 reviews are tokenized, once for both halves of the test
+def test_imdb_has_its_published_counts_and_trains_a_deep_network(tiny: MakeConfig) -> None:
     data = {"source": "imdb", "path": str(IMDB), "max_length": 500}
     whole = reviews_of(tiny(data=data | {"limit_train": None, "limit_test": None}))
     assert (len(whole.train), len(whole.val), len(whole.test or [])) == (20_000, 5_000, 25_000)
@@ -293,11 +290,6 @@ def test_imdb_has_its_published_counts(tiny: MakeConfig) -> None:
         {*part.tokenized.copies_of(part.rows).tolist()} for part in (whole.train, whole.val)
     )
     assert not train & val
-
-
-@pytest.mark.imdb
-@pytest.mark.slow
-def test_a_deep_network_with_a_flatten_head_trains_on_imdb(tiny: MakeConfig) -> None:
     record = run(
         tiny(
             encoder={"num_layers": 3, "bidirectional": True},

@@ -48,6 +48,7 @@ from tests.support.project import (
     scalars,
 )
 
+pytestmark = pytest.mark.usefixtures("drawn_plots")
 SCORES = ("loss", "accuracy", "precision", "recall", "f1", "auroc")
 BATCHES, EPOCHS = 20, 4  # 320 of the 400 reviews, 16 at a time
 THRESHOLDS = 127  # of a precision-recall curve, from 0 to 1

@@ -7,13 +7,8 @@ import pytest
 from lstm_sentiment.config import Config, Padding, Reference, Side
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.runs.record import recorded
-from tests.support.experiments import NAMES, configs
+from tests.support.experiments import NAMES, experiment
 from tests.support.project import ROOT
-
-
-def experiment(name: str) -> tuple[Config, ...]:
-    """Return the configurations of an experiment's runs."""
-    return configs(f"experiment={name}")
 
 
 def test_published_experiments_keep_the_preparation_of_their_results() -> None:
