@@ -123,7 +123,8 @@ def predict_rows(run: Path, rows: int) -> dict[str, float]:
         child = subprocess.Popen([*command, "--file", str(source), "-o", str(output)])
         _, status, usage = os.wait4(child.pid, 0)
         seconds = time.perf_counter() - started
-        if os.waitstatus_to_exitcode(status):
+        child.returncode = os.waitstatus_to_exitcode(status)  # or Popen believes that it runs
+        if child.returncode:
             raise InputError("Prediction failed: see its message above.")
         with output.open(newline="") as stream:
             written = sum(1 for _ in csv.reader(stream)) - 1
