@@ -33,7 +33,7 @@ def models() -> dict[str, Case]:
         content["config"]["data"]["max_length"] = 1_000_000
 
     return {
-        "many-lists": {**folder, words: b"[" + b"[]," * (5 * MIB) + b"[]]"},
+        "many-lists": {**folder, words: b"[" + b"[]," * (11 * MIB) + b"[]]"},
         "deep-configuration": {**folder, config: DEEP},
         "deep-vocabulary": {**folder, words: DEEP},
         "long-padding": changed(padded, config, longest),
@@ -79,9 +79,7 @@ def onnx_folders() -> dict[str, Case]:
         import numpy as np
 
         first = graph.initializer[0]
-        broken = numpy_helper.from_array(
-            np.full(tuple(first.dims), np.nan, np.float32), first.name
-        )
+        broken = numpy_helper.from_array(np.full(tuple(first.dims), np.nan, np.float32), first.name)
         weights = [broken, *graph.initializer]
         del graph.initializer[:]
         graph.initializer.extend(weights)
@@ -130,21 +128,22 @@ def predictions() -> dict[str, Case]:
     case = seeds.predictions()[1]
     name = next(name for name in case if name.endswith("predictions.parquet"))
     bomb = pa.DictionaryArray.from_arrays(pa.array([0] * 2_000, pa.int32()), ["x" * MIB])
-    return {"dictionary": {**case, name: seeds.parquet(pa.table({"split": bomb}))}}
+    content = seeds.parquet(pa.table({"split": bomb}), compression="zstd", store_schema=False)
+    return {"dictionary": {**case, name: content}}
 
 
 def delimited() -> dict[str, Case]:
     """Return CSV files."""
     return {
-        "long-line": {"reviews.csv.gz": gzip.compress(b"text\n" + b"a" * (40 * MIB), 1, mtime=0)},
+        "long-line": {"reviews.csv.gz": gzip.compress(b"text\n" + b"a" * (20 * MIB), 1, mtime=0)},
         "many-columns": {"reviews.csv": b"text," + b"a," * 100_000 + b"\n"},
-        "open-quote": {"reviews.csv": b"text\n" + b'"' + b"a\n" * (2 * MIB)},
+        "open-quote": {"reviews.csv": b"text\n" + b'"' + b"a\n" * (MIB // 2)},
     }
 
 
 def json_lines() -> dict[str, Case]:
     """Return files of JSON Lines."""
-    line = b'{"text": "' + b"a" * (40 * MIB)
+    line = b'{"text": "' + b"a" * (20 * MIB)
     return {
         "long-line": {"reviews.jsonl.gz": gzip.compress(line, 1, mtime=0)},
         "deep": {"reviews.jsonl": b'{"text": ' + DEEP},
@@ -154,10 +153,11 @@ def json_lines() -> dict[str, Case]:
 def parquet_tables() -> dict[str, Case]:
     """Return Parquet files with a few long values, each of which many rows refer to."""
     text = pa.DictionaryArray.from_arrays(pa.array([0] * 1_000, pa.int32()), ["a" * (4 * MIB)])
-    plain = pa.table({"text": text}).cast(pa.schema({"text": pa.string()}))
-    return {"dictionary": {"reviews.parquet": seeds.parquet(plain, compression="zstd")}}
+    # Without Arrow's schema, the dictionary is not part of the type, but only of the encoding.
+    content = seeds.parquet(pa.table({"text": text}), compression="zstd", store_schema=False)
+    return {"dictionary": {"reviews.parquet": content}}
 
 
 def word_vectors() -> dict[str, Case]:
     """Return a compressed file with one long line."""
-    return {"long-line": {"vectors.txt": gzip.compress(b"1 " * (20 * MIB), 1, mtime=0)}}
+    return {"long-line": {"vectors.txt": gzip.compress(b"1 " * (10 * MIB), 1, mtime=0)}}

@@ -2,8 +2,8 @@
 
     make fuzz SECONDS=1800 READER=onnx
 
-Without READER, all readers are fuzzed one after the other. Crashes are saved in .fuzz/crashes/, each
-with its traceback. `python -m tests.fuzz.replay FOLDER` gives the input to its reader again.
+Without READER, all readers are fuzzed one after the other. Crashes are saved in .fuzz/crashes/,
+each with its traceback. `python -m tests.fuzz.replay FOLDER` gives the input to its reader again.
 """
 
 import argparse
@@ -26,6 +26,7 @@ NAMES = (
     "parquet", "vectors",
 )  # fmt: skip
 COLUMNS = ("reader", "minutes", "inputs", "inputs per second", "crashes", "peak memory (MiB)")
+WORKER = ["-m", "tests.fuzz.worker"]
 START = 120  # seconds that the imports and the seeds may take
 PAUSE = 10  # seconds between two lines of progress
 SHARED_MEMORY = Path("/dev/shm")  # where nothing waits for a disk
@@ -100,7 +101,7 @@ def _one_process(folder: Path, result: Result, seconds: float, seed: int, output
     for name in (worker.STATISTICS, worker.TRACE):
         (folder / name).unlink(missing_ok=True)
     arguments = [str(folder), result.name, str(seconds), str(seed)]
-    command = [sys.executable, "-m", "tests.fuzz.worker", *arguments]
+    command = [sys.executable, *WORKER, *arguments]
     with (folder / "output.txt").open("wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
     start = time.monotonic()

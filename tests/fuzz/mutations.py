@@ -15,14 +15,18 @@ from tests.fuzz.seeds import parquet
 
 NUMBERS = (0, 1, -1, 2, 127, 255, 2**15, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**63, 2**64 - 1)
 FRAGMENTS = (
-    b"\0 \xff \x1a \x1b[2J \r \n \r\n \xef\xbb\xbf \xff\xfe \xed\xa0\x80 \xc3 \xe2\x80\xa8".split(b" ")
-    + b'" "" , ; \t { } [ ] : null NaN -Infinity 1e999 \\ud800 \\u0000 ../ ${x} $ <script>'.split(b" ")
+    b"\0 \xff \x1a \x1b[2J \r \n \r\n \xef\xbb\xbf \xff\xfe \xed\xa0\x80 \xc3 \xe2\x80\xa8".split(
+        b" "
+    )
+    + b'" "" , ; \t { } [ ] : null NaN -Infinity 1e999 \\ud800 \\u0000 ../ ${x} $ <script>'.split(
+        b" "
+    )
     + [b" ", b"", b"text", b"label", b"0", b"-1", b"1" * 400, b"[" * 300, b"a" * 5_000]
 )
 VALUES: Sequence[Any] = (
     None, True, False, 0, 1, -1, 0.5, -0.0, 1e300, -1e300, 5e-324, 10**18, 2**63, 10**30,
-    "", "x", "\0", "\ud800", "\x1b]52;c;eA==\x07", "../..", "/etc/passwd", "<script>", "$x^{2", "a|b",
-    "[x](javascript:y)", "é" * 300, "🎬" * 100, "a" * 20_000, [], {}, [[]], [None], [0, 0],
+    "", "x", "\0", "\ud800", "\x1b]52;c;eA==\x07", "../..", "/etc/passwd", "<script>", "$x^{2",
+    "a|b", "[x](javascript:y)", "é" * 300, "🎬" * 100, "a" * 20_000, [], {}, [[]], [None], [0, 0],
     {"": None}, [1.5] * 300, "nan", "lstm", "ngrams", "_target_",
 )  # fmt: skip
 DEEPEST = 500
@@ -142,9 +146,7 @@ def _containers(value: Any) -> list[Any]:
     while level:
         level = [each for each in level if isinstance(each, dict | list)]
         found += level
-        level = [
-            each for one in level for each in (one.values() if isinstance(one, dict) else one)
-        ]
+        level = [each for one in level for each in (one.values() if isinstance(one, dict) else one)]
     return found
 
 

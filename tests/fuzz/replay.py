@@ -14,7 +14,6 @@ from tests.fuzz.readers import READERS, answer
 
 def main(folders: list[str]) -> None:
     """Print the answer of each input's reader, or end with the error."""
-    worker.limit_memory()
     for folder in map(Path, folders):
         files = folder / worker.INPUT if (folder / worker.INPUT).is_dir() else folder
         with tempfile.TemporaryDirectory() as temporary:
@@ -27,4 +26,5 @@ def main(folders: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    worker.limit_memory()
     main(sys.argv[1:])

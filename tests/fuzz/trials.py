@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -45,14 +46,17 @@ def try_inputs(name: str, mutants: int, examples: int) -> int:
             nonlocal count
             count += 1
             cases.write(case, folder)
+            started = time.monotonic()
             try:
                 answer(reader, folder)
+                seconds = time.monotonic() - started
+                assert seconds < worker.SECONDS or case in seeds, f"{seconds:.1f} seconds"
             except Exception as error:
                 kept = Path(tempfile.mkdtemp(prefix="crash-"), name, worker.signature(error))
                 cases.write(case, kept)
-                raise AssertionError(
-                    f"{title}: {type(error).__name__}: {error}\npython -m tests.fuzz.replay '{kept}'"
-                ) from error
+                problem = f"{title}: {type(error).__name__}: {error}"
+                command = f"python -m tests.fuzz.replay '{kept}'"
+                raise AssertionError(f"{problem}\n{command}") from error
 
         for title, case in known_inputs(name):
             try_case(case, title)

@@ -8,8 +8,10 @@ the next process.
 """
 
 import faulthandler
+import gc
 import json
 import os
+import re
 import resource
 import sys
 import time
@@ -40,6 +42,9 @@ class Fuzzer:
         self.mutated = mutations.mutated
         self.random = Random(f"{name} {number}")
         self.seeds = [*self.reader.seeds(), *cases.regressions(name).values()]
+        for seed in self.reader.seeds():  # compiles code, which takes longer than an input may
+            cases.write(seed, folder / INPUT)
+            self.answer(self.reader, folder / INPUT)
         self.names: Case = {name: b"" for seed in self.seeds for name in seed}
         self.inputs = 0
         self.started = time.monotonic()
@@ -133,7 +138,8 @@ def signature(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "lstm_sentiment/" in frame.filename] or frames
     place = f"{Path(own[-1].filename).name}:{own[-1].name}" if own else ""
-    return f"{type(error).__name__} in {place}"
+    words = re.findall(r"[a-z_]{2,}", str(error)) if isinstance(error, AssertionError) else []
+    return " ".join([type(error).__name__, "in", place, *words[:4]])
 
 
 def save_crash(folder: Path, reader: str, signature: str, trace: str) -> None:
@@ -180,6 +186,7 @@ def main(arguments: Sequence[str]) -> None:
 
     torch.set_num_threads(1)
     fuzzer = Fuzzer(Path(folder), name, float(seconds), int(number))
+    gc.freeze()  # statsmodels collects garbage at every correction of a p-value
     limit_memory()
     fuzzer.run()
 

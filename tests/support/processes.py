@@ -27,7 +27,7 @@ TRAIN = Path(__file__).parents[2] / "train.py"
 spawn = multiprocessing.get_context("spawn")
 context = multiprocessing.get_context("forkserver")
 context.set_forkserver_preload(
-    ["hydra", "lstm_sentiment.commands.sweep", "tests.support.processes"]
+    ["hydra", "lstm_sentiment.commands.sweep", "tests.support.processes", "tests.fuzz.readers"]
 )
 
 
