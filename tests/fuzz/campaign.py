@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from scripts.markdown import table
-from tests.fuzz import worker
+from tests.fuzz import cases, worker
 from tests.support.project import ROOT
 
 NAMES = (
@@ -29,7 +29,6 @@ COLUMNS = ("reader", "minutes", "inputs", "inputs per second", "crashes", "peak 
 WORKER = ["-m", "tests.fuzz.worker"]
 START = 120  # seconds that the imports and the seeds may take
 PAUSE = 10  # seconds between two lines of progress
-SHARED_MEMORY = Path("/dev/shm")  # where nothing waits for a disk
 
 
 @dataclass
@@ -79,8 +78,7 @@ def main() -> int:
 def fuzz(name: str, seconds: float, seed: int, output: Path) -> Result:
     """Fuzz a reader, with a new process after each crash that ends a process."""
     result = Result(name)
-    parent = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
-    with tempfile.TemporaryDirectory(prefix="fuzz-", dir=parent) as temporary:
+    with tempfile.TemporaryDirectory(prefix="fuzz-", dir=cases.PLACE) as temporary:
         folder = Path(temporary)
         kept = output / worker.CORPUS / name
         if kept.exists():
@@ -115,13 +113,16 @@ def _one_process(folder: Path, result: Result, seconds: float, seed: int, output
     finally:
         process.kill()
         process.wait()
+    output_of_process = (folder / "output.txt").read_text(errors="replace")
     if code != 0 and (folder / worker.INPUT).exists():
         trace = (folder / worker.TRACE).read_text()
         ending = "hang" if "Timeout" in trace else f"end of the process ({code})"
-        place = _place(trace)
-        worker.save_crash(folder, result.name, f"{ending} in {place}", trace)
+        printed = output_of_process[-3_000:]
+        worker.save_crash(
+            folder, result.name, f"{ending} in {_place(trace)}", f"{trace}\n{printed}"
+        )
     elif code != 0:
-        raise SystemExit((folder / "output.txt").read_text(errors="replace"))
+        raise SystemExit(output_of_process)
     numbers = _statistics(folder)
     result.inputs += numbers["inputs"]
     result.seconds += max(numbers["seconds"], 0.0 if code == 0 else time.monotonic() - start)

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 Case = Mapping[str, bytes]
+SHARED_MEMORY = Path("/dev/shm")
+# A place where nothing waits for a disk; None is the usual place.
+PLACE = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
 REGRESSIONS = Path(__file__).with_name("regressions")
 
 

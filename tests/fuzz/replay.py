@@ -16,7 +16,7 @@ def main(folders: list[str]) -> None:
     """Print the answer of each input's reader, or end with the error."""
     for folder in map(Path, folders):
         files = folder / worker.INPUT if (folder / worker.INPUT).is_dir() else folder
-        with tempfile.TemporaryDirectory() as temporary:
+        with tempfile.TemporaryDirectory(dir=cases.PLACE) as temporary:
             place = Path(temporary, worker.INPUT)  # a reader may write beside its input
             cases.write(cases.read(files), place)
             started = time.monotonic()

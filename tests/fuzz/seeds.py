@@ -4,6 +4,7 @@ import gzip
 import io
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from lstm_sentiment.data.vocabulary import SPECIALS, Vocabulary
 from lstm_sentiment.model.ngrams import NgramClassifier, NgramModel
 from lstm_sentiment.runs.ngram_folder import save_ngrams
 from lstm_sentiment.training.baseline import recorded_baseline
-from tests.fuzz.cases import Case, read
+from tests.fuzz.cases import PLACE, Case, read
 from tests.support import networks, records, vectors
 from tests.support.tables import table_bytes
 
@@ -27,7 +28,7 @@ COLUMNS = {"text": TEXTS, "label": [1, 0, 1, 0], "stars": ["9", "", "8.5", "NA"]
 
 def written(write: Callable[[Path], object]) -> Case:
     """Return the files that a function writes into an empty folder."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=PLACE) as folder:
         write(Path(folder))
         return read(Path(folder))
 
@@ -39,6 +40,7 @@ def network_config(cell: str = "lstm", head: str = "max", **fields: object) -> C
     return Config(encoder, HeadConfig(head), EmbeddingConfig(dim=2), data)  # type: ignore[arg-type]
 
 
+@cache
 def models() -> list[Case]:
     """Return model folders of networks."""
     configs = [
@@ -52,6 +54,7 @@ def models() -> list[Case]:
     ]
 
 
+@cache
 def ngrams() -> list[Case]:
     """Return model folders of n-gram baselines."""
 
@@ -68,6 +71,7 @@ def ngrams() -> list[Case]:
     return [written(both(kind)) for kind in NgramModel]
 
 
+@cache
 def onnx_folders() -> list[Case]:
     """Return folders for ONNX Runtime, in 32 and 8 bits."""
     from lstm_sentiment.serving.onnx_model import save_onnx
@@ -82,6 +86,7 @@ def onnx_folders() -> list[Case]:
     return [written(save(*choice)) for choice in [*choices, (network_config(), True)]]
 
 
+@cache
 def sweeps() -> list[Case]:
     """Return sweeps with runs in every state, with predictions."""
     good, bad = (records.answers(wrong, LABELS) for wrong in (2, 5))
@@ -102,6 +107,7 @@ def sweeps() -> list[Case]:
     return [written(save)]
 
 
+@cache
 def records_alone() -> list[Case]:
     """Return sweeps without predictions."""
     return [
@@ -110,6 +116,7 @@ def records_alone() -> list[Case]:
     ]
 
 
+@cache
 def predictions() -> list[Case]:
     """Return sweeps of one run, in the forms of this and of the oldest version."""
     good, bad = (records.answers(wrong, LABELS) for wrong in (2, 5))
@@ -120,6 +127,7 @@ def predictions() -> list[Case]:
     ]
 
 
+@cache
 def delimited() -> list[Case]:
     """Return CSV, TSV and text files, also compressed and in other encodings."""
     csv, tsv = (table_bytes(f"reviews.{suffix}", COLUMNS) for suffix in ("csv", "tsv"))
@@ -137,6 +145,7 @@ def delimited() -> list[Case]:
     ]
 
 
+@cache
 def json_lines() -> list[Case]:
     """Return files of JSON Lines."""
     content = table_bytes("reviews.jsonl", COLUMNS)
@@ -155,6 +164,7 @@ def parquet(table: pa.Table, **options: object) -> bytes:
     return stream.getvalue()
 
 
+@cache
 def parquet_tables() -> list[Case]:
     """Return Parquet files with columns of many types."""
     plain = pa.table({"text": TEXTS, "label": [1, 0, 1, 0]})
@@ -178,6 +188,7 @@ def parquet_tables() -> list[Case]:
     ]
 
 
+@cache
 def word_vectors() -> list[Case]:
     """Return files of word vectors: plain, compressed and in an archive."""
     content = vectors.GLOVE.encode()

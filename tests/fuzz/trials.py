@@ -39,7 +39,7 @@ def try_inputs(name: str, mutants: int, examples: int) -> int:
     """
     reader, count = READERS[name], 0
     seeds = reader.seeds()
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory(dir=cases.PLACE) as temporary:
         folder = Path(temporary, worker.INPUT)
 
         def try_case(case: Case, title: str) -> None:

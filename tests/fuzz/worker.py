@@ -47,7 +47,7 @@ class Fuzzer:
             self.answer(self.reader, folder / INPUT)
         self.names: Case = {name: b"" for seed in self.seeds for name in seed}
         self.inputs = 0
-        self.started = time.monotonic()
+        self.started = self.written = time.monotonic()
         self.end = self.started + seconds
         self.trace = (folder / TRACE).open("w")
         faulthandler.enable(self.trace)
@@ -110,7 +110,7 @@ class Fuzzer:
             faulthandler.cancel_dump_traceback_later()
             self.inputs += 1
             self._check_memory()
-            if self.inputs % 20 == 0:
+            if time.monotonic() > self.written + 1:
                 self._write_statistics()
 
     def save(self, error: BaseException) -> None:
@@ -128,6 +128,7 @@ class Fuzzer:
         os._exit(0)  # atheris cannot be left otherwise
 
     def _write_statistics(self) -> None:
+        self.written = time.monotonic()
         numbers = {"inputs": self.inputs, "seconds": time.monotonic() - self.started}
         text = json.dumps({**numbers, "peak_mib": peak_mib()})
         (self.folder / STATISTICS).write_text(text)
