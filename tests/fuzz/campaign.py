@@ -9,6 +9,7 @@ each with its traceback. `python -m tests.fuzz.replay FOLDER` gives the input to
 import argparse
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -62,6 +63,7 @@ def main() -> int:
     options = parser.parse_args()
     if unknown := set(options.readers) - set(NAMES):
         parser.error(f"READER must be one of {', '.join(NAMES)} (got {min(unknown)}).")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # end the worker, too
     guide = "coverage (atheris)" if find_spec("atheris") else "messages (atheris is not installed)"
     print(f"guided by {guide}, --seed {options.seed}")
     results = [
@@ -96,8 +98,9 @@ def fuzz(name: str, seconds: float, seed: int, output: Path) -> Result:
 
 def _one_process(folder: Path, result: Result, seconds: float, seed: int, output: Path) -> None:
     """Run a process until it ends, and add its numbers to those of its reader."""
+    shutil.rmtree(folder / worker.INPUT, ignore_errors=True)
     for name in (worker.STATISTICS, worker.TRACE):
-        (folder / name).unlink(missing_ok=True)
+        (folder / name).write_text("")
     arguments = [str(folder), result.name, str(seconds), str(seed)]
     command = [sys.executable, *WORKER, *arguments]
     with (folder / "output.txt").open("wb") as log:
@@ -145,7 +148,7 @@ def _place(trace: str) -> str:
 def _statistics(folder: Path) -> dict[str, float]:
     file = folder / worker.STATISTICS
     empty = {"inputs": 0, "seconds": 0.0, "peak_mib": 0.0}
-    return json.loads(file.read_text() or "{}") or empty if file.exists() else empty
+    return json.loads(file.read_text() or "{}") or empty
 
 
 def _show(folder: Path, result: Result) -> None:

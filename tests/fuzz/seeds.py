@@ -48,10 +48,12 @@ def models() -> list[Case]:
         network_config("gru", "attention"),
         network_config("rnn", "flatten", padding="keras"),
     ]
-    return [
-        written(lambda folder, config=config: networks.saved(folder / "run", config))
-        for config in configs
-    ]
+    return [network(config) for config in configs]
+
+
+def network(config: Config) -> Case:
+    """Return the folder of a network with random weights."""
+    return written(lambda folder: networks.saved(folder / "run", config))
 
 
 @cache
