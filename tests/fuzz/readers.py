@@ -120,7 +120,11 @@ def _small_model() -> Predictor:
 
 def read_reviews(folder: Path) -> None:
     """Read a table with and without labels, and predict its texts into a copy and other formats."""
-    [file] = folder.glob("reviews.*")
+    for file in folder.glob("reviews.*"):
+        _read_table(folder, file)
+
+
+def _read_table(folder: Path, file: Path) -> None:
     columns = Columns("text", skip_missing=True)
     reading = FileReading(columns)
     texts = list(read_texts(file, reading))
@@ -148,6 +152,8 @@ def read_word_vectors(folder: Path) -> None:
     """Read the vectors of a few words."""
     vocabulary = Vocabulary([*SPECIALS, *WORDS])
     file = folder / "vectors.txt"
+    if not file.exists():  # a mutation removed it
+        return
     member = MEMBER if file.read_bytes()[:2] == b"PK" else None
     with open_lines(file, member) as lines:
         matrix, has_vector = read_vectors(lines, file, 2, vocabulary)
