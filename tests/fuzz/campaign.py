@@ -118,12 +118,10 @@ def _one_process(folder: Path, result: Result, seconds: float, seed: int, output
         process.wait()
     output_of_process = (folder / "output.txt").read_text(errors="replace")
     if code != 0 and (folder / worker.INPUT).exists():
-        trace = (folder / worker.TRACE).read_text()
+        # Where libFuzzer ends the process, the traceback is among what it prints.
+        trace = f"{(folder / worker.TRACE).read_text()}\n{output_of_process[-5_000:]}"
         ending = "hang" if "Timeout" in trace else f"end of the process ({code})"
-        printed = output_of_process[-3_000:]
-        worker.save_crash(
-            folder, result.name, f"{ending} in {_place(trace)}", f"{trace}\n{printed}"
-        )
+        worker.save_crash(folder, result.name, f"{ending} in {_place(trace)}", trace)
     elif code != 0:
         raise SystemExit(output_of_process)
     numbers = _statistics(folder)
