@@ -4,7 +4,7 @@ python := .venv/bin/python
 # Folders below results/ that hold runs.
 experiments = $(sort $(patsubst %/,%,$(dir $(patsubst %/,%,$(dir $(wildcard results/*/*/run.json))))))
 
-.PHONY: help demo test check format docs bench results lock clean
+.PHONY: help demo test fuzz check format docs bench results lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -14,6 +14,9 @@ demo: .venv/installed ## train four small networks and compare them: two minutes
 
 test: .venv/installed-dev ## run all tests
 	$(python) -m pytest -n auto --maxprocesses 4 --dist worksteal
+
+fuzz: .venv/installed-fuzz ## give hostile files to all readers, 60 s each; SECONDS=1800 READER=onnx changes this
+	$(python) -m tests.fuzz.campaign $(READER) $(if $(SECONDS),--seconds $(SECONDS))
 
 check: .venv/installed-dev ## check formatting, style, types and the layers of the package
 	$(python) -m ruff format --check .
@@ -53,6 +56,10 @@ clean: ## remove .venv, .venv-peers, the site, caches and build leftovers; runs 
 .venv/installed-dev .venv/installed-docs: pyproject.toml constraints.txt
 	scripts/maintenance/create_venv.sh $(patsubst .venv/installed-%,%,$@)
 	@touch .venv/installed $@
+
+.venv/installed-fuzz: .venv/installed-dev
+	scripts/maintenance/create_venv.sh fuzz
+	@touch $@
 
 # An environment of its own: TensorBoard would take TensorFlow wherever it finds it. TensorFlow has
 # no wheels for a newer Python.

@@ -20,7 +20,7 @@ from lstm_sentiment.report import page
 from lstm_sentiment.report.page import Plot
 from scripts.benchmarks import peer_tables, serving
 from scripts.markdown import table
-from scripts.publish import configuration_table, overview
+from scripts.publish import configuration_table, limits_table, overview
 from scripts.publish.model_card import model_card
 from scripts.publish.results_page import results_page
 
@@ -31,7 +31,7 @@ EXPERIMENTS, BENCHMARKS = ROOT / "conf" / "experiment", ROOT / "results" / "benc
 # Pages that contain generated tables.
 WITH_TABLES = (
     README,
-    *(DOCS / f"{name}.md" for name in ("compare", "configuration", "performance")),
+    *(DOCS / f"{name}.md" for name in ("compare", "configuration", "performance", "reliability")),
 )
 TABLE = re.compile(r"(<!-- table of (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -67,6 +67,7 @@ TABLES: dict[str, Callable[[], str]] = {  # by the name in the comment
     "results": networks,
     "conf/experiment": experiments,
     "fields": configuration_table.markdown,
+    "limits": limits_table.markdown,
     "results/benchmarks/peers.json": benchmark("peers.json", peer_tables.markdown),
     "results/benchmarks/serving.json": benchmark("serving.json", serving.markdown),
 }

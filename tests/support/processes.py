@@ -38,6 +38,7 @@ context.set_forkserver_preload(
         "lstm_sentiment.training.baseline",
         "tests.support.processes",
         "tests.support.drawing",
+        "tests.fuzz.readers",
     ]
 )
 
