@@ -13,8 +13,10 @@ from os import PathLike
 from re import Pattern
 from typing import Any, ClassVar, TypedDict, TypeVar, Unpack, get_args
 
+from lstm_sentiment.display import shortened
 from lstm_sentiment.errors import InputError
 
+LONGEST_SHOWN = 200  # characters of a refused value in a message
 AUTO = "auto"  # the value of a field that is guessed
 
 Kind = TypeVar("Kind")
@@ -82,7 +84,8 @@ class Field:
             return self.check(value)
         except ValueError as error:
             shown = str(value) if isinstance(value, StrEnum) else value
-            raise InputError(f"{self.name} must be {self.allowed} (got {shown!r}).") from error
+            got = shortened(repr(shown), LONGEST_SHOWN)
+            raise InputError(f"{self.name} must be {self.allowed} (got {got}).") from error
 
 
 class Checked:

@@ -21,7 +21,6 @@ MARKDOWN = re.compile(
     r"|^[#~]|^[-+=](?=[\s=-]|$)|^\d(?=\d{0,8}[.)](?:\s|$))"
 )
 REFERENCES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "<!-- -->@"}
-LONGEST_SHORT = 40  # characters of a value in a message
 
 Item = TypeVar("Item")
 Advance = Callable[[int], None]  # takes the number of steps done; must be fast
@@ -113,10 +112,10 @@ def on_one_line(value: Any) -> str:
     return " ".join(printable(str(value)).split())
 
 
-def shortened(value: Any) -> str:
-    """Return the value as printable text on one line, of at most 40 characters and an ellipsis."""
+def shortened(value: Any, length: int = 40) -> str:
+    """Return the value as printable text on one line, of at most `length` characters and " …"."""
     text = on_one_line(value)
-    return text if len(text) <= LONGEST_SHORT else f"{text[:LONGEST_SHORT]} …"
+    return text if len(text) <= length else f"{text[:length]} …"
 
 
 def json_text(value: Any) -> str:

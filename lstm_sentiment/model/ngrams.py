@@ -131,6 +131,8 @@ class NgramClassifier:
 
     def logits(self, reviews: Sequence[Sequence[str]]) -> np.ndarray:
         """Return the logit of each of N reviews, each a list of tokens, (N,) float64."""
+        if not reviews:  # scikit-learn refuses an empty matrix
+            return np.empty(0)
         return self._values(reviews) @ self.weights.astype(float) + float(self.intercept)
 
     def contributions(self, tokens: Sequence[str]) -> np.ndarray:

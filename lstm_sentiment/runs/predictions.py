@@ -172,6 +172,8 @@ def _read_columns(stream: BinaryIO) -> pa.Table:
     with pq.ParquetFile(stream, metadata=metadata, read_dictionary=splits) as file:
         table = file.read()
     for position, column in enumerate(table.columns):
+        if column.null_count:
+            raise InputError(f"a value of {table.column_names[position]} is missing")
         if pa.types.is_dictionary(column.type):
             _check_names(column)
             table = table.set_column(position, "split", column.cast(pa.string()))
