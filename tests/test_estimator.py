@@ -385,7 +385,7 @@ def test_damaged_classes_are_refused(
 ) -> None:
     fitted.save(tmp_path)
     (tmp_path / "classes.json").write_text(content)
-    message = "classes.json(: it is not JSON| does not hold two classes)"
+    message = "classes.json(: it is damaged or not JSON| does not hold two classes)"
     with pytest.raises(InputError, match=message):
         SentimentClassifier.load(tmp_path)
 
@@ -397,7 +397,7 @@ def test_classes_outside_the_folder_and_huge_ones_are_not_read(
     file = tmp_path / "model" / "classes.json"
     outside = file.rename(tmp_path / "outside.json")
     file.symlink_to(outside)
-    with pytest.raises(InputError, match="classes.json is a link to a file outside of its folder"):
+    with pytest.raises(InputError, match=r"classes.json: cannot be read \(a link"):
         SentimentClassifier.load(tmp_path / "model")
     file.unlink()
     with file.open("wb") as stream:

@@ -92,19 +92,17 @@ def remove_drafts(folder: Path) -> None:
 @contextmanager
 def _locked_draft(folder: Path, is_folder: bool, mode: int = 0o777) -> Iterator[Path]:
     """Create a file or folder with a random name, hold its lock, and remove it at the end."""
-    with ExitStack() as lock:
+    with ExitStack() as stack:
         is_locked = False
         while not is_locked:
             draft = _new_name(folder)
+            stack.callback(remove, draft)  # first, since a signal may come at any moment
             draft.mkdir(mode) if is_folder else os.close(os.open(draft, _NEW, 0o666))
             # Before it was locked, another process may have taken the draft for a leftover.
             with suppress(BlockingIOError, FileNotFoundError):
-                lock.enter_context(_locked(draft))
+                stack.enter_context(_locked(draft))
                 is_locked = draft.exists()
-        try:
-            yield draft
-        finally:
-            remove(draft)
+        yield draft
 
 
 def _new_name(folder: Path) -> Path:

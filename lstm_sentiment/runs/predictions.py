@@ -154,7 +154,7 @@ def _read(path: Path) -> pa.Table:
         raise InputError(f"{_shown(path)} is missing") from error
     except InputError as error:
         problem = str(error).rstrip(".")
-        raise InputError(f"{_shown(path)} cannot be read: {problem}") from error
+        raise InputError(f"{_shown(path)} cannot be read ({problem})") from error
     except Exception as error:  # Arrow's errors have many types
         raise InputError(f"{_shown(path)} cannot be read ({reason_of(error)})") from error
 

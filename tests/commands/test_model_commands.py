@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -242,14 +241,12 @@ def test_the_encoding_of_training_does_not_garble_other_files(
     assert read.get("encoding") == ("cp1252" if encoding == "cp1252" else None)
 
 
-def test_evaluate_reads_its_file_once(run: str, tmp_path: Path, capsys: Capture) -> None:
-    """A pipe can be opened only once."""
-    pipe = tmp_path / "in.jsonl"
-    os.mkfifo(pipe)
-    rows = write_rows(tmp_path / "rows.jsonl", [("good", 1), ("bad", 0)]).read_bytes()
-    Thread(target=pipe.write_bytes, args=(rows,), daemon=True).start()
-    assert main(["evaluate", run, "--file", str(pipe), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["networks"]["run"]["reviews"] == 2
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_a_pipe_is_refused(command: str, run: str, tmp_path: Path, capsys: Capture) -> None:
+    """Opening it would wait for another program."""
+    os.mkfifo(tmp_path / "in.jsonl")
+    assert main([command, run, "--file", str(tmp_path / "in.jsonl")]) == 1
+    assert "in.jsonl: cannot be read (not a regular file)." in capsys.readouterr().err
 
 
 def test_predict_reads_a_file_as_in_training(

@@ -324,8 +324,8 @@ def test_a_path_without_a_file_is_refused(tmp_path: Path) -> None:
     for path, reason in {
         tmp_path / "absent.txt": "No such file or directory",
         tmp_path / "absent.zip": "No such file or directory",
-        tmp_path: "Is a directory",
-        tmp_path / "folder.zip": "Is a directory",
+        tmp_path: "not a regular file",
+        tmp_path / "folder.zip": "not a regular file",
         tmp_path / "loop": "Too many levels of symbolic links",
     }.items():
         assert f"embedding.path={path}: cannot be read ({reason}): give a text" in refusal(path)

@@ -240,17 +240,23 @@ def test_a_path_without_a_file_is_refused(
         assert str(raised.value).startswith(f"embedding.path={path}: cannot be read ({reason}): ")
 
 
+def forbid(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nobody open a file; root may read every file."""
+    original = os.open
+
+    def forbidden(name: Any, *arguments: Any, **more: Any) -> int:
+        if name == path:
+            raise PermissionError(13, "Permission denied", str(path))
+        return original(name, *arguments, **more)
+
+    monkeypatch.setattr(os, "open", forbidden)
+
+
 def test_a_file_without_permission_is_refused(
     data: ReviewDataModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, original = write_vectors(tmp_path), Path.open
-
-    def forbidden(self: Path, *arguments: Any, **more: Any) -> Any:  # root may read every file
-        if self == path:
-            raise PermissionError(13, "Permission denied", str(path))
-        return original(self, *arguments, **more)
-
-    monkeypatch.setattr(Path, "open", forbidden)
+    path = write_vectors(tmp_path)
+    forbid(path, monkeypatch)
     with pytest.raises(
         InputError, match=r"vectors\.txt: cannot be read \(Permission denied\): give"
     ):
@@ -367,15 +373,9 @@ def test_an_archive_of_another_language_stays(
 def test_an_archive_without_permission_is_not_called_damaged(
     data: ReviewDataModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, original = write_archive(tmp_path, f"film {FIFTY}\n"), Path.open
-
-    def forbidden(self: Path, *arguments: Any, **more: Any) -> Any:
-        if self == path:
-            raise PermissionError(13, "Permission denied", str(path))
-        return original(self, *arguments, **more)
-
+    path = write_archive(tmp_path, f"film {FIFTY}\n")
     monkeypatch.setattr(word_vectors, "fetch_glove", lambda *_: path)
-    monkeypatch.setattr(Path, "open", forbidden)
+    forbid(path, monkeypatch)
     with pytest.raises(InputError, match="Permission denied"):
         load(EmbeddingConfig(kind="glove", dim=50), data)
     assert path.exists()

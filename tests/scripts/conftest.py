@@ -16,6 +16,7 @@ def script(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
     def command(module: str, *arguments: str) -> CommandResult:
         monkeypatch.setattr(sys, "argv", [module, *arguments])
+        monkeypatch.delitem(sys.modules, module, raising=False)  # of other tests
         code: str | int | None = 0
         try:
             runpy.run_module(module, run_name="__main__")

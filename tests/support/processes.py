@@ -66,6 +66,9 @@ def _begin(folder: Path, output: Connection, before: Before) -> None:
     import torch
 
     torch.set_num_threads(1)
+    # As in a terminal: tests may run in the background, where these signals are ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     os.chdir(folder)
     for standard in (1, 2):
         os.dup2(output.fileno(), standard)
