@@ -26,7 +26,7 @@ from lstm_sentiment.files.limits import PLANNED_RUNS
 from lstm_sentiment.files.locks import LOCK
 from lstm_sentiment.files.names import is_plain_name
 from lstm_sentiment.files.reading import read_json
-from lstm_sentiment.files.writing import DRAFT_NAME, remove, remove_drafts
+from lstm_sentiment.files.writing import DRAFT, remove, remove_drafts
 
 CONFIG, RECORD, FAILED = "config.json", "run.json", "failed.json"
 PROGRESS = "progress.json"
@@ -83,7 +83,7 @@ def start_over(run: Path, display: Display) -> None:
     """
     remove_own_files(run)
     remove_drafts(run)
-    kept = sorted(name for name in _names(run) if name != LOCK and not DRAFT_NAME.match(name))
+    kept = sorted(name for name in _names(run) if not name.startswith((LOCK, DRAFT)))
     if kept:
         names = printable(", ".join(kept[:3])) + (" …" if len(kept) > 3 else "")
         display.message(

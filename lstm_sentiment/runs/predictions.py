@@ -26,9 +26,8 @@ from torch import Tensor
 from lstm_sentiment.display import printable
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import PREDICTION_ROWS
-from lstm_sentiment.files.locks import LOCK, sole_writer
 from lstm_sentiment.files.reading import open_regular, reason_of
-from lstm_sentiment.files.writing import remove_drafts, write_atomically
+from lstm_sentiment.files.writing import write_atomically
 from lstm_sentiment.labels import is_positive
 from lstm_sentiment.model.metrics import sigmoid
 from lstm_sentiment.runs.folder import PREDICTIONS, REVIEWS
@@ -226,17 +225,12 @@ def _write_reviews(path: Path, reviews: pa.Table) -> None:
     with suppress(InputError):
         _read_reviews(path)
         return
-    # The lock keeps other processes from removing this draft with those of killed processes.
-    with sole_writer(path.parent / LOCK, lambda: None):
-        remove_drafts(path.parent)
-        write_atomically(
-            path,
-            _parquet(
-                reviews,
-                use_dictionary=["split", "label", "tokens"],
-                column_encoding={"index": "DELTA_BINARY_PACKED"},
-            ),
-        )
+    content = _parquet(
+        reviews,
+        use_dictionary=["split", "label", "tokens"],
+        column_encoding={"index": "DELTA_BINARY_PACKED"},
+    )
+    write_atomically(path, content)
 
 
 def _parquet(table: pa.Table, **encoding: object) -> bytes:

@@ -14,7 +14,6 @@ from torchmetrics.functional.classification import binary_stat_scores
 
 from lstm_sentiment.config import Config, EncoderConfig
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files.locks import LOCK, sole_writer
 from lstm_sentiment.runs.folder import PREDICTIONS
 from lstm_sentiment.runs.predictions import (
     REFERENCE,
@@ -203,18 +202,6 @@ def start_writing(sweep: Path, count: int) -> list[Any]:
 def put_after(start: Any, sweep: Path, seed: int) -> None:
     start.wait(60)
     put_run(sweep, Config(seed=seed), answers(20), answers(10))
-
-
-def test_the_file_of_reviews_is_written_under_the_lock_of_the_sweep(tmp_path: Path) -> None:
-    """Whoever holds the lock may remove drafts, such as one that is about to be put in place."""
-    with sole_writer(tmp_path / LOCK):
-        [process] = start_writing(tmp_path, 1)
-        process.join(1)
-        assert process.is_alive()
-        assert not reviews_of(tmp_path)
-    process.join(60)
-    assert process.exitcode == 0
-    assert len(reviews_of(tmp_path)) == 1
 
 
 def test_processes_may_write_the_same_reviews_at_once(tmp_path: Path) -> None:
