@@ -75,10 +75,10 @@ def _refuse_foreign(folder: Path, names: frozenset[str], is_older: Callable[[Pat
     if not folder.exists():
         return
     found = {item.name for item in folder.iterdir()} - {MANIFEST}
-    if (folder / MANIFEST).exists() or not is_older(folder):
-        foreign = {name for name in found if name not in names or not Manifest(folder).owns(name)}
-    else:
-        foreign = found - names
+    manifest = Manifest(folder)
+    if not (folder / MANIFEST).exists() and is_older(folder):
+        manifest.adopt(names)
+    foreign = {name for name in found if name not in names or not manifest.owns(name)}
     if foreign:
         raise InputError(
             f"{folder} contains {min(foreign)}, which was not written by lstm-sentiment, or was "
