@@ -219,7 +219,8 @@ def rewrite(path: Path, **columns: Callable[[np.ndarray], np.ndarray]) -> None:
     table = pq.read_table(path).to_pandas()
     for name, change in columns.items():
         table[name] = change(table[name].to_numpy().copy())
-    pq.write_table(pa.Table.from_pandas(table, preserve_index=False), path)
+    # Not pa.Table.from_pandas, which takes NaN for a missing value.
+    pq.write_table(pa.table({name: table[name].to_numpy() for name in table}), path)
 
 
 def at(place: int, value: float) -> Callable[[np.ndarray], np.ndarray]:
