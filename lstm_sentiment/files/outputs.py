@@ -92,9 +92,10 @@ def _refuse_link(path: Path) -> None:
 
 
 @contextmanager
-def errors_of_writing(output: Path) -> Iterator[None]:
+def errors_of_writing(output: Path, advice: str = "") -> Iterator[None]:
     """Turn OSError into InputError that says which output cannot be written, and why."""
     try:
         yield
     except OSError as error:
-        raise InputError(f"{output} cannot be written ({reason_of(error)}).") from error
+        ending = f": {advice}." if advice else "."
+        raise InputError(f"{output} cannot be written ({reason_of(error)}){ending}") from error
