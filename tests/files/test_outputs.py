@@ -71,6 +71,21 @@ def test_a_folder_with_anything_else_is_refused(
     assert {path.name for path in tmp_path.iterdir()} == {"out"}
 
 
+@pytest.mark.parametrize("is_link", [True, False])
+def test_an_older_folder_owns_regular_files_only(tmp_path: Path, is_link: bool) -> None:
+    put(tmp_path / "out", "1")
+    (tmp_path / "out" / MANIFEST).unlink()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "out" / "model").unlink()
+    if is_link:
+        (tmp_path / "out" / "model").symlink_to(tmp_path / "mine")
+    else:
+        (tmp_path / "mine").rename(tmp_path / "out" / "model")
+    with pytest.raises(InputError, match="out contains model, which was not written"):
+        put(tmp_path / "out", "2")
+    assert (tmp_path / "out" / "model").is_dir()
+
+
 def test_a_file_that_appears_while_a_folder_is_written_is_kept(tmp_path: Path) -> None:
     put(tmp_path / "out", "1")
     output = folder_output(tmp_path / "out", NAMES, is_older)
