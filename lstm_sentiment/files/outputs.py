@@ -60,7 +60,7 @@ def folder_output(
     """
     with errors_of_writing(folder):
         _refuse_link(folder)
-        place = folder.resolve()  # so that every path of the folder has the same lock
+        place = Path(os.path.realpath(folder))  # so that every path of the folder has one lock
         place.parent.mkdir(parents=True, exist_ok=True)
         with output_lock(place):
             _refuse_foreign(place, names, is_older)
