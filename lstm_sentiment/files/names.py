@@ -25,8 +25,8 @@ def file_name(text: str) -> str:
 
 
 def is_plain_name(name: Any) -> bool:
-    """Return whether a value can be the name in a folder, and does not lead out of the folder."""
-    if not isinstance(name, str) or name in ("", ".", "..") or {*name} & {"/", "\\", "\0"}:
+    """Return whether a value is a name that leads, on any system, to something in a folder."""
+    if not isinstance(name, str) or name in ("", ".", "..") or {*name} & {"/", "\\", ":", "\0"}:
         return False
     try:
         return len(name.encode()) <= MAX_NAME
