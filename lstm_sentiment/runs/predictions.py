@@ -193,9 +193,8 @@ def _check_sizes(metadata: pq.FileMetaData) -> None:
     PREDICTION_ROWS.check(metadata.num_rows)
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
-    if len(chunks) and sum(c.num_values for c in chunks) != metadata.num_rows * len(
-        metadata.schema
-    ):
+    expected = metadata.num_rows * len(metadata.schema)
+    if chunks and sum(chunk.num_values for chunk in chunks) != expected:
         raise InputError("the sizes of its columns differ")
     for chunk in chunks:
         if chunk.total_uncompressed_size > MAX_VALUE_BYTES * chunk.num_values + MAX_PAGE_BYTES:
