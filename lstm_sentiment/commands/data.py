@@ -1,6 +1,7 @@
 """lstm-sentiment data: show sizes, balance, lengths, copies and examples of the reviews."""
 
 import argparse
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,7 +72,8 @@ def parse_data(arguments: Sequence[str], config_dir: Path | None = None) -> "lis
     """
     from lstm_sentiment.commands.hydra_config import compose
 
-    fields = [argument for argument in arguments if "=" in argument and not Path(argument).exists()]
+    # Unlike Path.exists, which raises an error for long names.
+    fields = [each for each in arguments if "=" in each and not os.path.exists(each)]  # noqa: PTH110
     names = [argument for argument in arguments if argument not in fields]
     configs = [_config(name, fields, config_dir) for name in names] or [
         compose(fields, config_dir=config_dir)
@@ -89,6 +91,6 @@ def _config(data: str, fields: Sequence[str], config_dir: Path | None) -> "Confi
     if data in list(Source):
         return compose([f"data={data}", *fields], config_dir=config_dir)
     path = Path(data).expanduser()
-    imdb = path.is_dir() or path.name in KAGGLE_NAMES
+    imdb = os.path.isdir(path) or path.name in KAGGLE_NAMES  # noqa: PTH112 - never raises
     source = Source.imdb if imdb else Source.reviews
     return compose([f"data={source}", *fields], data, config_dir)

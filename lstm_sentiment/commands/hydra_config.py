@@ -3,6 +3,7 @@
 Only this module and `train` import Hydra.
 """
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -78,7 +79,7 @@ def _hydra(overrides: list[str], config_dir: Path | None) -> Iterator[list[str]]
     """
     search_path: list[str] = []
     if config_dir is not None:
-        if not config_dir.is_dir():
+        if not os.path.isdir(config_dir):  # noqa: PTH112 - never raises
             raise InputError(f"--config-dir {config_dir} is not a folder.")
         search_path = [f"hydra.searchpath=[{_quoted(f'file://{config_dir.resolve()}')}]"]
     try:

@@ -103,11 +103,19 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _standard_input() -> Iterator[str]:
-    """Yield the lines of standard input; bytes that are not UTF-8 are replaced."""
+    """Yield the lines of standard input; bytes that are not UTF-8 are replaced.
+
+    Raises InputError before a line beyond LINE_BYTES is in memory.
+    """
+    from lstm_sentiment.files.limits import LINE_BYTES
+    from lstm_sentiment.files.reading import errors_named
+    from lstm_sentiment.files.streams import lines_of
+
     if sys.stdin.isatty():
         print_error("Type one text a line; Ctrl-D ends.")
-    for line in sys.stdin.buffer:
-        yield line.decode(errors="replace").rstrip("\r\n")
+    with errors_named("standard input"):
+        for line in lines_of(sys.stdin.buffer, LINE_BYTES):
+            yield line.decode(errors="replace").rstrip("\r\n")
 
 
 def _line(text: str | None, prediction: "Prediction | None", as_json: bool) -> str:

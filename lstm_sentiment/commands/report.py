@@ -5,7 +5,6 @@ from pathlib import Path
 
 from lstm_sentiment.commands.options import RUNS_HELP, Commands
 from lstm_sentiment.commands.terminal import Terminal, console, print_labelled, ranking_table
-from lstm_sentiment.errors import InputError
 
 
 def add_parser(commands: Commands) -> None:
@@ -26,6 +25,8 @@ def add_parser(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print the ranking and write the report."""
+    from lstm_sentiment.files.manifest import ADVICE
+    from lstm_sentiment.files.outputs import errors_of_writing
     from lstm_sentiment.report import csv_files, page, ranking
     from lstm_sentiment.report.sections import build_report
     from lstm_sentiment.runs.reader import read_runs
@@ -33,21 +34,15 @@ def run(options: argparse.Namespace) -> None:
     runs = read_runs(options.runs)
     console.print(ranking_table(*ranking.ranking(runs)))
     folder = options.output or options.runs
-    try:
-        # Before the report is built, which takes a minute.
-        with page.report_folder(folder) as manifest:
-            blocks, comparisons = build_report(runs)
-            title = f"Comparison of {options.runs.resolve().name}"
-            tables = {
-                page.COMPARISON: csv_files.comparison_table(comparisons).encode(),
-                page.RUNS: csv_files.run_table(runs).encode(),
-            }
-            manifest.replace_all(page.files(title, blocks, Terminal()) | tables)
-    except OSError as error:
-        raise InputError(
-            f"The report cannot be written to {folder} ({error.strerror}): "
-            "name another folder with -o."
-        ) from error
+    # Before the report is built, which takes a minute.
+    with errors_of_writing(folder, ADVICE), page.report_folder(folder) as manifest:
+        blocks, comparisons = build_report(runs)
+        title = f"Comparison of {options.runs.resolve().name}"
+        tables = {
+            page.COMPARISON: csv_files.comparison_table(comparisons).encode(),
+            page.RUNS: csv_files.run_table(runs).encode(),
+        }
+        manifest.replace_all(page.files(title, blocks, Terminal()) | tables)
     for note in dict.fromkeys(note for each in comparisons for note in each.notes):
         Terminal().message(note, "warning")
     print_labelled("report", folder / page.PAGE)

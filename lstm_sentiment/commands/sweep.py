@@ -23,7 +23,7 @@ from lstm_sentiment.config import Config
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.errors import InputError, RunError
 from lstm_sentiment.files.locks import LOCK, HeldError, is_held, sole_writer
-from lstm_sentiment.files.writing import remove_drafts, write_json
+from lstm_sentiment.files.writing import write_json
 from lstm_sentiment.report.ranking import ranking
 from lstm_sentiment.runs.folder import SWEEP, planned_runs, unwritable
 from lstm_sentiment.runs.identity import COMMAND, new_command
@@ -136,7 +136,6 @@ class Sweep:
                     continue
                 sweep.mkdir(parents=True, exist_ok=True)
                 with sole_writer(sweep / LOCK, lambda: None):
-                    remove_drafts(sweep)
                     write_json(sweep / SWEEP, sorted(names | planned_runs(sweep)))
             except OSError as error:
                 raise unwritable(sweep.parent, error) from error

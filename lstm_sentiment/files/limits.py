@@ -76,7 +76,10 @@ PLANNED_RUNS = Limit("PLANNED_RUNS", 20_000, "runs", "the plan of a sweep")
 ROWS = Limit("ROWS", 50_000_000, "rows", "a table of reviews")
 COLUMNS = Limit("COLUMNS", 10_000, "columns", "a table of reviews")
 LINE_BYTES = Limit(
-    "LINE_BYTES", 2**24, "bytes in one line, field or text", "a table of reviews, and a text file"
+    "LINE_BYTES",
+    2**24,
+    "bytes in one line, field or text",
+    "a table of reviews, a text file, and standard input",
 )
 BLOCK_BYTES = Limit(
     "BLOCK_BYTES",

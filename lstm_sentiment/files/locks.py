@@ -1,7 +1,7 @@
 """Locks between processes: the kernel's locks of files, which end with their process.
 
-They hold between the processes of one machine, and between machines only where the file system says
-so; on NFS, this depends on how it is mounted.
+They hold between the processes of one machine. Between machines, they depend on the file system
+and, on NFS, on how it is mounted.
 """
 
 import errno

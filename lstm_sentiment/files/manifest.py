@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.names import is_plain_name
 from lstm_sentiment.files.reading import open_regular, read_json
 from lstm_sentiment.files.writing import remove, write_atomically, write_json
 
@@ -31,7 +32,7 @@ class Manifest:
         self.digests: dict[str, list[str]] = {
             name: [text for text in digests if isinstance(text, str)]
             for name, digests in (files.items() if isinstance(files, dict) else ())
-            if isinstance(digests, list) and is_inside(name)
+            if isinstance(digests, list) and all(map(is_plain_name, name.split("/")))
         }
 
     def owns(self, name: str) -> bool:
@@ -87,14 +88,6 @@ class Manifest:
     def _write(self, digests: Mapping[str, list[str]]) -> None:
         content: dict[str, Any] = {"program": "lstm-sentiment", "files": dict(digests)}
         write_json(self.folder / MANIFEST, content, durable=False)
-
-
-def is_inside(name: Any) -> bool:
-    """Return whether a name leads to a file in the folder or below, and not out of it."""
-    if not isinstance(name, str) or not name or "\0" in name:
-        return False
-    path = Path(name)
-    return not path.is_absolute() and ".." not in path.parts and path.parts != ()
 
 
 def _exists(path: Path) -> bool:

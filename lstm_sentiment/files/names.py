@@ -2,10 +2,12 @@
 
 import hashlib
 import re
+from typing import Any
 
 from lstm_sentiment.display import on_one_line, printable
 
-LONGEST = 200  # bytes; the usual file systems allow 255
+LONGEST = 200  # bytes, of a name that is made here
+MAX_NAME = 255  # bytes; the limit of most file systems
 SEPARATORS = re.compile(r'[/\\:<>"|?*]|^[-.]+|[. ]+$')  # also those that Windows does not allow
 
 
@@ -20,3 +22,13 @@ def file_name(text: str) -> str:
     digest = hashlib.sha256(printable(text).encode()).hexdigest()[:8]
     begin = name.encode()[: LONGEST - len(digest) - 1].decode(errors="ignore")
     return f"{begin}-{digest}"
+
+
+def is_plain_name(name: Any) -> bool:
+    """Return whether a value is a name that leads, on any system, to something in a folder."""
+    if not isinstance(name, str) or name in ("", ".", "..") or {*name} & {"/", "\\", ":", "\0"}:
+        return False
+    try:
+        return len(name.encode()) <= MAX_NAME
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False

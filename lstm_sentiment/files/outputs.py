@@ -60,7 +60,7 @@ def folder_output(
     """
     with errors_of_writing(folder):
         _refuse_link(folder)
-        place = folder.resolve()  # so that every path of the folder has the same lock
+        place = Path(os.path.realpath(folder))  # so that every path of the folder has one lock
         place.parent.mkdir(parents=True, exist_ok=True)
         with output_lock(place):
             _refuse_foreign(place, names, is_older)
@@ -75,10 +75,10 @@ def _refuse_foreign(folder: Path, names: frozenset[str], is_older: Callable[[Pat
     if not folder.exists():
         return
     found = {item.name for item in folder.iterdir()} - {MANIFEST}
-    if (folder / MANIFEST).exists() or not is_older(folder):
-        foreign = {name for name in found if name not in names or not Manifest(folder).owns(name)}
-    else:
-        foreign = found - names
+    manifest = Manifest(folder)
+    if not (folder / MANIFEST).exists() and is_older(folder):
+        manifest.adopt(names)
+    foreign = {name for name in found if name not in names or not manifest.owns(name)}
     if foreign:
         raise InputError(
             f"{folder} contains {min(foreign)}, which was not written by lstm-sentiment, or was "
@@ -92,9 +92,10 @@ def _refuse_link(path: Path) -> None:
 
 
 @contextmanager
-def errors_of_writing(output: Path) -> Iterator[None]:
+def errors_of_writing(output: Path, advice: str = "") -> Iterator[None]:
     """Turn OSError into InputError that says which output cannot be written, and why."""
     try:
         yield
     except OSError as error:
-        raise InputError(f"{output} cannot be written ({reason_of(error)}).") from error
+        ending = f": {advice}." if advice else "."
+        raise InputError(f"{output} cannot be written ({reason_of(error)}){ending}") from error

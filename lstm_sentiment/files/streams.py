@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,25 @@ def open_plain(file: Path) -> io.BufferedReader:
 def open_gzip(file: Path) -> io.BufferedReader:
     """Open a file compressed by gzip; reading raises InputError beyond EXPANSION."""
     raw = open_plain(file)
+    try:
+        _check_announced_size(raw)
+    except BaseException:
+        raw.close()
+        raise
     return _buffered(raw, gzip.GzipFile(fileobj=raw))
+
+
+def _check_announced_size(raw: IO[bytes]) -> None:
+    """Refuse a file whose last 4 bytes, the expanded size modulo 2**32, announce too much.
+
+    They may lie, so that the stream is bounded as well; but then many rows have been read.
+    """
+    size = raw.seek(0, os.SEEK_END)
+    raw.seek(max(0, size - 4))
+    announced = int.from_bytes(raw.read(4), "little")
+    raw.seek(0)
+    if announced > FREE_BYTES + EXPANSION.value * size:
+        EXPANSION.check(announced // max(1, size))
 
 
 def open_member(file: Path, member: str) -> io.BufferedReader:

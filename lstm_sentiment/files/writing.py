@@ -20,8 +20,11 @@ from typing import Any
 from lstm_sentiment.files.locks import ON_WINDOWS, fcntl
 
 DRAFT = ".draft-"  # prefix of the name of a file or folder that is being written
-# Drafts of this version, and of older ones, which ended in a key or the number of the process.
-DRAFT_NAME = re.compile(r"\.draft-((.+-)?[0-9a-f]{16}|.+-\d+)")
+# Drafts of this version, and of older ones: entries of the cache, and files of runs and reports,
+# whose drafts ended in the number of the process.
+DRAFT_NAME = re.compile(
+    r"\.draft-((.+-)?[0-9a-f]{16}|.+\.(json|parquet|safetensors|ckpt|png|svg|html|md|csv)-\d+)"
+)
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 
 
@@ -79,13 +82,18 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def remove_drafts(folder: Path) -> None:
-    """Remove the drafts in a folder that killed processes left."""
+    """Remove the drafts in a folder that killed processes left.
+
+    They stay on Windows, where nothing tells them from the drafts of living processes.
+    """
+    if fcntl is None:
+        return
     try:
         names = [entry.name for entry in os.scandir(folder) if DRAFT_NAME.fullmatch(entry.name)]
     except OSError:
         return  # reported when the folder is written
     for name in names:
-        with suppress(OSError), _locked(folder / name):
+        with suppress(OSError), _locked(folder / name, is_own=False):
             remove(folder / name)
 
 
@@ -100,7 +108,7 @@ def _locked_draft(folder: Path, is_folder: bool, mode: int = 0o777) -> Iterator[
             draft.mkdir(mode) if is_folder else os.close(os.open(draft, _NEW, 0o666))
             # Before it was locked, another process may have taken the draft for a leftover.
             with suppress(BlockingIOError, FileNotFoundError):
-                stack.enter_context(_locked(draft))
+                stack.enter_context(_locked(draft, is_own=True))
                 is_locked = draft.exists()
         yield draft
 
@@ -110,14 +118,19 @@ def _new_name(folder: Path) -> Path:
 
 
 @contextmanager
-def _locked(draft: Path) -> Iterator[None]:
-    """Hold the lock of a draft. Raises BlockingIOError if another process holds it, or OSError."""
+def _locked(draft: Path, is_own: bool) -> Iterator[None]:
+    """Hold the lock of a draft, exclusively if this process writes it.
+
+    Raises BlockingIOError if another process holds it, or OSError.
+    """
     if fcntl is None or draft.is_symlink():
-        yield  # Windows does not remove files that are open
+        yield
         return
-    descriptor = os.open(draft, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    # On NFS, only a file that is open for writing can be locked exclusively.
+    access = os.O_RDWR if is_own and draft.is_file() else os.O_RDONLY
+    descriptor = os.open(draft, access | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_EX if is_own else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         yield
     finally:
         os.close(descriptor)

@@ -19,14 +19,14 @@ from collections.abc import Iterable
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 from lstm_sentiment.display import Display, printable
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import PLANNED_RUNS
 from lstm_sentiment.files.locks import LOCK
+from lstm_sentiment.files.names import is_plain_name
 from lstm_sentiment.files.reading import read_json
-from lstm_sentiment.files.writing import DRAFT_NAME, remove, remove_drafts
+from lstm_sentiment.files.writing import DRAFT, remove, remove_drafts
 
 CONFIG, RECORD, FAILED = "config.json", "run.json", "failed.json"
 PROGRESS = "progress.json"
@@ -46,7 +46,6 @@ OWN_FILES = {
     MODEL: ("model.safetensors", "config.json", "vocab.json"),
     CHECKPOINTS: ("epoch-[0-9]*.*.ckpt",),
 }
-MAX_NAME = 255  # bytes; the limit of most file systems
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
@@ -84,7 +83,7 @@ def start_over(run: Path, display: Display) -> None:
     """
     remove_own_files(run)
     remove_drafts(run)
-    kept = sorted(name for name in _names(run) if name != LOCK and not DRAFT_NAME.match(name))
+    kept = sorted(name for name in _names(run) if not name.startswith((LOCK, DRAFT)))
     if kept:
         names = printable(", ".join(kept[:3])) + (" …" if len(kept) > 3 else "")
         display.message(
@@ -130,16 +129,6 @@ def planned_runs(sweep: Path) -> set[str]:
     if not isinstance(names, list) or len(names) > PLANNED_RUNS.value:
         return set()
     return {name for name in names if is_plain_name(name)}
-
-
-def is_plain_name(name: Any) -> bool:
-    """Return whether a value can be the name of a folder, and does not lead out of its parent."""
-    if not isinstance(name, str) or name in ("", ".", "..") or {*name} & {"/", "\\", "\0"}:
-        return False
-    try:
-        return len(name.encode()) <= MAX_NAME
-    except UnicodeEncodeError:  # half a surrogate pair
-        return False
 
 
 def unwritable(root: str | Path, error: OSError) -> InputError:

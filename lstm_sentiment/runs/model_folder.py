@@ -20,7 +20,7 @@ from lstm_sentiment.config import Config
 from lstm_sentiment.data.vocabulary import Vocabulary
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import JSON_BYTES, MODEL_BYTES, VOCABULARY_BYTES, WORDS
-from lstm_sentiment.files.outputs import folder_output
+from lstm_sentiment.files.outputs import errors_of_writing, folder_output
 from lstm_sentiment.files.reading import (
     errors_named,
     open_regular,
@@ -66,11 +66,12 @@ def model_draft(folder: Path) -> Iterator[Path]:
     Raises InputError if the folder contains other files, cannot be written, is being written by
     another process, or is a part of a finished run, whose record describes its own model.
     """
-    if (folder.resolve().parent / RECORD).exists():
-        raise InputError(
-            f"{folder} belongs to a finished run, whose {RECORD} describes its model: give a new "
-            "folder."
-        )
+    with errors_of_writing(folder):
+        if (Path(os.path.realpath(folder)).parent / RECORD).exists():
+            raise InputError(
+                f"{folder} belongs to a finished run, whose {RECORD} describes its model: give a "
+                "new folder."
+            )
     with folder_output(folder, MODEL_FILES, is_description) as draft:
         yield draft
 

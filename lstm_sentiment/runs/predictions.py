@@ -26,9 +26,8 @@ from torch import Tensor
 from lstm_sentiment.display import printable
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import PREDICTION_ROWS
-from lstm_sentiment.files.locks import LOCK, sole_writer
 from lstm_sentiment.files.reading import open_regular, reason_of
-from lstm_sentiment.files.writing import remove_drafts, write_atomically
+from lstm_sentiment.files.writing import write_atomically
 from lstm_sentiment.labels import is_positive
 from lstm_sentiment.model.metrics import sigmoid
 from lstm_sentiment.runs.folder import PREDICTIONS, REVIEWS
@@ -194,9 +193,8 @@ def _check_sizes(metadata: pq.FileMetaData) -> None:
     PREDICTION_ROWS.check(metadata.num_rows)
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
-    if len(chunks) and sum(c.num_values for c in chunks) != metadata.num_rows * len(
-        metadata.schema
-    ):
+    expected = metadata.num_rows * len(metadata.schema)
+    if chunks and sum(chunk.num_values for chunk in chunks) != expected:
         raise InputError("the sizes of its columns differ")
     for chunk in chunks:
         if chunk.total_uncompressed_size > MAX_VALUE_BYTES * chunk.num_values + MAX_PAGE_BYTES:
@@ -226,17 +224,12 @@ def _write_reviews(path: Path, reviews: pa.Table) -> None:
     with suppress(InputError):
         _read_reviews(path)
         return
-    # The lock keeps other processes from removing this draft with those of killed processes.
-    with sole_writer(path.parent / LOCK, lambda: None):
-        remove_drafts(path.parent)
-        write_atomically(
-            path,
-            _parquet(
-                reviews,
-                use_dictionary=["split", "label", "tokens"],
-                column_encoding={"index": "DELTA_BINARY_PACKED"},
-            ),
-        )
+    content = _parquet(
+        reviews,
+        use_dictionary=["split", "label", "tokens"],
+        column_encoding={"index": "DELTA_BINARY_PACKED"},
+    )
+    write_atomically(path, content)
 
 
 def _parquet(table: pa.Table, **encoding: object) -> bytes:

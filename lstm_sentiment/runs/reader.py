@@ -78,10 +78,9 @@ def read_runs(root: Path) -> list[RunSummary]:
     try:
         is_folder = root.is_dir()
         # A run must have the name of its folder, and not that of a link to it.
-        resolved = root.resolve()
-    except (OSError, RuntimeError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        raise InputError(f"{root!s:.100} cannot be read ({reason}).") from error
+        resolved = Path(os.path.realpath(root))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{root!s:.100} cannot be read ({reason_of(error)}).") from error
     if not is_folder:
         raise InputError(f"{root} is not a folder: give a folder of runs, such as runs/default.")
     folders = set(_folders_of_runs(resolved))

@@ -1,5 +1,6 @@
 """labelled texts -> scores, of one trained model or of several and their ensemble."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -99,5 +100,5 @@ def scores(*, labels: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
 
 def network_names(folders: Sequence[Path]) -> list[str]:
     """Return the names of the folders, or their paths if two folders have the same name."""
-    names = [folder.resolve().name for folder in folders]
+    names = [Path(os.path.realpath(folder)).name for folder in folders]
     return names if len(set(names)) == len(names) else [str(folder) for folder in folders]

@@ -1,5 +1,6 @@
 """trained network -> ONNX folder, with a comparison of the predictions of both."""
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -79,14 +80,12 @@ def run_kept(folder: Path) -> Iterator[None]:
     Otherwise the run could get another network while its old one is exported. Raises InputError if
     another command is training the run, or exporting its network.
     """
-    run = folder.resolve().parent
-    if not (run / RECORD).exists() and not (run / LOCK).exists():
-        yield
-        return
+    run = Path(os.path.realpath(folder)).parent  # Path.resolve raises RuntimeError for some links
     with ExitStack() as lock:
         try:
             with errors_of_writing(folder):
-                lock.enter_context(sole_writer(run / LOCK))
+                if (run / RECORD).exists() or (run / LOCK).exists():
+                    lock.enter_context(sole_writer(run / LOCK))
         except HeldError as error:
             raise InputError(
                 f"Another command is training {run.name} or exporting its network: wait for its "

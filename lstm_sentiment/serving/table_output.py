@@ -44,7 +44,9 @@ class InputTable(NamedTuple):
 
 
 def _unused_name(name: str, used: Sequence[str]) -> str:
-    return name if name not in used else _unused_name(f"predicted_{name}", used)
+    while name in used:
+        name = f"predicted_{name}"
+    return name
 
 
 def check_output(file: Path, output: Path, overwrite: bool = False) -> None:

@@ -120,6 +120,27 @@ def test_errors_have_an_exit_code_and_one_line(
     assert output.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("path", ["loop", "loop/x", "n" * 300, "n" * 300 + "/x"])
+def test_a_path_that_cannot_exist_is_refused_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, path: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("loop").symlink_to("loop")
+    for words in (
+        ["status", path],
+        ["report", path],
+        ["evaluate", path, "--file", "reviews.csv"],
+        ["explain", "RUN", "text", "-o", path],
+        ["data", "imdb", f"data.path={path}"],
+        ["baseline", "--config-dir", path],
+    ):
+        assert main(words) == 1
+        out, error = capsys.readouterr()
+        assert out == ""
+        assert path in error or path[:100] in error
+        assert len(error.splitlines()) == 1
+
+
 def test_a_reader_that_closes_the_pipe_gets_no_traceback() -> None:
     """As with `| head`: the output is far larger than what a pipe holds."""
     code = (

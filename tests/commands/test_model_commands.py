@@ -76,6 +76,17 @@ def test_predict_reads_standard_input(
     assert "weights" not in rows[0]
 
 
+def test_predict_refuses_a_line_of_standard_input_that_is_too_long(
+    run: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LSTM_SENTIMENT_MAX_LINE_BYTES", "10")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a film\na good film\n")))
+    assert main(["predict", run]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("standard input: too many bytes in one line, field or text: more than")
+    assert len(error.splitlines()) == 1
+
+
 def test_predict_prints_contributions_as_json(run: str, capsys: Capture) -> None:
     assert main(["predict", run, "--json", "--weights", "a good film"]) == 0
     row = json.loads(capsys.readouterr().out)

@@ -83,8 +83,10 @@ def test_a_killed_command_leaves_files_that_the_next_one_owns(
     assert content(tmp_path) == {"file0": b"new"}
 
 
-@pytest.mark.parametrize("name", ["../victim", "/{victim}", "", ".", "a/../../victim", 3, "a\0b"])
-def test_a_manifest_cannot_name_files_elsewhere(tmp_path: Path, name: object) -> None:
+@pytest.mark.parametrize(
+    "name", ["../victim", "/{victim}", "", ".", "a/../../victim", "a\0b", "\ud800", "n" * 300]
+)
+def test_a_manifest_cannot_name_files_elsewhere(tmp_path: Path, name: str) -> None:
     victim = tmp_path / "victim"
     victim.write_bytes(b"ours")
     folder = tmp_path / "folder"
@@ -92,7 +94,7 @@ def test_a_manifest_cannot_name_files_elsewhere(tmp_path: Path, name: object) ->
     Manifest(tmp_path).replace_all({"other": b"ours"})
     digests = json.loads((tmp_path / MANIFEST).read_bytes())["files"]["other"]
     name = str(victim) if name == "/{victim}" else name
-    (folder / MANIFEST).write_text(json.dumps({"files": {str(name): digests}}))
+    (folder / MANIFEST).write_text(json.dumps({"files": {name: digests}}))
     Manifest(folder).replace_all({"a": b"new"})
     assert victim.read_bytes() == b"ours"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lstm_sentiment.files.names import LONGEST, file_name
+from lstm_sentiment.files.names import LONGEST, file_name, is_plain_name
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,15 @@ def test_long_texts_get_different_short_names() -> None:
     assert all(len(name.encode()) <= LONGEST for name in names)
     assert len({*names}) == 2
     assert all(name.startswith("🎬" * 47 + "-") for name in names)
+
+
+@pytest.mark.parametrize("name", ["report.md", ".hidden", "...", "a b", "映" * 85, "$x$"])
+def test_a_name_in_a_folder_is_plain(name: str) -> None:
+    assert is_plain_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/b", "..\\b", "C:b", "a\0", "\ud800", "映" * 86, None, 1, ["a"]]
+)
+def test_a_name_that_leads_elsewhere_or_nowhere_is_not_plain(name: object) -> None:
+    assert not is_plain_name(name)

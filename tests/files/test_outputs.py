@@ -12,6 +12,7 @@ from lstm_sentiment.files import locks
 from lstm_sentiment.files.locks import output_lock
 from lstm_sentiment.files.manifest import MANIFEST
 from lstm_sentiment.files.outputs import file_output, folder_output
+from lstm_sentiment.runs.model_folder import model_draft
 
 NAMES = frozenset({"model", "config"})
 
@@ -69,6 +70,34 @@ def test_a_folder_with_anything_else_is_refused(
         put(tmp_path / "out", "2")
     assert content(tmp_path) == before
     assert {path.name for path in tmp_path.iterdir()} == {"out"}
+
+
+@pytest.mark.parametrize("name", ["loop", "loop/x", "n" * 300, "n" * 300 + "/x"])
+def test_a_folder_that_cannot_exist_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(InputError, match="is a link|cannot be written"):
+        put(tmp_path / name, "1")
+    with (
+        pytest.raises(InputError, match="is a link|cannot be written"),
+        model_draft(tmp_path / name),
+    ):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["loop"]
+
+
+@pytest.mark.parametrize("is_link", [True, False])
+def test_an_older_folder_owns_regular_files_only(tmp_path: Path, is_link: bool) -> None:
+    put(tmp_path / "out", "1")
+    (tmp_path / "out" / MANIFEST).unlink()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "out" / "model").unlink()
+    if is_link:
+        (tmp_path / "out" / "model").symlink_to(tmp_path / "mine")
+    else:
+        (tmp_path / "mine").rename(tmp_path / "out" / "model")
+    with pytest.raises(InputError, match="out contains model, which was not written"):
+        put(tmp_path / "out", "2")
+    assert (tmp_path / "out" / "model").is_dir()
 
 
 def test_a_file_that_appears_while_a_folder_is_written_is_kept(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Files and folders that are either complete or absent, and drafts of killed processes."""
 
 import errno
+import fcntl
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -154,9 +156,9 @@ def test_the_drafts_of_killed_processes_are_removed_by_the_next_write(tmp_path: 
     leave_draft(tmp_path, ".draft-run.json-4711")  # of an older version
     (tmp_path / ".draft-fedcba9876543210").mkdir()
     leave_draft(tmp_path / ".draft-fedcba9876543210", "deep")
-    mine = leave_draft(tmp_path, ".draft-of-my-letter")
+    mine = [leave_draft(tmp_path, name) for name in (".draft-chapter-2", ".draft-of-my-letter")]
     write_atomically(tmp_path / "file", b"new")
-    assert sorted(tmp_path.iterdir()) == [mine, tmp_path / "file"]
+    assert sorted(tmp_path.iterdir()) == [*mine, tmp_path / "file"]
 
 
 def test_the_draft_of_a_living_process_is_kept(tmp_path: Path) -> None:
@@ -170,6 +172,34 @@ def test_the_draft_of_a_living_process_is_kept(tmp_path: Path) -> None:
         assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
         if (tmp_path / "a").is_file():
             (tmp_path / "a").unlink()
+
+
+def test_drafts_can_be_locked_on_nfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NFS locks a file exclusively only if it is open for writing (flock(2))."""
+    flock = fcntl.flock
+
+    def flock_of_nfs(descriptor: int, kind: int) -> None:
+        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        access = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE
+        if is_file and kind & fcntl.LOCK_EX and access == os.O_RDONLY:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        flock(descriptor, kind)
+
+    monkeypatch.setattr(fcntl, "flock", flock_of_nfs)
+    leave_draft(tmp_path).chmod(0o444)
+    with file_draft(tmp_path / "a") as draft:
+        draft.write_bytes(b"new")
+        write_atomically(tmp_path / "b", b"another")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_without_locks_no_draft_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows, where the draft may be of a living process."""
+    monkeypatch.setattr("lstm_sentiment.files.writing.fcntl", None)
+    with folder_draft(tmp_path / "a") as draft:
+        (draft / "content").touch()
+        write_atomically(tmp_path / "b", b"another")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b", "content"]
 
 
 def test_a_link_with_the_name_of_a_draft_is_not_followed(

@@ -14,7 +14,6 @@ from torchmetrics.functional.classification import binary_stat_scores
 
 from lstm_sentiment.config import Config, EncoderConfig
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files.locks import LOCK, sole_writer
 from lstm_sentiment.runs.folder import PREDICTIONS
 from lstm_sentiment.runs.predictions import (
     REFERENCE,
@@ -205,18 +204,6 @@ def put_after(start: Any, sweep: Path, seed: int) -> None:
     put_run(sweep, Config(seed=seed), answers(20), answers(10))
 
 
-def test_the_file_of_reviews_is_written_under_the_lock_of_the_sweep(tmp_path: Path) -> None:
-    """Whoever holds the lock may remove drafts, such as one that is about to be put in place."""
-    with sole_writer(tmp_path / LOCK):
-        [process] = start_writing(tmp_path, 1)
-        process.join(1)
-        assert process.is_alive()
-        assert not reviews_of(tmp_path)
-    process.join(60)
-    assert process.exitcode == 0
-    assert len(reviews_of(tmp_path)) == 1
-
-
 def test_processes_may_write_the_same_reviews_at_once(tmp_path: Path) -> None:
     for process in start_writing(tmp_path, 4):
         process.join(60)
@@ -232,7 +219,8 @@ def rewrite(path: Path, **columns: Callable[[np.ndarray], np.ndarray]) -> None:
     table = pq.read_table(path).to_pandas()
     for name, change in columns.items():
         table[name] = change(table[name].to_numpy().copy())
-    pq.write_table(pa.Table.from_pandas(table, preserve_index=False), path)
+    # Not pa.Table.from_pandas, which takes NaN for a missing value.
+    pq.write_table(pa.table({name: table[name].to_numpy() for name in table}), path)
 
 
 def at(place: int, value: float) -> Callable[[np.ndarray], np.ndarray]:

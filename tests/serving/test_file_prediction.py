@@ -9,6 +9,7 @@ from decimal import Decimal
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -32,6 +33,7 @@ from lstm_sentiment.serving.file_prediction import (
 )
 from lstm_sentiment.serving.file_reading import COLUMN_OPTIONS, FileReading
 from lstm_sentiment.serving.predictor import Prediction, Predictor
+from lstm_sentiment.serving.table_output import InputTable
 from tests.support.displays import RecordingDisplay
 from tests.support.networks import TEXTS, predictor
 from tests.support.tables import table_bytes, write_bytes
@@ -312,6 +314,12 @@ class Always:
 
     def predict(self, texts: list[str], weights: bool = False) -> list[Prediction]:
         return [Prediction.from_probability(0.75) for _ in texts]
+
+
+def test_any_number_of_columns_may_have_the_names_of_new_ones() -> None:
+    used = [f"{'predicted_' * count}label" for count in range(1_500)]
+    table = InputTable(Path("in.csv"), SimpleNamespace(names=used))  # type: ignore[arg-type]
+    assert table.new_names == (f"predicted_{used[-1]}", "probability")
 
 
 def test_existing_columns_of_the_same_names_are_kept(network: Predictor, tmp_path: Path) -> None:
