@@ -373,7 +373,7 @@ DAMAGED_REVIEWS: dict[str, tuple[Callable[[Path], object], str]] = {
     "another label": (lambda path: rewrite(path, label=at(100, 1)), "is damaged"),
     "no text for a split": (
         lambda path: rewrite(path, split=lambda column: np.array([None] * len(column))),
-        "cannot be read: its column 'split'",
+        r"cannot be read \(its column 'split'",
     ),
 }
 
