@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from itertools import accumulate
 from operator import floordiv
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -40,22 +40,28 @@ PAGE_VALUES, PAGE_ENCODING, PAGE_V2_ENCODING = 1, 2, 4
 
 @contextmanager
 def open_parquet(file: Path) -> Iterator["ParquetTable"]:
-    """Provide a Parquet file, within the limits on metadata, columns and rows.
+    """Provide a Parquet file that a user named, as `parquet_table` does."""
+    with open_plain(file) as stream, parquet_table(stream) as table:
+        yield table
+
+
+@contextmanager
+def parquet_table(stream: BinaryIO) -> Iterator["ParquetTable"]:
+    """Provide the table in a Parquet file, within the limits on metadata, columns and rows.
 
     Raises InputError beyond a limit, OSError or pyarrow.ArrowException if it cannot be read.
     """
-    with open_plain(file) as stream:
-        _check_footer(stream)
-        with _parquet_file(stream) as table:
-            metadata = table.metadata
-            COLUMNS.check(max(metadata.num_columns, len(table.schema_arrow)))
-            groups = range(metadata.num_row_groups)
-            ROWS.check(sum(metadata.row_group(group).num_rows for group in groups))
-            ROWS.check(metadata.num_rows)
-            yield ParquetTable(stream, table)
+    _check_footer(stream)
+    with _parquet_file(stream) as table:
+        metadata = table.metadata
+        COLUMNS.check(max(metadata.num_columns, len(table.schema_arrow)))
+        groups = range(metadata.num_row_groups)
+        ROWS.check(sum(metadata.row_group(group).num_rows for group in groups))
+        ROWS.check(metadata.num_rows)
+        yield ParquetTable(stream, table)
 
 
-def _parquet_file(stream: IO[bytes], read_dictionary: Sequence[str] | None = None) -> Any:
+def _parquet_file(stream: BinaryIO, read_dictionary: Sequence[str] | None = None) -> Any:
     return pq.ParquetFile(stream, page_checksum_verification=True, read_dictionary=read_dictionary)
 
 
@@ -64,7 +70,7 @@ def _is_within(path: str, names: Set[str]) -> bool:
     return any(prefix in names for prefix in accumulate(path.split("."), "{}.{}".format))
 
 
-def _check_footer(stream: IO[bytes]) -> None:
+def _check_footer(stream: BinaryIO) -> None:
     size = os.fstat(stream.fileno()).st_size
     stream.seek(max(0, size - 8))
     FOOTER_BYTES.check(min(size, int.from_bytes(stream.read(4), "little")))
@@ -74,13 +80,15 @@ def _check_footer(stream: IO[bytes]) -> None:
 class ParquetTable:
     """An open Parquet file."""
 
-    def __init__(self, stream: IO[bytes], table: pq.ParquetFile) -> None:
+    def __init__(self, stream: BinaryIO, table: pq.ParquetFile) -> None:
         self._stream, self._table = stream, table
         self.schema: pa.Schema = table.schema_arrow
         self.num_rows: int = table.metadata.num_rows
 
-    def batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Yield all rows of these columns, in batches of at most ROWS_AT_ONCE rows.
+    def batches(
+        self, names: Sequence[str], rows_at_once: int = ROWS_AT_ONCE
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield all rows of these columns, in batches of at most `rows_at_once`.
 
         Raises InputError, before the memory is used, if rows exceed BLOCK_BYTES.
         """
@@ -95,7 +103,7 @@ class ParquetTable:
             self._stream.seek(0)
             table = _parquet_file(self._stream, [schema.column(leaf).path for leaf in nested])
         shared = nested | {leaf for leaf in leaves if self._is_category(leaf)}
-        for batch in _measured(self._groups(table, list(names), leaves, shared)):
+        for batch in _measured(self._groups(table, list(names), leaves, shared, rows_at_once)):
             yield self._unshared(batch) if nested else batch
 
     def _is_shareable(self, leaf: int) -> bool:
@@ -115,11 +123,16 @@ class ParquetTable:
         return is_field and pa.types.is_dictionary(self.schema.field(field).type)
 
     def _groups(
-        self, table: pq.ParquetFile, names: list[str], leaves: Sequence[int], shared: Set[int]
+        self,
+        table: pq.ParquetFile,
+        names: list[str],
+        leaves: Sequence[int],
+        shared: Set[int],
+        rows_at_once: int,
     ) -> Iterator[pa.RecordBatch]:
         """Yield batches, none of several row groups: each row group has its own dictionaries."""
         for group in range(table.num_row_groups):
-            rows = self._rows_at_once(group, leaves, shared)
+            rows = min(rows_at_once, self._largest_batch(group, leaves, shared))
             yield from table.iter_batches(rows, row_groups=[group], columns=names)
 
     def _unshared(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -127,7 +140,7 @@ class ParquetTable:
         arrays = [batch.column(name).cast(self.schema.field(name).type) for name in names]
         return pa.RecordBatch.from_arrays(arrays, names=names)
 
-    def _rows_at_once(self, group: int, leaves: Sequence[int], shared: Set[int]) -> int:
+    def _largest_batch(self, group: int, leaves: Sequence[int], shared: Set[int]) -> int:
         """Return the number of rows whose values fit into BLOCK_BYTES, whatever they are.
 
         Values of the columns `shared` are not repeated when they are read.
@@ -151,7 +164,7 @@ class ParquetTable:
                 row_bytes += max(map(floordiv, sizes, counts), default=0)
         BLOCK_BYTES.check(row_bytes)
         # pyarrow's buffers grow to twice their content.
-        return max(1, min(ROWS_AT_ONCE, BLOCK_BYTES.value // 2 // row_bytes))
+        return max(1, BLOCK_BYTES.value // 2 // row_bytes)
 
     def _pages(self, chunk: Any) -> Iterator["_Page"]:
         """Yield the pages of a column of a row group, in the order in which pyarrow reads them."""
