@@ -7,7 +7,7 @@ dictionary. The sizes in the metadata may be wrong; pyarrow uses those in the he
 import os
 from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
-from itertools import accumulate
+from itertools import accumulate, chain
 from operator import floordiv
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -103,7 +103,15 @@ class ParquetTable:
             self._stream.seek(0)
             table = _parquet_file(self._stream, [schema.column(leaf).path for leaf in nested])
         shared = nested | {leaf for leaf in leaves if self._is_category(leaf)}
-        for batch in _measured(self._groups(table, list(names), leaves, shared, rows_at_once)):
+        groups = range(table.num_row_groups)
+        # pyarrow cannot join lists whose values are in the dictionaries of several row groups.
+        parts = [[group] for group in groups] if nested else [[*groups]]
+        sizes = (min(rows_at_once, self._largest_batch(part, leaves, shared)) for part in parts)
+        batches = chain.from_iterable(
+            table.iter_batches(size, row_groups=part, columns=list(names))
+            for part, size in zip(parts, sizes, strict=True)
+        )
+        for batch in _measured(batches):
             yield self._unshared(batch) if nested else batch
 
     def _is_shareable(self, leaf: int) -> bool:
@@ -122,28 +130,26 @@ class ParquetTable:
         is_field = column.path == column.name and field >= 0
         return is_field and pa.types.is_dictionary(self.schema.field(field).type)
 
-    def _groups(
-        self,
-        table: pq.ParquetFile,
-        names: list[str],
-        leaves: Sequence[int],
-        shared: Set[int],
-        rows_at_once: int,
-    ) -> Iterator[pa.RecordBatch]:
-        """Yield batches, none of several row groups: each row group has its own dictionaries."""
-        for group in range(table.num_row_groups):
-            rows = min(rows_at_once, self._largest_batch(group, leaves, shared))
-            yield from table.iter_batches(rows, row_groups=[group], columns=names)
-
     def _unshared(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         names = batch.schema.names
         arrays = [batch.column(name).cast(self.schema.field(name).type) for name in names]
         return pa.RecordBatch.from_arrays(arrays, names=names)
 
-    def _largest_batch(self, group: int, leaves: Sequence[int], shared: Set[int]) -> int:
+    def _largest_batch(self, groups: Sequence[int], leaves: Sequence[int], shared: Set[int]) -> int:
         """Return the number of rows whose values fit into BLOCK_BYTES, whatever they are.
 
         Values of the columns `shared` are not repeated when they are read.
+        """
+        row_bytes = max((self._row_bytes(group, leaves, shared) for group in groups), default=1)
+        BLOCK_BYTES.check(row_bytes)
+        # pyarrow's buffers grow to twice their content.
+        return max(1, BLOCK_BYTES.value // 2 // row_bytes)
+
+    def _row_bytes(self, group: int, leaves: Sequence[int], shared: Set[int]) -> int:
+        """Return the most bytes that the rows of any page have on average.
+
+        A single row may have more, but not more than its page, or than the values of its nested
+        columns. Raises InputError if these exceed BLOCK_BYTES.
         """
         row_group = self._table.metadata.row_group(group)
         pages_at_once, row_bytes = 0, 1
@@ -162,9 +168,7 @@ class ParquetTable:
             else:
                 counts = (max(1, page.values) for page in data)
                 row_bytes += max(map(floordiv, sizes, counts), default=0)
-        BLOCK_BYTES.check(row_bytes)
-        # pyarrow's buffers grow to twice their content.
-        return max(1, BLOCK_BYTES.value // 2 // row_bytes)
+        return row_bytes
 
     def _pages(self, chunk: Any) -> Iterator["_Page"]:
         """Yield the pages of a column of a row group, in the order in which pyarrow reads them."""

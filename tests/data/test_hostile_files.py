@@ -179,7 +179,7 @@ def test_long_values_are_read_few_at_once(
     texts = pa.table({"text": ["a" * 10_000] * 1_000})
     pq.write_table(texts, file, use_dictionary=False, compression="zstd", **written)
     with open_parquet(file) as table:
-        assert table._largest_batch(0, [0], set()) < ROWS_AT_ONCE / 5
+        assert table._largest_batch([0], [0], set()) < ROWS_AT_ONCE / 5
         with pytest.raises(InputError, match=r"bytes in 1,000 rows"):
             next(table.batches(["text"]))
 
