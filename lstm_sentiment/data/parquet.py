@@ -164,7 +164,8 @@ class ParquetTable:
             sizes = [_value_bytes(page, column, longest) for page in data]
             if column.max_repetition_level:  # all values may be in one row
                 levels = LEVEL_BYTES * sum(page.values for page in data)
-                BLOCK_BYTES.check(sum(sizes) + levels - STORED_SHARE * chunk.total_compressed_size)
+                stored = sum(page.stored for page in data)
+                BLOCK_BYTES.check(sum(sizes) + levels - STORED_SHARE * stored)
             else:
                 counts = (max(1, page.values) for page in data)
                 row_bytes += max(map(floordiv, sizes, counts), default=0)
