@@ -7,9 +7,10 @@ dictionary. The sizes in the metadata may be wrong; pyarrow uses those in the he
 import os
 from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
-from itertools import accumulate
+from itertools import accumulate, chain
+from operator import floordiv
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,7 +24,8 @@ ROWS_AT_ONCE = 1_000
 BYTE_ARRAYS = "BYTE_ARRAY"
 WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8}  # bytes
 LEVEL_BYTES = 4  # of a nested value: its levels of definition and repetition
-STORED_SHARE = 4  # a nested column may take this many bytes for each of its bytes in the file
+INDEX_BYTES = 4  # of a value in a dictionary
+STORED_SHARE = 8  # a nested column may take this many bytes for each of its bytes in the file
 OBJECT_BYTES = 32  # of a value in a list of Python
 NANOSECONDS = (pa.types.is_time64, pa.types.is_timestamp)
 
@@ -31,29 +33,35 @@ NANOSECONDS = (pa.types.is_time64, pa.types.is_timestamp)
 LARGEST_HEADER = 2**24  # bytes
 PADDING = 100  # bytes that pyarrow reads beyond a column of some old writers
 DICTIONARY_PAGE = 2
-DELTA_BYTE_ARRAY = 7
+DELTA_BYTE_ARRAY, DICTIONARY_ENCODINGS = 7, (2, 8)
 TYPE, EXPANDED, STORED, DATA_PAGE, DATA_PAGE_V2 = 1, 2, 3, 5, 8
 PAGE_VALUES, PAGE_ENCODING, PAGE_V2_ENCODING = 1, 2, 4
 
 
 @contextmanager
 def open_parquet(file: Path) -> Iterator["ParquetTable"]:
-    """Provide a Parquet file, within the limits on metadata, columns and rows.
+    """Provide a Parquet file that a user named, as `parquet_table` does."""
+    with open_plain(file) as stream, parquet_table(stream) as table:
+        yield table
+
+
+@contextmanager
+def parquet_table(stream: BinaryIO) -> Iterator["ParquetTable"]:
+    """Provide the table in a Parquet file, within the limits on metadata, columns and rows.
 
     Raises InputError beyond a limit, OSError or pyarrow.ArrowException if it cannot be read.
     """
-    with open_plain(file) as stream:
-        _check_footer(stream)
-        with _parquet_file(stream) as table:
-            metadata = table.metadata
-            COLUMNS.check(max(metadata.num_columns, len(table.schema_arrow)))
-            groups = range(metadata.num_row_groups)
-            ROWS.check(sum(metadata.row_group(group).num_rows for group in groups))
-            ROWS.check(metadata.num_rows)
-            yield ParquetTable(stream, table)
+    _check_footer(stream)
+    with _parquet_file(stream) as table:
+        metadata = table.metadata
+        COLUMNS.check(max(metadata.num_columns, len(table.schema_arrow)))
+        groups = range(metadata.num_row_groups)
+        ROWS.check(sum(metadata.row_group(group).num_rows for group in groups))
+        ROWS.check(metadata.num_rows)
+        yield ParquetTable(stream, table)
 
 
-def _parquet_file(stream: IO[bytes], read_dictionary: Sequence[str] | None = None) -> Any:
+def _parquet_file(stream: BinaryIO, read_dictionary: Sequence[str] | None = None) -> Any:
     return pq.ParquetFile(stream, page_checksum_verification=True, read_dictionary=read_dictionary)
 
 
@@ -62,7 +70,7 @@ def _is_within(path: str, names: Set[str]) -> bool:
     return any(prefix in names for prefix in accumulate(path.split("."), "{}.{}".format))
 
 
-def _check_footer(stream: IO[bytes]) -> None:
+def _check_footer(stream: BinaryIO) -> None:
     size = os.fstat(stream.fileno()).st_size
     stream.seek(max(0, size - 8))
     FOOTER_BYTES.check(min(size, int.from_bytes(stream.read(4), "little")))
@@ -72,13 +80,15 @@ def _check_footer(stream: IO[bytes]) -> None:
 class ParquetTable:
     """An open Parquet file."""
 
-    def __init__(self, stream: IO[bytes], table: pq.ParquetFile) -> None:
+    def __init__(self, stream: BinaryIO, table: pq.ParquetFile) -> None:
         self._stream, self._table = stream, table
         self.schema: pa.Schema = table.schema_arrow
         self.num_rows: int = table.metadata.num_rows
 
-    def batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Yield all rows of these columns, in batches of at most ROWS_AT_ONCE rows.
+    def batches(
+        self, names: Sequence[str], rows_at_once: int = ROWS_AT_ONCE
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield all rows of these columns, in batches of at most `rows_at_once`.
 
         Raises InputError, before the memory is used, if rows exceed BLOCK_BYTES.
         """
@@ -86,44 +96,80 @@ class ParquetTable:
         leaves = [
             leaf for leaf in range(len(schema)) if _is_within(schema.column(leaf).path, wanted)
         ]
-        rows_at_once = self._rows_at_once(leaves)
         # Shared values of nested columns stay shared until their expanded size is known.
-        shared = [
-            column.path
-            for column in map(schema.column, leaves)
-            if column.max_repetition_level and column.physical_type == BYTE_ARRAYS
-        ]
+        nested = {leaf for leaf in leaves if self._is_shareable(leaf)}
         table = self._table
-        if shared:
+        if nested:
             self._stream.seek(0)
-            table = _parquet_file(self._stream, read_dictionary=shared)
-        for batch in _measured(table.iter_batches(rows_at_once, columns=list(names))):
-            yield self._unshared(batch) if shared else batch
+            table = _parquet_file(self._stream, [schema.column(leaf).path for leaf in nested])
+        shared = nested | {leaf for leaf in leaves if self._is_category(leaf)}
+        groups = range(table.num_row_groups)
+        # pyarrow cannot join lists whose values are in the dictionaries of several row groups.
+        parts = [[group] for group in groups] if nested else [[*groups]]
+        sizes = (min(rows_at_once, self._largest_batch(part, leaves, shared)) for part in parts)
+        batches = chain.from_iterable(
+            table.iter_batches(size, row_groups=part, columns=list(names))
+            for part, size in zip(parts, sizes, strict=True)
+        )
+        for batch in _measured(batches):
+            yield self._unshared(batch) if nested else batch
+
+    def _is_shareable(self, leaf: int) -> bool:
+        """Return whether pyarrow can read a nested column without repeating its values."""
+        column, metadata = self._table.schema.column(leaf), self._table.metadata
+        if not column.max_repetition_level or column.physical_type != BYTE_ARRAYS:
+            return False
+        groups = map(metadata.row_group, range(metadata.num_row_groups))
+        encodings = {name for group in groups for name in group.column(leaf).encodings}
+        return not any(name.startswith("DELTA") for name in encodings)
+
+    def _is_category(self, leaf: int) -> bool:
+        """Return whether pyarrow always reads a column without repeating its values."""
+        column = self._table.schema.column(leaf)
+        field = self.schema.get_field_index(column.path)  # -1 if there are several
+        is_field = column.path == column.name and field >= 0
+        return is_field and pa.types.is_dictionary(self.schema.field(field).type)
 
     def _unshared(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         names = batch.schema.names
         arrays = [batch.column(name).cast(self.schema.field(name).type) for name in names]
         return pa.RecordBatch.from_arrays(arrays, names=names)
 
-    def _rows_at_once(self, leaves: Sequence[int]) -> int:
-        """Return the number of rows whose values fit into BLOCK_BYTES, whatever they are."""
-        largest_row = 1
-        for group in range(self._table.metadata.num_row_groups):
-            row_group = self._table.metadata.row_group(group)
-            pages_at_once = row_bytes = 0
-            for leaf in leaves:
-                chunk, column = row_group.column(leaf), self._table.schema.column(leaf)
-                pages = list(self._pages(chunk))
-                pages_at_once += sum(
-                    max((page.expanded for page in pages if page.is_shared is shared), default=0)
-                    for shared in (False, True)
-                )
-                BLOCK_BYTES.check(pages_at_once)
-                row_bytes += _row_bytes(column, pages, chunk.total_compressed_size)
-            largest_row = max(largest_row, row_bytes)
-        BLOCK_BYTES.check(largest_row)
+    def _largest_batch(self, groups: Sequence[int], leaves: Sequence[int], shared: Set[int]) -> int:
+        """Return the number of rows whose values fit into BLOCK_BYTES, whatever they are.
+
+        Values of the columns `shared` are not repeated when they are read.
+        """
+        row_bytes = max((self._row_bytes(group, leaves, shared) for group in groups), default=1)
+        BLOCK_BYTES.check(row_bytes)
         # pyarrow's buffers grow to twice their content.
-        return max(1, min(ROWS_AT_ONCE, BLOCK_BYTES.value // 2 // largest_row))
+        return max(1, BLOCK_BYTES.value // 2 // row_bytes)
+
+    def _row_bytes(self, group: int, leaves: Sequence[int], shared: Set[int]) -> int:
+        """Return the most bytes that the rows of any page have on average.
+
+        A single row may have more, but not more than its page, or than the values of its nested
+        columns. Raises InputError if these exceed BLOCK_BYTES.
+        """
+        row_group = self._table.metadata.row_group(group)
+        pages_at_once, row_bytes = 0, 1
+        for leaf in leaves:
+            chunk, column = row_group.column(leaf), self._table.schema.column(leaf)
+            pages = list(self._pages(chunk))
+            data = [page for page in pages if not page.is_dictionary]
+            dictionary = max((page.expanded for page in pages if page.is_dictionary), default=0)
+            pages_at_once += dictionary + max((page.expanded for page in data), default=0)
+            BLOCK_BYTES.check(pages_at_once)
+            longest = 0 if leaf in shared else dictionary
+            sizes = [_value_bytes(page, column, longest) for page in data]
+            if column.max_repetition_level:  # all values may be in one row
+                levels = LEVEL_BYTES * sum(page.values for page in data)
+                stored = sum(page.stored for page in data)
+                BLOCK_BYTES.check(sum(sizes) + levels - STORED_SHARE * stored)
+            else:
+                counts = (max(1, page.values) for page in data)
+                row_bytes += max(map(floordiv, sizes, counts), default=0)
+        return row_bytes
 
     def _pages(self, chunk: Any) -> Iterator["_Page"]:
         """Yield the pages of a column of a row group, in the order in which pyarrow reads them."""
@@ -155,7 +201,7 @@ class _Page(NamedTuple):
     stored: int  # bytes
     values: int  # missing ones included
     is_dictionary: bool
-    is_shared: bool  # whether a value may be longer than its part of the page
+    encoding: int | None  # of the values
 
 
 def _page_of(fields: dict[int, Any]) -> _Page:
@@ -169,7 +215,7 @@ def _page_of(fields: dict[int, Any]) -> _Page:
             fields[STORED],
             0 if is_dictionary else about.get(PAGE_VALUES, 0),
             is_dictionary,
-            is_dictionary or about.get(encoding) == DELTA_BYTE_ARRAY,
+            about.get(encoding),
         )
         if min(page[:3]) >= 0:
             return page
@@ -178,19 +224,15 @@ def _page_of(fields: dict[int, Any]) -> _Page:
     raise InputError("a page of it is damaged.")
 
 
-def _row_bytes(column: Any, pages: Sequence[_Page], stored: int) -> int:
-    """Return the most bytes that the values of a row can have beside those in the pages."""
-    is_binary = column.physical_type == BYTE_ARRAYS
-    longest = max((page.expanded for page in pages if page.is_shared), default=0)
-    if not column.max_repetition_level:
-        return longest if is_binary else _width(column)
-    if is_binary:  # values of a dictionary are measured when they are read
-        longest = max((p.expanded for p in pages if p.is_shared and not p.is_dictionary), default=0)
-    width = max(4, longest) if is_binary else _width(column)
-    values = sum(page.values for page in pages)  # all may be in one row
-    size = values * (width + LEVEL_BYTES) - STORED_SHARE * stored
-    BLOCK_BYTES.check(size)
-    return 1
+def _value_bytes(page: _Page, column: Any, longest: int) -> int:
+    """Return the most bytes of a page's values, given the longest value of a dictionary."""
+    if column.physical_type != BYTE_ARRAYS:
+        return page.values * _width(column)
+    if page.encoding in DICTIONARY_ENCODINGS:
+        return page.values * max(INDEX_BYTES, longest)
+    if page.encoding == DELTA_BYTE_ARRAY:  # a value may begin with all of the previous one
+        return page.values * page.expanded
+    return page.expanded
 
 
 def _width(column: Any) -> int:

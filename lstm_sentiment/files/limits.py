@@ -85,10 +85,10 @@ BLOCK_BYTES = Limit(
     "BLOCK_BYTES",
     2**28,
     "bytes in 1,000 rows or a page",
-    "a table of reviews in Parquet's format",
+    "reviews and predictions in Parquet's format",
 )
 FOOTER_BYTES = Limit(
-    "FOOTER_BYTES", 2**24, "bytes of metadata", "a table of reviews in Parquet's format"
+    "FOOTER_BYTES", 2**24, "bytes of metadata", "reviews and predictions in Parquet's format"
 )
 EXPANSION = Limit(
     "EXPANSION", 200, "bytes for each compressed byte", "a compressed file, after its first 16 MiB"

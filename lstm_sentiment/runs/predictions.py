@@ -9,7 +9,6 @@ versions have all columns in the run's own file. Both are still read.
 
 import hashlib
 import io
-import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +22,7 @@ import pyarrow.parquet as pq
 from scipy.special import logit
 from torch import Tensor
 
+from lstm_sentiment.data.parquet import parquet_table
 from lstm_sentiment.display import printable
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import PREDICTION_ROWS
@@ -43,8 +43,8 @@ HAS_TYPE = {
     **dict.fromkeys(("index", "label", "tokens"), pa.types.is_integer),
     **dict.fromkeys(SCORES, pa.types.is_floating),
 }
-# Far more than these columns take: in the footer, for each value, and for each page and name.
-MAX_FOOTER_BYTES, MAX_VALUE_BYTES, MAX_PAGE_BYTES, MAX_NAME_BYTES = 2**22, 16, 2**20, 100
+ROWS_AT_ONCE = 100_000
+MAX_NAME_BYTES = 100  # far more than the name of a split has
 # In float32, large logits give probabilities of exactly 0 or 1. These stand for them: as close as
 # possible to 0 and 1, but still rounded to them.
 SMALLEST, LARGEST = 2.0**-151, 1 - 2.0**-26
@@ -160,51 +160,30 @@ def _read(path: Path) -> pa.Table:
 
 def _read_columns(stream: BinaryIO) -> pa.Table:
     """Read a table, whose columns and sizes are checked first."""
-    stream.seek(-8, os.SEEK_END)
-    if int.from_bytes(stream.read(4), "little") > MAX_FOOTER_BYTES:
-        raise InputError("it is damaged or no file of predictions")
-    metadata = pq.read_metadata(stream)
-    _check_columns(metadata.schema.to_arrow_schema())
-    _check_sizes(metadata)
-    # The splits have a few names, of which a dictionary has one copy each.
-    splits = [name for name in metadata.schema.names if name == "split"]
-    with pq.ParquetFile(stream, metadata=metadata, read_dictionary=splits) as file:
-        table = file.read()
-    for position, column in enumerate(table.columns):
+    with parquet_table(stream) as file:
+        PREDICTION_ROWS.check(file.num_rows)
+        _check_columns(file.schema)
+        batches = file.batches(file.schema.names, ROWS_AT_ONCE)
+        return pa.Table.from_batches(map(_checked, batches), file.schema)
+
+
+def _checked(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the batch. Raises InputError if a value is missing or the name of a split too long."""
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
         if column.null_count:
-            raise InputError(f"a value of {table.column_names[position]} is missing")
-        if pa.types.is_dictionary(column.type):
-            _check_names(column)
-            table = table.set_column(position, "split", column.cast(pa.string()))
-    return table
+            raise InputError(f"a value of {name} is missing")
+        if name == "split" and (pc.max(pc.binary_length(column)).as_py() or 0) > MAX_NAME_BYTES:
+            raise InputError("a name of its splits is too long")
+    return batch
 
 
 def _check_columns(schema: pa.Schema) -> None:
     if len(set(schema.names)) < len(schema.names):
         raise InputError("it has two columns of the same name")
     for field in schema:
-        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-        if field.name not in HAS_TYPE or not HAS_TYPE[field.name](kind):
+        if field.name not in HAS_TYPE or not HAS_TYPE[field.name](field.type):
             column = printable(f"{field.name!r:.60} ({field.type!s:.60})")
             raise InputError(f"its column {column} is not one of predictions")
-
-
-def _check_sizes(metadata: pq.FileMetaData) -> None:
-    PREDICTION_ROWS.check(metadata.num_rows)
-    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
-    expected = metadata.num_rows * len(metadata.schema)
-    if chunks and sum(chunk.num_values for chunk in chunks) != expected:
-        raise InputError("the sizes of its columns differ")
-    for chunk in chunks:
-        if chunk.total_uncompressed_size > MAX_VALUE_BYTES * chunk.num_values + MAX_PAGE_BYTES:
-            raise InputError(f"its column {chunk.path_in_schema!r:.60} is too large")
-
-
-def _check_names(splits: pa.ChunkedArray) -> None:
-    for chunk in splits.chunks:
-        if (pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0) > MAX_NAME_BYTES:
-            raise InputError("a name of its splits is too long")
 
 
 def _read_reviews(path: Path) -> pa.Table:

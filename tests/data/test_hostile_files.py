@@ -83,7 +83,8 @@ def write_parquet(file: Path, **columns: Any) -> None:
     pq.write_table(table, file, compression="zstd", write_statistics=False, store_schema=False)
 
 
-def test_small_files_of_text_stay_small(tmp_path: Path) -> None:
+def test_small_files_of_text_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LSTM_SENTIMENT_MAX_EXPANSION", "50")  # needs less content
     (tmp_path / "out").mkdir()
     block = b"a" * 2**20
     with gzip.open(tmp_path / "line.csv.gz", "wb", compresslevel=1) as csv_file:
@@ -92,13 +93,13 @@ def test_small_files_of_text_stay_small(tmp_path: Path) -> None:
             csv_file.write(block)
     plain = b'{"text": "' + block * 17 + b'", "label": 1}\n'
     (tmp_path / "line.jsonl").write_bytes(plain)
-    rows = (b"a" * 1_000 + b",1\n") * 60_000
+    rows = (b"a" * 1_000 + b",1\n") * 24_000
     (tmp_path / "rows.csv.gz").write_bytes(gzip.compress(b"text,label\n" + rows))
     names = [f"c{number}" for number in range(100_000)]
     (tmp_path / "columns.csv").write_text(",".join([*names, "text", "label"]) + "\n")
     wide = json.dumps({"text": "a", "label": 1, **dict.fromkeys(names)})
     (tmp_path / "columns.jsonl").write_text(wide + "\n")
-    (tmp_path / "quote.csv").write_bytes(b'text,label\n"a,1\n' + (b"b" * 100 + b",0\n") * 200_000)
+    (tmp_path / "quote.csv").write_bytes(b'text,label\n"a,1\n' + (b"b" * 1_000 + b",0\n") * 18_000)
     deep = '{"text": "a", "label": 1, "x": ' + "[" * 10**6 + "]" * 10**6 + "}\n"
     (tmp_path / "deep.jsonl").write_text(deep)
     reasons = {
@@ -165,17 +166,43 @@ def test_pages_are_measured_before_they_are_expanded(
         assert pyarrow_reads is pq.ParquetFile.iter_batches
 
 
-def test_values_that_continue_others_are_read_few_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "written",
+    [{"column_encoding": {"text": "DELTA_BYTE_ARRAY"}}, {"max_rows_per_page": 10}],
+    ids=["values that continue others", "many pages"],
+)
+def test_long_values_are_read_few_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: dict[str, Any]
 ) -> None:
     monkeypatch.setenv("LSTM_SENTIMENT_MAX_BLOCK_BYTES", "1000000")
     file = tmp_path / "a.parquet"
-    encoding = {"column_encoding": {"text": "DELTA_BYTE_ARRAY"}, "use_dictionary": False}
-    pq.write_table(pa.table({"text": ["a" * 10_000] * 1_000}), file, **encoding)
+    texts = pa.table({"text": ["a" * 10_000] * 1_000})
+    pq.write_table(texts, file, use_dictionary=False, compression="zstd", **written)
     with open_parquet(file) as table:
-        assert table._rows_at_once([0]) < ROWS_AT_ONCE / 5
+        assert table._largest_batch([0], [0], set()) < ROWS_AT_ONCE / 5
         with pytest.raises(InputError, match=r"bytes in 1,000 rows"):
             next(table.batches(["text"]))
+
+
+def test_lists_of_long_values_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All values of many pages may be in one row."""
+    monkeypatch.setenv("LSTM_SENTIMENT_MAX_BLOCK_BYTES", "1000000")
+    file = tmp_path / "a.parquet"
+    lists = pa.table({"text": [["a" * 10_000]] * 1_000})
+    pq.write_table(lists, file, use_dictionary=False, compression="zstd", max_rows_per_page=10)
+    with monkeypatch.context() as patched, open_parquet(file) as table:
+        patched.delattr(pq.ParquetFile, "iter_batches")
+        with pytest.raises(InputError, match=r"bytes in 1,000 rows"):
+            next(table.batches(["text"]))
+
+
+def test_categories_stay_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long dictionary is read once for many rows, not for every few."""
+    monkeypatch.setenv("LSTM_SENTIMENT_MAX_BLOCK_BYTES", "1000000")
+    categories = pa.array([f"{number:0200}" for number in range(1_000)]).dictionary_encode()
+    pq.write_table(pa.table({"x": categories}), tmp_path / "a.parquet")
+    with open_parquet(tmp_path / "a.parquet") as table:
+        assert next(table.batches(["x"])).num_rows == ROWS_AT_ONCE
 
 
 def test_tables_with_too_many_rows_are_refused_at_once(
@@ -217,17 +244,26 @@ def test_columns_of_all_json_objects_are_counted(
         read_rows(file)
 
 
-def test_nested_columns_keep_their_values(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "written",
+    [
+        {},
+        {"row_group_size": 1},
+        {"use_dictionary": False, "column_encoding": {"list.list.element": "DELTA_BYTE_ARRAY"}},
+    ],
+    ids=["one group", "several groups", "delta encoding"],
+)
+def test_nested_columns_keep_their_values(tmp_path: Path, written: dict[str, Any]) -> None:
     table = pa.table(
         {
             "text": ["good", "bad", None],
-            "list": [["x", None, "y"], [], None],
+            "list": [["x", None, "y"], ["z"], None],
             "struct": [{"a": ["z"], "b": 1}, None, {"a": None, "b": 2}],
             "map": pa.array([[("k", "v")], [], None], pa.map_(pa.string(), pa.string())),
             "bytes": pa.array([[b"\xff"], None, []], pa.large_list(pa.binary())),
         }
     )
-    pq.write_table(table, tmp_path / "a.parquet")
+    pq.write_table(table, tmp_path / "a.parquet", **written)
     with open_parquet(tmp_path / "a.parquet") as read:
         batches = list(read.batches(table.column_names))
     assert pa.Table.from_batches(batches).cast(table.schema).equals(table)
@@ -285,10 +321,11 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
     assert len(list(read_tables([tmp_path / "link.csv"]))) == 1
 
 
-def test_compressed_vectors_are_bounded(tmp_path: Path) -> None:
-    lines = b"good 1 2\n" * 4_000_000
-    (tmp_path / "a.gz").write_bytes(gzip.compress(lines))
-    (tmp_path / "lies.gz").write_bytes(gzip.compress(lines)[:-4] + bytes(4))  # on its size
+def test_compressed_vectors_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LSTM_SENTIMENT_MAX_EXPANSION", "50")  # needs less content
+    lines = (b"good" + b" 1" * 500 + b"\n") * 20_000
+    (tmp_path / "a.gz").write_bytes(gzip.compress(lines, compresslevel=6))
+    (tmp_path / "lies.gz").write_bytes(gzip.compress(lines, 6)[:-4] + bytes(4))  # on its size
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.txt", lines)
     for name, member in (("a.gz", None), ("lies.gz", None), ("a.zip", "a.txt")):

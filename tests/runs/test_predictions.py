@@ -216,11 +216,11 @@ def test_processes_may_write_the_same_reviews_at_once(tmp_path: Path) -> None:
 
 def rewrite(path: Path, **columns: Callable[[np.ndarray], np.ndarray]) -> None:
     """Change columns of complete predictions: the 200 rows of val, then those of test."""
-    table = pq.read_table(path).to_pandas()
+    table = pq.read_table(path)
     for name, change in columns.items():
-        table[name] = change(table[name].to_numpy().copy())
-    # Not pa.Table.from_pandas, which takes NaN for a missing value.
-    pq.write_table(pa.table({name: table[name].to_numpy() for name in table}), path)
+        values = pa.array(change(table[name].to_numpy().copy()))
+        table = table.set_column(table.column_names.index(name), name, values)
+    pq.write_table(table, path)
 
 
 def at(place: int, value: float) -> Callable[[np.ndarray], np.ndarray]:
@@ -321,11 +321,11 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda path: rewrite(
             path, split=lambda column: np.array([f"{n:9999}" for n in range(len(column))])
         ),
-        "its column 'split' is too large",
+        "a name of its splits is too long",
     ),
     "a large footer": (
         lambda path: path.write_bytes(path.read_bytes()[:-8] + b"\xff\xff\xff\x7fPAR1"),
-        "damaged or no file of predictions",
+        "size reported by footer",
     ),
 }  # fmt: skip
 
@@ -346,6 +346,14 @@ def test_the_number_of_rows_is_limited(tmp_path: Path, monkeypatch: pytest.Monke
     predictions_of(folder)
     monkeypatch.setenv("LSTM_SENTIMENT_MAX_PREDICTION_ROWS", "399")
     with pytest.raises(InputError, match="it has 400 rows, more than the 399 allowed"):
+        predictions_of(folder)
+
+
+def test_pages_of_predictions_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sizes in the metadata may be wrong."""
+    folder = put_run(tmp_path, Config(), answers(20), answers(10))
+    monkeypatch.setenv("LSTM_SENTIMENT_MAX_BLOCK_BYTES", "1000")
+    with pytest.raises(InputError, match="bytes in 1,000 rows or a page, more than the 1,000"):
         predictions_of(folder)
 
 
