@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from itertools import accumulate, chain
 from operator import floordiv
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lstm_sentiment.errors import InputError
+from lstm_sentiment.data.parquet_pages import DELTA_BYTE_ARRAY, DICTIONARY_ENCODINGS, Page, pages_of
 from lstm_sentiment.files.limits import BLOCK_BYTES, COLUMNS, FOOTER_BYTES, ROWS
 from lstm_sentiment.files.streams import open_plain
 
@@ -28,14 +28,6 @@ INDEX_BYTES = 4  # of a value in a dictionary
 STORED_SHARE = 8  # a nested column may take this many bytes for each of its bytes in the file
 OBJECT_BYTES = 32  # of a value in a list of Python
 NANOSECONDS = (pa.types.is_time64, pa.types.is_timestamp)
-
-# Numbers of Parquet's format.
-LARGEST_HEADER = 2**24  # bytes
-PADDING = 100  # bytes that pyarrow reads beyond a column of some old writers
-DICTIONARY_PAGE = 2
-DELTA_BYTE_ARRAY, DICTIONARY_ENCODINGS = 7, (2, 8)
-TYPE, EXPANDED, STORED, DATA_PAGE, DATA_PAGE_V2 = 1, 2, 3, 5, 8
-PAGE_VALUES, PAGE_ENCODING, PAGE_V2_ENCODING = 1, 2, 4
 
 
 @contextmanager
@@ -155,7 +147,7 @@ class ParquetTable:
         pages_at_once, row_bytes = 0, 1
         for leaf in leaves:
             chunk, column = row_group.column(leaf), self._table.schema.column(leaf)
-            pages = list(self._pages(chunk))
+            pages = list(pages_of(self._stream, chunk))
             data = [page for page in pages if not page.is_dictionary]
             dictionary = max((page.expanded for page in pages if page.is_dictionary), default=0)
             pages_at_once += dictionary + max((page.expanded for page in data), default=0)
@@ -171,60 +163,8 @@ class ParquetTable:
                 row_bytes += max(map(floordiv, sizes, counts), default=0)
         return row_bytes
 
-    def _pages(self, chunk: Any) -> Iterator["_Page"]:
-        """Yield the pages of a column of a row group, in the order in which pyarrow reads them."""
-        starts = [chunk.data_page_offset]
-        if chunk.has_dictionary_page and chunk.dictionary_page_offset > 0:
-            starts.append(chunk.dictionary_page_offset)
-        offset, values = min(starts), 0
-        end = offset + chunk.total_compressed_size + PADDING
-        while offset < end and values < chunk.num_values:
-            page, header_size = self._page(offset)
-            yield page
-            offset += header_size + page.stored
-            values += page.values
 
-    def _page(self, offset: int) -> tuple["_Page", int]:
-        size = 2**8
-        while size <= LARGEST_HEADER:
-            self._stream.seek(offset)
-            header = _Header(self._stream.read(size))
-            try:
-                return _page_of(header.struct()), header.position
-            except IndexError:  # the header is longer: it contains the largest and smallest value
-                size *= 8
-        raise InputError("a page of it is damaged.")
-
-
-class _Page(NamedTuple):
-    expanded: int  # bytes
-    stored: int  # bytes
-    values: int  # missing ones included
-    is_dictionary: bool
-    encoding: int | None  # of the values
-
-
-def _page_of(fields: dict[int, Any]) -> _Page:
-    about, encoding = fields.get(DATA_PAGE, {}), PAGE_ENCODING
-    if DATA_PAGE_V2 in fields:
-        about, encoding = fields[DATA_PAGE_V2], PAGE_V2_ENCODING
-    is_dictionary = fields.get(TYPE) == DICTIONARY_PAGE
-    try:
-        page = _Page(
-            fields[EXPANDED],
-            fields[STORED],
-            0 if is_dictionary else about.get(PAGE_VALUES, 0),
-            is_dictionary,
-            about.get(encoding),
-        )
-        if min(page[:3]) >= 0:
-            return page
-    except (KeyError, TypeError, AttributeError):
-        pass
-    raise InputError("a page of it is damaged.")
-
-
-def _value_bytes(page: _Page, column: Any, longest: int) -> int:
+def _value_bytes(page: Page, column: Any, longest: int) -> int:
     """Return the most bytes of a page's values, given the longest value of a dictionary."""
     if column.physical_type != BYTE_ARRAYS:
         return page.values * _width(column)
@@ -237,68 +177,6 @@ def _value_bytes(page: _Page, column: Any, longest: int) -> int:
 
 def _width(column: Any) -> int:
     return int(WIDTHS.get(column.physical_type) or column.length)
-
-
-class _Header:
-    """A header of a page in Thrift's compact protocol."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self.position = 0
-
-    def struct(self, depth: int = 0) -> dict[int, Any]:
-        """Return the numbers and structs of a struct by the numbers of their fields.
-
-        Raises IndexError if the content ends before the struct.
-        """
-        if depth > 8:
-            raise InputError("a page of it is damaged.")
-        fields: dict[int, Any] = {}
-        number = 0
-        while head := self._byte():
-            number = number + (head >> 4) if head >> 4 else self._integer()
-            fields[number] = self._value(head & 15, depth)
-        return fields
-
-    def _value(self, kind: int, depth: int) -> Any:
-        if kind in (1, 2):
-            return kind == 1
-        if kind == 3:
-            return self._byte()
-        if kind in (4, 5, 6):
-            return self._integer()
-        if kind == 7:
-            return self._skip(8)
-        if kind == 8:
-            return self._skip(self._unsigned())
-        if kind == 12:
-            return self.struct(depth + 1)
-        raise InputError("a page of it is damaged.")  # headers of pages have no lists
-
-    def _byte(self) -> int:
-        byte = self._content[self.position]
-        self.position += 1
-        return byte
-
-    def _skip(self, size: int) -> None:
-        self.position += size
-        if self.position > len(self._content):
-            raise IndexError
-
-    def _unsigned(self) -> int:
-        value = shift = 0
-        while True:
-            byte = self._byte()
-            value |= (byte & 127) << shift
-            if byte < 128:
-                return value
-            shift += 7
-            if shift > 63:
-                raise InputError("a page of it is damaged.")
-
-    def _integer(self) -> int:
-        value = self._unsigned()
-        return (value >> 1) ^ -(value & 1)
 
 
 def _measured(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -89,7 +89,7 @@ def test_small_files_of_text_stay_small(tmp_path: Path, monkeypatch: pytest.Monk
     block = b"a" * 2**20
     with gzip.open(tmp_path / "line.csv.gz", "wb", compresslevel=1) as csv_file:
         csv_file.write(b'text,label\n"')
-        for _ in range(40):
+        for _ in range(17):
             csv_file.write(block)
     plain = b'{"text": "' + block * 17 + b'", "label": 1}\n'
     (tmp_path / "line.jsonl").write_bytes(plain)
