@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain, count
 from pathlib import Path
 
 from lstm_sentiment.commands.options import RUNS_HELP, Commands
@@ -92,7 +93,8 @@ def link(runs: Sequence[RunSummary], tree: Path) -> None:
     """Create the folder `tree` with a link to each run, under its readable name."""
     tree.mkdir(exist_ok=True)
     for name, folder in readable_names(runs).items():
-        path = tree / file_name(name)
-        if path.exists():
-            path = tree / file_name(f"{name} {folder.name}")
+        # Different names may become the same name of a file.
+        numbered = (f"{name} {folder.name} {number}" for number in count(2))
+        names = map(file_name, chain((name, f"{name} {folder.name}"), numbered))
+        path = next(tree / each for each in names if not (tree / each).exists())
         path.symlink_to(folder.resolve(), target_is_directory=True)

@@ -64,7 +64,12 @@ def folder_draft(folder: Path) -> Iterator[Path]:
         replaced = _new_name(folder.parent)  # if this process is killed, it counts as a draft
         if folder.exists():
             folder.rename(replaced)
-        draft.replace(folder)
+        try:
+            draft.replace(folder)
+        except BaseException:
+            if replaced.exists() and not folder.exists():
+                replaced.rename(folder)
+            raise
         _sync(folder.parent)
         remove(replaced)
 

@@ -16,7 +16,9 @@ from lstm_sentiment.data.batches import Batch, EncodedReviews
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.limits import WORDS
 from lstm_sentiment.files.locks import LOCK, sole_writer
+from lstm_sentiment.files.reading import errors_named
 from lstm_sentiment.files.writing import write_json
 from lstm_sentiment.model import ngrams
 from lstm_sentiment.model.metrics import StageScores
@@ -202,7 +204,7 @@ def _evaluate_stages(
 def _fit(kind: NgramModel, data: ReviewDataModule) -> tuple[NgramClassifier, float]:
     """Return a trained baseline and the seconds of its training.
 
-    Raises InputError if no n-gram is frequent enough.
+    Raises InputError if no n-gram is frequent enough, or if there are more than a model may have.
     """
     started = time.perf_counter()
     try:
@@ -212,6 +214,8 @@ def _fit(kind: NgramModel, data: ReviewDataModule) -> tuple[NgramClassifier, flo
             f"{data.corpus.name}: no word occurs in {ngrams.MIN_REVIEWS} of the {len(data.train)} "
             "training reviews, which an n-gram baseline requires: use more reviews."
         ) from error
+    with errors_named(data.corpus.name):
+        WORDS.check(len(classifier.ngrams))  # otherwise, its model could not be read
     return classifier, time.perf_counter() - started
 
 

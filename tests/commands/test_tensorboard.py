@@ -111,11 +111,12 @@ def test_the_end_of_the_command_ends_tensorboard(
 
 
 def test_any_name_has_a_link(tmp_path: Path) -> None:
-    for number, text in enumerate(("映" * 300, "映" * 300 + "b", "a\0/../b", "\x1b")):
+    texts = ("映" * 300, "映" * 300 + "b", "a\0/../b", "\x1b", "a:b", "a?b", "a|b")
+    for number, text in enumerate(texts):
         run = put_run(tmp_path / "sweep", Config(seed=number), answers(10), answers(10))
         amend(run, lambda record, text=text: record["config"]["data"].update(note=text))
     link(read_runs(tmp_path), tmp_path / "tree")
     names = [path.name for path in (tmp_path / "tree").iterdir()]
-    assert len(names) == 4
+    assert len(names) == len(texts)
     assert all(len(name.encode()) <= 200 for name in names)
     assert not any("\x1b" in name for name in names)

@@ -180,6 +180,16 @@ def test_a_damaged_record_is_replaced_and_files_of_others_stay(
     assert (folder / "notes.txt").read_text() == "mine"
 
 
+def test_a_baseline_that_could_not_be_read_again_is_refused(
+    tiny: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LSTM_SENTIMENT_MAX_WORDS", "100")
+    config = tiny()
+    with pytest.raises(InputError, match=r"synthetic: it has [0-9,]+ words, more than the 100"):
+        baseline(KIND, config)
+    assert not [*Path(config.root).rglob("run.json")]
+
+
 def test_leftovers_of_a_killed_process_are_removed(tiny: MakeConfig) -> None:
     config = tiny()
     folder = folder_of_record(config, baseline(KIND, config))
