@@ -4,7 +4,9 @@ import gzip
 import io
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,27 +23,28 @@ def open_plain(file: Path) -> io.BufferedReader:
 
 
 def open_gzip(file: Path) -> io.BufferedReader:
-    """Open a file compressed by gzip; reading raises InputError beyond EXPANSION."""
+    """Open a file compressed by gzip; reading raises InputError beyond EXPANSION.
+
+    A file that announces too many bytes is refused at once, before its first row is read.
+    """
+    if _announces_too_much(file):
+        with suppress(EOFError, OSError, zlib.error), _gzip(file) as stream:
+            while stream.read(BUFFER_SIZE):
+                pass
+    return _gzip(file)
+
+
+def _gzip(file: Path) -> io.BufferedReader:
     raw = open_plain(file)
-    try:
-        _check_announced_size(raw)
-    except BaseException:
-        raw.close()
-        raise
     return _buffered(raw, gzip.GzipFile(fileobj=raw))
 
 
-def _check_announced_size(raw: IO[bytes]) -> None:
-    """Refuse a file whose last 4 bytes, the expanded size modulo 2**32, announce too much.
-
-    They may lie, so that the stream is bounded as well; but then many rows have been read.
-    """
-    size = raw.seek(0, os.SEEK_END)
-    raw.seek(max(0, size - 4))
-    announced = int.from_bytes(raw.read(4), "little")
-    raw.seek(0)
-    if announced > FREE_BYTES + EXPANSION.value * size:
-        EXPANSION.check(announced // max(1, size))
+def _announces_too_much(file: Path) -> bool:
+    """Look at the last 4 bytes, the expanded size modulo 2**32, which may be wrong."""
+    with open_plain(file) as raw:
+        size = raw.seek(0, os.SEEK_END)
+        raw.seek(max(0, size - 4))
+        return int.from_bytes(raw.read(4), "little") > FREE_BYTES + EXPANSION.value * size
 
 
 def open_member(file: Path, member: str) -> io.BufferedReader:
