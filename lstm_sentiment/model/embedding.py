@@ -42,6 +42,8 @@ class Embedding(nn.Module):
         self.weight = nn.Parameter(torch.empty(vocabulary_size, config.dim))
         self.padding_idx = PAD_ID if masked else None
         self.dropout = config.dropout
+        if self.weight.is_meta:  # drawing numbers there imports PyTorch's compiler, in 2 seconds
+            return
         nn.init.normal_(self.weight)
         with torch.no_grad():
             self.weight.mul_(INITIAL_STD)

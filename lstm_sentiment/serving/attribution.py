@@ -5,7 +5,6 @@ from math import isfinite
 from typing import NamedTuple
 
 import torch
-from captum.attr import IntegratedGradients
 from torch import Tensor
 
 from lstm_sentiment.data.vocabulary import PAD_ID
@@ -67,6 +66,8 @@ def attribute(classifier: Classifier, ids: Tensor, lengths: Tensor, real: Tensor
     of the words. The vectors of padding that the network reads as text do not change along the
     path, so padding contributes nothing.
     """
+    from captum.attr import IntegratedGradients  # slow to import, and not needed to predict
+
     vectors = classifier.embedding.vectors(ids)
     baseline_vectors = torch.where(real.unsqueeze(-1), 0, classifier.embedding.weight[PAD_ID])
     method = IntegratedGradients(classifier.classify)

@@ -101,3 +101,11 @@ def test_initial_vectors_are_a_tenth_of_pytorchs() -> None:
     torch.manual_seed(0)
     reference = torch.nn.Embedding(10, 5, padding_idx=0)
     assert torch.equal(weight, reference.weight * 0.1)
+
+
+def test_vectors_that_take_no_memory_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing them would make every start of a command two seconds longer."""
+    monkeypatch.setattr(torch.nn.init, "normal_", lambda _: pytest.fail("numbers are drawn"))
+    with torch.device("meta"):
+        vectors = Embedding(9, EmbeddingConfig(dim=5), masked=True)
+    assert vectors.weight.shape == (9, 5)
