@@ -13,7 +13,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from lstm_sentiment.display import printable
+from lstm_sentiment.display import printable, shortened
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import ELEMENTS, JSON_BYTES, NESTING, Limit
 
@@ -21,6 +21,7 @@ from lstm_sentiment.files.limits import ELEMENTS, JSON_BYTES, NESTING, Limit
 _REGULAR = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 LARGEST_INTEGER = 2**63 - 1
+LONGEST_REASON = 800  # characters of a message
 
 
 def open_regular(path: Path, follow_links: bool = False) -> io.BufferedReader:
@@ -65,7 +66,8 @@ def errors_named(source: Path | str, advice: str = "") -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise InputError(f"{source}: {error}") from error
+        # The message may repeat a value of the file, of any length.
+        raise InputError(f"{source}: {shortened(error, LONGEST_REASON)}") from error
     except Exception as error:
         ending = f": {advice}." if advice else "."
         raise InputError(f"{source}: cannot be read ({reason_of(error)}){ending}") from error

@@ -162,3 +162,9 @@ def test_every_error_becomes_a_sentence(error: Exception, message: str) -> None:
 def test_the_end_of_a_command_is_no_error(stop: type[BaseException]) -> None:
     with pytest.raises(stop), errors_named("x.csv"):
         raise stop
+
+
+def test_a_message_repeats_no_long_value() -> None:
+    with pytest.raises(InputError) as raised, errors_named("x.csv"):
+        raise InputError("a" * 10_000)
+    assert len(str(raised.value)) < 1_000
