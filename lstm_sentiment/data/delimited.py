@@ -383,7 +383,8 @@ def decoded_lines(stream: IO[bytes], dialect: Dialect) -> Iterator[str]:
         if text.endswith("\n"):  # otherwise the byte is a part of another character
             yield text
             text = ""
-        LINE_BYTES.check(len(text))
+        else:
+            LINE_BYTES.check(len(text))
     text += decoder.decode(b"", True)
     if text:
         yield text
