@@ -93,6 +93,7 @@ class Fuzzer:
         options = ["-timeout=0", "-rss_limit_mb=0", "-max_len=10000000", "-len_control=0"]
         options += ["-handle_segv=0", "-handle_bus=0", "-handle_abrt=0", "-handle_fpe=0"]
         options += ["-verbosity=0", f"-seed={self.random.randrange(1, 2**31)}"]
+        options += [f"-artifact_prefix={self.folder}/"]  # crashes are saved by `save`
         atheris.Setup([sys.argv[0], *options, str(corpus)], one_input, custom_mutator=mutate)
         atheris.Fuzz()
 
