@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.varint import read_varint
 
 # Numbers of Parquet's format: https://github.com/apache/parquet-format
 LARGEST_HEADER = 2**24  # bytes
@@ -121,15 +122,8 @@ class _Header:
             raise IndexError
 
     def _unsigned(self) -> int:
-        value = shift = 0
-        while True:
-            byte = self._byte()
-            value |= (byte & 127) << shift
-            if byte < 128:
-                return value
-            shift += 7
-            if shift > 63:
-                raise InputError("a page of it is damaged.")
+        value, self.position = read_varint(self._content, self.position)
+        return value
 
     def _integer(self) -> int:
         value = self._unsigned()

@@ -24,6 +24,7 @@ from lstm_sentiment.display import printable
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import MODEL_BYTES
 from lstm_sentiment.files.reading import errors_named, read_bytes
+from lstm_sentiment.files.varint import read_varint
 from lstm_sentiment.files.writing import scratch_folder, write_atomically
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.subnormals import subnormals_flushed
@@ -161,7 +162,7 @@ def _other_bytes(message: memoryview, path: tuple[int, ...], enough: int) -> int
     other = position = 0
     while position < len(message) and other <= enough:
         start = position
-        key, position = _varint(message, position)
+        key, position = read_varint(message, position)
         size, position = _field_size(message, position, key & 7)
         other += position - start
         content = message[position : position + size]
@@ -175,21 +176,12 @@ def _field_size(message: memoryview, position: int, wire_type: int) -> tuple[int
     """Return the size of the content of a field, and the position at which it begins."""
     match wire_type:
         case 0:
-            return 0, _varint(message, position)[1]
+            return 0, read_varint(message, position)[1]
         case 1 | 5:
             return (8 if wire_type == 1 else 4), position
         case 2:
-            return _varint(message, position)
+            return read_varint(message, position)
     raise DecodeError(f"unknown type {wire_type} of a field")
-
-
-def _varint(message: memoryview, position: int) -> tuple[int, int]:
-    """Return the number at a position, of at most 64 bits, and the position after it."""
-    value = shift = 0
-    while (byte := message[position]) & 0x80 and shift < 64:
-        value |= (byte & 0x7F) << shift
-        position, shift = position + 1, shift + 7
-    return value | byte << shift, position + 1
 
 
 def quantized_shape(model: onnx.ModelProto) -> onnx.ModelProto:
