@@ -16,6 +16,7 @@ from lstm_sentiment.config_fields import (
     AUTO,
     Checked,
     choice,
+    class_names,
     encoding,
     fields_of,
     flag,
@@ -30,6 +31,7 @@ from lstm_sentiment.config_fields import (
 )
 from lstm_sentiment.display import NO_TEXT
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.labels import MAX_CLASSES, THRESHOLD
 
 Group = TypeVar("Group", bound=Checked)
 
@@ -85,6 +87,20 @@ class Quoting(StrEnum):
     auto = AUTO
     csv = "csv"
     none = "none"
+
+
+class ClassWeights(StrEnum):
+    """The weights of the classes in the training loss; see `data.class_weights`."""
+
+    none = auto()
+    balanced = auto()
+
+
+class Calibration(StrEnum):
+    """The calibrations of the probabilities; see `decision.calibration`."""
+
+    none = auto()
+    temperature = auto()
 
 
 class MissingValues(StrEnum):
@@ -323,6 +339,13 @@ class DataConfig(Checked, prefix="data."):
         fingerprinted=False,
         help="the label of positive reviews, with data=reviews; required only for unusual labels",
     )
+    classes: Any = class_names(
+        most=MAX_CLASSES,
+        fingerprinted=False,
+        help="the labels of the classes in their order, such as [negative,neutral,positive], or "
+        "their number; found in the reviews if it is null: negative and positive for usual labels, "
+        "others sorted as numbers or by spelling",
+    )
     delimiter: Delimiter = choice(
         Delimiter.auto,
         fingerprinted=False,
@@ -391,12 +414,27 @@ class DataConfig(Checked, prefix="data."):
         None, low=2, help="test reviews to keep, labels in proportion; null keeps all"
     )
     batch_size: int = whole(64, low=1, help="reviews in a batch of training")
+    class_weights: ClassWeights = choice(
+        ClassWeights.none,
+        help="weights of the classes in the training loss: none, or balanced, inversely "
+        "proportional to their numbers of training reviews",
+    )
     augment: AugmentConfig = group(AugmentConfig)
 
     def __post_init__(self) -> None:
         if isinstance(self.positive_label, int):  # Python's 1 is the command line's "1"
             self.positive_label = str(self.positive_label)
         super().__post_init__()
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of the classes, if they are configured."""
+        return tuple(self.classes) if isinstance(self.classes, list) else None
+
+    @property
+    def class_count(self) -> int | None:
+        """The number of the classes, if it is configured."""
+        return len(self.classes) if isinstance(self.classes, list) else self.classes
 
     def check_combination(self) -> None:
         """Check which fields `source` allows or requires, and which exclude each other."""
@@ -406,6 +444,15 @@ class DataConfig(Checked, prefix="data."):
             )
         if self.source is not Source.reviews:
             self._refuse_fields_of_reviews()
+            if self.classes is not None and self.source is Source.imdb:
+                raise InputError(
+                    f"data.classes={self.classes} is allowed only with data=reviews or "
+                    "data=synthetic."
+                )
+            if self.class_names is not None:
+                raise InputError(
+                    f"data.classes={self.classes} must be a number with data=synthetic."
+                )
             return
         if self.path is None:
             raise InputError(
@@ -414,6 +461,7 @@ class DataConfig(Checked, prefix="data."):
             )
         self._refuse_several("test_path", "test_fraction", "test_split")
         self._refuse_several("val_path", "val_split", "val_fraction")
+        self._refuse_several("positive_label", "classes")
 
     def _refuse_several(self, *names: str) -> None:
         """Raise InputError if more than one of these fields has another value than its default."""
@@ -453,6 +501,33 @@ class OptimizerConfig(Checked, prefix="optimizer."):
         "(Miyato et al. 2017); 0 turns adversarial training off; 0.02 is a good first value, with "
         "which training takes two to three times as long",
     )
+
+
+@dataclass
+class DecisionConfig(Checked, prefix="decision."):
+    """The decision for a class, given the logits; chosen on the validation set after training."""
+
+    threshold: str = choice(
+        str(THRESHOLD),
+        options=(str(THRESHOLD), "f1", "balanced"),
+        help="the probability above which the second of two classes is predicted: 0.5, or the one "
+        "with the largest F1 (f1) or balanced accuracy (balanced) on the validation set",
+    )
+    calibration: Calibration = choice(
+        Calibration.none,
+        help="none, or temperature: divide the logits by the number that minimizes the loss on the "
+        "validation set (Guo et al. 2017)",
+    )
+
+    def __post_init__(self) -> None:
+        if isinstance(self.threshold, float):  # Python's 0.5 is the command line's "0.5"
+            self.threshold = str(self.threshold)
+        super().__post_init__()
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether nothing is chosen on the validation set."""
+        return self == DecisionConfig()
 
 
 @dataclass
@@ -536,6 +611,7 @@ class Config(Checked):
     data: DataConfig = group(DataConfig)
     optimizer: OptimizerConfig = group(OptimizerConfig)
     early_stopping: EarlyStoppingConfig = group(EarlyStoppingConfig)
+    decision: DecisionConfig = group(DecisionConfig)
     trainer: TrainerConfig = group(TrainerConfig)
     seed: int = whole(
         0, low=0, high=2**32 - 1, help="seed of the weights, of dropout and of the batches' order"
@@ -575,6 +651,15 @@ class Config(Checked):
         recorded=False,
         help="whether a finished run keeps its checkpoints",
     )
+
+    def check_combination(self) -> None:
+        """Check that a decision is chosen only if there is a validation set."""
+        if self.data.val_fraction == 0 and not self.decision.is_usual:
+            raise InputError(
+                f"decision.threshold={self.decision.threshold} and decision.calibration="
+                f"{self.decision.calibration} are chosen on the validation set: "
+                "data.val_fraction must be above 0."
+            )
 
 
 def updated(config: Group, values: Mapping[str, Any]) -> Group:

@@ -273,6 +273,25 @@ def group(kind: type[Kind]) -> Kind:
     return field(default_factory=kind, metadata=metadata)
 
 
+def class_names(*, most: int, help: str, **roles: Unpack[Roles]) -> Any:
+    """Declare the number of the classes or the list of their names, which is null by default."""
+
+    def check(value: Any) -> int | list[str] | None:
+        if value is None or (type(value) is int and 2 <= value <= most):
+            return value
+        if not isinstance(value, list | tuple) or not 2 <= len(value) <= most:
+            raise ValueError
+        if any(isinstance(name, bool) or not isinstance(name, str | int | float) for name in value):
+            raise ValueError
+        names = [str(name).strip() for name in value]
+        if "" in names or len({name.casefold() for name in names}) < len(names):
+            raise ValueError
+        return names
+
+    allowed = f"a list of 2 to {most} different labels, their number, or null"
+    return _field(None, check, allowed, help, roles)
+
+
 def list_of(kind: type[Kind], *, help: str, **roles: Unpack[Roles]) -> list[Kind]:
     """Declare a list of groups, which is empty by default."""
 

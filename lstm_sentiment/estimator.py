@@ -35,8 +35,8 @@ from lstm_sentiment.data.in_memory import (
 from lstm_sentiment.display import SILENT, Display, Printed
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.writing import scratch_folder, write_json
-from lstm_sentiment.labels import CLASSES, NEGATIVE, POSITIVE, is_positive
-from lstm_sentiment.runs.model_folder import CLASSES_FILE, model_draft, read_classes
+from lstm_sentiment.labels import BINARY, NEGATIVE, POSITIVE, Classes
+from lstm_sentiment.runs.model_folder import CLASSES_FILE, model_draft, read_estimator_classes
 from lstm_sentiment.serving.predictor import NetworkPredictor, Predictor, find_model
 from lstm_sentiment.training import runtime
 from lstm_sentiment.training.plan import Plan
@@ -244,7 +244,8 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
     def predict(self, X: Any) -> np.ndarray:
         """Return the predicted class of each text, (N,)."""
         check_is_fitted(self)
-        positive = is_positive(self.predictor_.probabilities(checked_texts(X)))
+        probabilities = self.predictor_.probabilities(checked_texts(X))
+        positive = self.predictor_.classes.predicted(probabilities) == POSITIVE
         return self.classes_[np.where(positive, self._positive, 1 - self._positive)]
 
     def save(self, folder: str | Path) -> None:
@@ -280,9 +281,9 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         predictor = Predictor.load(folder)
         if not isinstance(predictor, NetworkPredictor):
             raise InputError(f"{folder} holds a baseline: load it with Predictor.load.")
-        classes, positive = list[Any](CLASSES), POSITIVE
+        classes, positive = list[Any](BINARY.names), POSITIVE
         model = find_model(Path(folder))
-        if (content := read_classes(model)) is not None:
+        if (content := read_estimator_classes(model)) is not None:
             classes, positive = _checked_classes(content, model / CLASSES_FILE)
         estimator = cls(config=predictor.config, positive_label=classes[positive])
         estimator.predictor_, estimator.classes_ = predictor, np.array(classes)
@@ -368,7 +369,9 @@ def _are_read(classes: list[Any], positive: int, positive_label: str | None) -> 
         labels = [parser.parse(label) for label in classes]
     except ValueError:
         return False
-    return (labels[positive], labels[1 - positive]) == (POSITIVE, NEGATIVE)
+    found = Classes.found(labels)
+    numbers = [found.label(labels[index]) for index in (positive, 1 - positive)]
+    return found.are_usual and numbers == [POSITIVE, NEGATIVE]
 
 
 def _can_be_saved(classes: list[Any]) -> bool:

@@ -1,33 +1,105 @@
 """The classes of a review: their names, their order and the decision rule."""
 
-from typing import TYPE_CHECKING, Any, overload
-
-if TYPE_CHECKING:
-    import numpy as np
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import isfinite
+from typing import Any
 
 NEGATIVE, POSITIVE = 0, 1
 UNLABELLED = -1
-CLASSES = ("negative", "positive")  # by label
 THRESHOLD = 0.5
+MAX_CLASSES = 100
+# Labels are compared as text, so that 1, 1.0, True, "1" and "Positive" are all positive.
+USUAL_LABELS = {
+    **dict.fromkeys(("0", "neg", "negative", "false"), NEGATIVE),
+    **dict.fromkeys(("1", "pos", "positive", "true"), POSITIVE),
+}
 
 
-@overload
-def is_positive(probability: float) -> bool: ...
+@dataclass(frozen=True)
+class Classes:
+    """K classes, by their labels 0 to K - 1, and the rule that chooses one of them.
 
-
-@overload
-def is_positive(probability: "np.ndarray") -> "np.ndarray": ...
-
-
-def is_positive(probability: Any) -> Any:
-    """Return whether the predicted class is positive, given the probability of positive.
-
-    A probability of exactly `THRESHOLD` is classified as negative, as in torchmetrics. An array
-    gives an array of bool of the same shape.
+    A network has one logit for two classes, that of the second one, and K logits for more. The
+    predicted class of two is the second if its probability is above `threshold`; a probability of
+    exactly `threshold` gives the first, as in torchmetrics. The predicted class of more is the most
+    probable one, the first of them if several are equally probable.
     """
-    return probability > THRESHOLD
+
+    names: tuple[str, ...] = ("negative", "positive")
+    threshold: float = THRESHOLD
+
+    @classmethod
+    def found(cls, labels: Iterable[str]) -> "Classes":
+        """Return the classes of a corpus with these labels, in every spelling that occurs.
+
+        Only usual labels, such as 0 and 1 or neg and pos, give the classes negative and positive.
+        Other labels are classes of their own; case has no meaning. They are sorted as numbers, if
+        all of them are numbers, or by spelling.
+        """
+        spellings: dict[str, str] = {}
+        for label in sorted(labels):
+            spellings.setdefault(label.casefold(), label)
+        if spellings.keys() <= USUAL_LABELS.keys():
+            return cls()
+        names = [*spellings.values()]
+        if (values := _numbers(names)) is not None:
+            names = [name for _, name in sorted(zip(values, names, strict=True))]
+        return cls(tuple(names))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def are_usual(self) -> bool:
+        """Whether the classes are negative and positive."""
+        return self.names == BINARY.names
+
+    @property
+    def outputs(self) -> int:
+        """The number of logits of a review."""
+        return 1 if len(self) == 2 else len(self)
+
+    @cached_property
+    def values(self) -> tuple[float, ...] | None:
+        """The numbers that the names are, such as stars; None if they are not all numbers."""
+        return _numbers(self.names)
+
+    def label(self, text: str) -> int | None:
+        """Return the label of the class with this name, or None if there is no such class.
+
+        Case has no meaning. The classes negative and positive have all usual names.
+        """
+        if self.are_usual:
+            return USUAL_LABELS.get(text.casefold())
+        return self._labels.get(text.casefold())
+
+    def predicted(self, probabilities: Any) -> Any:
+        """Return the label of the predicted class of each review, (N,).
+
+        `probabilities`, an array, is (N,) for two classes: that of the second one. For more it is
+        (N, K).
+        """
+        if probabilities.ndim == 1:
+            return (probabilities > self.threshold).astype(int)
+        return probabilities.argmax(1)
+
+    def with_threshold(self, threshold: float) -> "Classes":
+        """Return the same classes with another threshold."""
+        return replace(self, threshold=threshold)
+
+    @cached_property
+    def _labels(self) -> dict[str, int]:
+        return {name.casefold(): label for label, name in enumerate(self.names)}
 
 
-def class_name(probability: float) -> str:
-    """Return the name of the predicted class, given the probability of positive."""
-    return CLASSES[int(is_positive(probability))]
+def _numbers(names: Iterable[str]) -> tuple[float, ...] | None:
+    try:
+        numbers = tuple(float(name) for name in names)
+    except ValueError:
+        return None
+    return numbers if all(map(isfinite, numbers)) else None
+
+
+BINARY = Classes()

@@ -12,7 +12,7 @@ from lstm_sentiment.data.batches import EncodedReviews
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.vocabulary import UNK_ID
 from lstm_sentiment.display import counted, printable
-from lstm_sentiment.labels import CLASSES, POSITIVE
+from lstm_sentiment.labels import BINARY, POSITIVE
 from lstm_sentiment.runs.run_plots import TEST_COLOUR, TRAIN_COLOUR, VAL_COLOUR
 
 EXAMPLES, TOKENS_SHOWN = 10, 24
@@ -53,7 +53,7 @@ def _parts(data: ReviewDataModule) -> dict[str, EncodedReviews]:
 
 def _sizes(parts: Mapping[str, EncodedReviews], max_length: int) -> FittedTable:
     lengths_of = ("median", "mean", "95 %", "longest")
-    columns = ("split", "reviews", CLASSES[POSITIVE], *lengths_of, "truncated", "unknown")
+    columns = ("split", "reviews", BINARY.names[POSITIVE], *lengths_of, "truncated", "unknown")
     rows = []
     for name, part in parts.items():
         lengths = part.token_counts
@@ -96,7 +96,7 @@ def _examples(data: ReviewDataModule) -> list[Text]:
     train, lines = data.train, []
     for row in train.rows[:EXAMPLES].tolist():
         numbers = train.tokenized.tokens_of(row)
-        name = CLASSES[train.tokenized.labels[row]]
+        name = BINARY.names[train.tokenized.labels[row]]
         line = Text.assemble((name, "bold"), f", row {row + 1}:")
         for number in numbers[:TOKENS_SHOWN].tolist():
             id = int(train.word_ids[number])

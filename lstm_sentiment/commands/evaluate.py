@@ -22,7 +22,7 @@ from lstm_sentiment.commands.terminal import (
 )
 from lstm_sentiment.config import MissingValues
 from lstm_sentiment.errors import UsageError
-from lstm_sentiment.labels import CLASSES, POSITIVE
+from lstm_sentiment.labels import BINARY, POSITIVE
 from lstm_sentiment.model.rates import UNEVEN
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ TITLES = {
     "interval": "95 % interval",
     "majority_share": "larger class %",
     "balanced_accuracy": "balanced accuracy %",
-    "precision": f"precision of {CLASSES[POSITIVE]} %",
-    "recall": f"recall of {CLASSES[POSITIVE]} %",
-    "f1": f"F1 of {CLASSES[POSITIVE]} %",
+    "precision": f"precision of {BINARY.names[POSITIVE]} %",
+    "recall": f"recall of {BINARY.names[POSITIVE]} %",
+    "f1": f"F1 of {BINARY.names[POSITIVE]} %",
     "auroc": "AUROC %",
     "loss": "loss",
     "calibration_error": "calibration error",
@@ -62,8 +62,8 @@ def add_parser(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--positive-label", metavar="LABEL",
-        help=f"label of the class {CLASSES[POSITIVE]} (default: as in training, usually 1, pos, "
-        "positive or true)",
+        help=f"label of the class {BINARY.names[POSITIVE]} (default: as in training, "
+        "usually 1, pos, positive or true)",
     )  # fmt: skip
     parser.add_argument(
         "--missing", choices=[*MissingValues],
@@ -122,14 +122,14 @@ def scores_table(scores: Mapping[str, Mapping[str, Any]]) -> "RenderableType":
     ]
     matrix = [
         [name, *(f"{count:,}" for count in row)]
-        for name, row in zip(CLASSES, scores[last]["confusion_matrix"], strict=True)
+        for name, row in zip(BINARY.names, scores[last]["confusion_matrix"], strict=True)
     ]
     legend = [f" {number}: {name}" for number, name in enumerate(members, 1)] or [f" {last}"]
     return Group(
         *map(Text, legend),
         SplitTable(["", *titles], rows),
         Text(),
-        FittedTable([f"{last}: class", *(f"predicted {name}" for name in CLASSES)], matrix),
+        FittedTable([f"{last}: class", *(f"predicted {name}" for name in BINARY.names)], matrix),
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lstm_sentiment.commands.options import MODEL_HELP, Commands, add_output_file
 from lstm_sentiment.commands.terminal import TextConsole, print_labelled, write_text
 from lstm_sentiment.display import printable
-from lstm_sentiment.labels import CLASSES, NEGATIVE, POSITIVE
+from lstm_sentiment.labels import BINARY, NEGATIVE, POSITIVE
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -22,8 +22,8 @@ def add_parser(commands: Commands) -> None:
         help="show how much each token contributes to a prediction",
         description="Show the contribution of each token to the logit (integrated gradients; "
         "for an n-gram baseline, weight times value): "
-        f"green tokens favour {CLASSES[POSITIVE]}, red ones {CLASSES[NEGATIVE]}. Show the "
-        "attention weights if the head has any.",
+        f"green tokens favour {BINARY.names[POSITIVE]}, red ones {BINARY.names[NEGATIVE]}. Show "
+        "the attention weights if the head has any.",
         epilog='example: lstm-sentiment explain RUN "Not bad at all." -o why.html',
     )
     parser.add_argument("run", type=Path, metavar="RUN", help=MODEL_HELP)

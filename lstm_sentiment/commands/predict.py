@@ -16,7 +16,7 @@ from lstm_sentiment.commands.options import (
 from lstm_sentiment.commands.terminal import Terminal, error_console, print_error, print_text
 from lstm_sentiment.display import Display, counted, json_text, on_one_line
 from lstm_sentiment.errors import UsageError
-from lstm_sentiment.labels import CLASSES, POSITIVE
+from lstm_sentiment.labels import BINARY, POSITIVE
 
 if TYPE_CHECKING:
     from lstm_sentiment.serving.predictor import Prediction
@@ -28,7 +28,7 @@ def add_parser(commands: Commands) -> None:
         "predict",
         help="classify texts with a trained model",
         description="Classify the TEXTs, the rows of a file, or otherwise each line of standard "
-        f"input. Print class, probability of {CLASSES[POSITIVE]} and text, separated by tabs.",
+        f"input. Print class, probability of {BINARY.names[POSITIVE]} and text, separated by tabs.",
         epilog='examples: lstm-sentiment predict runs/demo/lstm-max-s0-ee992522 "Not bad at all."; '
         "lstm-sentiment predict RUN --file reviews.csv -o labelled.csv",
     )

@@ -25,7 +25,7 @@ class Batch(NamedTuple):
 
     ids: Tensor  # (B, T) int64
     lengths: Tensor  # (B,) int64, positions that the network reads as text
-    labels: Tensor  # (B,) float32, 1 is positive
+    labels: Tensor  # (B,) float32, of the classes
     rows: Tensor  # (B,) int64, rows of the reviews in their part of the corpus
 
 

@@ -6,14 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.labels import NEGATIVE, POSITIVE
+from lstm_sentiment.labels import BINARY, MAX_CLASSES, USUAL_LABELS, Classes
 
 TEXT_COLUMNS, LABEL_COLUMNS = ("text", "review"), ("label", "sentiment")
-# Labels are compared as text, so that 1, 1.0, True, "1" and "Positive" are all positive.
-USUAL_LABELS = {
-    **dict.fromkeys(("0", "neg", "negative", "false"), NEGATIVE),
-    **dict.fromkeys(("1", "pos", "positive", "true"), POSITIVE),
-}
 NO_CLASS = -1  # a label of the library `datasets` that is unknown, such as in hidden test sets
 NAMES_SHOWN, NAME_LENGTH = 8, 40  # in a message
 WHOLE_NUMBER = re.compile(r"^(-?\d+)\.0+$")
@@ -23,7 +18,7 @@ class Review(NamedTuple):
     """A text and its label."""
 
     text: str
-    label: int  # POSITIVE, NEGATIVE or UNLABELLED
+    label: str | None  # as in the column of the labels; None if it is not read
 
 
 class Options(NamedTuple):
@@ -32,6 +27,7 @@ class Options(NamedTuple):
     text: str = "data.text_column"
     label: str = "data.label_column"
     positive: str = "data.positive_label"
+    classes: str = "data.classes"
     missing: str | None = "data.missing=skip"
 
 
@@ -40,7 +36,8 @@ class Options(NamedTuple):
 class Columns:
     """The names of the text and label columns and the positive label; None means the usual ones.
 
-    `skip_missing` says whether rows without a text or a label are left out.
+    `classes` are the names of the allowed labels; None allows all of them. `skip_missing` says
+    whether rows without a text or a label are left out.
     """
 
     text: str | None = None
@@ -48,6 +45,7 @@ class Columns:
     positive: str | None = None
     options: Options = field(default=Options(), repr=False)
     skip_missing: bool = False
+    classes: tuple[str, ...] | None = None
 
     def find_text(self, present: Sequence[str]) -> str:
         """Return the name of the text column. Raises InputError if there is none, or several."""
@@ -124,82 +122,93 @@ def parse_text(value: Any) -> str:
 
 
 class LabelParser:
-    """A converter of the values of a label column to labels.
+    """A converter of the values of a label column to labels as text, such as "4" or "positive".
 
-    If the positive label is named, the first other value becomes the negative label. Case and
-    surrounding blanks have no meaning. In a table whose classes have names, a number stands for the
-    name of its class, whatever the number is.
+    If the positive label is named, labels become "positive" and "negative", and the first other
+    value is negative. If the classes are named, only these labels are allowed. Surrounding blanks
+    have no meaning. In a table whose classes have names, a number stands for the name of its class.
     """
 
     def __init__(self, columns: Columns) -> None:
         self.columns = columns
         self.positive = None if columns.positive is None else _label_text(columns.positive)
         self.negative: str | None = None
-        self.classes: dict[int, str] = {}  # the texts of numbers
+        self.classes = None if columns.classes is None else Classes(columns.classes)
+        self.names: dict[int, str] = {}  # the texts of numbers
+        self.found: set[str] = set()  # without case
 
     def name_classes(self, names: Sequence[str]) -> None:
         """Set the names of the classes of the next table, by number; none if numbers have no names.
 
-        Raises InputError if the names do not tell which class is positive.
+        Raises InputError if the label that was named as positive is none of them.
         """
-        numbers = [str(number) for number in range(len(names))]
         if not names:
-            self.classes = {}
+            self.names = {}
             return
-        shown, option = join_names(names), self.columns.options.positive
-        if self.positive is None:
-            if not any(name.strip().casefold() in USUAL_LABELS for name in names):
+        numbers = [str(number) for number in range(len(names))]
+        known = {name.strip().casefold() for name in names}
+        chosen = {self.positive.casefold()} if self.positive is not None else set(self._allowed)
+        if chosen and not chosen & known:
+            if not chosen <= set(numbers):
+                option = self.columns.options.positive if self.positive else "data.classes"
+                given = self.positive or ", ".join(self.columns.classes or ())
                 raise InputError(
-                    f"the classes of the labels are named {shown}: name the positive one with "
-                    f"{option}."
+                    f"{option}={given} is not one of the classes of the labels "
+                    f"({join_names(names)}): give one of these names."
                 )
-        elif not any(_same(name.strip(), self.positive) for name in names):
-            if self.positive not in numbers:
-                raise InputError(
-                    f"{option}={self.positive} is not one of the classes of the labels ({shown}): "
-                    "give one of these names."
-                )
-            names = numbers  # the positive class is given by its number
-        self.classes = {NO_CLASS: "", **dict(enumerate(names))}
+            names = numbers  # the classes are given by their numbers
+        self.names = {NO_CLASS: "", **dict(enumerate(names))}
 
-    def parse(self, value: Any) -> int:
-        """Return POSITIVE or NEGATIVE.
+    def parse(self, value: Any) -> str:
+        """Return the label.
 
         Raises MissingError if there is no value, and ValueError if the value is not allowed.
         """
-        text = _label_text(self.classes.get(value, value) if type(value) is int else value)
+        text = _label_text(self.names.get(value, value) if type(value) is int else value)
         if not text:
             raise MissingError("label")
-        if self.positive is None:
-            return self._usual(text)
+        if self.positive is not None:
+            return self._positive_or_negative(text)
+        if self.classes is not None and self.classes.label(text) is None:
+            raise ValueError(
+                f"label {text!r:.60} is not one of {self.columns.options.classes} "
+                f"({join_names(self.classes.names)})."
+            )
+        self.found.add(text.casefold())
+        if len(self.found) > MAX_CLASSES:
+            raise ValueError(
+                f"label {text!r:.60} is one more than the {MAX_CLASSES} different labels that are "
+                f"allowed: name the column of the labels with {self.columns.options.label}."
+            )
+        return text
+
+    def _positive_or_negative(self, text: str) -> str:
+        assert self.positive is not None
+        negative, positive = BINARY.names
         if _same(text, self.positive):
-            return POSITIVE
+            return positive
         self.negative = text if self.negative is None else self.negative
         if not _same(text, self.negative):
             option = self.columns.options.positive
             raise ValueError(
                 f"label {text!r:.60} is neither {option}={self.positive} nor "
-                f"{self.negative!r:.60}, which is read as negative: only two labels are allowed, "
-                "so remove the rows with other labels."
+                f"{self.negative!r:.60}, which is read as negative: leave out {option} for more "
+                "than two classes."
             )
-        return NEGATIVE
+        return negative
 
     def knows(self, value: Any) -> bool:
-        """Return whether the value is a usual label, or one of the two that are in use."""
+        """Return whether the value is one of the labels that have been read or are allowed."""
         text = _label_text(value)
-        if self.positive is None:
-            return text.casefold() in USUAL_LABELS
-        return any(_same(text, label) for label in (self.positive, self.negative) if label)
+        if self.positive is not None:
+            return any(_same(text, label) for label in (self.positive, self.negative) if label)
+        if self.classes is not None:
+            return self.classes.label(text) is not None
+        return text.casefold() in self.found | USUAL_LABELS.keys()
 
-    def _usual(self, text: str) -> int:
-        label = USUAL_LABELS.get(text.casefold())
-        if label is None:
-            raise ValueError(
-                f"label {text!r:.60} is not allowed: give 0 or 1, neg or pos, negative or "
-                "positive, false or true; for two other labels, name the positive one with "
-                f"{self.columns.options.positive}."
-            )
-        return label
+    @property
+    def _allowed(self) -> list[str]:
+        return [] if self.classes is None else [name.casefold() for name in self.classes.names]
 
 
 def _same(label: str, other: str) -> bool:

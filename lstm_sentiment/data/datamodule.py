@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from lstm_sentiment.config import AugmentConfig, DataConfig, Source
+from lstm_sentiment.config import AugmentConfig, ClassWeights, DataConfig, Source
 from lstm_sentiment.data.batches import (
     AugmentedReviews,
     Batch,
@@ -19,7 +19,8 @@ from lstm_sentiment.data.batches import (
     TrainingOrder,
     sorted_batches,
 )
-from lstm_sentiment.data.cache import DataCache
+from lstm_sentiment.data.cache import DataCache, cache_key
+from lstm_sentiment.data.columns import join_names
 from lstm_sentiment.data.sources import ALL, TEST, TRAIN, VAL, Corpus, Part, open_corpus
 from lstm_sentiment.data.splits import (
     Split,
@@ -28,10 +29,12 @@ from lstm_sentiment.data.splits import (
     proportions_note,
     stratified_sample,
 )
-from lstm_sentiment.data.tokenized import tokenized_reviews
+from lstm_sentiment.data.tokenized import TokenizedReviews, tokenized_reviews
 from lstm_sentiment.data.vocabulary import UNK_ID, Vocabulary
 from lstm_sentiment.display import printable
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.reading import errors_named
+from lstm_sentiment.labels import Classes
 
 # Size of batches in evaluation, in training batches: without gradients, larger ones fit into
 # memory.
@@ -54,6 +57,7 @@ class ReviewDataModule(L.LightningDataModule):
     train: EncodedReviews
     val: EncodedReviews
     test: EncodedReviews | None
+    classes: Classes
     word_counts: np.ndarray  # (W,) occurrences of each word in the training set
     vocabulary: Vocabulary
 
@@ -78,7 +82,10 @@ class ReviewDataModule(L.LightningDataModule):
         Raises InputError if the reviews cannot be read or cached.
         """
         self.prepare_data()
-        return " ".join(self.split(name).identity for name in self._split_names)
+        identities = [self.split(name).identity for name in self._split_names]
+        if not self.classes.are_usual:
+            identities.append(f"classes-{cache_key(*self.classes.names)}")
+        return " ".join(identities)
 
     def prepare_data(self) -> None:
         """Fill the cache of tokenized reviews.
@@ -95,7 +102,8 @@ class ReviewDataModule(L.LightningDataModule):
     def setup(self, stage: str = "") -> None:
         """Draw limits and validation set and build the vocabulary.
 
-        Raises InputError if a set lacks one of the classes or is smaller than a batch.
+        Raises InputError if the training set lacks a class, if another set has only one, or if a
+        set is smaller than a batch.
         """
         if hasattr(self, "vocabulary"):
             return  # Lightning calls this method once for fitting, validation and testing
@@ -108,9 +116,9 @@ class ReviewDataModule(L.LightningDataModule):
         else:
             train, val = whole.split_off(chosen, config.val_fraction, random)
             cause = self._cause(limit_train=config.limit_train, val_fraction=config.val_fraction)
-        _require_both_labels(train, "training", cause)
+        self._require_classes(train, "training", cause)
         if config.val_fraction:
-            _require_both_labels(val, "validation", cause)
+            self._require_classes(val, "validation", cause)
         if len(train.rows) < config.batch_size:
             raise InputError(
                 f"data.batch_size must be at most {len(train.rows)}, the number of training "
@@ -129,7 +137,7 @@ class ReviewDataModule(L.LightningDataModule):
         config, whole = self.config, self.split(TEST)
         random = np.random.default_rng(config.split_seed)
         test = whole.take(stratified_sample(whole.labels, config.limit_test, random))
-        _require_both_labels(test, "test", self._cause(limit_test=config.limit_test))
+        self._require_classes(test, "test", self._cause(limit_test=config.limit_test))
         return test
 
     def _cause(self, **fields: float | None) -> str:
@@ -173,6 +181,7 @@ class ReviewDataModule(L.LightningDataModule):
         return {
             "source": self.corpus.name,
             "fingerprint": self.identity,
+            "classes": [*self.classes.names],
             "held_out": self.corpus.test_fraction,
             "train": len(self.train),
             "val": len(self.val),
@@ -200,12 +209,12 @@ class ReviewDataModule(L.LightningDataModule):
             notes.append(copies_note(copies, len(val.rows), "validation", "training"))
         else:
             known = np.concatenate([train.labels, val.labels])
-            notes.append(proportions_note("validation", val.labels, known))
+            notes.append(proportions_note("validation", val.labels, known, self.classes))
         if test is not None:
             notes.append(copies_note(self.test_copies, len(test.rows)))
             if self.corpus.test_fraction is not None:
                 whole = np.concatenate([self.split(TRAIN).labels, self.split(TEST).labels])
-                notes.append(proportions_note("test", test.labels, whole))
+                notes.append(proportions_note("test", test.labels, whole, self.classes))
         return [note for note in notes if note]
 
     @property
@@ -219,10 +228,15 @@ class ReviewDataModule(L.LightningDataModule):
         Raises InputError if the reviews cannot be read or cached.
         """
         if name not in self.splits:
+            if name != TRAIN:
+                self.split(TRAIN)  # which has the classes
             part, config = self._part(name), self.config
             folder = self.corpus.cache or config.cache
             reviews = tokenized_reviews(part, folder, self.cache, config.preparation)
-            whole = Split.whole(reviews)
+            if name == TRAIN:
+                self.classes = self._classes_of(part, reviews)
+            with errors_named(part.name):
+                whole = Split.whole(reviews.labelled(self.classes))
             for note in reviews.notes:
                 self.cache.note(f"{Path(part.name).name}: {note}")
             if self.corpus.test_fraction is None or name in self.corpus.parts:
@@ -231,6 +245,57 @@ class ReviewDataModule(L.LightningDataModule):
                 train, test = whole.train_test_split(self.corpus.test_fraction)
                 self.splits |= {TRAIN: train, TEST: test}
         return self.splits[name]
+
+    def _classes_of(self, part: Part, reviews: TokenizedReviews) -> Classes:
+        """Return the classes that the configuration names, or else those that occur.
+
+        Raises InputError if there are fewer than two or another number than configured.
+        """
+        if (names := self.config.class_names) is not None:
+            return Classes(names)
+        found = Classes.found(reviews.label_names)
+        occurring = {found.label(name) for name in reviews.label_names}
+        if len(occurring) < 2:
+            label = found.names[occurring.pop() or 0] if occurring else "missing"
+            raise InputError(
+                f"{part.name}: every label is {label} (reviews: {len(reviews.labels)}): at least "
+                "two classes must occur."
+            )
+        if (expected := self.config.class_count) not in (None, len(found)):
+            raise InputError(
+                f"{part.name}: data.classes={expected}, but the labels have {len(found)} classes "
+                f"({join_names(found.names)})."
+            )
+        return found
+
+    @property
+    def class_weights(self) -> np.ndarray | None:
+        """The weight of each class in the training loss, (K,) float32; None for equal weights.
+
+        Balanced weights are inversely proportional to the numbers of training reviews, and their
+        mean over these reviews is 1.
+        """
+        if self.config.class_weights is ClassWeights.none:
+            return None
+        counts = np.bincount(self.train.labels, minlength=len(self.classes))
+        return (len(self.train) / (len(counts) * counts)).astype(np.float32)
+
+    def _require_classes(self, split: Split, name: str, cause: str) -> None:
+        """Raise InputError if the training set lacks a class, or if another set has only one."""
+        counts = np.bincount(split.labels, minlength=len(self.classes))
+        if (counts > 0).sum() < 2:
+            needed = "both classes" if len(self.classes) == 2 else "at least two classes"
+            raise InputError(
+                f"{cause} leaves {len(split.rows)} reviews for the {name} set, which needs reviews "
+                f"of {needed}: keep more of them, and different ones, since the copies of a review "
+                "stay in one set."
+            )
+        if name == "training" and not counts.all():
+            missing = self.classes.names[int(counts.argmin())]
+            raise InputError(
+                f"{cause} leaves no review of the class {missing} for the training set: keep more "
+                "reviews, or remove the class."
+            )
 
     def _part(self, split: str) -> Part:
         parts = self.corpus.parts
@@ -269,12 +334,3 @@ class ReviewDataModule(L.LightningDataModule):
 def _loader(reviews: Dataset[Batch], order: Any) -> DataLoader[Batch]:
     # The sampler yields whole batches, so the loader must not batch again.
     return DataLoader(reviews, sampler=order, batch_size=None)
-
-
-def _require_both_labels(split: Split, name: str, cause: str) -> None:
-    if len(np.unique(split.labels)) < 2:
-        raise InputError(
-            f"{cause} leaves {len(split.rows)} reviews for the {name} set, which needs reviews of "
-            "both classes: keep more of them, and different ones, since the copies of a review "
-            "stay in one set."
-        )

@@ -47,7 +47,6 @@ from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import COLUMNS, LINE_BYTES, ROWS
 from lstm_sentiment.files.reading import errors_named, read_bytes, reason_of
 from lstm_sentiment.files.streams import lines_of
-from lstm_sentiment.labels import UNLABELLED
 
 PARQUET, TEXT = ".parquet", ".txt"
 JSON_LINES = (".json", ".jsonl", ".ndjson")
@@ -212,7 +211,7 @@ def _reviews(
             text = parse_text(row[0])
             if columns.skip_missing and not text.strip():
                 raise MissingError("text")
-            review = Review(text, parser.parse(row[1]) if labelled else UNLABELLED)
+            review = Review(text, parser.parse(row[1]) if labelled else None)
         except MissingError as error:
             if not columns.skip_missing:
                 option = columns.options.missing
@@ -229,7 +228,7 @@ def _reviews(
         note(f"{skipped:,} of {number:,} rows were left out, since they have no text or no label.")
 
 
-def read_folders(folders: Sequence[tuple[Path, int]]) -> Iterator[Review]:
+def read_folders(folders: Sequence[tuple[Path, str | None]]) -> Iterator[Review]:
     """Yield the reviews of (folder, label) pairs: one per .txt file, sorted by file name."""
     for folder, label in folders:
         for file in text_files(folder):

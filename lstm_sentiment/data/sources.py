@@ -33,7 +33,7 @@ from lstm_sentiment.data.formats import (
 from lstm_sentiment.data.hub import cache_if_unreachable, require_hub_name
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.reading import content_digest
-from lstm_sentiment.labels import NEGATIVE, POSITIVE, UNLABELLED
+from lstm_sentiment.labels import BINARY
 
 TRAIN, VAL, TEST, UNSUPERVISED = "train", "val", "test", "unsupervised"
 ALL = "all"  # a part with training and test reviews
@@ -104,7 +104,7 @@ def _synthetic(split: str) -> Part:
 
     def read() -> Iterator[Review]:
         texts, labels = synthetic.generate(size, SYNTHETIC_SEED[split])
-        return map(Review, texts, labels.tolist())
+        return map(Review, texts, [BINARY.names[label] for label in labels])
 
     return Part(split, lambda: f"synthetic-{synthetic.GRAMMAR}-{size}-{split}", read, lambda: size)
 
@@ -176,7 +176,7 @@ def _require_all_shards(files: Shards) -> None:
 def _archive_parts(archive: Path) -> Parts:
     """Return the parts of the original archive, whose files are train/pos/0_9.txt and so on."""
 
-    def part(split: str, *folders: tuple[Path, int]) -> Part:
+    def part(split: str, *folders: tuple[Path, str | None]) -> Part:
         by_folder = [text_files(folder) for folder, _ in folders]
         for (folder, _), files in zip(folders, by_folder, strict=True):
             if not files:
@@ -189,14 +189,15 @@ def _archive_parts(archive: Path) -> Parts:
             lambda: len(files_of_part),
         )
 
+    negative, positive = BINARY.names
     parts: Parts = {
         split: partial(
-            part, split, (archive / split / "neg", NEGATIVE), (archive / split / "pos", POSITIVE)
+            part, split, (archive / split / "neg", negative), (archive / split / "pos", positive)
         )
         for split in (TRAIN, TEST)
     }
     if text_files(unlabelled := archive / "train" / "unsup"):
-        parts[UNSUPERVISED] = partial(part, "train/unsup", (unlabelled, UNLABELLED))
+        parts[UNSUPERVISED] = partial(part, "train/unsup", (unlabelled, None))
     return parts
 
 
@@ -210,6 +211,7 @@ def columns_of(config: DataConfig) -> Columns:
         config.label_column,
         config.positive_label,
         skip_missing=config.missing is MissingValues.skip,
+        classes=config.class_names,
     )
 
 

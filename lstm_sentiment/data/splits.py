@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from lstm_sentiment.data.tokenized import TokenizedReviews
-from lstm_sentiment.labels import CLASSES, POSITIVE
+from lstm_sentiment.labels import Classes
 
 # The share of copies in the test set, and the difference between shares of a class, from which on a
 # note mentions them.
@@ -92,16 +92,25 @@ def copies_note(
     )
 
 
-def proportions_note(name: str, labels: np.ndarray, whole: np.ndarray) -> str | None:
-    """Return a warning if the labels of a set, (N,), are not in the proportion of all labels."""
+def proportions_note(
+    name: str, labels: np.ndarray, whole: np.ndarray, classes: Classes
+) -> str | None:
+    """Return a warning if the labels of a set, (N,), are not in the proportion of all labels.
+
+    It names the class whose share differs most, the last of them if several do.
+    """
     if not len(labels):
         return None
-    share, usual = ((part == POSITIVE).mean() for part in (labels, whole))
-    if abs(share - usual) * len(labels) <= max(1, NOTED_DIFFERENCE * len(labels)):
+    shares, usual = (
+        np.bincount(part, minlength=len(classes)) / len(part) for part in (labels, whole)
+    )
+    differences = np.abs(shares - usual)
+    label = len(classes) - 1 - int(differences[::-1].argmax())
+    if differences[label] * len(labels) <= max(1, NOTED_DIFFERENCE * len(labels)):
         return None
     return (
-        f"{share:.0%} of the {name} reviews are {CLASSES[POSITIVE]}, but {usual:.0%} of all "
-        "reviews: the copies of a review stay in one set."
+        f"{shares[label]:.0%} of the {name} reviews are {classes.names[label]}, but "
+        f"{usual[label]:.0%} of all reviews: the copies of a review stay in one set."
     )
 
 

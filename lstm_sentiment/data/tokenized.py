@@ -9,24 +9,25 @@ import hashlib
 import json
 from array import array
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from lstm_sentiment.data.cache import DataCache, cache_key
+from lstm_sentiment.data.columns import join_names
 from lstm_sentiment.data.sources import Part
 from lstm_sentiment.data.tokenizer import UNK, tokenize, tokenizer_key
 from lstm_sentiment.data.vocabulary import Vocabulary
 from lstm_sentiment.display import Display, counted, track
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.labels import CLASSES, UNLABELLED
+from lstm_sentiment.labels import UNLABELLED, Classes
 
-LAYOUT = "3"  # part of the cache's key: raise it if the format of the files changes
-WORDS, NOTES = "words.json", "notes.json"
+LAYOUT = "4"  # part of the cache's key: raise it if the format of the files changes
+WORDS, LABELS, NOTES = "words.json", "labels.json", "notes.json"
 ARRAYS = ("tokens", "offsets", "labels", "digests", "copies")
-FILES = (WORDS, NOTES, *(f"{name}.npy" for name in ARRAYS))
+FILES = (WORDS, LABELS, NOTES, *(f"{name}.npy" for name in ARRAYS))
 DIGEST_SIZE = 16
 TOKENS_AT_ONCE = 2**22
 
@@ -38,19 +39,37 @@ class TokenizedReviews:
     words: list[str]  # (W,) sorted by spelling
     tokens: np.ndarray  # (all tokens,) int32, word numbers
     offsets: np.ndarray  # (N + 1,) int64: review i is tokens[offsets[i]:offsets[i + 1]]
-    labels: np.ndarray  # (N,) int8
+    labels: np.ndarray  # (N,) int32, positions in `label_names`; see `labelled`
     digests: np.ndarray  # (N, 2) uint64, equal for reviews with the same text
     copies: np.ndarray  # (N, 2) uint64, equal for reviews that count as copies of each other
     preparation: int  # version of `tokenize`
+    # Labels as read, sorted by spelling, or names of classes; empty without labels.
+    label_names: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # sentences about how they were read
 
     @classmethod
     def load(cls, folder: Path, preparation: int) -> "TokenizedReviews":
         """Read the files of a cache entry; the arrays are mapped into memory."""
         words = json.loads((folder / WORDS).read_bytes())
+        label_names = json.loads((folder / LABELS).read_bytes())
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
         notes = json.loads((folder / NOTES).read_bytes())
-        return cls(words, **arrays, preparation=preparation, notes=notes)
+        return cls(words, **arrays, label_names=label_names, preparation=preparation, notes=notes)
+
+    def labelled(self, classes: Classes) -> "TokenizedReviews":
+        """Return the same reviews with the labels of these classes, (N,) int8.
+
+        Raises InputError if a label as read is none of them.
+        """
+        numbers = [classes.label(name) for name in self.label_names]
+        for name, number in zip(self.label_names, numbers, strict=True):
+            if number is None:
+                raise InputError(
+                    f"label {name!r:.60} is not one of the classes of the training reviews "
+                    f"({join_names(classes.names)}): remove its reviews, or train with some."
+                )
+        by_position = np.array([*numbers, UNLABELLED], np.int8)  # the last stands at -1
+        return replace(self, labels=by_position[self.labels], label_names=[*classes.names])
 
     def tokens_of(self, row: int) -> np.ndarray:
         """Return the tokens of the review in `row`, (T,) int32, as word numbers."""
@@ -103,7 +122,8 @@ def _tokenize(part: Part, preparation: int, display: Display, folder: Path) -> N
     """Write the files of `TokenizedReviews`, without holding all texts or tokens in memory."""
     numbers: defaultdict[str, int] = defaultdict(lambda: len(numbers))
     # The leading 0 makes the cumulative sum of the lengths the offsets.
-    labels, lengths = array("b"), array("q", [0])
+    names: defaultdict[str | None, int] = defaultdict(lambda: len(names))
+    labels, lengths = array("i"), array("q", [0])
     digests, copies, without_words = bytearray(), bytearray(), 0
     unsorted_tokens = folder / "tokens"
     reviews = track(part.read(), f"tokenizing {Path(part.name).name}", display, part.count())
@@ -114,14 +134,15 @@ def _tokenize(part: Part, preparation: int, display: Display, folder: Path) -> N
             row = np.fromiter(map(numbers.__getitem__, tokens), np.int32, len(tokens))
             stream.write(row.data)
             lengths.append(len(tokens))
-            labels.append(label)
+            labels.append(names[label])
             digests += _digest(text)
             copies += _digest(text if preparation == 1 else " ".join(tokens))
-    _require_both_labels(part.name, np.frombuffer(labels, np.int8))
+    if not labels:
+        raise InputError(f"{part.name}: there are no reviews.")
     words = sorted(numbers)
-    # Not escaped: two adjacent lone surrogates would be read back as one character.
-    encoded = json.dumps(words, ensure_ascii=False).encode(errors="surrogatepass")
-    (folder / WORDS).write_bytes(encoded)
+    label_names = sorted(name for name in names if name is not None)
+    (folder / WORDS).write_bytes(_json(words))
+    (folder / LABELS).write_bytes(_json(label_names))
     notes = [*part.notes]
     if without_words:
         notes.append(f"{counted(without_words, 'review')} without a word: each is read as {UNK}.")
@@ -130,7 +151,9 @@ def _tokenize(part: Part, preparation: int, display: Display, folder: Path) -> N
     number_by_spelling[[numbers[word] for word in words]] = np.arange(len(words), dtype=np.int32)
     _renumber(unsorted_tokens, number_by_spelling, folder / "tokens.npy")
     np.save(folder / "offsets.npy", np.cumsum(np.frombuffer(lengths, np.int64)))
-    np.save(folder / "labels.npy", np.frombuffer(labels, np.int8))
+    position: dict[str | None, int] = {name: k for k, name in enumerate(label_names)}
+    by_number = np.array([position.get(name, UNLABELLED) for name in names], np.int32)
+    np.save(folder / "labels.npy", by_number[np.frombuffer(labels, np.int32)])
     np.save(folder / "digests.npy", np.frombuffer(digests, "<u8").reshape(-1, 2))
     np.save(folder / "copies.npy", np.frombuffer(copies, "<u8").reshape(-1, 2))
 
@@ -140,14 +163,9 @@ def _digest(text: str) -> bytes:
     return hashlib.blake2b(content, digest_size=DIGEST_SIZE).digest()
 
 
-def _require_both_labels(name: str, labels: np.ndarray) -> None:
-    if len(labels) == 0:
-        raise InputError(f"{name}: there are no reviews.")
-    if labels[0] != UNLABELLED and (labels == labels[0]).all():
-        raise InputError(
-            f"{name}: every label is {CLASSES[labels[0]]} (reviews: {len(labels)}): "
-            "both classes must occur."
-        )
+def _json(texts: list[str]) -> bytes:
+    # Not escaped: two adjacent lone surrogates would be read back as one character.
+    return json.dumps(texts, ensure_ascii=False).encode(errors="surrogatepass")
 
 
 def _renumber(source: Path, numbers: np.ndarray, target: Path) -> None:

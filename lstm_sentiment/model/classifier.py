@@ -1,4 +1,4 @@
-"""ids -> logit: embedding, encoder, head and one output unit."""
+"""ids -> logits: embedding, encoder, head and output units."""
 
 import numpy as np
 import torch
@@ -11,29 +11,30 @@ from lstm_sentiment.model.heads import HEADS
 
 
 class Classifier(nn.Module):
-    """The whole network: embedding, encoder, head and output unit.
+    """The whole network: embedding, encoder, head and output units.
 
-    A review with a positive logit is classified as positive.
+    There is one output unit for two classes, the logit of the second one, and one for each of more
+    classes: `outputs` is `Classes.outputs`.
     """
 
-    def __init__(self, config: Config, vocabulary_size: int) -> None:
+    def __init__(self, config: Config, vocabulary_size: int, outputs: int = 1) -> None:
         super().__init__()
         self.embedding = Embedding(vocabulary_size, config.embedding, config.data.padding.masked)
         self.encoder = build_encoder(config.encoder, config.embedding.dim)
         self.head = HEADS[config.head.kind](self.encoder.output_size, config.data.max_length)
         self.dropout = nn.Dropout(config.encoder.dropout)
-        self.output = nn.Linear(self.head.output_size, 1)
+        self.output = nn.Linear(self.head.output_size, outputs)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """Return the logits, (B,), of reviews: ids (B, T), padded on the right, and lengths (B,).
+        """Return the logits of reviews: ids (B, T), padded on the right, and lengths (B,), 1 to T.
 
-        The lengths are from 1 to T.
+        The logits are (B,) for two classes and (B, K) for more.
         """
         encoded = self.encoder(self.embedding(ids), lengths)
         return self.output(self.dropout(self.head(encoded))).squeeze(-1)
 
     def classify(self, vectors: Tensor, lengths: Tensor) -> Tensor:
-        """Return the logits, (B,), of reviews from word vectors (B, T, E) and lengths (B,)."""
+        """Return the logits of reviews from word vectors (B, T, E) and lengths (B,)."""
         encoded = self.encoder(Embedded(vectors), lengths)
         return self.output(self.dropout(self.head(encoded))).squeeze(-1)
 

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import expit
+from scipy.special import expit, log_softmax, softmax
 from scipy.stats import rankdata
 from torch import Tensor
 from torchmetrics.functional.classification import (
     binary_calibration_error,
-    binary_confusion_matrix,
+    multiclass_confusion_matrix,
 )
 
 from lstm_sentiment.data.batches import Batch
-from lstm_sentiment.labels import is_positive
+from lstm_sentiment.labels import BINARY, POSITIVE, Classes
 from lstm_sentiment.model.rates import rates
 
 CALIBRATION_BINS = 15
@@ -30,24 +30,60 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
     return expit(np.asarray(logits, np.float64))
 
 
-def classification_scores(labels: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Return the probabilities of the classes, in float64.
+
+    For two classes, `logits` and the result are (N,) and belong to the second class. For more, both
+    are (N, K).
+    """
+    logits = np.asarray(logits, np.float64)
+    return sigmoid(logits) if logits.ndim == 1 else softmax(logits, axis=1)
+
+
+def classification_scores(
+    labels: np.ndarray, logits: np.ndarray, classes: Classes = BINARY
+) -> dict[str, Any]:
     """Return the scores of N predictions, in float64.
 
-    `labels` is (N,), 0 or 1 (or bool); `logits` is (N,) and finite. The loss is the mean binary
-    cross-entropy. AUROC is None if only one class occurs. The confusion matrix is
-    [[tn, fp], [fn, tp]]; `rates` describes the scores that follow from it.
+    `labels` is (N,) of whole numbers; `logits` is finite, (N,) for two classes, (N, K) for more.
+    The loss is the mean cross-entropy. AUROC is the mean of those of each class against the rest,
+    and None if a class does not occur. The confusion matrix is actual x predicted: [[tn, fp],
+    [fn, tp]] for two classes. `rates` describes the scores that follow from it.
     """
-    positive, logits = np.asarray(labels) == 1, np.asarray(logits, np.float64)
-    predicted = is_positive(sigmoid(logits))
-    matrix = binary_confusion_matrix(
-        torch.from_numpy(predicted).int(), torch.from_numpy(positive).int()
+    labels, logits = np.asarray(labels).astype(np.int64), np.asarray(logits, np.float64)
+    predicted = classes.predicted(probabilities(logits))
+    matrix = multiclass_confusion_matrix(
+        torch.from_numpy(predicted), torch.from_numpy(labels), len(classes)
     ).tolist()
+    areas = aurocs(labels, logits)
     return {
-        "loss": float(np.logaddexp(0, np.where(positive, -logits, logits)).mean()),
-        "auroc": auroc(positive, logits),
+        "loss": float(losses(labels, logits).mean()),
+        "auroc": None if None in areas else float(np.mean(areas)),  # type: ignore[arg-type]
         "confusion_matrix": matrix,
-        **rates(matrix),
+        **rates(matrix, classes.values),
     }
+
+
+def losses(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    """Return the cross-entropy of each review, (N,); the arguments are those of the scores."""
+    if logits.ndim == 1:
+        return np.logaddexp(0, np.where(labels == POSITIVE, -logits, logits))
+    return -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
+
+
+def aurocs(labels: np.ndarray, logits: np.ndarray) -> list[float | None]:
+    """Return the area under the ROC curve of each class against the rest.
+
+    For two classes there is one area, that of the second class. `logits` is (N,) or (N, K).
+    """
+    if logits.ndim == 1:
+        return [auroc(labels, logits)]
+    # The odds against the rest grow with this difference, also where probabilities round to 1.
+    margins = [
+        logits[:, k] - np.logaddexp.reduce(np.delete(logits, k, axis=1), axis=1)
+        for k in range(logits.shape[1])
+    ]
+    return [auroc(labels == k, margin) for k, margin in enumerate(margins)]
 
 
 def auroc(labels: np.ndarray, logits: np.ndarray) -> float | None:
@@ -67,27 +103,37 @@ def auroc(labels: np.ndarray, logits: np.ndarray) -> float | None:
     return float((rank_sum - positives * (positives + 1) / 2) / pairs)
 
 
-def most_confident_mistakes(labels: np.ndarray, logits: np.ndarray, count: int) -> np.ndarray:
-    """Return the positions of the misclassified reviews with the largest absolute logits.
+def most_confident_mistakes(
+    labels: np.ndarray, logits: np.ndarray, count: int, classes: Classes = BINARY
+) -> np.ndarray:
+    """Return the positions of the misclassified reviews with the most probable predictions.
 
-    `labels` is (N,), 0 or 1 (or bool); `logits` is (N,). The result holds at most `count`
-    positions, the most confident mistake first. Equally confident mistakes keep their order.
+    `labels` is (N,), whole numbers or bool; `logits` is (N,) or (N, K). The result holds at most
+    `count` positions, the most confident mistake first. Equally confident mistakes keep their
+    order.
     """
-    wrong = np.flatnonzero(is_positive(sigmoid(logits)) != labels)
-    return wrong[np.argsort(-np.abs(logits[wrong]), kind="stable")][:count]
+    wrong = np.flatnonzero(classes.predicted(probabilities(logits)) != labels)
+    chosen = np.asarray(logits, np.float64)[wrong]
+    confidence = np.abs(chosen) if chosen.ndim == 1 else log_softmax(chosen, axis=1).max(1)
+    return wrong[np.argsort(-confidence, kind="stable")][:count]
 
 
 def calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Return the expected calibration error (Naeini et al. 2015) of N predictions.
 
-    It is the distance between the mean predicted probability of positive and the share of
-    positives, averaged over bins of the probability. `labels` is (N,), 0 or 1 (or bool);
-    `probabilities` is (N,).
+    For two classes, with `probabilities` (N,), it is the distance between the mean predicted
+    probability of positive and the share of positives, averaged over bins of the probability. For
+    more, with (N, K), probability and share are those of the predicted class (Guo et al. 2017).
+    `labels` is (N,).
     """
+    correct = np.asarray(labels)
+    if probabilities.ndim > 1:
+        correct = (probabilities.argmax(1) == labels).astype(int)
+        probabilities = probabilities.max(1)
     # torchmetrics would give a probability of exactly 1 a bin of its own.
     below_one = np.asarray(probabilities, np.float64).clip(max=np.nextafter(1, 0))
     error = binary_calibration_error(
-        torch.from_numpy(below_one), torch.from_numpy(np.asarray(labels)).int(), CALIBRATION_BINS
+        torch.from_numpy(below_one), torch.from_numpy(correct), CALIBRATION_BINS
     )
     return error.item()
 
@@ -98,15 +144,16 @@ class StageScores:
     Scores are computed once, at the end, and on the CPU.
     """
 
-    def __init__(self) -> None:
-        self.batches: list[tuple[Tensor, ...]] = []  # row, label and logit, (B,) each
+    def __init__(self, classes: Classes = BINARY) -> None:
+        self.classes = classes
+        self.batches: list[tuple[Tensor, ...]] = []  # row, label, (B,), and logits of each review
 
     def reset(self) -> None:
         """Remove all batches."""
         self.batches = []
 
     def update(self, logits: Tensor, batch: Batch) -> None:
-        """Add a batch with its logits, (B,)."""
+        """Add a batch with its logits, (B,) or (B, K)."""
         self.batches.append((batch.rows, batch.labels, logits.detach().float()))
 
     def compute(self) -> dict[str, Any]:
@@ -114,10 +161,13 @@ class StageScores:
         _, labels, logits = (column.numpy() for column in self._columns())
         if not np.isfinite(logits).all():
             return {"loss": nan}
-        return classification_scores(labels, logits)
+        return classification_scores(labels, logits, self.classes)
 
     def predictions(self) -> dict[str, Tensor]:
-        """Return index, label and logit of every review, sorted by index; (N,) each."""
+        """Return index, label and logit of every review, sorted by index.
+
+        They are (N,); the logits of more than two classes are (N, K).
+        """
         index, label, logit = self._columns()
         order = index.argsort()
         return {"index": index[order], "label": label[order], "logit": logit[order]}

@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LinearLR
 from lstm_sentiment.config import OptimizerConfig, OptimizerName, Schedule
 from lstm_sentiment.data.batches import Batch
 from lstm_sentiment.errors import RunError
+from lstm_sentiment.labels import BINARY, Classes
 from lstm_sentiment.model.adversarial import perturb, with_gradients
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.metrics import StageScores
@@ -21,14 +22,24 @@ from lstm_sentiment.model.metrics import StageScores
 OPTIMIZERS = {OptimizerName.adam: torch.optim.Adam, OptimizerName.adamw: torch.optim.AdamW}
 
 
-class SentimentModule(L.LightningModule):
-    """A LightningModule that trains a classifier with binary cross-entropy, and scores it.
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the loss of each review, (B,): logits (B,) or (B, K), labels (B,) float32."""
+    if logits.ndim == 1:
+        return F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+    return F.cross_entropy(logits, labels.long(), reduction="none")
 
-    There are scores for each of the stages "train", "val" and "test".
+
+class SentimentModule(L.LightningModule):
+    """A LightningModule that trains a classifier with cross-entropy, and scores it.
+
+    There are scores for each of the stages "train", "val" and "test". `class_weights`, (K,), weight
+    the training loss; the losses in the scores have no weights.
 
     Dropout is seeded with `seed` and the epoch, so that an epoch does not depend on the random
     numbers drawn before it. Word vectors are frozen for the first `freeze_epochs` epochs.
     """
+
+    class_weights: Tensor | None
 
     def __init__(
         self,
@@ -36,13 +47,17 @@ class SentimentModule(L.LightningModule):
         optimizer: OptimizerConfig,
         seed: int = 0,
         freeze_epochs: int = 0,
+        classes: Classes = BINARY,
+        class_weights: np.ndarray | None = None,
     ) -> None:
         super().__init__()
         self.classifier = classifier
         self.optimizer_config = optimizer
         self.seed = seed
         self.freeze_epochs = freeze_epochs
-        self.scores = {stage: StageScores() for stage in ("train", "val", "test")}
+        weights = None if class_weights is None else torch.from_numpy(class_weights)
+        self.register_buffer("class_weights", weights, persistent=False)
+        self.scores = {stage: StageScores(classes) for stage in ("train", "val", "test")}
         self.latest: dict[str, dict[str, Any]] = {}  # the last scores, by stage
         self.history: list[dict[str, Any]] = []  # scores by stage, for each epoch
 
@@ -58,7 +73,8 @@ class SentimentModule(L.LightningModule):
     def training_step(self, batch: Batch) -> Tensor:
         if self.optimizer_config.adversarial > 0:
             return self._adversarial_step(batch)
-        return self._step(batch, "train")
+        logits = self(batch.ids, batch.lengths)
+        return self._losses(logits, batch, "train").mean()
 
     def _adversarial_step(self, batch: Batch) -> Tensor:
         """Return the loss of a batch plus that of the same reviews with perturbed vectors."""
@@ -72,23 +88,25 @@ class SentimentModule(L.LightningModule):
         gradients = torch.autograd.grad(loss, sources)
         harder = perturb(vectors, gradients[0], self.optimizer_config.adversarial)
         logits = net.classify(harder, batch.lengths)
-        harder_loss = F.binary_cross_entropy_with_logits(logits, batch.labels)
+        harder_loss = self._weighted(cross_entropy(logits, batch.labels), batch).mean()
         return with_gradients(loss, sources, gradients) + harder_loss
 
     def validation_step(self, batch: Batch) -> None:
-        self._step(batch, "val")
+        self.scores["val"].update(self(batch.ids, batch.lengths), batch)
 
     def test_step(self, batch: Batch) -> None:
-        self._step(batch, "test")
-
-    def _step(self, batch: Batch, stage: str) -> Tensor:
-        return self._losses(self(batch.ids, batch.lengths), batch, stage).mean()
+        self.scores["test"].update(self(batch.ids, batch.lengths), batch)
 
     def _losses(self, logits: Tensor, batch: Batch, stage: str) -> Tensor:
         """Return the loss of each review, (B,), and add the batch to the scores of the stage."""
-        losses = F.binary_cross_entropy_with_logits(logits, batch.labels, reduction="none")
         self.scores[stage].update(logits, batch)
-        return losses
+        return self._weighted(cross_entropy(logits, batch.labels), batch)
+
+    def _weighted(self, losses: Tensor, batch: Batch) -> Tensor:
+        """Return the losses of reviews, (B,), times the weights of their classes."""
+        if self.class_weights is None:
+            return losses
+        return losses * self.class_weights[batch.labels.long()]
 
     def on_train_epoch_start(self) -> None:
         self.scores["train"].reset()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from lstm_sentiment.labels import CLASSES, NEGATIVE, POSITIVE
+from lstm_sentiment.labels import BINARY, NEGATIVE, POSITIVE
 from lstm_sentiment.model.rates import UNEVEN, rates
 from lstm_sentiment.report.formatting import first_names, percent
 from lstm_sentiment.report.variants import Variant
@@ -59,7 +59,7 @@ def majority_class(variants: Sequence[Variant]) -> MajorityClass | None:
     scores = {stage: rates(_constant(larger, *sizes)) for stage, sizes in counts.items()}
     if scores[stage]["accuracy"] <= UNEVEN:
         return None
-    return MajorityClass(CLASSES[larger], stage, scores)
+    return MajorityClass(BINARY.names[larger], stage, scores)
 
 
 def _constant(label: int, negatives: int, positives: int) -> list[list[int]]:

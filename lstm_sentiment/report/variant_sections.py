@@ -2,7 +2,7 @@
 
 from sklearn.metrics import classification_report
 
-from lstm_sentiment.labels import CLASSES
+from lstm_sentiment.labels import BINARY
 from lstm_sentiment.model.metrics import most_confident_mistakes
 from lstm_sentiment.report.formatting import percent
 from lstm_sentiment.report.page import Block, Paragraph, Plot, Table
@@ -39,9 +39,9 @@ def class_table(predictions: Predictions) -> Table:
     """Return precision, recall and F1 of each class."""
     report = classification_report(
         predictions.label,
-        predictions.positive,
+        predictions.predicted,
         labels=[False, True],
-        target_names=CLASSES,
+        target_names=BINARY.names,
         output_dict=True,
         zero_division=0,
     )
@@ -52,7 +52,7 @@ def class_table(predictions: Predictions) -> Table:
             *(percent(report[name][score]) for score in scores),
             f"{report[name]['support']:,.0f}",
         ]
-        for name in CLASSES
+        for name in BINARY.names
     ]
     return Table(["class", "precision", "recall", "F1", "reviews"], rows)
 
@@ -62,7 +62,8 @@ def _mistakes(run: Predictions) -> str:
     if not len(positions):
         return "All predictions are correct."
     mistakes = ", ".join(
-        f"{run.row[k]} ({CLASSES[int(run.label[k])]}, {run.probability[k]:.4f})" for k in positions
+        f"{run.row[k]} ({BINARY.names[int(run.label[k])]}, {run.probability[k]:.4f})"
+        for k in positions
     )
     return (
         "Most confident mistakes, by row of the data (counted from 0), with label and predicted "

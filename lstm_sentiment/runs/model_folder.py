@@ -29,9 +29,10 @@ from lstm_sentiment.files.reading import (
     require_json,
 )
 from lstm_sentiment.files.writing import write_atomically, write_json
+from lstm_sentiment.labels import BINARY, Classes
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.runs.folder import RECORD
-from lstm_sentiment.runs.record import SCHEMA, recorded, restored
+from lstm_sentiment.runs.record import READABLE, SCHEMA, checked_classes, recorded, restored
 
 WEIGHTS, CONFIG, VOCABULARY = "model.safetensors", "config.json", "vocab.json"
 ONNX = "model.onnx"  # instead of the weights, in a folder for ONNX Runtime
@@ -47,16 +48,21 @@ class TrainedModel(NamedTuple):
     classifier: Classifier  # in evaluation mode; its parameters need no gradients
     vocabulary: Vocabulary
     config: Config
+    classes: Classes
 
 
 def save_model(
-    folder: Path, classifier: Classifier, vocabulary: Vocabulary, config: Config
+    folder: Path,
+    classifier: Classifier,
+    vocabulary: Vocabulary,
+    config: Config,
+    classes: Classes = BINARY,
 ) -> None:
     """Write weights, configuration and vocabulary, each file in one step."""
     folder.mkdir(exist_ok=True)
     weights = {name: value.cpu().contiguous() for name, value in classifier.state_dict().items()}
     write_atomically(folder / WEIGHTS, safetensors.torch.save(weights))
-    save_description(folder, vocabulary, config)
+    save_description(folder, vocabulary, config, classes)
 
 
 @contextmanager
@@ -82,10 +88,21 @@ def is_description(folder: Path) -> bool:
     return isinstance(content, dict) and type(content.get("schema")) is int
 
 
-def save_description(folder: Path, vocabulary: Vocabulary, config: Config) -> None:
-    """Write the configuration and the vocabulary, which determine the ids of a text."""
-    write_json(folder / CONFIG, {"schema": SCHEMA, "config": recorded(config)})
+def save_description(
+    folder: Path, vocabulary: Vocabulary, config: Config, classes: Classes = BINARY
+) -> None:
+    """Write the configuration with the classes, and the vocabulary.
+
+    They determine the ids of a text, and the meaning of the logits.
+    """
+    content = {"schema": SCHEMA, **described(classes), "config": recorded(config)}
+    write_json(folder / CONFIG, content)
     write_json(folder / VOCABULARY, vocabulary.words)
+
+
+def described(classes: Classes) -> dict[str, Any]:
+    """Return the entries of `config.json` for the classes and their threshold."""
+    return {"classes": [*classes.names], "threshold": classes.threshold}
 
 
 def read_model(folder: Path) -> TrainedModel:
@@ -93,13 +110,15 @@ def read_model(folder: Path) -> TrainedModel:
 
     Raises InputError with the file if a file is missing, damaged, or does not fit the other files.
     """
-    config, vocabulary = read_description(folder)
-    classifier = network_shape(folder, config, vocabulary)
+    config, vocabulary, classes = read_description(folder)
+    classifier = network_shape(folder, config, vocabulary, classes)
     classifier.load_state_dict(read_weights(folder, classifier.state_dict()), assign=True)
-    return TrainedModel(classifier.eval().requires_grad_(False), vocabulary, config)
+    return TrainedModel(classifier.eval().requires_grad_(False), vocabulary, config, classes)
 
 
-def network_shape(folder: Path, config: Config, vocabulary: Vocabulary) -> Classifier:
+def network_shape(
+    folder: Path, config: Config, vocabulary: Vocabulary, classes: Classes
+) -> Classifier:
     """Return the network that a folder describes, on the device "meta", which takes no memory.
 
     Raises InputError with the file of the configuration if its network is too large.
@@ -107,7 +126,7 @@ def network_shape(folder: Path, config: Config, vocabulary: Vocabulary) -> Class
     with errors_named(folder / CONFIG):
         try:
             with torch.device("meta"):
-                return Classifier(config, len(vocabulary))
+                return Classifier(config, len(vocabulary), classes.outputs)
         except (RuntimeError, OverflowError, TypeError, ValueError) as error:
             raise InputError("its network is too large.") from error
 
@@ -184,15 +203,15 @@ def _read_tensors(
     return tensors
 
 
-def read_description(folder: Path) -> tuple[Config, Vocabulary]:
-    """Return configuration and vocabulary of a model.
+def read_description(folder: Path) -> tuple[Config, Vocabulary, Classes]:
+    """Return configuration, vocabulary and classes of a model.
 
     Raises InputError with the file if a file is missing, damaged or of another version.
     """
     config, words = read_config(folder), read_words(folder)
     with errors_named(folder / VOCABULARY):
         try:
-            return config, Vocabulary(words)
+            return config, Vocabulary(words), read_classes(folder)
         except ValueError as error:
             raise InputError(f"{error}.") from error
 
@@ -206,9 +225,9 @@ def read_content(folder: Path) -> dict[str, Any]:
     with errors_named(folder / CONFIG):
         if not isinstance(content, dict) or type(content.get("schema")) is not int:
             raise InputError("it is not the configuration of a model.")
-        if content["schema"] != SCHEMA:
+        if content["schema"] not in READABLE:
             raise InputError(
-                f"it has schema {content['schema']}, and this version reads {SCHEMA}: "
+                f"it has schema {content['schema']}, and this version reads {READABLE[-1]}: "
                 "use the version that wrote it, or a newer one."
             )
     return content
@@ -226,6 +245,21 @@ def read_config(folder: Path) -> Config:
     return config
 
 
+def read_classes(folder: Path) -> Classes:
+    """Return the classes of a model, with its threshold; those of schema 1 are usual.
+
+    Raises InputError with the file if they are damaged.
+    """
+    content = read_content(folder)
+    if content["schema"] == 1:
+        return BINARY
+    with errors_named(folder / CONFIG):
+        try:
+            return checked_classes(content.get("classes"), content.get("threshold"))
+        except ValueError as error:
+            raise InputError(f"{error}.") from error
+
+
 def read_words(folder: Path) -> list[str]:
     """Return the vocabulary of a model. Raises InputError with the file if it is not a list."""
     words = require_json(folder / VOCABULARY, VOCABULARY_BYTES)
@@ -236,7 +270,7 @@ def read_words(folder: Path) -> list[str]:
     return words
 
 
-def read_classes(folder: Path) -> Any:
+def read_estimator_classes(folder: Path) -> Any:
     """Return what `classes.json` contains, or None if the folder of a model has no such file.
 
     Raises InputError with the file if it cannot be read.

@@ -21,12 +21,14 @@ from lstm_sentiment.config import Config
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.reading import errors_named
 from lstm_sentiment.files.writing import write_atomically, write_json
+from lstm_sentiment.labels import BINARY, Classes
 from lstm_sentiment.model.ngrams import MAX_TOKENS, NgramClassifier, NgramModel
 from lstm_sentiment.runs.identity import BASELINE
 from lstm_sentiment.runs.model_folder import (
     CONFIG,
     VOCABULARY,
     WEIGHTS,
+    described,
     read_config,
     read_content,
     read_weights,
@@ -36,7 +38,11 @@ from lstm_sentiment.runs.record import SCHEMA, recorded
 
 
 def save_ngrams(
-    folder: Path, classifier: NgramClassifier, settings: Mapping[str, Any], config: Config
+    folder: Path,
+    classifier: NgramClassifier,
+    settings: Mapping[str, Any],
+    config: Config,
+    classes: Classes = BINARY,
 ) -> None:
     """Write a baseline with its settings, as in its record, each file in one step."""
     folder.mkdir(exist_ok=True)
@@ -44,7 +50,12 @@ def save_ngrams(
     if classifier.idf is not None:
         weights["idf"] = classifier.idf
     write_atomically(folder / WEIGHTS, safetensors.numpy.save(weights))
-    content = {"schema": SCHEMA, BASELINE: settings, "config": {"data": recorded(config)["data"]}}
+    content = {
+        "schema": SCHEMA,
+        **described(classes),
+        BASELINE: settings,
+        "config": {"data": recorded(config)["data"]},
+    }
     write_json(folder / CONFIG, content)
     write_json(folder / VOCABULARY, classifier.ngrams)
 

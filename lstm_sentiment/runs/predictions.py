@@ -3,8 +3,9 @@
 Runs on the same data have the same reviews. A sweep therefore keeps their rows, labels and token
 counts once, in `reviews-<digest>.parquet` in the sweep's folder. A run's own `predictions.parquet`
 holds the logits in the same order, in float32 as the network computes them, and its metadata name
-that file. Files of older versions hold probabilities instead of logits, and those of the oldest
-versions have all columns in the run's own file. Both are still read.
+that file: the column `logit` for two classes, `logit_0`, `logit_1` and so on for more. Files of
+older versions hold probabilities instead of logits, and those of the oldest versions have all
+columns in the run's own file. Both are still read.
 """
 
 import hashlib
@@ -28,20 +29,22 @@ from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import PREDICTION_ROWS
 from lstm_sentiment.files.reading import open_regular, reason_of
 from lstm_sentiment.files.writing import write_atomically
-from lstm_sentiment.labels import is_positive
-from lstm_sentiment.model.metrics import sigmoid
+from lstm_sentiment.labels import BINARY, MAX_CLASSES, Classes
+from lstm_sentiment.model import metrics
 from lstm_sentiment.runs.folder import PREDICTIONS, REVIEWS
 from lstm_sentiment.runs.reader import RunSummary
+from lstm_sentiment.runs.record import record_classes
 
 PredictionColumns = Mapping[str, Mapping[str, Tensor]]  # stage -> columns, (N,) each
 
 REFERENCE = b"reviews"  # the key of the metadata that names the file of the reviews
 RESTORE = "`lstm-sentiment baseline` or a run of the sweep with rerun=true writes it again"
 SCORES = ("logit", "probability")  # the column of the predictions, in new and in older files
+LOGITS = tuple(f"logit_{label}" for label in range(MAX_CLASSES))  # those of more than two classes
 HAS_TYPE = {
     "split": lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind),
     **dict.fromkeys(("index", "label", "tokens"), pa.types.is_integer),
-    **dict.fromkeys(SCORES, pa.types.is_floating),
+    **dict.fromkeys((*SCORES, *LOGITS), pa.types.is_floating),
 }
 ROWS_AT_ONCE = 100_000
 MAX_NAME_BYTES = 100  # far more than the name of a split has
@@ -55,36 +58,41 @@ class Predictions(NamedTuple):
     """The predictions for the reviews of a stage, in the order of their rows."""
 
     row: np.ndarray  # (N,) int64, of the review in its split of the corpus
-    label: np.ndarray  # (N,) bool
-    logit: np.ndarray  # (N,) float64
+    label: np.ndarray  # (N,) int8
+    logit: np.ndarray  # (N,) float64 for two classes, (N, K) for more
     tokens: np.ndarray | None  # (N,) int64, before truncation; older runs do not have it
+    classes: Classes = BINARY
 
     @property
     def probability(self) -> np.ndarray:
-        """The probability of the positive class, (N,) float64."""
-        return sigmoid(self.logit)
+        """The probability of the second class of two, (N,) float64, or of each of more, (N, K)."""
+        return metrics.probabilities(self.logit)
 
     @property
-    def positive(self) -> np.ndarray:
-        """Whether the predicted class is positive, (N,) bool."""
-        return is_positive(self.probability)
+    def predicted(self) -> np.ndarray:
+        """The label of the predicted class, (N,)."""
+        predicted: np.ndarray = self.classes.predicted(self.probability)
+        return predicted
 
     @property
     def correct(self) -> np.ndarray:
         """Whether the predicted class equals the label, (N,) bool."""
-        return self.positive == self.label
+        return self.predicted == self.label
 
 
 def save_predictions(path: Path, predictions: PredictionColumns) -> None:
     """Write the predictions of a run to `path` in its folder; write no file if there are none.
 
     Each stage has the columns `index` (the row of the review in its split of the corpus), `label`,
-    `logit` and `tokens`. In the file, the column `split` names the stage.
+    `logit`, (N,) or (N, K), and `tokens`. In the file, the column `split` names the stage.
     """
     tables = []
     for stage, columns in predictions.items():
         arrays = {name: values.numpy() for name, values in columns.items()}
         arrays["label"] = arrays["label"].astype(np.int8)
+        if (logits := arrays["logit"]).ndim > 1:
+            del arrays["logit"]
+            arrays |= dict(zip(LOGITS, logits.T, strict=False))
         stages = pa.array([stage] * len(arrays["index"]))
         tables.append(pa.table({"split": stages, **arrays}))
     if tables:
@@ -97,16 +105,20 @@ def write_table(path: Path, table: pa.Table) -> None:
     A table of an older version keeps its probabilities. Several processes may write tables of the
     same sweep at the same time.
     """
-    [score] = [name for name in SCORES if name in table.column_names]
-    reviews = table.drop_columns(score).replace_schema_metadata()
+    scores = _score_columns(table)
+    reviews = table.drop_columns(scores).replace_schema_metadata()
     name = REVIEWS.format(_digest(reviews))
     _write_reviews(path.parent.parent / name, reviews)
-    scores = table.select([score]).replace_schema_metadata({REFERENCE: name})
-    write_atomically(path, _parquet(scores, use_dictionary=False))
+    logits = table.select(scores).replace_schema_metadata({REFERENCE: name})
+    write_atomically(path, _parquet(logits, use_dictionary=False))
+
+
+def _score_columns(table: pa.Table) -> list[str]:
+    return [name for name in table.column_names if name in (*SCORES, *LOGITS)]
 
 
 def read_table(path: Path) -> pa.Table:
-    """Return split, index, label, tokens and logit of all predictions of a run.
+    """Return split, index, label, tokens and logits of all predictions of a run.
 
     Runs of older versions have the probability instead of the logit, and may lack the tokens.
     Raises InputError if the run's file or the sweep's file of reviews is missing or damaged.
@@ -119,9 +131,11 @@ def read_table(path: Path) -> pa.Table:
     if not REVIEWS_NAME.fullmatch(name):
         raise InputError(f"{_shown(path)} cannot be read: it names no file of reviews")
     reviews = _read_reviews(path.parent.parent / name)
-    if table.column_names not in ([score] for score in SCORES) or len(table) != len(reviews):
+    if table.column_names != _score_columns(table) or len(table) != len(reviews):
         raise InputError(f"{_shown(path)} does not match {name}")
-    return reviews.append_column(table.column_names[0], table.column(0))
+    for column in table.column_names:
+        reviews = reviews.append_column(column, table[column])
+    return reviews
 
 
 def read_predictions(run: RunSummary, stage: str) -> Predictions:
@@ -132,8 +146,9 @@ def read_predictions(run: RunSummary, stage: str) -> Predictions:
     assert run.record is not None
     path = run.folder / PREDICTIONS
     table = read_table(path)
+    classes = record_classes(run.record)
     try:
-        predictions = _columns(table.filter(pc.equal(table["split"], stage)))
+        predictions = _columns(table.filter(pc.equal(table["split"], stage)), classes)
     except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
         raise InputError(f"{_shown(path)} cannot be read ({reason_of(error)})") from error
     if not _matches(predictions, run.record[stage]["confusion_matrix"]):
@@ -229,7 +244,7 @@ def _digest(reviews: pa.Table) -> str:
     return digest.hexdigest()[:16]
 
 
-def _columns(table: pa.Table) -> Predictions:
+def _columns(table: pa.Table, classes: Classes) -> Predictions:
     """Return the columns of a table as predictions, sorted by row.
 
     Raises ValueError, KeyError or TypeError if the table does not have these columns.
@@ -237,19 +252,29 @@ def _columns(table: pa.Table) -> Predictions:
     row, label = (table[name].to_numpy() for name in ("index", "label"))
     tokens = table["tokens"].to_numpy() if "tokens" in table.column_names else None
     whole = [row, label] if tokens is None else [row, label, tokens]
-    if any(column.dtype.kind != "i" for column in whole) or not np.isin(label, (0, 1)).all():
-        raise ValueError("index, label and tokens must be whole numbers, and labels 0 or 1")
+    labels = range(len(classes))
+    if any(column.dtype.kind != "i" for column in whole) or not np.isin(label, labels).all():
+        raise ValueError(
+            "index, label and tokens must be whole numbers, and labels at most "
+            f"{labels[-1]} and at least 0"
+        )
     order = np.argsort(row, kind="stable")
     return Predictions(
         row[order],
-        label[order] == 1,
-        _logits(table)[order],
+        label[order].astype(np.int8),
+        _logits(table, classes)[order],
         None if tokens is None else tokens[order],
+        classes,
     )
 
 
-def _logits(table: pa.Table) -> np.ndarray:
-    """Return the logits of a table, (N,) float64; NaN for a number that is no probability."""
+def _logits(table: pa.Table, classes: Classes) -> np.ndarray:
+    """Return the logits of a table, in float64; NaN for a number that is no probability."""
+    if classes.outputs > 1:
+        names = LOGITS[: classes.outputs]
+        if _score_columns(table) != list(names):
+            raise ValueError(f"it must have a logit for each of {len(names)} classes")
+        return np.stack([table[name].to_numpy().astype(np.float64) for name in names], axis=1)
     if "logit" in table.column_names:
         return table["logit"].to_numpy().astype(np.float64)
     probability = table["probability"].to_numpy().astype(np.float64)
@@ -261,5 +286,7 @@ def _matches(predictions: Predictions, matrix: Sequence[Sequence[int]]) -> bool:
     """Return whether rows are unique and finite logits give the confusion matrix."""
     if not np.isfinite(predictions.logit).all():
         return False
-    counted = np.bincount(2 * predictions.label + predictions.positive, minlength=4).reshape(2, 2)
+    count = len(predictions.classes)
+    cells = count * predictions.label.astype(np.int64) + predictions.predicted
+    counted = np.bincount(cells, minlength=count**2).reshape(count, count)
     return len(np.unique(predictions.row)) == len(predictions.row) and counted.tolist() == matrix

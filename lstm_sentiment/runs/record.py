@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
-from math import isclose
+from math import isclose, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,15 @@ from lstm_sentiment.display import on_one_line, shortened
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import JSON_BYTES
 from lstm_sentiment.files.reading import errors_named, parse_json, read_bytes, read_json
+from lstm_sentiment.labels import BINARY, MAX_CLASSES, THRESHOLD, Classes
 from lstm_sentiment.model.rates import rates
 from lstm_sentiment.runs.folder import RECORD
 from lstm_sentiment.runs.identity import BASELINE
 
-SCHEMA = 1  # version of the files; raise it if their meaning changes
+# Version of the files that are written, and the versions that are read. Since version 2, records
+# name the classes, of which there may be more than two, and the decision.
+SCHEMA = 2
+READABLE = (1, 2)
 ROUNDING = 1e-6  # allowed in scores: older versions computed them in float32
 LARGEST = 1e15  # of any count or duration in a record
 LARGEST_LOSS = 1e39  # beyond any number in float32
@@ -108,7 +112,7 @@ def examine_record(folder: Path) -> tuple[dict[str, Any] | None, str]:
     schema = record.get("schema") if isinstance(record, dict) else None
     if schema is None:
         return None, f"{RECORD} is damaged: it is not a record"
-    if schema != SCHEMA:
+    if schema not in READABLE or type(schema) is not int:
         return None, f"{RECORD} has schema {shortened(schema)}, this version reads {SCHEMA}"
     problem = defect(record, folder.name)
     return (None, f"{RECORD} {problem}") if problem else (record, "")
@@ -151,16 +155,17 @@ def _check(record: Mapping[str, Any]) -> None:
     for name in ("choices", "config"):
         _require(isinstance(record[name], dict), name, record[name])
     _check_config(record["config"])
+    classes = record_classes(record)
     for epoch in record["epochs"]:
         _require_number("epoch", epoch["epoch"])
         _require(epoch["train"] is not None, "train of an epoch", None)
         for stage in ("train", "val"):
-            _check_scores(stage, epoch[stage])
+            _check_scores(stage, epoch[stage], classes)
     best = record["best_epoch"]
     is_epoch = type(best) is int and best in range(1, len(record["epochs"]) + 1)
     _require(is_epoch, "best_epoch", best)
     for stage in ("val", "test"):
-        _check_scores(stage, record[stage])
+        _check_scores(stage, record[stage], classes)
     for name in ("parameters", "fit_seconds", "tokens_per_second"):
         _require_number(name, record["cost"][name])
     if (peak := record["cost"].get("peak_memory_mib")) is not None:
@@ -178,6 +183,25 @@ def _check(record: Mapping[str, Any]) -> None:
     _check_environment(record["environment"])
     if (attempts := record.get("attempts")) is not None:
         check_attempts(attempts)
+
+
+def record_classes(record: Mapping[str, Any]) -> Classes:
+    """Return the classes of a record, with its threshold; those of schema 1 are usual.
+
+    Raises ValueError, KeyError or TypeError if they are damaged.
+    """
+    if record["schema"] == 1:
+        return BINARY
+    return checked_classes(record["data"]["classes"], record["decision"]["threshold"])
+
+
+def checked_classes(names: Any, threshold: Any = THRESHOLD) -> Classes:
+    """Return the classes with these names. Raises ValueError if names or threshold are damaged."""
+    is_valid = isinstance(names, list) and all(isinstance(name, str) and name for name in names)
+    _require(is_valid and 2 <= len(names) <= MAX_CLASSES, "classes", names)
+    _require(len({name.casefold() for name in names}) == len(names), "classes", names)
+    _require(is_number(threshold, 1), "threshold", threshold)
+    return Classes(tuple(names), float(threshold))
 
 
 def check_attempts(attempts: Any) -> None:
@@ -223,7 +247,7 @@ def _check_config(config: Mapping[str, Any]) -> None:
             _require_allowed(f"reference.{name}", reference.get(name))
 
 
-def _check_scores(stage: str, scores: Mapping[str, Any] | None) -> None:
+def _check_scores(stage: str, scores: Mapping[str, Any] | None, classes: Classes) -> None:
     if scores is None:
         return
     for score in SCORES:
@@ -231,14 +255,16 @@ def _check_scores(stage: str, scores: Mapping[str, Any] | None) -> None:
             high = LARGEST_LOSS if score == "loss" else 1 + ROUNDING
             _require_number(f"{stage} {score}", scores[score], high)
     matrix = scores["confusion_matrix"]
-    (true_negatives, false_positives), (false_negatives, true_positives) = matrix
-    counts = (true_negatives, false_positives, false_negatives, true_positives)
+    counts = [count for row in matrix for count in row]
+    is_square = [len(row) for row in matrix] == [len(classes)] * len(classes)
+    _require(is_square, f"{stage} confusion_matrix", matrix)
     for count in counts:
         _require(type(count) is int and 0 <= count <= LARGEST, f"{stage} confusion_matrix", count)
     _require(sum(counts) > 0, f"{stage} confusion_matrix", "empty")
-    for score, expected in rates(matrix).items():
+    for score, expected in rates(matrix, classes.values).items():
         if score in scores:  # records of older versions have fewer scores
-            _require_number(f"{stage} {score}", scores[score])
+            is_valid = type(scores[score]) in (int, float) and isfinite(scores[score])
+            _require(is_valid, f"{stage} {score}", scores[score])
             if not isclose(scores[score], expected, abs_tol=ROUNDING):
                 raise ValueError(
                     f"{stage} {score} is {scores[score]:.6f}, but the confusion matrix gives "

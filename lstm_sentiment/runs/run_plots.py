@@ -22,7 +22,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 from lstm_sentiment.display import printable
 from lstm_sentiment.files.reading import open_regular
 from lstm_sentiment.files.writing import write_atomically
-from lstm_sentiment.labels import CLASSES
+from lstm_sentiment.labels import BINARY
 
 # The colours of Okabe and Ito, which are distinct for people with any kind of colour vision. A page
 # replaces black by the colour of its text, so all colours are legible on white and on black.
@@ -106,8 +106,8 @@ def _matrix(axes: Axes, matrix: np.ndarray) -> None:
     axes.imshow(shares, cmap=COLOUR_MAP, vmin=0, vmax=1)
     for (row, column), share in np.ndenumerate(shares):
         write_in_cell(axes, row, column, f"{share:.1%}\n{matrix[row, column]:,.0f}", share > 0.5)
-    axes.set_xticks(range(2), CLASSES, fontsize="small")
-    axes.set_yticks(range(2), CLASSES, fontsize="small", rotation=90, va="center")
+    axes.set_xticks(range(2), BINARY.names, fontsize="small")
+    axes.set_yticks(range(2), BINARY.names, fontsize="small", rotation=90, va="center")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
 

@@ -44,6 +44,7 @@ def evaluate(
         display.message(reading.sentence(file, read))
 
     labels: list[int] = []
+    classes = next(iter(predictors.values())).classes
     chunks: dict[str, list[np.ndarray]] = {name: [] for name in predictors}
     rows = read_tables(
         [file],
@@ -54,7 +55,7 @@ def evaluate(
     )
     with display.progress("evaluating", count_rows([file])) as advance:
         for reviews in in_chunks(rows):
-            labels += [review.label for review in reviews]
+            labels += [classes.label(review.label or "") or 0 for review in reviews]
             for name, predictor in predictors.items():
                 chunks[name].append(predictor.logits([review.text for review in reviews]))
             advance(len(labels))

@@ -1,7 +1,7 @@
 """explanation -> sentences, colours and the HTML page; the terminal shows the same sentences."""
 
 from lstm_sentiment.display import counted
-from lstm_sentiment.labels import CLASSES, POSITIVE
+from lstm_sentiment.labels import BINARY, POSITIVE
 from lstm_sentiment.serving.predictor import Explanation
 from lstm_sentiment.templates import render
 
@@ -13,7 +13,9 @@ TOKENS_LISTED = 16  # in the table
 def headline(explanation: Explanation) -> str:
     """Return the predicted class and the probability of positive."""
     prediction = explanation.prediction
-    return f"{prediction.label}: probability of {CLASSES[POSITIVE]} {prediction.probability:.4f}"
+    return (
+        f"{prediction.label}: probability of {BINARY.names[POSITIVE]} {prediction.probability:.4f}"
+    )
 
 
 def decomposition(explanation: Explanation) -> str:
@@ -85,7 +87,7 @@ def page(explanation: Explanation) -> str:
     return render(
         "explanation.html",
         title=headline(explanation),
-        classes=CLASSES,
+        classes=BINARY.names,
         tokens=tokens,
         attention=attribution.attention is not None,
         strongest=strongest_tokens(explanation),

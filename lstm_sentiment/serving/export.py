@@ -14,7 +14,6 @@ from lstm_sentiment.display import counted
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.locks import LOCK, HeldError, sole_writer
 from lstm_sentiment.files.outputs import errors_of_writing, folder_output
-from lstm_sentiment.labels import is_positive
 from lstm_sentiment.runs.folder import RECORD
 from lstm_sentiment.runs.model_folder import CONFIG, ONNX, VOCABULARY, is_description
 from lstm_sentiment.serving.onnx_model import save_onnx
@@ -59,7 +58,9 @@ def export(predictor: Predictor, folder: Path, int8: bool, texts: Sequence[str])
     if not texts:
         raise InputError("The file has no texts: the export is checked on at least one.")
     with folder_output(folder, EXPORTED, _is_older_export) as draft:
-        save_onnx(draft, network.classifier, network.vocabulary, network.config, int8)
+        save_onnx(
+            draft, network.classifier, network.vocabulary, network.config, int8, network.classes
+        )
         size = (draft / ONNX).stat().st_size
         comparison = compare(predictor, Predictor.load(draft), size, texts)
         too_different = comparison.difference > TOLERANCE and not int8
@@ -99,7 +100,8 @@ def compare(
 ) -> Comparison:
     """Compare the predictions of both networks for at least one text; `size` is in bytes."""
     (before, speed_before), (after, speed_after) = _timed(original, texts), _timed(exported, texts)
-    agreement = float((is_positive(before) == is_positive(after)).mean())
+    same = original.classes.predicted(before) == exported.classes.predicted(after)
+    agreement = float(same.mean())
     difference = float(abs(before - after).max())
     return Comparison(size, difference, agreement, len(texts), (speed_before, speed_after))
 

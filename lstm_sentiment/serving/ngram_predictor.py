@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lstm_sentiment.config import Config
+from lstm_sentiment.labels import BINARY, Classes
 from lstm_sentiment.model.ngrams import NgramClassifier
 from lstm_sentiment.serving.attribution import LINEAR, Attribution
 from lstm_sentiment.serving.predictor import Explanation, Predictor
@@ -17,6 +18,7 @@ class NgramPredictor(Predictor):
 
     classifier: NgramClassifier
     config: Config
+    classes: Classes = BINARY
 
     def _logits(self, texts: Sequence[str]) -> np.ndarray:
         return self.classifier.logits([self._tokenize(text) for text in texts])
@@ -34,4 +36,4 @@ class NgramPredictor(Predictor):
             method=LINEAR,
         )
         known = tuple(token in self.classifier for token in tokens)
-        return Explanation(tuple(tokens), known, 0, attribution)
+        return Explanation(tuple(tokens), known, 0, attribution, self.predict(text))

@@ -26,6 +26,7 @@ from lstm_sentiment.files.limits import MODEL_BYTES
 from lstm_sentiment.files.reading import errors_named, read_bytes
 from lstm_sentiment.files.varint import read_varint
 from lstm_sentiment.files.writing import scratch_folder, write_atomically
+from lstm_sentiment.labels import BINARY, Classes
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.subnormals import subnormals_flushed
 from lstm_sentiment.runs.model_folder import (
@@ -82,14 +83,19 @@ class OnnxNetwork:
 
 
 def save_onnx(
-    folder: Path, classifier: Classifier, vocabulary: Vocabulary, config: Config, int8: bool = False
+    folder: Path,
+    classifier: Classifier,
+    vocabulary: Vocabulary,
+    config: Config,
+    int8: bool = False,
+    classes: Classes = BINARY,
 ) -> None:
     """Write `model.onnx`, configuration and vocabulary; `int8` stores the weights in 8 bits."""
     model = onnx_model(classifier, config)
     onnx.checker.check_model(model, full_check=True)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / ONNX, quantized(model) if int8 else model.SerializeToString())
-    save_description(folder, vocabulary, config)
+    save_description(folder, vocabulary, config, classes)
 
 
 def quantized(model: onnx.ModelProto) -> bytes:
@@ -119,14 +125,14 @@ def _no_warnings() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def read_onnx(folder: Path) -> tuple[OnnxNetwork, Vocabulary, Config]:
-    """Return the network, the vocabulary and the configuration.
+def read_onnx(folder: Path) -> tuple[OnnxNetwork, Vocabulary, Config, Classes]:
+    """Return the network, the vocabulary, the configuration and the classes.
 
     Raises InputError with the file if a file is missing or damaged, or if the graph is not the one
     that `save_onnx` writes for the configuration and the vocabulary.
     """
-    config, vocabulary = read_description(folder)
-    expected = onnx_model(network_shape(folder, config, vocabulary), config)
+    config, vocabulary, classes = read_description(folder)
+    expected = onnx_model(network_shape(folder, config, vocabulary, classes), config)
     with errors_named(folder / ONNX):
         model = _parsed(read_bytes(folder / ONNX, MODEL_BYTES))
         if any(
@@ -137,7 +143,7 @@ def read_onnx(folder: Path) -> tuple[OnnxNetwork, Vocabulary, Config]:
         for tensor, given in zip(expected.graph.initializer, model.graph.initializer, strict=True):
             _fill(tensor, given)
         one_by_one = any(node.op_type in SCALED_BY_BATCH for node in expected.graph.node)
-        return OnnxNetwork(expected.SerializeToString(), one_by_one), vocabulary, config
+        return OnnxNetwork(expected.SerializeToString(), one_by_one), vocabulary, config, classes
 
 
 def _parsed(content: bytes) -> onnx.ModelProto:

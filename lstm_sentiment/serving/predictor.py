@@ -17,9 +17,9 @@ from lstm_sentiment.data.vocabulary import Vocabulary
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import EXPLAINED_STATES, STATES, Limit
 from lstm_sentiment.files.reading import errors_named
-from lstm_sentiment.labels import class_name
+from lstm_sentiment.labels import BINARY, Classes
+from lstm_sentiment.model import metrics
 from lstm_sentiment.model.classifier import Classifier
-from lstm_sentiment.model.metrics import sigmoid
 from lstm_sentiment.model.subnormals import subnormals_flushed
 from lstm_sentiment.runs.folder import MODEL, RECORD
 from lstm_sentiment.runs.identity import BASELINE
@@ -40,7 +40,7 @@ BATCH_SIZE = 64  # reviews; larger batches are hardly faster
 BATCH_POSITIONS = BATCH_SIZE * 1_000  # tokens and padding; bounds the memory for long reviews
 BATCH_NUMBERS = 2**25  # in the states of a batch; bounds the memory of wide networks
 
-# (B, T) ids, (B,) lengths -> (B,) logits
+# (B, T) ids, (B,) lengths -> logits, (B,) for two classes, (B, K) for more
 Network = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -65,17 +65,28 @@ class Weight(NamedTuple):
 
 @dataclass(frozen=True)
 class Prediction:
-    """The predicted class of a text, as one of `labels.CLASSES`."""
+    """The predicted class of a text, and the probabilities of all classes."""
 
-    label: str
-    probability: float  # of the class positive
+    label: str  # the name of the predicted class
+    # Of the second of two classes, such as positive; of more, that of the predicted class.
+    probability: float
     # Of the tokens that the network reads; None unless requested.
     weights: tuple[Weight, ...] | None = None
+    probabilities: tuple[float, ...] = ()  # of each class, in the order of the model's classes
 
     @classmethod
-    def from_probability(cls, probability: float) -> "Prediction":
-        """Return the prediction for this probability of positive."""
-        return cls(class_name(probability), float(probability))
+    def all_from(cls, probabilities: np.ndarray, classes: Classes) -> list["Prediction"]:
+        """Return the prediction for each row of probabilities, as `Predictor.probabilities`."""
+        predicted = classes.predicted(probabilities)
+        if probabilities.ndim == 1:
+            rows = np.stack([1 - probabilities, probabilities], axis=1)
+            shown = probabilities
+        else:
+            rows, shown = probabilities, probabilities.max(1)
+        return [
+            cls(classes.names[label], float(probability), probabilities=tuple(row))
+            for label, probability, row in zip(predicted, shown, rows.tolist(), strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -86,11 +97,7 @@ class Explanation:
     known: tuple[bool, ...]  # whether the vocabulary contains each token
     unread: int  # number of tokens of the text that truncation removed
     attribution: Attribution
-
-    @property
-    def prediction(self) -> Prediction:
-        """The explained prediction."""
-        return Prediction.from_probability(float(sigmoid(np.array(self.attribution.logit))))
+    prediction: Prediction  # for the text
 
     @property
     def weights(self) -> tuple[Weight, ...]:
@@ -107,6 +114,7 @@ class Predictor(ABC):
     """
 
     config: Config  # of a baseline: only the group `data` applies
+    classes: Classes
 
     @staticmethod
     def load(folder: str | Path) -> "Predictor":
@@ -119,13 +127,14 @@ class Predictor(ABC):
         if (model / ONNX).exists():
             from lstm_sentiment.serving.onnx_model import read_onnx
 
-            return NetworkPredictor(*read_onnx(model), None)
+            network, vocabulary, config, classes = read_onnx(model)
+            return NetworkPredictor(network, vocabulary, config, None, classes)
         if holds_ngrams(model):
             from lstm_sentiment.serving.ngram_predictor import NgramPredictor
 
             return NgramPredictor(*read_ngrams(model))
-        classifier, vocabulary, config = read_model(model)
-        return NetworkPredictor(TorchNetwork(classifier), vocabulary, config, classifier)
+        classifier, vocabulary, config, classes = read_model(model)
+        return NetworkPredictor(TorchNetwork(classifier), vocabulary, config, classifier, classes)
 
     @overload
     def predict(  # type: ignore[overload-overlap]
@@ -145,7 +154,7 @@ class Predictor(ABC):
         """
         if isinstance(text, str):
             return self.predict([text], weights)[0]
-        predictions = [Prediction.from_probability(p) for p in self.probabilities(text)]
+        predictions = Prediction.all_from(self.probabilities(text), self.classes)
         if not weights:
             return predictions
         return [
@@ -154,17 +163,21 @@ class Predictor(ABC):
         ]
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the probability of positive for each text, (N,) float64."""
-        return sigmoid(self.logits(texts))
+        """Return the probabilities for each text, in float64.
+
+        They are (N,) for two classes, those of the second one, and (N, K) for more.
+        """
+        return metrics.probabilities(self.logits(texts))
 
     def logits(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the logit of each text, (N,); float32 of a network, float64 of a baseline.
+        """Return the logits of each text; float32 of a network, float64 of a baseline.
 
-        Raises InputError if a text is not a string, or if its logit is not a finite number.
+        They are (N,) for two classes and (N, K) for more. Raises InputError if a text is not a
+        string, or if its logit is not a finite number.
         """
         logits = self._logits(texts)
-        if len(wrong := np.flatnonzero(~np.isfinite(logits))):
-            raise _not_finite("logit", texts[wrong[0]])
+        if len(wrong := np.argwhere(~np.isfinite(logits))):
+            raise _not_finite("logit", texts[wrong[0][0]])
         return logits
 
     def explain(self, text: str) -> Explanation:
@@ -181,7 +194,7 @@ class Predictor(ABC):
 
     @abstractmethod
     def _logits(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the logit of each text, (N,), finite or not."""
+        """Return the logits of each text, finite or not."""
 
     @abstractmethod
     def _explanation(self, text: str) -> Explanation:
@@ -202,6 +215,7 @@ class NetworkPredictor(Predictor):
     vocabulary: Vocabulary
     config: Config
     classifier: Classifier | None  # None if ONNX Runtime computes the logits
+    classes: Classes = BINARY
     record: Mapping[str, Any] | None = None  # of the training, as in `run.json`; set by `fit`
 
     def save(self, folder: str | Path) -> None:
@@ -217,10 +231,11 @@ class NetworkPredictor(Predictor):
         """Write the files of the model into a folder. Raises InputError if it was exported."""
         if self.classifier is None:
             raise InputError("An exported model cannot be saved: copy its folder.")
-        save_model(folder, self.classifier, self.vocabulary, self.config)
+        save_model(folder, self.classifier, self.vocabulary, self.config, self.classes)
 
     def _logits(self, texts: Sequence[str]) -> np.ndarray:
-        logits = np.empty(len(texts), np.float32)
+        shape = (len(texts), self.classes.outputs)[: 1 + (self.classes.outputs > 1)]
+        logits = np.empty(shape, np.float32)
         for indices, layout, tokens in self._encoded_batches(texts):
             logits[indices] = self.network(layout.fill(tokens), layout.lengths)
         return logits
@@ -244,6 +259,7 @@ class NetworkPredictor(Predictor):
             known=tuple(word in self.vocabulary for word in read),
             unread=len(words) - len(read),
             attribution=attribution,
+            prediction=self.predict(text),
         )
 
     @property

@@ -112,6 +112,7 @@ def _train(
         "sweep": folder.parent.name,
         **request,
         **outcome,
+        "decision": {"threshold": data.classes.threshold},
         "data": data.summary(),
         "vectors": None,
         "environment": runtime.environment("cpu"),

@@ -14,7 +14,7 @@ from torch.utils.tensorboard.summary import hparams
 from lstm_sentiment.config import Config, flat
 from lstm_sentiment.config_fields import fields_of
 from lstm_sentiment.display import markdown_text, printable
-from lstm_sentiment.labels import CLASSES
+from lstm_sentiment.labels import BINARY
 from lstm_sentiment.model.metrics import most_confident_mistakes, sigmoid
 from lstm_sentiment.model.module import SentimentModule
 from lstm_sentiment.runs import run_plots
@@ -155,6 +155,6 @@ def mistakes(columns: Mapping[str, Tensor], text: Callable[[int], str]) -> str:
         index = int(columns["index"][position])
         words = text(index).split()
         shown = " ".join(words[:WORDS_SHOWN]) + (" …" if len(words) > WORDS_SHOWN else "")
-        verdict = f"{CLASSES[int(label[position])]}, but {probability[position]:.2%} positive"
+        verdict = f"{BINARY.names[int(label[position])]}, but {probability[position]:.2%} positive"
         lines.append(f"**review {index}**: {verdict}\n\n> {markdown_text(shown)}")
     return "\n\n".join(lines) or "No mistakes."

@@ -53,7 +53,7 @@ def train(
     # Build the network and the trainer.
     L.seed_everything(config.seed, workers=True, verbose=False)
     runtime.reset_peak_memory(plan.device)
-    module = _build_module(config, len(data.vocabulary), vectors)
+    module = _build_module(config, data, vectors)
     costs = Costs(plan.device)
     best = checkpoints.BestEpoch(config.early_stopping)
     with TensorBoard(folder, config, costs) as board:
@@ -71,7 +71,7 @@ def train(
 
         # Record the results; `run.json` comes last, since it marks the run as finished.
         record = _make_record(plan, module, vectors, costs, best.epoch, attempts)
-        save_model(folder / MODEL, module.classifier, data.vocabulary, config)
+        save_model(folder / MODEL, module.classifier, data.vocabulary, config, data.classes)
         save_predictions(folder / PREDICTIONS, predictions)
         save_plots(folder, record)
         board.finish(record, trainer.global_step, predictions, data.text)
@@ -80,14 +80,19 @@ def train(
 
 
 def _build_module(
-    config: Config, vocabulary_size: int, vectors: WordVectors | None
+    config: Config, data: ReviewDataModule, vectors: WordVectors | None
 ) -> SentimentModule:
     """Return the untrained network, with pretrained word vectors if there are any."""
-    classifier = Classifier(config, vocabulary_size)
+    classifier = Classifier(config, len(data.vocabulary), data.classes.outputs)
     if vectors is not None:
         classifier.start_from(vectors.matrix, vectors.has_vector)
     return SentimentModule(
-        classifier, config.optimizer, config.seed, config.embedding.freeze_epochs
+        classifier,
+        config.optimizer,
+        config.seed,
+        config.embedding.freeze_epochs,
+        data.classes,
+        data.class_weights,
     )
 
 
@@ -177,6 +182,7 @@ def _make_record(
         "best_epoch": best_epoch,
         "val": module.latest.get("val"),
         "test": module.latest.get("test"),
+        "decision": {"threshold": plan.data.classes.threshold},
         "cost": _cost(plan, module, costs),
         "data": plan.data.summary(),
         "vectors": vectors.summary(plan.data) if vectors else None,

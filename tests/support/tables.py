@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from io import BytesIO, StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +16,14 @@ from lstm_sentiment.data.columns import Columns, Review
 from lstm_sentiment.data.delimited import USUAL_FORMAT, TextFormat
 from lstm_sentiment.data.formats import read_tables
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.labels import Classes
+
+
+class NumberedReview(NamedTuple):
+    """A text and the label of its class."""
+
+    text: str
+    label: int | None
 
 
 def table_bytes(name: str, columns: Mapping[str, Any]) -> bytes:
@@ -62,10 +70,23 @@ def read_reviews(
     text_format: TextFormat = USUAL_FORMAT,
     notes: list[str] | None = None,
     **columns: Any,
-) -> list[Review]:
-    """Read all reviews; `columns` are the fields of `Columns`, and `notes` gets all sentences."""
+) -> list[NumberedReview]:
+    """Read all reviews; `columns` are the fields of `Columns`, and `notes` gets all sentences.
+
+    Their labels are those of the classes that are found in them.
+    """
     note = [].append if notes is None else notes.append
-    return list(read_tables(files, Columns(**columns), labelled, text_format, note))
+    reviews = list(read_tables(files, Columns(**columns), labelled, text_format, note))
+    return numbered(reviews)
+
+
+def numbered(reviews: Sequence[Review]) -> list[NumberedReview]:
+    """Return reviews with the labels of the classes that are found in them."""
+    classes = Classes.found(review.label for review in reviews if review.label is not None)
+    return [
+        NumberedReview(text, None if label is None else classes.label(label))
+        for text, label in reviews
+    ]
 
 
 def refusal(*files: Path, **options: Any) -> str:
