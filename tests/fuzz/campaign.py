@@ -121,7 +121,10 @@ def _one_process(folder: Path, result: Result, seconds: float, seed: int, output
         # Where libFuzzer ends the process, the traceback is among what it prints.
         trace = f"{(folder / worker.TRACE).read_text()}\n{output_of_process[-5_000:]}"
         ending = "hang" if "Timeout" in trace else f"end of the process ({code})"
-        worker.save_crash(folder, result.name, f"{ending} in {_place(trace)}", trace)
+        saved = worker.save_crash(folder, result.name, f"{ending} in {_place(trace)}", trace)
+        if ending == "hang" and _is_answered(saved):
+            shutil.rmtree(saved)
+            print(f"{result.name}: an input that took too long was answered when given again")
     elif code != 0:
         raise SystemExit(output_of_process)
     numbers = _statistics(folder)
@@ -132,6 +135,16 @@ def _one_process(folder: Path, result: Result, seconds: float, seed: int, output
     if found.exists():
         result.crashes |= {each.name for each in found.iterdir()}
         shutil.copytree(found, output / "crashes" / result.name, dirs_exist_ok=True)
+
+
+def _is_answered(saved: Path) -> bool:
+    """Return whether a saved input is answered if it has more time: the machine may be busy."""
+    command = [sys.executable, "-m", "tests.fuzz.replay", str(saved)]
+    try:
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=START)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        return False
+    return True
 
 
 def _place(trace: str) -> str:

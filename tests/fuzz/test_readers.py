@@ -146,6 +146,15 @@ def test_a_process_that_crashes_is_replaced_and_its_input_kept(
     assert "Aborted" in (folder / worker.TRACE).read_text()
 
 
+def test_an_input_that_is_answered_with_more_time_is_no_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker beside other work may be too slow for an input that takes milliseconds."""
+    slow = DYING.replace("os.abort()", 'sys.exit("Timeout (0:00:10)!")')
+    monkeypatch.setattr(campaign, "WORKER", ["-c", slow])
+    assert campaign.fuzz("vectors", 2, 1, tmp_path).crashes == set()
+
+
 def test_a_worker_that_cannot_start_ends_the_campaign(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -145,8 +145,11 @@ def signature(error: BaseException) -> str:
     return " ".join([type(error).__name__, "in", place, *words[:4]])
 
 
-def save_crash(folder: Path, reader: str, signature: str, trace: str) -> None:
-    """Save the present input, unless a smaller one with this signature was saved earlier."""
+def save_crash(folder: Path, reader: str, signature: str, trace: str) -> Path:
+    """Save the present input, unless a smaller one with this signature was saved earlier.
+
+    Return the folder that holds the smaller one.
+    """
     case = cases.read(folder / INPUT)
     name = "".join(each if each.isalnum() else "-" for each in signature)[:80]
     target = folder / "crashes" / reader / name
@@ -154,6 +157,7 @@ def save_crash(folder: Path, reader: str, signature: str, trace: str) -> None:
     if earlier is None or size(case) < size(earlier):
         cases.write(case, target / INPUT)
         (target / TRACE).write_text(trace)
+    return target
 
 
 def size(case: Case) -> int:
