@@ -9,12 +9,13 @@ import hashlib
 import json
 from array import array
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from lstm_sentiment.config import Tokenizer
 from lstm_sentiment.data.cache import DataCache, cache_key
 from lstm_sentiment.data.sources import Part
 from lstm_sentiment.data.tokenizer import UNK, tokenize, tokenizer_key
@@ -33,7 +34,10 @@ TOKENS_AT_ONCE = 2**22
 
 @dataclass(frozen=True)
 class TokenizedReviews:
-    """N reviews with W different words; a word is stored as its number, its index in `words`."""
+    """N reviews with W different words; a word is stored as its number, its index in `words`.
+
+    The words are tokens of the tokenizer or, after `in_subwords`, subwords.
+    """
 
     words: list[str]  # (W,) sorted by spelling
     tokens: np.ndarray  # (all tokens,) int32, word numbers
@@ -68,6 +72,27 @@ class TokenizedReviews:
         """Return the vocabulary's id of each word, (W,) int32."""
         return vocabulary.encode(self.words)
 
+    def in_subwords(self, vocabulary: Vocabulary) -> "TokenizedReviews":
+        """Return the same reviews with the tokens of a vocabulary of subwords, in memory."""
+        split = [vocabulary.subwords(word) for word in self.words]
+        words = sorted({subword for subwords in split for subword in subwords})
+        numbers = {word: number for number, word in enumerate(words)}
+        sizes = np.fromiter(map(len, split), np.int64, len(split))
+        subwords = np.fromiter(
+            (numbers[subword] for subwords in split for subword in subwords), np.int32
+        )
+        first = np.cumsum(sizes) - sizes  # position of each word in `subwords`
+        tokens, ends = [], [np.zeros(1, np.int64)]
+        for start in range(0, len(self.tokens), TOKENS_AT_ONCE):  # to bound the memory
+            chunk = self.tokens[start : start + TOKENS_AT_ONCE]
+            counts = sizes[chunk]
+            before = np.cumsum(counts) - counts
+            positions = np.arange(counts.sum()) + np.repeat(first[chunk] - before, counts)
+            tokens.append(subwords[positions])
+            ends.append(ends[-1][-1] + before + counts)
+        offsets = np.concatenate(ends)[self.offsets]
+        return replace(self, words=words, tokens=np.concatenate(tokens), offsets=offsets)
+
     def word_counts(self, rows: np.ndarray) -> np.ndarray:
         """Return the number of occurrences of each word in the reviews of `rows`, (W,) int64."""
         is_counted = np.zeros(len(self.labels), bool)
@@ -87,19 +112,25 @@ class TokenizedReviews:
 
 
 def tokenized_reviews(
-    part: Part, root: str | Path, cache: DataCache, preparation: int
+    part: Part,
+    root: str | Path,
+    cache: DataCache,
+    preparation: int,
+    tokenizer: Tokenizer = Tokenizer.basic_english,
 ) -> TokenizedReviews:
     """Return the tokenized reviews of a part from the cache below `root`, filling it if needed.
 
     Raises InputError if the part cannot be read or the cache cannot be written.
     """
-    key = cache_key(tokenizer_key(preparation), LAYOUT, part.version())
-    make = partial(_tokenize, part, preparation, cache.display)
+    key = cache_key(tokenizer_key(tokenizer, preparation), LAYOUT, part.version())
+    make = partial(_tokenize, part, preparation, tokenizer, cache.display)
     folder = cache.entry(root, key, FILES, part.name, make)
     return TokenizedReviews.load(folder, preparation)
 
 
-def _tokenize(part: Part, preparation: int, display: Display, folder: Path) -> None:
+def _tokenize(
+    part: Part, preparation: int, tokenizer: Tokenizer, display: Display, folder: Path
+) -> None:
     """Write the files of `TokenizedReviews`, without holding all texts or tokens in memory."""
     numbers: defaultdict[str, int] = defaultdict(lambda: len(numbers))
     # The leading 0 makes the cumulative sum of the lengths the offsets.
@@ -109,14 +140,14 @@ def _tokenize(part: Part, preparation: int, display: Display, folder: Path) -> N
     reviews = track(part.read(), f"tokenizing {Path(part.name).name}", display, part.count())
     with unsorted_tokens.open("wb") as stream:
         for text, label in reviews:
-            tokens = tokenize(text, preparation)
+            tokens = tokenize(text, preparation, tokenizer)
             without_words += tokens == [UNK]
             row = np.fromiter(map(numbers.__getitem__, tokens), np.int32, len(tokens))
             stream.write(row.data)
             lengths.append(len(tokens))
             labels.append(label)
             digests += _digest(text)
-            copies += _digest(text if preparation == 1 else " ".join(tokens))
+            copies += _digest(text if preparation == 1 else _spelling(text, tokens, tokenizer))
     _require_both_labels(part.name, np.frombuffer(labels, np.int8))
     words = sorted(numbers)
     # Not escaped: two adjacent lone surrogates would be read back as one character.
@@ -133,6 +164,15 @@ def _tokenize(part: Part, preparation: int, display: Display, folder: Path) -> N
     np.save(folder / "labels.npy", np.frombuffer(labels, np.int8))
     np.save(folder / "digests.npy", np.frombuffer(digests, "<u8").reshape(-1, 2))
     np.save(folder / "copies.npy", np.frombuffer(copies, "<u8").reshape(-1, 2))
+
+
+def _spelling(text: str, tokens: list[str], tokenizer: Tokenizer) -> str:
+    """Return a text that is equal for copies of a review.
+
+    It consists of the tokens of `basic_english`, so that the sets do not depend on the tokenizer.
+    """
+    default = Tokenizer.basic_english
+    return " ".join(tokens if tokenizer is default else tokenize(text, 2, default))
 
 
 def _digest(text: str) -> bytes:

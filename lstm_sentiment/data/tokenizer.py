@@ -9,7 +9,8 @@ from torchtext.data.utils import get_tokenizer
 from lstm_sentiment.config import Tokenizer
 from lstm_sentiment.data.normalization import normalize
 
-UNK = "<unk>"
+PAD, UNK = "<pad>", "<unk>"
+SPECIALS = (PAD, UNK)
 MAX_RUN = 100  # characters; bounds the time to learn and to apply subwords
 
 # Adjacent parts of the pattern cannot match the same spaces, so matching takes linear time.
