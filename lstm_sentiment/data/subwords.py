@@ -5,12 +5,12 @@ its words begin.
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import regex
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import WhitespaceSplit
@@ -73,7 +73,7 @@ def _texts(words: Sequence[str], counts: np.ndarray, alphabet: Sequence[str]) ->
     The trainer would join the neighbours of a character that is not in the alphabet. Words are
     therefore divided at such characters.
     """
-    unknown = regex.compile(f"[^{regex.escape(''.join(alphabet))}]+")
+    unknown = re.compile(f"[^{regex.escape(''.join(alphabet))}]+")
     for word, count in zip(words, counts.tolist(), strict=True):
         if count and word != UNK:
             text = unknown.sub(" ", MARK + word) + " "

@@ -47,14 +47,18 @@ class TokenizedReviews:
     copies: np.ndarray  # (N, 2) uint64, equal for reviews that count as copies of each other
     preparation: int  # version of `tokenize`
     notes: list[str] = field(default_factory=list)  # sentences about how they were read
+    tokenizer: Tokenizer = Tokenizer.basic_english
+    vocabulary: str = ""  # after `in_subwords`, a hash of the vocabulary
 
     @classmethod
-    def load(cls, folder: Path, preparation: int) -> "TokenizedReviews":
+    def load(
+        cls, folder: Path, preparation: int, tokenizer: Tokenizer = Tokenizer.basic_english
+    ) -> "TokenizedReviews":
         """Read the files of a cache entry; the arrays are mapped into memory."""
         words = json.loads((folder / WORDS).read_bytes())
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
         notes = json.loads((folder / NOTES).read_bytes())
-        return cls(words, **arrays, preparation=preparation, notes=notes)
+        return cls(words, **arrays, preparation=preparation, notes=notes, tokenizer=tokenizer)
 
     def tokens_of(self, row: int) -> np.ndarray:
         """Return the tokens of the review in `row`, (T,) int32, as word numbers."""
@@ -91,7 +95,13 @@ class TokenizedReviews:
             tokens.append(subwords[positions])
             ends.append(ends[-1][-1] + before + counts)
         offsets = np.concatenate(ends)[self.offsets]
-        return replace(self, words=words, tokens=np.concatenate(tokens), offsets=offsets)
+        return replace(
+            self,
+            words=words,
+            tokens=np.concatenate(tokens),
+            offsets=offsets,
+            vocabulary=cache_key(json.dumps([vocabulary.words, vocabulary.merges])),
+        )
 
     def word_counts(self, rows: np.ndarray) -> np.ndarray:
         """Return the number of occurrences of each word in the reviews of `rows`, (W,) int64."""
@@ -125,7 +135,7 @@ def tokenized_reviews(
     key = cache_key(tokenizer_key(tokenizer, preparation), LAYOUT, part.version())
     make = partial(_tokenize, part, preparation, tokenizer, cache.display)
     folder = cache.entry(root, key, FILES, part.name, make)
-    return TokenizedReviews.load(folder, preparation)
+    return TokenizedReviews.load(folder, preparation, tokenizer)
 
 
 def _tokenize(

@@ -64,6 +64,11 @@ class Vocabulary:
         """Return the tokens of a word: its subwords or, without merges, the word itself."""
         return [word] if self._encoder is None or word == UNK else self._encoder.split(word)
 
+    def spelling(self, subwords: Iterable[str]) -> str:
+        """Return the word, or the part of a word, that consists of these tokens."""
+        joined = "".join(subwords)
+        return joined if self.merges is None else joined.removeprefix(MARK)
+
     def tokens_of(self, words: Iterable[str]) -> list[str]:
         """Return the tokens of these words."""
         return [token for word in words for token in self.subwords(word)]
