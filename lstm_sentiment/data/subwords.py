@@ -73,7 +73,7 @@ def _texts(words: Sequence[str], counts: np.ndarray, alphabet: Sequence[str]) ->
     The trainer would join the neighbours of a character that is not in the alphabet. Words are
     therefore divided at such characters.
     """
-    unknown = re.compile(f"[^{regex.escape(''.join(alphabet))}]+")
+    unknown = re.compile(f"[^{re.escape(''.join(alphabet))}]+")
     for word, count in zip(words, counts.tolist(), strict=True):
         if count and word != UNK:
             text = unknown.sub(" ", MARK + word) + " "
