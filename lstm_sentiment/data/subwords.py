@@ -16,7 +16,7 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from tokenizers.trainers import BpeTrainer
 
-from lstm_sentiment.data.tokenizer import SPECIALS, UNK
+from lstm_sentiment.data.tokenizer import LONE_SURROGATE, SPECIALS, UNK
 
 MARK = "▁"
 MIN_COUNT = 2  # occurrences of a pair that is merged
@@ -103,7 +103,12 @@ class SubwordEncoder:
 
 
 def _check(words: Collection[str], merges: Sequence[Merge]) -> None:
-    """Raise ValueError unless all subwords of the merges are words, and no merge occurs twice."""
+    """Raise ValueError unless all subwords of the merges are words, and no merge occurs twice.
+
+    The words must be valid Unicode.
+    """
+    if (lone := next(filter(LONE_SURROGATE.search, words), None)) is not None:
+        raise ValueError(f"the vocabulary has half a surrogate pair ({lone[:60]!r})")
     known = set[Merge]()
     for left, right in merges:
         for subword in (left, right, left + right):

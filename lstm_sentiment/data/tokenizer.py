@@ -17,7 +17,7 @@ MAX_RUN = 100  # characters; bounds the time to learn and to apply subwords
 _HTML_BREAK = re.compile(r"<\s*(?:/\s*)?br\s*(?:/\s*)?>", re.IGNORECASE)
 _basic_english = get_tokenizer("basic_english")
 
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _REPLACEMENT = "\ufffd"
 _WORD_BOUNDARY = regex.compile(r"\b", regex.WORD | regex.VERSION1)
 # To find a boundary, `regex` counts the regional indicators before it, which takes quadratic time
@@ -78,7 +78,7 @@ def fold(text: str) -> str:
     Half a surrogate pair becomes the replacement character U+FFFD.
     """
     folded = unicodedata.normalize("NFKC", normalize(text).casefold())
-    return folded if folded.isascii() else _LONE_SURROGATE.sub(_REPLACEMENT, folded)
+    return folded if folded.isascii() else LONE_SURROGATE.sub(_REPLACEMENT, folded)
 
 
 def is_unspaced(word: str) -> bool:
