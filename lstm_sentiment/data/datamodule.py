@@ -30,6 +30,7 @@ from lstm_sentiment.data.splits import (
     stratified_sample,
 )
 from lstm_sentiment.data.tokenized import TokenizedReviews, tokenized_reviews
+from lstm_sentiment.data.tokenizer import is_unspaced
 from lstm_sentiment.data.vocabulary import UNK_ID, Vocabulary
 from lstm_sentiment.display import printable
 from lstm_sentiment.errors import InputError
@@ -37,6 +38,8 @@ from lstm_sentiment.errors import InputError
 # Size of batches in evaluation, in training batches: without gradients, larger ones fit into
 # memory.
 EVALUATION_FACTOR = 4
+# The share of tokens in scripts without spaces from which on a note mentions them.
+NOTED_UNSPACED = 0.1
 # The share of a GPU's free memory that the ids of a split may occupy.
 RESIDENT_SHARE, ID_BYTES = 0.2, 4
 
@@ -205,9 +208,9 @@ class ReviewDataModule(L.LightningDataModule):
 
     @property
     def notes(self) -> list[str]:
-        """Warnings about the sets: copies of other reviews, and proportions of the classes."""
+        """Warnings about the sets: their script, copies, and proportions of the classes."""
         train, val, test = self.train_split, self.val_split, self.test_split
-        notes = []
+        notes = [self._unspaced_note()]
         if VAL in self.corpus.parts:
             copies = count_copies(val, train)
             notes.append(copies_note(copies, len(val.rows), "validation", "training"))
@@ -220,6 +223,20 @@ class ReviewDataModule(L.LightningDataModule):
                 whole = np.concatenate([self.split(TRAIN).labels, self.split(TEST).labels])
                 notes.append(proportions_note("test", test.labels, whole))
         return [note for note in notes if note]
+
+    def _unspaced_note(self) -> str | None:
+        """Return a warning if many tokens are phrases of a language without spaces."""
+        if self.config.tokenizer is not Tokenizer.basic_english:
+            return None
+        are_unspaced = np.fromiter(map(is_unspaced, self.train.tokenized.words), bool)
+        share = self.word_counts[are_unspaced].sum() / self.word_counts.sum()
+        if share < NOTED_UNSPACED:
+            return None
+        return (
+            f"{share:.0%} of the tokens of the training set are in a script without spaces, which "
+            "data.tokenizer=basic_english does not split into words: use data.tokenizer=unicode or "
+            "data.tokenizer=bpe."
+        )
 
     @property
     def _split_names(self) -> tuple[str, ...]:

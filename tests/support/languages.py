@@ -1,8 +1,8 @@
 """Reviews in Chinese and German, made by small grammars.
 
-Each review praises one thing and blames another, and its main clause gives the label. Adjectives
-are negated at random, and the main clause comes first or last, so counting words does not give the
-label.
+The main clause of a review, which comes first or last, gives its label. Half of the reviews also
+have a concession of the other class, and a third of the adjectives are negated, so counting words
+does not give the label.
 """
 
 import random
@@ -26,6 +26,8 @@ GERMAN = {
     "wirr überflüssig schlampig".split(),
 }
 
+NEGATED = 1 / 3
+
 
 def chinese(count: int, seed: int) -> list[Review]:
     """Return reviews such as 虽然该片的音乐确实精彩，但是他们的剧情真的不有趣。"""
@@ -33,7 +35,7 @@ def chinese(count: int, seed: int) -> list[Review]:
 
     def clause(is_praise: bool) -> str:
         owner, topic, degree = (draw.choice(CHINESE[n]) for n in ("owners", "topics", "degrees"))
-        negated = draw.random() < 0.5
+        negated = draw.random() < NEGATED
         adjective = draw.choice(CHINESE["good" if is_praise != negated else "bad"])
         return f"{owner}{topic}{degree}{'不' if negated else '很'}{adjective}"
 
@@ -41,9 +43,8 @@ def chinese(count: int, seed: int) -> list[Review]:
     for number in range(count):
         label = number % 2
         main, other = clause(label == 1), clause(label == 0)
-        first = draw.random() < 0.5
-        text = f"{main}，尽管{other}。" if first else f"虽然{other}，但是{main}。"
-        reviews.append(Review(text, label))
+        forms = (main, main, f"{main}，尽管{other}", f"虽然{other}，但是{main}")
+        reviews.append(Review(f"{draw.choice(forms)}。", label))
     return reviews
 
 
@@ -53,7 +54,7 @@ def german(count: int, seed: int) -> list[Review]:
 
     def parts(is_praise: bool) -> tuple[str, str]:
         topic, degree = draw.choice(GERMAN["topics"]), draw.choice(GERMAN["degrees"])
-        negated = draw.random() < 0.5
+        negated = draw.random() < NEGATED
         adjective = draw.choice(GERMAN["good" if is_praise != negated else "bad"])
         return topic, f"{degree} {'nicht ' if negated else ''}{adjective}"
 
@@ -61,9 +62,11 @@ def german(count: int, seed: int) -> list[Review]:
     for number in range(count):
         label = number % 2
         (topic, quality), (other, contrary) = parts(label == 1), parts(label == 0)
-        if draw.random() < 0.5:
-            text = f"{topic} fand ich {quality}, obwohl {other} {contrary} war."
-        else:
-            text = f"Obwohl {other} {contrary} war, fand ich {topic} {quality}."
-        reviews.append(Review(text[0].upper() + text[1:], label))
+        main = f"{topic} fand ich {quality}"
+        forms = (
+            *(main, main, f"{main}, obwohl {other} {contrary} war"),
+            f"obwohl {other} {contrary} war, fand ich {topic} {quality}",
+        )
+        text = draw.choice(forms)
+        reviews.append(Review(f"{text[0].upper()}{text[1:]}.", label))
     return reviews
