@@ -110,6 +110,14 @@ class MissingValues(StrEnum):
     skip = auto()
 
 
+class Tokenizer(StrEnum):
+    """The tokenizers; see `data.tokenizer`."""
+
+    basic_english = auto()
+    unicode = auto()
+    bpe = auto()
+
+
 class Padding(StrEnum):
     """The treatments of padding; see `data.padding`."""
 
@@ -386,6 +394,11 @@ class DataConfig(Checked, prefix="data."):
         "field existed: texts are not normalized, only equal texts count as copies, and sets drawn "
         "from many copies may lose the proportions of the classes",
     )
+    tokenizer: Tokenizer = choice(
+        Tokenizer.basic_english,
+        help="basic_english: words between spaces and ASCII punctuation; unicode: words of any "
+        "script; bpe: subwords of any script, learned from the training set",
+    )
     max_vocab: int = whole(10_000, low=3, help="size of the vocabulary, including <pad> and <unk>")
     max_length: int = whole(500, low=1, help="tokens to which a longer review is truncated")
     truncation_side: Side = choice(Side.right, help="the end at which reviews are truncated")
@@ -438,6 +451,10 @@ class DataConfig(Checked, prefix="data."):
 
     def check_combination(self) -> None:
         """Check which fields `source` allows or requires, and which exclude each other."""
+        if self.preparation == 1 and self.tokenizer is not Tokenizer.basic_english:
+            raise InputError(
+                f"data.preparation must be 2 with data.tokenizer={self.tokenizer} (got 1)."
+            )
         if self.source is Source.synthetic and self.path is not None:
             raise InputError(
                 f"data.path={self.path} is allowed only with data=imdb or data=reviews."

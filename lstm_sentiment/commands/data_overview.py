@@ -10,6 +10,7 @@ from rich.text import Text
 from lstm_sentiment.commands.tables import FittedTable
 from lstm_sentiment.data.batches import EncodedReviews
 from lstm_sentiment.data.datamodule import ReviewDataModule
+from lstm_sentiment.data.subwords import MARK
 from lstm_sentiment.data.vocabulary import UNK_ID
 from lstm_sentiment.display import counted, printable
 from lstm_sentiment.labels import BINARY, POSITIVE
@@ -23,7 +24,7 @@ def overview(data: ReviewDataModule) -> RenderableType:
     """Render the sizes of the splits, the copies of reviews, and examples with their ids."""
     parts = _parts(data)
     unlabelled = data.corpus.parts.get("unsupervised")
-    notes = [f"Vocabulary: {len(data.vocabulary):,} words, the most frequent ones of train."]
+    notes = [_vocabulary_note(data)]
     if data.corpus.test_fraction is not None:
         notes.append(
             f"The reviews have no test set: {data.corpus.test_fraction:.0%} of them were drawn for "
@@ -42,6 +43,14 @@ def overview(data: ReviewDataModule) -> RenderableType:
         Text("Examples of train: tokens and their ids; unknown tokens are red"),
         *_examples(data),
     )
+
+
+def _vocabulary_note(data: ReviewDataModule) -> str:
+    tokenizer, size = data.config.tokenizer, f"{len(data.vocabulary):,}"
+    tokens = f"{size} words, the most frequent ones of train"
+    if data.vocabulary.merges is not None:
+        tokens = f"{size} subwords, learned from train; {MARK} marks the start of a word"
+    return f"Tokenizer: {tokenizer}. Vocabulary: {tokens}."
 
 
 def _parts(data: ReviewDataModule) -> dict[str, EncodedReviews]:

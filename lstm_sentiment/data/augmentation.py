@@ -10,7 +10,8 @@ import numpy as np
 
 from lstm_sentiment.config import AugmentConfig
 
-SENTENCE_ENDS = (".", "!", "?")
+# Full stops and question marks of many scripts, after normalization; Thai and Lao have none.
+SENTENCE_ENDS = frozenset(".!?。؟۔।॥։።፧။។")
 
 
 def augment(

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset, Sampler
 
 from lstm_sentiment.config import AugmentConfig, Padding, Side
 from lstm_sentiment.data.augmentation import SENTENCE_ENDS, augment
+from lstm_sentiment.data.subwords import MARK
 from lstm_sentiment.data.tokenized import TokenizedReviews
 from lstm_sentiment.data.vocabulary import PAD_ID, UNK_ID
 
@@ -237,7 +238,7 @@ class AugmentedReviews(Dataset[Batch]):
         words = reviews.tokenized.words
         self.unknown = len(words)  # the number of an additional word, whose id is that of <unk>
         self.reviews = replace(reviews, word_ids=np.append(reviews.word_ids, np.int32(UNK_ID)))
-        ends = [number for number, word in enumerate(words) if word in SENTENCE_ENDS]
+        ends = [n for n, word in enumerate(words) if word.removeprefix(MARK) in SENTENCE_ENDS]
         self.ends = np.array(ends, np.int32)
         self.config, self.order = config, order
 

@@ -1,5 +1,6 @@
 """The LightningDataModule, which splits reviews, builds the vocabulary and creates data loaders."""
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from lstm_sentiment.config import AugmentConfig, ClassWeights, DataConfig, Source
+from lstm_sentiment.config import AugmentConfig, ClassWeights, DataConfig, Source, Tokenizer
 from lstm_sentiment.data.batches import (
     AugmentedReviews,
     Batch,
@@ -30,6 +31,7 @@ from lstm_sentiment.data.splits import (
     stratified_sample,
 )
 from lstm_sentiment.data.tokenized import TokenizedReviews, tokenized_reviews
+from lstm_sentiment.data.tokenizer import is_unspaced
 from lstm_sentiment.data.vocabulary import UNK_ID, Vocabulary
 from lstm_sentiment.display import printable
 from lstm_sentiment.errors import InputError
@@ -39,6 +41,8 @@ from lstm_sentiment.labels import Classes
 # Size of batches in evaluation, in training batches: without gradients, larger ones fit into
 # memory.
 EVALUATION_FACTOR = 4
+# The share of tokens in scripts without spaces from which on a note mentions them.
+NOTED_UNSPACED = 0.1
 # The share of a GPU's free memory that the ids of a split may occupy.
 RESIDENT_SHARE, ID_BYTES = 0.2, 4
 
@@ -58,7 +62,7 @@ class ReviewDataModule(L.LightningDataModule):
     val: EncodedReviews
     test: EncodedReviews | None
     classes: Classes
-    word_counts: np.ndarray  # (W,) occurrences of each word in the training set
+    word_counts: np.ndarray  # (W,) occurrences of each token in the training set
     vocabulary: Vocabulary
 
     def __init__(
@@ -74,6 +78,7 @@ class ReviewDataModule(L.LightningDataModule):
         self.cache = DataCache() if cache is None else cache
         self.corpus = open_corpus(config, self.cache) if corpus is None else corpus
         self.splits: dict[str, Split] = {}  # by name, once they have been read
+        self._in_subwords: dict[int, TokenizedReviews] = {}  # by the ids of those in words
 
     @property
     def identity(self) -> str:
@@ -124,14 +129,25 @@ class ReviewDataModule(L.LightningDataModule):
                 f"data.batch_size must be at most {len(train.rows)}, the number of training "
                 f"reviews (got {config.batch_size})."
             )
-        self.train_split, self.val_split = train, val
-        self.test_split = self._limited_test() if self.with_test else None
-        self.word_counts = whole.tokenized.word_counts(train.rows)
-        self.vocabulary = Vocabulary.most_frequent(
-            whole.tokenized.words, self.word_counts, config.max_vocab
-        )
-        self.train, self.val = self._encoded(train), self._encoded(val)
+        test = self._limited_test() if self.with_test else None
+        is_bpe = config.tokenizer is Tokenizer.bpe
+        learn = Vocabulary.of_subwords if is_bpe else Vocabulary.most_frequent
+        counts = whole.tokenized.word_counts(train.rows)
+        self.vocabulary = learn(whole.tokenized.words, counts, config.max_vocab)
+        self.train_split, self.val_split = self.in_tokens(train), self.in_tokens(val)
+        self.test_split = None if test is None else self.in_tokens(test)
+        self.word_counts = self.train_split.tokenized.word_counts(train.rows) if is_bpe else counts
+        self.train, self.val = self._encoded(self.train_split), self._encoded(self.val_split)
         self.test = self._encoded(self.test_split) if self.test_split is not None else None
+
+    def in_tokens(self, split: Split) -> Split:
+        """Return the split in the tokens of the vocabulary, which are subwords with `bpe`."""
+        if self.vocabulary.merges is None:
+            return split
+        key = id(split.tokenized)  # several splits may be of the same reviews
+        if key not in self._in_subwords:
+            self._in_subwords[key] = split.tokenized.in_subwords(self.vocabulary)
+        return replace(split, tokenized=self._in_subwords[key])
 
     def _limited_test(self) -> Split:
         config, whole = self.config, self.split(TEST)
@@ -164,12 +180,12 @@ class ReviewDataModule(L.LightningDataModule):
         return self._evaluation_loader(self.test)
 
     def text(self, stage: str, row: int) -> str:
-        """Return the tokens of the review in `row`; `stage` is "train", "val" or "test"."""
+        """Return the words of the review in `row`; `stage` is "train", "val" or "test"."""
         return printable(" ".join(self._split_of(stage).tokenized.words_of(row)))
 
     def token_counts(self, stage: str, rows: Tensor) -> Tensor:
         """Return the number of tokens before truncation, (N,), of the reviews in `rows`, (N,)."""
-        offsets = self._split_of(stage).tokenized.offsets
+        offsets = self.in_tokens(self._split_of(stage)).tokenized.offsets
         return torch.from_numpy(offsets[rows.numpy() + 1] - offsets[rows.numpy()])
 
     def _split_of(self, stage: str) -> Split:
@@ -201,9 +217,9 @@ class ReviewDataModule(L.LightningDataModule):
 
     @property
     def notes(self) -> list[str]:
-        """Warnings about the sets: copies of other reviews, and proportions of the classes."""
+        """Warnings about the sets: their script, copies, and proportions of the classes."""
         train, val, test = self.train_split, self.val_split, self.test_split
-        notes = []
+        notes = [self._unspaced_note()]
         if VAL in self.corpus.parts:
             copies = count_copies(val, train)
             notes.append(copies_note(copies, len(val.rows), "validation", "training"))
@@ -216,6 +232,20 @@ class ReviewDataModule(L.LightningDataModule):
                 whole = np.concatenate([self.split(TRAIN).labels, self.split(TEST).labels])
                 notes.append(proportions_note("test", test.labels, whole, self.classes))
         return [note for note in notes if note]
+
+    def _unspaced_note(self) -> str | None:
+        """Return a warning if many tokens are phrases of a language without spaces."""
+        if self.config.tokenizer is not Tokenizer.basic_english:
+            return None
+        are_unspaced = np.fromiter(map(is_unspaced, self.train.tokenized.words), bool)
+        share = self.word_counts[are_unspaced].sum() / self.word_counts.sum()
+        if share < NOTED_UNSPACED:
+            return None
+        return (
+            f"{share:.0%} of the tokens of the training set are in a script without spaces, which "
+            "data.tokenizer=basic_english does not split into words: use data.tokenizer=unicode or "
+            "data.tokenizer=bpe."
+        )
 
     @property
     def _split_names(self) -> tuple[str, ...]:
@@ -232,7 +262,9 @@ class ReviewDataModule(L.LightningDataModule):
                 self.split(TRAIN)  # which has the classes
             part, config = self._part(name), self.config
             folder = self.corpus.cache or config.cache
-            reviews = tokenized_reviews(part, folder, self.cache, config.preparation)
+            reviews = tokenized_reviews(
+                part, folder, self.cache, config.preparation, config.tokenizer
+            )
             if name == TRAIN:
                 self.classes = self._classes_of(part, reviews)
             with errors_named(part.name):

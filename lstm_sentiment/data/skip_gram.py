@@ -37,10 +37,12 @@ def learn_vectors(
 ) -> tuple[str, Path]:
     """Return a description of the vectors and their file in the cache, in word2vec's text format.
 
-    The vectors have `dim` numbers and are learned from all reviews of `splits`. Raises InputError
-    if gensim is missing or there are too few reviews.
+    The vectors have `dim` numbers and are learned from the tokens, words or subwords, of all
+    reviews of `splits`, which must have one tokenizer and one vocabulary of subwords. Raises
+    InputError if gensim is missing or there are too few reviews.
     """
-    tokenizer = tokenizer_key(splits[0].tokenized.preparation)
+    reviews = splits[0].tokenized
+    tokenizer = tokenizer_key(reviews.tokenizer, reviews.preparation) + reviews.vocabulary
     key = cache_key(
         "1", tokenizer, json.dumps([SETTINGS, dim]), *(split.identity for split in splits)
     )

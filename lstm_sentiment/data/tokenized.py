@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lstm_sentiment.config import Tokenizer
 from lstm_sentiment.data.cache import DataCache, cache_key
 from lstm_sentiment.data.columns import join_names
 from lstm_sentiment.data.sources import Part
@@ -34,7 +35,10 @@ TOKENS_AT_ONCE = 2**22
 
 @dataclass(frozen=True)
 class TokenizedReviews:
-    """N reviews with W different words; a word is stored as its number, its index in `words`."""
+    """N reviews with W different words; a word is stored as its number, its index in `words`.
+
+    The words are tokens of the tokenizer or, after `in_subwords`, subwords.
+    """
 
     words: list[str]  # (W,) sorted by spelling
     tokens: np.ndarray  # (all tokens,) int32, word numbers
@@ -46,15 +50,26 @@ class TokenizedReviews:
     # Labels as read, sorted by spelling, or names of classes; empty without labels.
     label_names: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # sentences about how they were read
+    tokenizer: Tokenizer = Tokenizer.basic_english
+    vocabulary: str = ""  # after `in_subwords`, a hash of the vocabulary
 
     @classmethod
-    def load(cls, folder: Path, preparation: int) -> "TokenizedReviews":
+    def load(
+        cls, folder: Path, preparation: int, tokenizer: Tokenizer = Tokenizer.basic_english
+    ) -> "TokenizedReviews":
         """Read the files of a cache entry; the arrays are mapped into memory."""
         words = json.loads((folder / WORDS).read_bytes())
         label_names = json.loads((folder / LABELS).read_bytes())
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
         notes = json.loads((folder / NOTES).read_bytes())
-        return cls(words, **arrays, label_names=label_names, preparation=preparation, notes=notes)
+        return cls(
+            words,
+            **arrays,
+            label_names=label_names,
+            preparation=preparation,
+            notes=notes,
+            tokenizer=tokenizer,
+        )
 
     def labelled(self, classes: Classes) -> "TokenizedReviews":
         """Return the same reviews with the labels of these classes, (N,) int8.
@@ -87,6 +102,33 @@ class TokenizedReviews:
         """Return the vocabulary's id of each word, (W,) int32."""
         return vocabulary.encode(self.words)
 
+    def in_subwords(self, vocabulary: Vocabulary) -> "TokenizedReviews":
+        """Return the same reviews with the tokens of a vocabulary of subwords, in memory."""
+        split = [vocabulary.subwords(word) for word in self.words]
+        words = sorted({subword for subwords in split for subword in subwords})
+        numbers = {word: number for number, word in enumerate(words)}
+        sizes = np.fromiter(map(len, split), np.int64, len(split))
+        subwords = np.fromiter(
+            (numbers[subword] for subwords in split for subword in subwords), np.int32
+        )
+        first = np.cumsum(sizes) - sizes  # position of each word in `subwords`
+        tokens, ends = [], [np.zeros(1, np.int64)]
+        for start in range(0, len(self.tokens), TOKENS_AT_ONCE):  # to bound the memory
+            chunk = self.tokens[start : start + TOKENS_AT_ONCE]
+            counts = sizes[chunk]
+            before = np.cumsum(counts) - counts
+            positions = np.arange(counts.sum()) + np.repeat(first[chunk] - before, counts)
+            tokens.append(subwords[positions])
+            ends.append(ends[-1][-1] + before + counts)
+        offsets = np.concatenate(ends)[self.offsets]
+        return replace(
+            self,
+            words=words,
+            tokens=np.concatenate(tokens),
+            offsets=offsets,
+            vocabulary=cache_key(json.dumps([vocabulary.words, vocabulary.merges])),
+        )
+
     def word_counts(self, rows: np.ndarray) -> np.ndarray:
         """Return the number of occurrences of each word in the reviews of `rows`, (W,) int64."""
         is_counted = np.zeros(len(self.labels), bool)
@@ -106,19 +148,25 @@ class TokenizedReviews:
 
 
 def tokenized_reviews(
-    part: Part, root: str | Path, cache: DataCache, preparation: int
+    part: Part,
+    root: str | Path,
+    cache: DataCache,
+    preparation: int,
+    tokenizer: Tokenizer = Tokenizer.basic_english,
 ) -> TokenizedReviews:
     """Return the tokenized reviews of a part from the cache below `root`, filling it if needed.
 
     Raises InputError if the part cannot be read or the cache cannot be written.
     """
-    key = cache_key(tokenizer_key(preparation), LAYOUT, part.version())
-    make = partial(_tokenize, part, preparation, cache.display)
+    key = cache_key(tokenizer_key(tokenizer, preparation), LAYOUT, part.version())
+    make = partial(_tokenize, part, preparation, tokenizer, cache.display)
     folder = cache.entry(root, key, FILES, part.name, make)
-    return TokenizedReviews.load(folder, preparation)
+    return TokenizedReviews.load(folder, preparation, tokenizer)
 
 
-def _tokenize(part: Part, preparation: int, display: Display, folder: Path) -> None:
+def _tokenize(
+    part: Part, preparation: int, tokenizer: Tokenizer, display: Display, folder: Path
+) -> None:
     """Write the files of `TokenizedReviews`, without holding all texts or tokens in memory."""
     numbers: defaultdict[str, int] = defaultdict(lambda: len(numbers))
     # The leading 0 makes the cumulative sum of the lengths the offsets.
@@ -129,14 +177,14 @@ def _tokenize(part: Part, preparation: int, display: Display, folder: Path) -> N
     reviews = track(part.read(), f"tokenizing {Path(part.name).name}", display, part.count())
     with unsorted_tokens.open("wb") as stream:
         for text, label in reviews:
-            tokens = tokenize(text, preparation)
+            tokens = tokenize(text, preparation, tokenizer)
             without_words += tokens == [UNK]
             row = np.fromiter(map(numbers.__getitem__, tokens), np.int32, len(tokens))
             stream.write(row.data)
             lengths.append(len(tokens))
             labels.append(names[label])
             digests += _digest(text)
-            copies += _digest(text if preparation == 1 else " ".join(tokens))
+            copies += _digest(text if preparation == 1 else _spelling(text, tokens, tokenizer))
     if not labels:
         raise InputError(f"{part.name}: there are no reviews.")
     words = sorted(numbers)
@@ -156,6 +204,15 @@ def _tokenize(part: Part, preparation: int, display: Display, folder: Path) -> N
     np.save(folder / "labels.npy", by_number[np.frombuffer(labels, np.int32)])
     np.save(folder / "digests.npy", np.frombuffer(digests, "<u8").reshape(-1, 2))
     np.save(folder / "copies.npy", np.frombuffer(copies, "<u8").reshape(-1, 2))
+
+
+def _spelling(text: str, tokens: list[str], tokenizer: Tokenizer) -> str:
+    """Return a text that is equal for copies of a review.
+
+    It consists of the tokens of `basic_english`, so that the sets do not depend on the tokenizer.
+    """
+    default = Tokenizer.basic_english
+    return " ".join(tokens if tokenizer is default else tokenize(text, 2, default))
 
 
 def _digest(text: str) -> bytes:

@@ -6,7 +6,7 @@ and their size. Files are read as streams, and only the vectors of a vocabulary 
 
 import errno
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from http.client import HTTPException
 from itertools import chain
@@ -17,7 +17,7 @@ from urllib.request import Request, urlopen
 
 import numpy as np
 
-from lstm_sentiment.data.vocabulary import SPECIALS, Vocabulary
+from lstm_sentiment.data.tokenizer import SPECIALS
 from lstm_sentiment.display import Display
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import VECTOR_BYTES
@@ -95,13 +95,13 @@ def _not_fetched(url: str, reason: str) -> InputError:
 
 
 def read_vectors(
-    lines: Iterable[bytes], path: Path, dim: int, vocabulary: Vocabulary
+    lines: Iterable[bytes], path: Path, dim: int, words: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the vectors of a vocabulary, (V, dim) float32, and which words have one, (V,) bool.
+    """Return the vectors of words, (V, dim) float32, and which words have one, (V,) bool.
 
-    `lines` are the lines of the file `path`. If a word occurs twice, its first vector is used.
-    Raises InputError if the vectors do not have `dim` numbers, a needed line is invalid, or lines
-    are missing.
+    The words are those of a vocabulary; special tokens and "" have no vector. `lines` are the lines
+    of the file `path`. If a word occurs twice, its first vector is used. Raises InputError if the
+    vectors do not have `dim` numbers, a needed line is invalid, or lines are missing.
     """
     remaining = iter(lines)
     first = next(remaining, b"").removeprefix(BOM)
@@ -110,11 +110,11 @@ def read_vectors(
         remaining = chain([first], remaining)
     ids = {
         word.encode(errors="surrogatepass"): number
-        for number, word in enumerate(vocabulary.words)
-        if word not in SPECIALS
+        for number, word in enumerate(words)
+        if word and word not in SPECIALS
     }
-    matrix = np.zeros((len(vocabulary), dim), np.float32)
-    has_vector = np.zeros(len(vocabulary), bool)
+    matrix = np.zeros((len(words), dim), np.float32)
+    has_vector = np.zeros(len(words), bool)
     count, line = 0, b""
     for count, line in enumerate(remaining, 1):
         # Most words are not in the vocabulary: their numbers need not be parsed.

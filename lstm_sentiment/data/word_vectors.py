@@ -1,7 +1,7 @@
 """Pretrained vectors for the words of a vocabulary: GloVe, word2vec, or a text file of either."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -86,20 +86,22 @@ def load(config: EmbeddingConfig, data: ReviewDataModule) -> WordVectors | None:
     if config.kind is EmbeddingKind.random:
         return None
     root = Path(data.config.cache).expanduser()
+    # Pretrained vectors are those of words: a subword has one if it is a whole word.
+    words = data.vocabulary.whole_words
     if config.path is not None:
         path = Path(config.path).expanduser()
         source, fingerprint = path.name, _file_identity(path)
-        read = partial(_read_file, path)
+        read = partial(_read_file, path, words)
     elif config.kind is EmbeddingKind.glove:
         source = fingerprint = _glove_name(config)
-        read = partial(_read_glove, config, root)
+        read = partial(_read_glove, config, root, words)
     else:
-        splits = [data.train_split, *_unlabelled(data)]
+        splits = [data.train_split, *map(data.in_tokens, _unlabelled(data))]
         source, path = skip_gram.learn_vectors(splits, config.dim, root, data.cache)
-        fingerprint = _file_identity(path)
-        read = partial(_read_file, path)
+        fingerprint, words = _file_identity(path), data.vocabulary.words
+        read = partial(_read_file, path, words)
     make = partial(_extract, read, source, config, data)
-    key = cache_key("1", fingerprint, str(config.dim), *data.vocabulary.words)
+    key = cache_key("1", fingerprint, str(config.dim), *words)
     folder = data.cache.entry(
         root, f"vectors-{key}", (MATRIX, HAS_VECTOR), f"vectors of {source}", make
     )
@@ -124,19 +126,26 @@ def _extract(
     np.save(folder / HAS_VECTOR, has_vector)
 
 
-def _read_file(path: Path, source: str, dim: int, data: ReviewDataModule) -> Vectors:
+def _read_file(
+    path: Path, words: Sequence[str], source: str, dim: int, data: ReviewDataModule
+) -> Vectors:
     with open_lines(path) as stream:
-        return read_vectors(_tracked(stream, source, data), path, dim, data.vocabulary)
+        return read_vectors(_tracked(stream, source, data), path, dim, words)
 
 
 def _read_glove(
-    config: EmbeddingConfig, root: Path, source: str, dim: int, data: ReviewDataModule
+    config: EmbeddingConfig,
+    root: Path,
+    words: Sequence[str],
+    source: str,
+    dim: int,
+    data: ReviewDataModule,
 ) -> Vectors:
     assert config.name is not None
     path = fetch_glove(config.name, root, data.cache.display)
     try:
         with open_lines(path, f"{source}.txt") as stream:
-            return read_vectors(_tracked(stream, source, data), path, dim, data.vocabulary)
+            return read_vectors(_tracked(stream, source, data), path, dim, words)
     except InputError as error:
         if getattr(error.__cause__, "errno", None) is not None:
             raise  # the file could not be read, but need not be damaged

@@ -64,10 +64,14 @@ class Limit:
 JSON_BYTES = Limit(
     "JSON_BYTES", 2**24, "bytes", "records, plans, failures and configurations of runs and models"
 )
-VOCABULARY_BYTES = Limit("VOCABULARY_BYTES", 2**28, "bytes", "the vocabulary of a model")
+VOCABULARY_BYTES = Limit(
+    "VOCABULARY_BYTES", 2**28, "bytes", "the vocabulary of a model, and the merges of its subwords"
+)
 ELEMENTS = Limit("ELEMENTS", 10_000_000, "values", "any JSON file but reviews")
 NESTING = Limit("NESTING", 64, "levels of lists and objects", "any JSON file but reviews")
-WORDS = Limit("WORDS", 5_000_000, "words", "the vocabulary of a model")
+WORDS = Limit(
+    "WORDS", 5_000_000, "words", "the vocabulary of a model, and the merges of its subwords"
+)
 MODEL_BYTES = Limit("MODEL_BYTES", 2**29, "bytes", "the weights of a model, and an ONNX file")
 PREDICTION_ROWS = Limit(
     "PREDICTION_ROWS", 5_000_000, "rows", "the predictions of a run, and the reviews of a sweep"

@@ -43,7 +43,7 @@ OWN_FILES = {
         *(CONFIG, RECORD, FAILED, PROGRESS, PREDICTIONS),
         *("learning_curves.png", "confusion_matrix.png", "events.out.tfevents.*", "hparams.yaml"),
     ),
-    MODEL: ("model.safetensors", "config.json", "vocab.json"),
+    MODEL: ("model.safetensors", "config.json", "vocab.json", "merges.json"),
     CHECKPOINTS: ("epoch-[0-9]*.*.ckpt",),
 }
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}

@@ -16,7 +16,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from lstm_sentiment.config import Config
+from lstm_sentiment.config import Config, Tokenizer
+from lstm_sentiment.data.subwords import Merge
 from lstm_sentiment.data.vocabulary import Vocabulary
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import JSON_BYTES, MODEL_BYTES, VOCABULARY_BYTES, WORDS
@@ -35,9 +36,10 @@ from lstm_sentiment.runs.folder import RECORD
 from lstm_sentiment.runs.record import READABLE, SCHEMA, checked_classes, recorded, restored
 
 WEIGHTS, CONFIG, VOCABULARY = "model.safetensors", "config.json", "vocab.json"
+MERGES = "merges.json"  # of the subwords, if data.tokenizer is bpe
 ONNX = "model.onnx"  # instead of the weights, in a folder for ONNX Runtime
 CLASSES_FILE = "classes.json"  # the classes of a scikit-learn estimator
-MODEL_FILES = frozenset({WEIGHTS, CONFIG, VOCABULARY, CLASSES_FILE})
+MODEL_FILES = frozenset({WEIGHTS, CONFIG, VOCABULARY, MERGES, CLASSES_FILE})
 MAX_LENGTH = 1_000_000  # tokens; the largest allowed data.max_length of a model
 NO_WEIGHTS = "it is damaged or not a safetensors file."
 
@@ -91,13 +93,15 @@ def is_description(folder: Path) -> bool:
 def save_description(
     folder: Path, vocabulary: Vocabulary, config: Config, classes: Classes = BINARY
 ) -> None:
-    """Write the configuration with the classes, and the vocabulary.
+    """Write the configuration with the classes, and the vocabulary with its merges.
 
     They determine the ids of a text, and the meaning of the logits.
     """
     content = {"schema": SCHEMA, **described(classes), "config": recorded(config)}
     write_json(folder / CONFIG, content)
     write_json(folder / VOCABULARY, vocabulary.words)
+    if vocabulary.merges is not None:
+        write_json(folder / MERGES, vocabulary.merges)
 
 
 def described(classes: Classes) -> dict[str, Any]:
@@ -209,9 +213,21 @@ def read_description(folder: Path) -> tuple[Config, Vocabulary, Classes]:
     Raises InputError with the file if a file is missing, damaged or of another version.
     """
     config, words = read_config(folder), read_words(folder)
-    with errors_named(folder / VOCABULARY):
+    with _refusals_named(folder / VOCABULARY):
+        vocabulary = Vocabulary(words)
+    if config.data.tokenizer is Tokenizer.bpe:
+        merges = read_merges(folder)
+        with _refusals_named(folder / MERGES):
+            vocabulary = Vocabulary(words, merges)
+    return config, vocabulary, read_classes(folder)
+
+
+@contextmanager
+def _refusals_named(file: Path) -> Iterator[None]:
+    """Turn a ValueError of `Vocabulary` into InputError with the name of the file."""
+    with errors_named(file):
         try:
-            return config, Vocabulary(words), read_classes(folder)
+            yield
         except ValueError as error:
             raise InputError(f"{error}.") from error
 
@@ -268,6 +284,26 @@ def read_words(folder: Path) -> list[str]:
             raise InputError("it is not a list of words.")
         WORDS.check(len(words))
     return words
+
+
+def read_merges(folder: Path) -> list[Merge]:
+    """Return the merges of a vocabulary of subwords.
+
+    Raises InputError with the file if it is missing or not a list of pairs.
+    """
+    content = require_json(folder / MERGES, VOCABULARY_BYTES)
+    with errors_named(folder / MERGES):
+        if not isinstance(content, list):
+            raise InputError("it is not a list of merges.")
+        WORDS.check(len(content))
+        return [*map(_merge, content)]
+
+
+def _merge(pair: object) -> Merge:
+    match pair:
+        case [str(left), str(right)]:
+            return left, right
+    raise InputError(f"a merge must be two subwords (got {pair!r:.60}).")
 
 
 def read_estimator_classes(folder: Path) -> Any:

@@ -1,9 +1,10 @@
 """logit -> contribution of each token (integrated gradients), and attention weights."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -55,6 +56,15 @@ class Attribution:
         """Whether all numbers are finite."""
         numbers = (self.logit, self.baseline, self.gap, *self.contributions)
         return all(map(isfinite, (*numbers, *(self.attention or ()))))
+
+    def summed(self, groups: np.ndarray) -> "Attribution":
+        """Return the attribution to groups of tokens; `groups` (T,) has the numbers from 0 on."""
+        attention = None if self.attention is None else np.bincount(groups, self.attention)
+        return replace(
+            self,
+            contributions=tuple(np.bincount(groups, self.contributions).tolist()),
+            attention=None if attention is None else tuple(attention.tolist()),
+        )
 
 
 @subnormals_flushed()

@@ -9,17 +9,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lstm_sentiment.data.subwords import MARK
 from lstm_sentiment.data.vocabulary import SPECIALS
 from lstm_sentiment.display import counted
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.locks import LOCK, HeldError, sole_writer
 from lstm_sentiment.files.outputs import errors_of_writing, folder_output
 from lstm_sentiment.runs.folder import RECORD
-from lstm_sentiment.runs.model_folder import CONFIG, ONNX, VOCABULARY, is_description
+from lstm_sentiment.runs.model_folder import CONFIG, MERGES, ONNX, VOCABULARY, is_description
 from lstm_sentiment.serving.onnx_model import save_onnx
 from lstm_sentiment.serving.predictor import NetworkPredictor, Predictor
 
-EXPORTED = frozenset({ONNX, CONFIG, VOCABULARY})  # the files of an exported model
+EXPORTED = frozenset({ONNX, CONFIG, VOCABULARY, MERGES})  # the files of an exported model
 TOLERANCE = 1e-4  # largest difference of probabilities allowed in 32 bits
 MIN_AGREEMENT = 0.95  # smallest allowed share of texts with the same class, also in 8 bits
 RANDOM_TEXTS = 200  # at most
@@ -120,7 +121,8 @@ def random_texts(predictor: Predictor, seed: int = 0) -> list[str]:
     The same `seed` gives the same texts. Raises InputError if the model is no network.
     """
     random = np.random.default_rng(seed)
-    words = require_network(predictor).vocabulary.words[len(SPECIALS) :]
+    vocabulary = require_network(predictor).vocabulary
+    words = [token.removeprefix(MARK) for token in vocabulary.words[len(SPECIALS) :]]
     longest = predictor.config.data.max_length + 1
     lengths = np.unique(np.geomspace(1, longest, RANDOM_TEXTS).astype(int))
     return [" ".join(random.choice(words, length)) for length in lengths]

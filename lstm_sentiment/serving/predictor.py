@@ -12,7 +12,8 @@ import torch
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.data.batches import Layout, lay_out
-from lstm_sentiment.data.tokenizer import tokenize
+from lstm_sentiment.data.subwords import MARK
+from lstm_sentiment.data.tokenizer import is_unspaced, tokenize
 from lstm_sentiment.data.vocabulary import Vocabulary
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import EXPLAINED_STATES, STATES, Limit
@@ -91,10 +92,14 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A prediction with the contribution of every token that the model reads."""
+    """A prediction with the contribution of every token that the model reads.
+
+    With `data.tokenizer=bpe`, the subwords of a word count as one token here, except in scripts
+    without spaces. `unread` is then a number of subwords.
+    """
 
     tokens: tuple[str, ...]
-    known: tuple[bool, ...]  # whether the vocabulary contains each token
+    known: tuple[bool, ...]  # whether the vocabulary contains each token, or all its subwords
     unread: int  # number of tokens of the text that truncation removed
     attribution: Attribution
     prediction: Prediction  # for the text
@@ -204,7 +209,8 @@ class Predictor(ABC):
         """Return the tokens of a text. Raises InputError if it is not a string."""
         if not isinstance(text, str):
             raise InputError(f"A text must be a string (got {type(text).__name__}: {text!r:.60}).")
-        return tokenize(text, self.config.data.preparation)
+        data = self.config.data
+        return tokenize(text, data.preparation, data.tokenizer)
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,15 +258,33 @@ class NetworkPredictor(Predictor):
             torch.from_numpy(layout.lengths),
             torch.from_numpy(layout.mask),
         )
-        words = self._tokenize(text)
-        read = [words[position] for position in layout.positions[layout.mask]]
+        spellings, groups = self._grouped_tokens(text)
+        read = layout.positions[layout.mask]
+        numbers, groups_read = np.unique(groups[read], return_inverse=True)
+        words: list[list[str]] = [[] for _ in numbers]
+        for position, number in zip(read.tolist(), groups_read.tolist(), strict=True):
+            words[number].append(spellings[position])
         return Explanation(
-            tokens=tuple(read),
-            known=tuple(word in self.vocabulary for word in read),
-            unread=len(words) - len(read),
-            attribution=attribution,
+            tokens=tuple(map(self.vocabulary.spelling, words)),
+            known=tuple(all(token in self.vocabulary for token in word) for word in words),
+            unread=len(spellings) - len(read),
+            attribution=attribution.summed(groups_read),
             prediction=self.predict(text),
         )
+
+    def _grouped_tokens(self, text: str) -> tuple[list[str], np.ndarray]:
+        """Return the tokens of a text, (T,), and the number of the word of each, (T,).
+
+        In scripts without spaces, which mark no words, each subword counts as a word.
+        """
+        tokens: list[str] = []
+        starts: list[bool] = []  # whether a word starts at the token
+        for word in self._tokenize(text):
+            subwords = self.vocabulary.subwords(word)
+            each = is_unspaced(word)
+            tokens += subwords
+            starts += [True, *(each and before != MARK for before in subwords[:-1])]
+        return tokens, np.cumsum(starts) - 1
 
     @property
     def _width(self) -> int:
@@ -275,7 +299,8 @@ class NetworkPredictor(Predictor):
 
         Raises InputError if the states of a text exceed the limit.
         """
-        ids = [self.vocabulary.encode(self._tokenize(text)) for text in texts]
+        words = map(self._tokenize, texts)
+        ids = [self.vocabulary.encode(self.vocabulary.tokens_of(each)) for each in words]
         ends = np.cumsum([len(each) for each in ids], dtype=np.int64)
         starts = ends - [len(each) for each in ids]
         data, tokens = self.config.data, np.concatenate(ids) if ids else np.empty(0, np.int32)

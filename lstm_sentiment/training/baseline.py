@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lstm_sentiment.config import Config
+from lstm_sentiment.config import Config, DataConfig, Tokenizer
 from lstm_sentiment.data.batches import Batch, EncodedReviews
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.datamodule import ReviewDataModule
@@ -47,7 +47,15 @@ from lstm_sentiment.training import runtime
 NGRAM_RECIPE = 2  # raise it when the computation changes
 # The fields of `data` that determine the reviews of a baseline, and the fields that only networks
 # use.
-DATA_FIELDS = ("source", "preparation", "val_fraction", "split_seed", "limit_train", "limit_test")
+DATA_FIELDS = (
+    "source",
+    "preparation",
+    "tokenizer",
+    "val_fraction",
+    "split_seed",
+    "limit_train",
+    "limit_test",
+)
 NETWORK_FIELDS = (
     "max_vocab",
     "max_length",
@@ -64,6 +72,7 @@ def baseline(kind: NgramModel, config: Config, cache: DataCache | None = None) -
     A finished baseline is not trained again unless `config.rerun` is set. Raises InputError if the
     reviews cannot be used, OSError if the folder cannot be written.
     """
+    config = replace(config, data=_of_words(config.data))
     data_config = replace(config.data, batch_size=1)  # checked, but otherwise unused
     data = ReviewDataModule(data_config, config.seed, config.test, cache)
     folder = baseline_folder(kind, config, data.identity)
@@ -132,9 +141,14 @@ def distinct(configs: Iterable[Config]) -> list[Config]:
     """Return the first configuration for each combination of reviews and sweep."""
     first: dict[str, Config] = {}
     for config in configs:
-        data = asdict(config.data) | dict.fromkeys(NETWORK_FIELDS)
+        data = asdict(_of_words(config.data)) | dict.fromkeys(NETWORK_FIELDS)
         first.setdefault(repr((data, config.test, config.root, config.sweep)), config)
     return [*first.values()]
+
+
+def _of_words(data: DataConfig) -> DataConfig:
+    """Return the fields with a tokenizer of words, since n-grams do not consist of subwords."""
+    return replace(data, tokenizer=Tokenizer.unicode) if data.tokenizer is Tokenizer.bpe else data
 
 
 def recorded_baseline(kind: NgramModel, config: Config) -> dict[str, Any]:

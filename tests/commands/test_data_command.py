@@ -43,7 +43,15 @@ def test_the_sizes_of_the_splits(tmp_path: Path, cache: str) -> None:
     # split, reviews, positive, median, mean, 95 %, longest, truncated, unknown
     assert cells(text, "train") == "train 3 66.7% 2 3 4 4 33.3% 0.00%".split()
     assert cells(text, "test") == "test 2 50.0% 2 2 3 3 0.0% 75.00%".split()
-    assert "Vocabulary: 4 words" in text
+    assert "Tokenizer: basic_english. Vocabulary: 4 words" in text
+
+
+def test_the_tokenizer_and_its_subwords_are_shown(tmp_path: Path, cache: str) -> None:
+    train = write_rows(tmp_path / "films.csv", [("film 好看", 1), ("film 不好看", 0)] * 3)
+    text = printed(train, cache, test_fraction=0.0, val_fraction=0, tokenizer="bpe", max_vocab=20)
+    assert "Tokenizer: bpe. Vocabulary: " in text
+    assert " subwords, learned from train; ▁ marks the start of a word." in text
+    assert "▁film" in text
 
 
 def test_copies_are_counted_within_and_across_splits(tmp_path: Path, cache: str) -> None:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from lstm_sentiment.config import Tokenizer
 from lstm_sentiment.data import tokenized as module
 from lstm_sentiment.data.batches import EncodedReviews
 from lstm_sentiment.data.cache import CHECKSUMS, DataCache
@@ -29,6 +30,7 @@ from lstm_sentiment.files.writing import folder_draft
 from lstm_sentiment.labels import UNLABELLED
 from tests.support.damage import DAMAGES, damage
 from tests.support.displays import RecordingDisplay
+from tests.support.languages import german
 
 CHECKED = settings(deadline=None, max_examples=40, derandomize=True)
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))  # lone surrogates, too
@@ -37,6 +39,7 @@ TEXTS = st.lists(
     min_size=1,
     max_size=12,
 )
+BPE = Tokenizer.bpe
 ENTRY = [*FILES, CHECKSUMS]  # the files of a cache entry
 
 
@@ -198,14 +201,14 @@ def test_a_part_is_identified_by_its_version_and_not_by_its_name(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("tokenizer_key", lambda _: "another"), ("LAYOUT", "another")]
+    ("name", "value"), [("tokenizer_key", lambda *_: "another"), ("LAYOUT", "another")]
 )
 def test_another_tokenizer_or_layout_reads_the_texts_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: object
 ) -> None:
     tokenize_part(part_of(["Good.", "Bad."]), tmp_path)
     monkeypatch.setattr(module, name, value)
-    monkeypatch.setattr(module, "tokenize", lambda text, _: text.split())
+    monkeypatch.setattr(module, "tokenize", lambda text, *_: text.split())
     assert words_of(tokenize_part(part_of(["Good.", "Bad."]), tmp_path)) == [["Good."], ["Bad."]]
     monkeypatch.undo()
     assert words_of(tokenize_part(unreadable(), tmp_path)) == [["good", "."], ["bad", "."]]
@@ -417,3 +420,44 @@ def test_reviews_without_a_word_are_counted(tmp_path: Path) -> None:
     expected = ["2 reviews without a word: each is read as <unk>."]
     assert tokenize_part(some, tmp_path).notes == expected
     assert tokenize_part(part_of(["Good.", "Bad."]), tmp_path).notes == []
+
+
+def test_reviews_in_subwords_are_the_words_split_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TOKENS_AT_ONCE", 5)
+    texts = [review.text for review in german(20, 0)] + ["", "映画🎬", "x"]
+    words = tokenize_bpe(texts, tmp_path)
+    counts = words.word_counts(np.arange(20))
+    vocabulary = Vocabulary.of_subwords(words.words, counts, 60)
+    subwords = words.in_subwords(vocabulary)
+    for row in range(len(texts)):
+        assert subwords.words_of(row) == vocabulary.tokens_of(words.words_of(row))
+    assert subwords.words_of(20) == [UNK]
+    assert subwords.words_of(21) == ["▁", "映", "画", "▁", "🎬"]  # unknown, but not lost
+    assert subwords.words == sorted(set(subwords.words))
+    assert subwords.tokens.dtype == np.int32
+    assert subwords.offsets[-1] == len(subwords.tokens)
+    ids = subwords.word_ids(vocabulary)[subwords.tokens_of(21)].tolist()
+    assert ids == vocabulary.encode(vocabulary.tokens_of(tokenize(texts[21], 2, BPE))).tolist()
+    assert subwords.labels is words.labels
+    assert subwords.copies is words.copies
+
+
+def test_each_tokenizer_has_its_own_entry_and_all_have_the_same_copies(tmp_path: Path) -> None:
+    texts = ["好看。不好", "Good: film", "good film", 'ＧＯＯＤ "film"', "good, film", "straße"]
+    part, cache = part_of(texts), DataCache()
+    default, *others = (
+        tokenized_reviews(part, tmp_path, cache, 2, tokenizer) for tokenizer in Tokenizer
+    )
+    assert default.words_of(0) == ["好看。不好"]
+    assert [other.words_of(0) for other in others] == [[*"好看。不好"], ["好看", "。", "不好"]]
+    assert [
+        len(set(reviews.copies_of(np.arange(6)).tolist())) for reviews in (default, *others)
+    ] == [4, 4, 4]
+    for other in others:
+        assert (other.copies == default.copies).all()
+
+
+def tokenize_bpe(texts: list[str], folder: Path) -> TokenizedReviews:
+    return tokenized_reviews(part_of(texts), folder, DataCache(), 2, BPE)

@@ -28,7 +28,7 @@ def read(path: Path, dim: int = 2, member: str | None = None) -> dict[str, list[
     """Return the vectors by word; words without a vector must have zeros."""
     vocabulary = Vocabulary([*SPECIALS, *WORDS])
     with open_lines(path, member) as lines:
-        matrix, has_vector = read_vectors(lines, path, dim, vocabulary)
+        matrix, has_vector = read_vectors(lines, path, dim, vocabulary.words)
     assert matrix.shape == (len(vocabulary), dim)
     assert matrix.dtype == np.float32
     assert not matrix[~has_vector].any()

@@ -156,7 +156,7 @@ def read_word_vectors(folder: Path) -> None:
         return
     member = MEMBER if file.read_bytes()[:2] == b"PK" else None
     with open_lines(file, member) as lines:
-        matrix, has_vector = read_vectors(lines, file, 2, vocabulary)
+        matrix, has_vector = read_vectors(lines, file, 2, vocabulary.words)
     assert matrix.shape == (len(vocabulary), 2)
     assert np.isfinite(matrix).all()
     assert not matrix[~has_vector].any()

@@ -24,6 +24,7 @@ from lstm_sentiment.model.ngrams import NgramModel, bag_of_ngrams
 from lstm_sentiment.report.variants import variant_groups
 from lstm_sentiment.runs.predictions import read_predictions
 from lstm_sentiment.runs.reader import State, read_run, read_runs
+from lstm_sentiment.serving.predictor import Predictor
 from lstm_sentiment.training import runtime
 from lstm_sentiment.training.baseline import baseline, distinct
 from tests.support.project import (
@@ -309,3 +310,15 @@ def test_a_report_ranks_baselines_with_the_networks(
     page = (tmp_path / "report" / "report.md").read_text()
     [sentence] = [line for line in page.splitlines() if "**ngrams-nb_svm** (test accuracy" in line]
     assert "worse" in sentence
+
+
+def test_baselines_count_words_where_a_network_reads_subwords(tiny: MakeConfig) -> None:
+    records = {name: baseline(KIND, tiny(data={"tokenizer": name})) for name in ("unicode", "bpe")}
+    assert records["bpe"] == records["unicode"]
+    assert records["bpe"]["config"]["data"]["tokenizer"] == "unicode"
+    default = baseline(KIND, tiny())
+    assert "tokenizer" not in default["config"]["data"]
+    assert default["name"] != records["bpe"]["name"]
+    assert len(distinct(tiny(data={"tokenizer": name}) for name in ("unicode", "bpe"))) == 1
+    predictor = Predictor.load(folder_of_record(tiny(), records["bpe"]))
+    assert predictor.config.data.tokenizer == "unicode"
