@@ -396,6 +396,7 @@ class DataConfig(Checked, prefix="data."):
     )
     tokenizer: Tokenizer = choice(
         Tokenizer.basic_english,
+        if_missing=Tokenizer.basic_english,
         help="basic_english: words between spaces and ASCII punctuation; unicode: words of any "
         "script; bpe: subwords of any script, learned from the training set",
     )

@@ -49,8 +49,9 @@ class Field:
     this name. Fields with the same `describes`, such as "vectors", count as one difference between
     variants if they vary together.
 
-    `if_missing` is the value that a written configuration without the field implies, if it is not
-    the default: older versions, which did not have the field, always behaved like this value.
+    `if_missing` is the value that a written configuration without the field implies: older
+    versions, which did not have the field, always behaved like this value. It may be left out if it
+    is the default, except for fields of n-gram baselines, whose records leave this value out.
     """
 
     name: str

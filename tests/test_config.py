@@ -298,7 +298,8 @@ def test_fields_know_their_roles() -> None:
     }
     assert all(not field.fingerprinted for field in FIELDS.values() if not field.recorded)
     assert {name: field.if_missing for name, field in FIELDS.items() if field.if_missing} == {
-        "data.preparation": 1
+        "data.preparation": 1,
+        "data.tokenizer": "basic_english",
     }
     assert {name for name, field in FIELDS.items() if field.describes == "vectors"} == {
         "embedding.kind",

@@ -48,7 +48,8 @@ def test_the_sizes_of_the_splits(tmp_path: Path, cache: str) -> None:
 
 def test_the_tokenizer_and_its_subwords_are_shown(tmp_path: Path, cache: str) -> None:
     train = write_rows(tmp_path / "films.csv", [("film 好看", 1), ("film 不好看", 0)] * 3)
-    text = printed(train, cache, test_fraction=0.0, val_fraction=0, tokenizer="bpe", max_vocab=20)
+    fields = {"test_path": str(train), "val_fraction": 0, "tokenizer": "bpe", "max_vocab": 20}
+    text = printed(train, cache, **fields)
     assert "Tokenizer: bpe. Vocabulary: " in text
     assert " subwords, learned from train; ▁ marks the start of a word." in text
     assert "▁film" in text

@@ -14,7 +14,7 @@ from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.tokenizer import tokenize
 from lstm_sentiment.data.vocabulary import Vocabulary
 from lstm_sentiment.errors import InputError
-from tests.support.datamodules import Make, data_of_file
+from tests.support.datamodules import Make, Table, data_of_file
 from tests.support.languages import chinese, german
 from tests.support.tables import write_columns
 from tests.support.vectors import write_vectors
@@ -120,8 +120,11 @@ def test_sentences_of_other_scripts_are_shuffled(make: Make, tokenizer: str) -> 
 
 
 def test_a_note_says_that_the_default_does_not_split_chinese(make: Make) -> None:
-    notes = make(TABLE).notes
-    assert any("data.tokenizer=unicode" in note for note in notes)
-    assert not any("data.tokenizer" in note for note in make(TABLE, tokenizer="unicode").notes)
-    only_german = (TABLE[0][:60], TABLE[1][:60])
-    assert not any("data.tokenizer" in note for note in make(only_german).notes)
+    in_german, in_chinese = (TABLE[0][:60], TABLE[1][:60]), (TABLE[0][60:], TABLE[1][60:])
+
+    def is_noted(table: Table, **fields: Any) -> bool:
+        return any("use data.tokenizer=unicode" in note for note in make(table, **fields).notes)
+
+    assert is_noted(in_chinese)
+    assert not is_noted(in_chinese, tokenizer="unicode")
+    assert not is_noted(in_german)

@@ -113,6 +113,7 @@ def test_the_vocabulary_has_at_most_the_allowed_size(size: int) -> None:
     assert len(vocabulary) == size or size == 1_000 or size < 5
 
 
+@pytest.mark.slow  # each process imports torch
 def test_the_same_words_give_the_same_bytes_in_every_process() -> None:
     """The order of the words, the seed of hashes and the number of threads change nothing."""
     program = (
