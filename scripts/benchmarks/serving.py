@@ -53,7 +53,7 @@ def main() -> None:
     try:
         reviews = list(read_tables([options.file], Columns()))
         texts = [review.text for review in reviews]
-        labels = [review.label for review in reviews]
+        labels = [review.label or "" for review in reviews]
         record = {
             "environment": environment("cpu"),
             "reviews": len(texts),
