@@ -12,6 +12,7 @@ from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.sources import Corpus
 from lstm_sentiment.data.word_vectors import WordVectors
 from lstm_sentiment.display import on_one_line
+from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.reading import read_json
 from lstm_sentiment.runs.folder import CONFIG, FAILED
 from lstm_sentiment.runs.identity import new_command, run_folder
@@ -66,13 +67,25 @@ class Plan:
     def prepare(self) -> WordVectors | None:
         """Read the reviews into `data` and return their pretrained word vectors, if any.
 
-        Reviews and vectors are cached. Raises InputError if either cannot be used, or if the
-        machine has fewer cores than the threads of the configuration.
+        Reviews and vectors are cached. Raises InputError if either cannot be used, if the machine
+        has fewer cores than the threads of the configuration, or if the score that is monitored is
+        undefined.
         """
         runtime.require_cores(self.config.trainer.threads)
         self.data.prepare_data()
         self.data.setup()
+        self._require_monitor()
         return word_vectors.load(self.config.embedding, self.data)
+
+    def _require_monitor(self) -> None:
+        """Raise InputError if the validation set lacks a class that its AUROC needs."""
+        monitor, classes = self.config.early_stopping.monitor, self.data.classes
+        missing = {*range(len(classes))} - {*self.data.val.labels.tolist()}
+        if len(self.data.val) and missing and monitor == "val/auroc":
+            raise InputError(
+                f"early_stopping.monitor={monitor} needs reviews of all classes in the validation "
+                f"set, which has none of {classes.names[min(missing)]}: monitor another score."
+            )
 
     @property
     def finished_record(self) -> dict[str, Any] | None:

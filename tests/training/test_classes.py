@@ -12,7 +12,7 @@ import pytest
 from sklearn import metrics as reference
 
 from lstm_sentiment import Config, InputError, run
-from lstm_sentiment.config import DataConfig, DecisionConfig
+from lstm_sentiment.config import DataConfig, DecisionConfig, EarlyStoppingConfig
 from lstm_sentiment.model.ngrams import NgramModel
 from lstm_sentiment.runs.predictions import read_predictions
 from lstm_sentiment.runs.reader import State, read_run
@@ -131,3 +131,16 @@ def test_a_threshold_is_refused_before_anything_is_written(stars: WriteStars) ->
         with pytest.raises(InputError, match="decision.threshold=balanced .* have 3, of which"):
             train(config)
     assert not Path(config.root).exists()
+
+
+def test_an_undefined_score_is_not_monitored(stars: WriteStars, tmp_path: Path) -> None:
+    rows = [{"text": f"{WORDS[label]} {number}", "label": label} for number in range(9)
+            for label in (1, 5)]  # fmt: skip
+    (tmp_path / "val.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    config = stars(val_path=str(tmp_path / "val.jsonl"))
+    auroc = EarlyStoppingConfig(monitor="val/auroc")
+    with pytest.raises(InputError, match="set, which has none of 3: monitor another score"):
+        run(replace(config, early_stopping=auroc))
+    record = run(config)
+    assert record["val"]["auroc"] is None
+    assert read_run(folder_of(config)).state is State.done
