@@ -27,7 +27,6 @@ from tests.support.project import (
     scalars,
 )
 
-pytestmark = pytest.mark.usefixtures("drawn_plots")
 WriteStars = Callable[..., Config]
 WORDS = {1: "poor", 3: "fair", 5: "great"}
 
