@@ -54,7 +54,7 @@ class BestEpoch(AfterEpoch):
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, SentimentModule)
         epoch, scores = len(module.history), module.history[-1]["val"]
-        # A validation set has reviews of both classes, so that all its scores are defined.
+        # `Plan.prepare` refuses an AUROC that is undefined; all other scores are defined.
         value = inf if scores is None else self.sign * scores[self.score]
         if scores is None or value > self.value:
             self.epoch, self.value = epoch, value

@@ -12,11 +12,13 @@ from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.sources import Corpus
 from lstm_sentiment.data.word_vectors import WordVectors
 from lstm_sentiment.display import on_one_line
+from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.reading import read_json
 from lstm_sentiment.runs.folder import CONFIG, FAILED
 from lstm_sentiment.runs.identity import new_command, run_folder
 from lstm_sentiment.runs.record import read_record
 from lstm_sentiment.training import runtime
+from lstm_sentiment.training.decision import require_possible
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class Plan:
 
         `choices` are the names chosen for the groups encoder, head, embedding and data. `command`
         is the token of the command, a new one by default. `corpus` takes the place of the reviews
-        that the configuration names. Raises InputError if the device is not available or if the
-        reviews cannot be read.
+        that the configuration names. Raises InputError if the device is not available, if the
+        reviews cannot be read, or if the decision does not suit the number of classes.
         """
         device = runtime.choose_device(config.trainer.accelerator)
         data = ReviewDataModule(config.data, config.seed, config.test, cache, corpus)
@@ -57,6 +59,7 @@ class Plan:
         # The vectors come first, so that a missing file is reported before the reviews are read.
         vectors = word_vectors.identify(config.embedding, data)
         identity = " ".join(filter(None, [data.identity, vectors]))
+        require_possible(config.decision, data.classes)
         folder = run_folder(config, identity)
         choices = names | dict(choices or {})
         return cls(config, choices, data, device, folder, command or new_command())
@@ -64,13 +67,25 @@ class Plan:
     def prepare(self) -> WordVectors | None:
         """Read the reviews into `data` and return their pretrained word vectors, if any.
 
-        Reviews and vectors are cached. Raises InputError if either cannot be used, or if the
-        machine has fewer cores than the threads of the configuration.
+        Reviews and vectors are cached. Raises InputError if either cannot be used, if the machine
+        has fewer cores than the threads of the configuration, or if the score that is monitored is
+        undefined.
         """
         runtime.require_cores(self.config.trainer.threads)
         self.data.prepare_data()
         self.data.setup()
+        self._require_monitor()
         return word_vectors.load(self.config.embedding, self.data)
+
+    def _require_monitor(self) -> None:
+        """Raise InputError if the validation set lacks a class that its AUROC needs."""
+        monitor, classes = self.config.early_stopping.monitor, self.data.classes
+        missing = {*range(len(classes))} - {*self.data.val.labels.tolist()}
+        if len(self.data.val) and missing and monitor == "val/auroc":
+            raise InputError(
+                f"early_stopping.monitor={monitor} needs reviews of all classes in the validation "
+                f"set, which has none of {classes.names[min(missing)]}: monitor another score."
+            )
 
     @property
     def finished_record(self) -> dict[str, Any] | None:

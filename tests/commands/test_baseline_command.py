@@ -61,6 +61,19 @@ def test_every_baseline_has_a_line_with_its_scores(command: RunCommand, tmp_path
     assert all(run.state is State.done for run in read_runs(tmp_path / "runs"))
 
 
+def test_uneven_classes_have_further_scores(command: RunCommand, tmp_path: Path) -> None:
+    stars = [number % 10 // 8 + number % 10 // 9 for number in range(400)]  # 8 : 1 : 1
+    rows = [f"a film of {'poor fair great'.split()[n]} taste,{n + 1}" for n in stars]
+    (tmp_path / "d.csv").write_text("\n".join(["text,label", *dict.fromkeys(
+        f"{number} {row}" for number, row in enumerate(rows))]))  # fmt: skip
+    few = ("data.limit_train=null", "data.limit_test=null")
+    code, text = command("data=reviews", "data.path=d.csv", *few)
+    assert code == 0
+    first, second, _ = text.splitlines()
+    for line in (first, second):
+        assert line.count("(balanced ") == line.count("majority class 80.") == 2
+
+
 def test_the_last_line_is_the_next_command(command: RunCommand) -> None:
     last = command().text.splitlines()[-1]
     assert last.startswith("next ")
