@@ -29,6 +29,7 @@ class Options(NamedTuple):
     positive: str = "data.positive_label"
     classes: str = "data.classes"
     missing: str | None = "data.missing=skip"
+    remedy: str = ""  # for a label that is not one of two classes
 
 
 # Part of the keys of cached reviews by its repr: class and field names must not change.
@@ -150,11 +151,14 @@ class LabelParser:
         chosen = {self.positive.casefold()} if self.positive is not None else set(self._allowed)
         if chosen and not chosen & known:
             if not chosen <= set(numbers):
-                option = self.columns.options.positive if self.positive else "data.classes"
-                given = self.positive or ", ".join(self.columns.classes or ())
+                options = self.columns.options
+                if self.positive is not None:
+                    given = f"{options.positive}={self.positive} is not one"
+                else:
+                    given = f"{options.classes} ({join_names(self.columns.classes or ())}) are none"
                 raise InputError(
-                    f"{option}={given} is not one of the classes of the labels "
-                    f"({join_names(names)}): give one of these names."
+                    f"{given} of the classes of the labels ({join_names(names)}): give one of "
+                    "these names."
                 )
             names = numbers  # the classes are given by their numbers
         self.names = {NO_CLASS: "", **dict(enumerate(names))}
@@ -172,7 +176,8 @@ class LabelParser:
         if self.classes is not None and self.classes.label(text) is None:
             raise ValueError(
                 f"label {text!r:.60} is not one of {self.columns.options.classes} "
-                f"({join_names(self.classes.names)})."
+                f"({join_names(self.classes.names)})"
+                f"{self.columns.options.remedy if len(self.classes) == 2 else ''}."
             )
         self.found.add(text.casefold())
         if len(self.found) > MAX_CLASSES:
@@ -208,7 +213,10 @@ class LabelParser:
 
     @property
     def _allowed(self) -> list[str]:
-        return [] if self.classes is None else [name.casefold() for name in self.classes.names]
+        """The names of the allowed classes, without case; none if all or the usual ones are."""
+        if self.classes is None or self.classes.are_usual:
+            return []
+        return [name.casefold() for name in self.classes.names]
 
 
 def _same(label: str, other: str) -> bool:
