@@ -74,9 +74,9 @@ def explanation_view(explanation: "Explanation") -> "RenderableType":
     for token, contribution, attention in strongest_tokens(explanation):
         cells = [f"{attention:.1%}"] if attention is not None else []
         rows.append([printable(token), f"{contribution:+.3f}", *cells])
-    notes = [legend(explanation), decomposition(explanation), token_notes(explanation)]
-    if explanation.classes.are_usual and explanation.label == POSITIVE:
-        del notes[0]  # as --help says
+    is_usual = explanation.classes.are_usual and explanation.label == POSITIVE  # as in --help
+    meaning = "" if is_usual else legend(explanation)
+    notes = [meaning, decomposition(explanation), token_notes(explanation)]
     return Group(
         Text(headline(explanation), "bold"),
         _coloured_text(explanation),
