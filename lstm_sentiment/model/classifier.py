@@ -46,6 +46,12 @@ class Classifier(nn.Module):
         """
         self.embedding.weight[torch.from_numpy(has_vector)] = torch.from_numpy(vectors[has_vector])
 
+    @torch.no_grad()
+    def divide_logits(self, temperature: float) -> None:
+        """Divide weights and bias of the output units, and so all logits, by a temperature."""
+        for parameter in self.output.parameters():
+            parameter.div_(temperature)
+
     def parameter_counts(self) -> dict[str, int]:
         """Return the number of trainable parameters of each module, in the order of computation."""
         parts = {name: getattr(self, name) for name in ("embedding", "encoder", "head", "output")}

@@ -61,6 +61,12 @@ class SentimentModule(L.LightningModule):
         self.latest: dict[str, dict[str, Any]] = {}  # the last scores, by stage
         self.history: list[dict[str, Any]] = []  # scores by stage, for each epoch
 
+    def decide(self, classes: Classes, temperature: float) -> None:
+        """Divide all logits by a temperature, and score the decisions of `classes` from now on."""
+        self.classifier.divide_logits(temperature)
+        for scores in self.scores.values():
+            scores.classes = classes
+
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         return self.classifier(ids, lengths)
 

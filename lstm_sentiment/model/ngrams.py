@@ -1,4 +1,4 @@
-"""tokens -> bag of words and bigrams -> logit: the n-gram baselines.
+"""tokens -> bag of words and bigrams -> logits: the n-gram baselines.
 
 The models use the n-grams of a review and ignore all other word order. The report shows when a
 network does not beat them.
@@ -6,7 +6,7 @@ network does not beat them.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum, auto
 from functools import cached_property
 
@@ -15,8 +15,12 @@ from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import normalize
+
+from lstm_sentiment.config import ClassWeights
+from lstm_sentiment.labels import POSITIVE
 
 MAX_TOKENS = 2  # of an n-gram
 MIN_REVIEWS = 2  # of the training set in which an n-gram must occur
@@ -35,23 +39,35 @@ TOLERANCE = 1e-7  # of the mean loss's gradient; with scikit-learn's 1e-4, train
 INTERCEPT = "unpenalised"  # recorded, since liblinear penalised it in earlier baselines
 
 
-def bag_of_ngrams(kind: NgramModel) -> Pipeline:
+def bag_of_ngrams(
+    kind: NgramModel, count: int = 2, class_weights: ClassWeights = ClassWeights.none
+) -> Pipeline:
     """Return an untrained classifier of reviews, each of which is a list of tokens.
 
-    Its `decision_function` returns the log-odds of positive. `nb_svm` follows Wang and Manning
-    (2012), but with the logistic loss instead of the hinge loss, like Mesnil et al. (2015): the
-    hinge loss gives no probabilities.
+    `count` is the number of classes, whose labels are 0 to `count` - 1. The `decision_function`
+    returns the log-odds of the second of two classes, (N,), or the logits of more, (N, K), whose
+    softmax gives the probabilities.
+
+    `logistic` with more classes is multinomial. `nb_svm` follows Wang and Manning (2012), but with
+    the logistic loss instead of the hinge loss, like Mesnil et al. (2015): the hinge loss gives no
+    probabilities. With more classes, it is a model of each class against the rest, as in section
+    2.1 of Wang and Manning, and the logits are the log-odds of these models.
     """
-    bags = {
-        NgramModel.logistic: [("counts", _vectorizer(TfidfVectorizer, sublinear_tf=True))],
-        NgramModel.nb_svm: [
-            ("counts", _vectorizer(CountVectorizer, binary=True)),
-            ("naive_bayes", NaiveBayesWeights()),
-        ],
-    }
     # liblinear, the usual solver of sparse problems, would penalise the intercept.
-    regression = LogisticRegression(C=C[kind], solver="newton-cg", tol=TOLERANCE)
-    return Pipeline([*bags[kind], ("regression", regression)])
+    regression = LogisticRegression(
+        C=C[kind],
+        solver="newton-cg",
+        tol=TOLERANCE,
+        class_weight=None if class_weights is ClassWeights.none else str(class_weights),
+    )
+    if kind is NgramModel.logistic:
+        counts = _vectorizer(TfidfVectorizer, sublinear_tf=True)
+        return Pipeline([("counts", counts), ("regression", regression)])
+    counts = _vectorizer(CountVectorizer, binary=True)
+    weighted = [("naive_bayes", NaiveBayesWeights()), ("regression", regression)]
+    if count == 2:
+        return Pipeline([("counts", counts), *weighted])
+    return Pipeline([("counts", counts), ("one_vs_rest", OneVsRestClassifier(Pipeline(weighted)))])
 
 
 def _vectorizer(kind: type[CountVectorizer], **options: bool | dict[str, int]) -> CountVectorizer:
@@ -95,54 +111,73 @@ class NgramClassifier:
     """A trained baseline: a linear model of the n-grams of a review.
 
     The logit of a review is the intercept plus weight x value of each of its n-grams. With `idf`,
-    the values are those of TF-IDF; without, the value of every n-gram that occurs is 1.
+    the values are those of TF-IDF; without, the value of every n-gram that occurs is 1. Two classes
+    have one logit, that of the second one; each of more classes has its own.
     """
 
     ngrams: Sequence[str]  # W, tokens joined by a space
-    weights: np.ndarray  # (W,) float32
-    intercept: np.float32
+    weights: np.ndarray  # (W,) float32 for two classes, (K, W) for more
+    intercept: np.ndarray | np.float32  # () float32 for two classes, (K,) for more
     idf: np.ndarray | None  # (W,) float32
 
     @classmethod
     def fitted(
-        cls, kind: NgramModel, reviews: Sequence[Sequence[str]], labels: np.ndarray
+        cls,
+        kind: NgramModel,
+        reviews: Sequence[Sequence[str]],
+        labels: np.ndarray,
+        count: int = 2,
+        class_weights: ClassWeights = ClassWeights.none,
     ) -> "NgramClassifier":
         """Fit a baseline to N reviews, each a list of tokens, and their labels, (N,).
 
-        Raises ValueError if no n-gram occurs in `MIN_REVIEWS` reviews.
+        `count` is the number of classes, all of which must occur. Raises ValueError if no n-gram
+        occurs in `MIN_REVIEWS` reviews.
         """
-        return cls.of_pipeline(bag_of_ngrams(kind).fit(reviews, labels))
+        return cls.of_pipeline(bag_of_ngrams(kind, count, class_weights).fit(reviews, labels))
 
     @classmethod
     def of_pipeline(cls, pipeline: Pipeline) -> "NgramClassifier":
         """Return the linear model of a trained pipeline, rounded to float32."""
-        regression, bag = pipeline["regression"], pipeline["counts"]
-        weights, idf = regression.coef_[0], None
-        if "naive_bayes" in pipeline.named_steps:
-            weights = weights * pipeline["naive_bayes"].log_ratio_
+        bag, model = pipeline["counts"], pipeline[-1]
+        if isinstance(model, OneVsRestClassifier):
+            parts = [_of_model(estimator) for estimator in model.estimators_]
+            weights, intercept = map(np.stack, zip(*parts, strict=True))
         else:
-            idf = bag.idf_.astype(np.float32)
+            weights, intercept = _of_model(pipeline)
+        idf = bag.idf_.astype(np.float32) if isinstance(bag, TfidfVectorizer) else None
         return cls(
             bag.get_feature_names_out().tolist(),
-            weights.astype(np.float32),
-            np.float32(regression.intercept_[0]),
+            weights.astype(np.float32, order="C"),
+            intercept.astype(np.float32),
             idf,
         )
 
+    def divided_by(self, temperature: float) -> "NgramClassifier":
+        """Return the baseline whose logits are these divided by a temperature."""
+        weights = (self.weights / temperature).astype(np.float32)
+        intercept = (self.intercept / temperature).astype(np.float32)
+        return replace(self, weights=weights, intercept=intercept)
+
     def logits(self, reviews: Sequence[Sequence[str]]) -> np.ndarray:
-        """Return the logit of each of N reviews, each a list of tokens, (N,) float64."""
+        """Return the logits of N reviews, each a list of tokens, in float64.
+
+        They are (N,) for two classes and (N, K) for more.
+        """
         if not reviews:  # scikit-learn refuses an empty matrix
-            return np.empty(0)
-        return self._values(reviews) @ self.weights.astype(float) + float(self.intercept)
+            return np.empty((0, *self.weights.shape[:-1]))
+        return self._values(reviews) @ self.weights.T.astype(float) + self.intercept.astype(float)
 
-    def contributions(self, tokens: Sequence[str]) -> np.ndarray:
-        """Return the contribution of each token of a review to its logit, (T,) float64.
+    def contributions(self, tokens: Sequence[str], label: int = POSITIVE) -> np.ndarray:
+        """Return the contribution of each token of a review to a logit, (T,) float64.
 
-        The contribution of an n-gram, weight x value, is divided equally among all tokens of all
-        its occurrences. The logit is the sum of all contributions and the intercept.
+        It is the logit of the class `label`; two classes have only that of the second one, whatever
+        the label. The contribution of an n-gram, weight x value, is divided equally among all
+        tokens of all its occurrences. The logit is the sum of all contributions and the intercept.
         """
         values = self._values([tokens])
-        products = self.weights[values.indices] * values.data
+        weights = self.weights if self.weights.ndim == 1 else self.weights[label]
+        products = weights[values.indices] * values.data
         of_ngrams = dict(zip(values.indices.tolist(), products.tolist(), strict=True))
         occurrences = [
             (number, slice(start, start + length))
@@ -174,3 +209,15 @@ class NgramClassifier:
     @cached_property
     def _numbers(self) -> dict[str, int]:
         return {ngram: number for number, ngram in enumerate(self.ngrams)}
+
+
+def _of_model(pipeline: Pipeline) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights and intercept of a trained regression on n-grams, in float64.
+
+    They are (W,) and () if it has one logit, and (K, W) and (K,) otherwise.
+    """
+    regression = pipeline["regression"]
+    weights, intercept = regression.coef_, regression.intercept_
+    if "naive_bayes" in pipeline.named_steps:
+        weights = weights * pipeline["naive_bayes"].log_ratio_
+    return (weights[0], intercept[0]) if len(weights) == 1 else (weights, intercept)

@@ -7,6 +7,8 @@ Such folders are untrusted input, too: reading one never executes code.
 | `config.json` | the baseline's settings under `ngrams`, and the choices of its reviews |
 | `vocab.json` | the n-grams |
 | `model.safetensors` | `weights` and, for TF-IDF, `idf` of each n-gram, and `intercept` |
+
+`weights` is (W,) and `intercept` is (1,) for two classes; they are (K, W) and (K,) for more.
 """
 
 from collections.abc import Mapping
@@ -29,6 +31,7 @@ from lstm_sentiment.runs.model_folder import (
     VOCABULARY,
     WEIGHTS,
     described,
+    read_classes,
     read_config,
     read_content,
     read_weights,
@@ -46,7 +49,8 @@ def save_ngrams(
 ) -> None:
     """Write a baseline with its settings, as in its record, each file in one step."""
     folder.mkdir(exist_ok=True)
-    weights = {"weights": classifier.weights, "intercept": np.array([classifier.intercept])}
+    intercept = np.atleast_1d(classifier.intercept)
+    weights = {"weights": classifier.weights, "intercept": intercept}
     if classifier.idf is not None:
         weights["idf"] = classifier.idf
     write_atomically(folder / WEIGHTS, safetensors.numpy.save(weights))
@@ -65,8 +69,9 @@ def holds_ngrams(folder: Path) -> bool:
     return BASELINE in read_content(folder)
 
 
-def read_ngrams(folder: Path) -> tuple[NgramClassifier, Config]:
-    """Return the baseline in a folder, and a configuration with the choices of its reviews.
+def read_ngrams(folder: Path) -> tuple[NgramClassifier, Config, Classes]:
+    """Return the baseline in a folder, a configuration with the choices of its reviews, and the
+    classes.
 
     Raises InputError with the file if a file is missing, damaged, or does not fit the other files.
     """
@@ -76,13 +81,16 @@ def read_ngrams(folder: Path) -> tuple[NgramClassifier, Config]:
     config, ngrams = read_config(folder), read_words(folder)
     with errors_named(folder / VOCABULARY):
         _check_ngrams(ngrams)
-    names = {"weights": len(ngrams), "intercept": 1}
+    classes = read_classes(folder)
+    outputs = () if classes.outputs == 1 else (classes.outputs,)
+    shapes = {"weights": (*outputs, len(ngrams)), "intercept": outputs or (1,)}
     if kind is NgramModel.logistic:
-        names["idf"] = len(ngrams)
-    expected = {name: torch.empty(size, device="meta") for name, size in names.items()}
+        shapes["idf"] = (len(ngrams),)
+    expected = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
     tensors = {name: tensor.numpy() for name, tensor in read_weights(folder, expected).items()}
-    (intercept,) = tensors["intercept"]
-    return NgramClassifier(ngrams, tensors["weights"], intercept, tensors.get("idf")), config
+    intercept = tensors["intercept"] if outputs else tensors["intercept"][0]
+    classifier = NgramClassifier(ngrams, tensors["weights"], intercept, tensors.get("idf"))
+    return classifier, config, classes
 
 
 def _checked_kind(settings: object) -> NgramModel:

@@ -11,15 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lstm_sentiment.config import Config
+from lstm_sentiment.config import ClassWeights, Config
 from lstm_sentiment.data.batches import Batch, EncodedReviews
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files.limits import WORDS
+from lstm_sentiment.files.limits import MODEL_BYTES, WORDS
 from lstm_sentiment.files.locks import LOCK, sole_writer
 from lstm_sentiment.files.reading import errors_named
 from lstm_sentiment.files.writing import write_json
+from lstm_sentiment.labels import Classes
 from lstm_sentiment.model import ngrams
 from lstm_sentiment.model.metrics import StageScores
 from lstm_sentiment.model.ngrams import NgramClassifier, NgramModel
@@ -43,11 +44,20 @@ from lstm_sentiment.runs.record import (
     refuse_newer_record,
 )
 from lstm_sentiment.training import runtime
+from lstm_sentiment.training.decision import Decision, decide, require_possible
 
 NGRAM_RECIPE = 2  # raise it when the computation changes
-# The fields of `data` that determine the reviews of a baseline, and the fields that only networks
-# use.
-DATA_FIELDS = ("source", "preparation", "val_fraction", "split_seed", "limit_train", "limit_test")
+# The fields of `data` that determine a baseline, and the fields that only networks use.
+DATA_FIELDS = (
+    "source",
+    "preparation",
+    "val_fraction",
+    "split_seed",
+    "limit_train",
+    "limit_test",
+    "class_weights",
+)
+UNCHANGED = {**IF_MISSING, "data.class_weights": ClassWeights.none}  # values that are not recorded
 NETWORK_FIELDS = (
     "max_vocab",
     "max_length",
@@ -62,11 +72,12 @@ def baseline(kind: NgramModel, config: Config, cache: DataCache | None = None) -
     """Train an n-gram model on the training set of `config`, and return its record.
 
     A finished baseline is not trained again unless `config.rerun` is set. Raises InputError if the
-    reviews cannot be used, OSError if the folder cannot be written.
+    reviews or the decision cannot be used, OSError if the folder cannot be written.
     """
     data_config = replace(config.data, batch_size=1)  # checked, but otherwise unused
     data = ReviewDataModule(data_config, config.seed, config.test, cache)
     folder = baseline_folder(kind, config, data.identity)
+    require_possible(config.decision, data.classes)
     if (record := _finished_record(folder, config)) is not None:
         return record
     data.setup()
@@ -104,15 +115,18 @@ def _train(
     except InputError:
         remove_own_files(folder)
         raise
-    save_ngrams(folder / MODEL, classifier, request["config"][BASELINE], config)
-    outcome = _evaluate_stages(classifier, seconds, data, folder)
+    decision = _decide(classifier, config, data)
+    decision.show(display)
+    classifier, settings = classifier.divided_by(decision.temperature), request["config"][BASELINE]
+    save_ngrams(folder / MODEL, classifier, settings, config, decision.classes)
+    outcome = _evaluate_stages(classifier, decision.classes, seconds, data, folder)
     record = {
         "schema": SCHEMA,
         "name": folder.name,
         "sweep": folder.parent.name,
         **request,
         **outcome,
-        "decision": {"threshold": data.classes.threshold},
+        "decision": decision.recorded,
         "data": data.summary(),
         "vectors": None,
         "environment": runtime.environment("cpu"),
@@ -129,11 +143,12 @@ def _finished_record(folder: Path, config: Config) -> dict[str, Any] | None:
 
 
 def distinct(configs: Iterable[Config]) -> list[Config]:
-    """Return the first configuration for each combination of reviews and sweep."""
+    """Return the first configuration for each combination of reviews, decision and sweep."""
     first: dict[str, Config] = {}
     for config in configs:
         data = asdict(config.data) | dict.fromkeys(NETWORK_FIELDS)
-        first.setdefault(repr((data, config.test, config.root, config.sweep)), config)
+        key = (data, config.decision, config.test, config.root, config.sweep)
+        first.setdefault(repr(key), config)
     return [*first.values()]
 
 
@@ -146,14 +161,16 @@ def recorded_baseline(kind: NgramModel, config: Config) -> dict[str, Any]:
     data = {
         name: value
         for name, value in asdict(config.data).items()
-        if name in DATA_FIELDS and (f"data.{name}", value) not in IF_MISSING.items()
+        if name in DATA_FIELDS and (f"data.{name}", value) not in UNCHANGED.items()
     }
     model = {"kind": str(kind), "longest": ngrams.MAX_TOKENS, "least": ngrams.MIN_REVIEWS}
+    decision = {} if config.decision.is_usual else {"decision": asdict(config.decision)}
     return {
         "seed": 0,
         "test": config.test,
         BASELINE: {**model, "c": ngrams.C[kind], "intercept": ngrams.INTERCEPT},
         "data": data,
+        **decision,
     }
 
 
@@ -167,8 +184,20 @@ def baseline_folder(kind: NgramModel, config: Config, identity: str) -> Path:
     return sweep_folder(config) / f"{BASELINE}-{kind}-s0-{digest(NGRAM_RECIPE, identity, settings)}"
 
 
+def _decide(classifier: NgramClassifier, config: Config, data: ReviewDataModule) -> Decision:
+    """Choose the decision of the configuration on the validation set, as for a network."""
+    if config.decision.is_usual:
+        return Decision(data.classes)
+    logits = classifier.logits(_tokens(data.val))
+    return decide(config.decision, data.classes, data.val.labels, logits)
+
+
 def _evaluate_stages(
-    classifier: NgramClassifier, fit_seconds: float, data: ReviewDataModule, folder: Path
+    classifier: NgramClassifier,
+    classes: Classes,
+    fit_seconds: float,
+    data: ReviewDataModule,
+    folder: Path,
 ) -> dict[str, Any]:
     """Write the predictions of a baseline, and return its scores and costs for the record."""
     stages = {"train": data.train, "val": data.val if len(data.val) else None, "test": data.test}
@@ -177,7 +206,7 @@ def _evaluate_stages(
     for stage, reviews in stages.items():
         if reviews is not None:
             started = time.perf_counter()
-            evaluated = _evaluate(classifier, reviews)
+            evaluated = _evaluate(classifier, classes, reviews)
             reviews_per_second = len(reviews) / (time.perf_counter() - started)
             scores[stage] = evaluated.compute()
             columns = evaluated.predictions()
@@ -192,7 +221,7 @@ def _evaluate_stages(
         "val": scores["val"],
         "test": scores["test"],
         "cost": {
-            "parameters": classifier.weights.size + 1,
+            "parameters": classifier.weights.size + classifier.intercept.size,
             "fit_seconds": fit_seconds,
             "seconds_per_epoch": fit_seconds,
             "tokens_per_second": int(data.train.token_counts.sum()) / fit_seconds,
@@ -209,14 +238,22 @@ def _fit(kind: NgramModel, data: ReviewDataModule) -> tuple[NgramClassifier, flo
     """
     started = time.perf_counter()
     try:
-        classifier = NgramClassifier.fitted(kind, _tokens(data.train), _labels(data.train))
+        classifier = NgramClassifier.fitted(
+            kind,
+            _tokens(data.train),
+            data.train.labels,
+            len(data.classes),
+            data.config.class_weights,
+        )
     except ValueError as error:  # scikit-learn raises it for an empty vocabulary
         raise InputError(
             f"{data.corpus.name}: no word occurs in {ngrams.MIN_REVIEWS} of the {len(data.train)} "
             "training reviews, which an n-gram baseline requires: use more reviews."
         ) from error
     with errors_named(data.corpus.name):
-        WORDS.check(len(classifier.ngrams))  # otherwise, its model could not be read
+        # Otherwise, its model could not be read.
+        WORDS.check(len(classifier.ngrams))
+        MODEL_BYTES.check(classifier.weights.nbytes)
     return classifier, time.perf_counter() - started
 
 
@@ -224,15 +261,13 @@ def _tokens(reviews: EncodedReviews) -> list[list[str]]:
     return [reviews.tokenized.words_of(row) for row in reviews.rows]
 
 
-def _labels(reviews: EncodedReviews) -> np.ndarray:
-    return reviews.labels
-
-
-def _evaluate(classifier: NgramClassifier, reviews: EncodedReviews) -> StageScores:
+def _evaluate(
+    classifier: NgramClassifier, classes: Classes, reviews: EncodedReviews
+) -> StageScores:
     """Return the scores of a baseline, with the code that computes the scores of a network."""
     logits = torch.from_numpy(classifier.logits(_tokens(reviews)))
-    labels = torch.from_numpy(_labels(reviews).astype(np.float32))
+    labels = torch.from_numpy(reviews.labels.astype(np.float32))
     empty = Tensor()
-    scores = StageScores()
+    scores = StageScores(classes)
     scores.update(logits, Batch(empty, empty, labels, torch.from_numpy(reviews.rows)))
     return scores

@@ -17,6 +17,7 @@ from lstm_sentiment.runs.folder import CONFIG, FAILED
 from lstm_sentiment.runs.identity import new_command, run_folder
 from lstm_sentiment.runs.record import read_record
 from lstm_sentiment.training import runtime
+from lstm_sentiment.training.decision import require_possible
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class Plan:
 
         `choices` are the names chosen for the groups encoder, head, embedding and data. `command`
         is the token of the command, a new one by default. `corpus` takes the place of the reviews
-        that the configuration names. Raises InputError if the device is not available or if the
-        reviews cannot be read.
+        that the configuration names. Raises InputError if the device is not available, if the
+        reviews cannot be read, or if the decision does not suit the number of classes.
         """
         device = runtime.choose_device(config.trainer.accelerator)
         data = ReviewDataModule(config.data, config.seed, config.test, cache, corpus)
@@ -57,6 +58,7 @@ class Plan:
         # The vectors come first, so that a missing file is reported before the reviews are read.
         vectors = word_vectors.identify(config.embedding, data)
         identity = " ".join(filter(None, [data.identity, vectors]))
+        require_possible(config.decision, data.classes)
         folder = run_folder(config, identity)
         choices = names | dict(choices or {})
         return cls(config, choices, data, device, folder, command or new_command())

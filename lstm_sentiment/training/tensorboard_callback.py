@@ -1,12 +1,13 @@
 """TensorBoard: curves during training; final scores, plots and mistakes after training."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import lightning as L
+import numpy as np
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
@@ -14,16 +15,18 @@ from torch.utils.tensorboard.summary import hparams
 from lstm_sentiment.config import Config, flat
 from lstm_sentiment.config_fields import fields_of
 from lstm_sentiment.display import markdown_text, printable
-from lstm_sentiment.labels import BINARY
-from lstm_sentiment.model.metrics import most_confident_mistakes, sigmoid
+from lstm_sentiment.labels import BINARY, POSITIVE, Classes
+from lstm_sentiment.model.metrics import most_confident_mistakes, probabilities
 from lstm_sentiment.model.module import SentimentModule
 from lstm_sentiment.runs import run_plots
 from lstm_sentiment.runs.identity import NOT_FINGERPRINTED
 from lstm_sentiment.runs.predictions import PredictionColumns
+from lstm_sentiment.runs.record import record_classes
 from lstm_sentiment.training.checkpoints import AfterEpoch
 from lstm_sentiment.training.costs import Costs
 
 OVERLAID = ("loss", "accuracy", "precision", "recall", "f1", "auroc")
+FINAL = (*OVERLAID, "mean_absolute_error", "quadratic_kappa")  # if the classes are numbers
 LAYOUT = {
     "train and val": {s: ["Multiline", [f"train/{s}", f"val/{s}"]] for s in OVERLAID},
 }
@@ -92,15 +95,17 @@ class TensorBoard(AfterEpoch):
         """
         writer = self.writer or self._open(step)
         val, test = record["val"] or {}, record["test"] or {}
-        scores = {f"test/{score}": test.get(score) for score in OVERLAID}
-        scores |= {f"val/kept_{score}": val.get(score) for score in OVERLAID}
+        scores = {f"test/{score}": test.get(score) for score in FINAL}
+        scores |= {f"val/kept_{score}": val.get(score) for score in FINAL}
         final = {name: value for name, value in scores.items() if value is not None}
         for name, value in final.items():
             writer.add_scalar(name, value, step)
+        classes = record_classes(record)
         for stage, columns in predictions.items():
-            probability = sigmoid(columns["logit"].numpy())
-            writer.add_pr_curve(f"{stage}/precision_recall", columns["label"], probability, step)
-            writer.add_text(f"{stage}/mistakes", mistakes(columns, partial(text, stage)), step)
+            for ending, label, probability in one_versus_rest(columns, classes):
+                writer.add_pr_curve(f"{stage}/precision_recall{ending}", label, probability, step)
+            listed = mistakes(columns, partial(text, stage), classes)
+            writer.add_text(f"{stage}/mistakes", listed, step)
             matrix = run_plots.confusion_matrix(record, stage)
             writer.add_figure(f"{stage}/confusion_matrix", matrix, step)
         self._write_hyperparameters(writer, final)
@@ -146,15 +151,36 @@ def _text(value: object) -> str:
     return "none" if value is None else printable(str(value))
 
 
-def mistakes(columns: Mapping[str, Tensor], text: Callable[[int], str]) -> str:
+def one_versus_rest(
+    columns: Mapping[str, Tensor], classes: Classes
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yield the end of a tag, labels, (N,) bool, and probabilities, (N,), of each class.
+
+    Two classes have one curve, that of the second one, whose tag has no ending.
+    """
+    labels, probability = columns["label"].numpy(), probabilities(columns["logit"].numpy())
+    if probability.ndim == 1:
+        yield "", labels == POSITIVE, probability
+        return
+    for label, name in enumerate(classes.names):
+        yield f"/{printable(name)}", labels == label, probability[:, label]
+
+
+def mistakes(
+    columns: Mapping[str, Tensor], text: Callable[[int], str], classes: Classes = BINARY
+) -> str:
     """Return the most confident mistakes, with the first words of their reviews, as Markdown."""
-    label, logit = columns["label"].numpy(), columns["logit"].numpy()
-    probability = sigmoid(logit)
+    labels, logits = columns["label"].numpy().astype(int), columns["logit"].numpy()
+    probability = probabilities(logits)
     lines = []
-    for position in most_confident_mistakes(label, logit, MISTAKES):
+    for position in most_confident_mistakes(labels, logits, MISTAKES, classes):
         index = int(columns["index"][position])
         words = text(index).split()
         shown = " ".join(words[:WORDS_SHOWN]) + (" …" if len(words) > WORDS_SHOWN else "")
-        verdict = f"{BINARY.names[int(label[position])]}, but {probability[position]:.2%} positive"
+        of_label = np.atleast_1d(probability[position])
+        # Two classes have the probability of the second one, whichever is predicted.
+        named = POSITIVE if len(of_label) == 1 else int(of_label.argmax())
+        actual, other = (printable(classes.names[label]) for label in (labels[position], named))
+        verdict = markdown_text(f"{actual}, but {of_label.max():.2%} {other}")
         lines.append(f"**review {index}**: {verdict}\n\n> {markdown_text(shown)}")
     return "\n\n".join(lines) or "No mistakes."

@@ -20,6 +20,7 @@ from lstm_sentiment.runs.record import SCHEMA, recorded
 from lstm_sentiment.runs.run_plots import save_plots
 from lstm_sentiment.training import checkpoints, runtime
 from lstm_sentiment.training.costs import Costs
+from lstm_sentiment.training.decision import Decision, decide
 from lstm_sentiment.training.plan import Plan
 from lstm_sentiment.training.progress import EpochDisplay, ProgressFile
 from lstm_sentiment.training.tensorboard_callback import TensorBoard
@@ -66,12 +67,15 @@ def train(
         _fit(trainer, module, data, checkpoint)
         module.load_state_dict(best.weights)
 
-        # Evaluate these weights on the validation and the test set.
+        # Choose the temperature and the threshold on the validation set, if they are to be chosen.
+        decision = _decide(trainer, module, data, config, display)
+
+        # Evaluate the network on the validation and the test set.
         predictions = _evaluate(trainer, module, data)
 
         # Record the results; `run.json` comes last, since it marks the run as finished.
-        record = _make_record(plan, module, vectors, costs, best.epoch, attempts)
-        save_model(folder / MODEL, module.classifier, data.vocabulary, config, data.classes)
+        record = _make_record(plan, module, decision, vectors, costs, best.epoch, attempts)
+        save_model(folder / MODEL, module.classifier, data.vocabulary, config, decision.classes)
         save_predictions(folder / PREDICTIONS, predictions)
         save_plots(folder, record)
         board.finish(record, trainer.global_step, predictions, data.text)
@@ -140,6 +144,26 @@ def _fit(
         raise FittingError(error, len(module.history) + 1) from error
 
 
+def _decide(
+    trainer: L.Trainer,
+    module: SentimentModule,
+    data: ReviewDataModule,
+    config: Config,
+    display: Display,
+) -> Decision:
+    """Choose the decision of the configuration, apply it to the network, and return it."""
+    if config.decision.is_usual:
+        return Decision(data.classes)
+    trainer.validate(module, data, verbose=False)
+    columns = module.scores["val"].predictions()
+    decision = decide(
+        config.decision, data.classes, columns["label"].numpy(), columns["logit"].numpy()
+    )
+    module.decide(decision.classes, decision.temperature)
+    decision.show(display)
+    return decision
+
+
 def _evaluate(
     trainer: L.Trainer, module: SentimentModule, data: ReviewDataModule
 ) -> PredictionColumns:
@@ -162,6 +186,7 @@ def _predictions(module: SentimentModule, data: ReviewDataModule, stage: str) ->
 def _make_record(
     plan: Plan,
     module: SentimentModule,
+    decision: Decision,
     vectors: WordVectors | None,
     costs: Costs,
     best_epoch: int,
@@ -182,7 +207,7 @@ def _make_record(
         "best_epoch": best_epoch,
         "val": module.latest.get("val"),
         "test": module.latest.get("test"),
-        "decision": {"threshold": plan.data.classes.threshold},
+        "decision": decision.recorded,
         "cost": _cost(plan, module, costs),
         "data": plan.data.summary(),
         "vectors": vectors.summary(plan.data) if vectors else None,

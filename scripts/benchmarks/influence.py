@@ -109,7 +109,7 @@ def main() -> None:
     influences, accuracies = defaultdict(list), defaultdict(list)
     try:
         for name, folder in networks(options.runs):
-            classifier, vocabulary, config = read_model(folder / MODEL)
+            classifier, vocabulary, config, _ = read_model(folder / MODEL)
             reviews = long_reviews(replace(config.data, path=options.path), vocabulary)
             ids, lengths = reviews.ids[:REVIEWS], reviews.lengths[:REVIEWS]
             influences[name].append(influence(classifier, ids, lengths, DISTANCES).tolist())

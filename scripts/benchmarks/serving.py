@@ -28,7 +28,6 @@ from lstm_sentiment.data.columns import Columns
 from lstm_sentiment.data.formats import read_tables
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.writing import write_atomically
-from lstm_sentiment.labels import is_positive
 from lstm_sentiment.runs.model_folder import ONNX, WEIGHTS
 from lstm_sentiment.serving.export import export
 from lstm_sentiment.serving.file_prediction import ROWS
@@ -54,7 +53,7 @@ def main() -> None:
     try:
         reviews = list(read_tables([options.file], Columns()))
         texts = [review.text for review in reviews]
-        labels = np.array([review.label for review in reviews])
+        labels = [review.label or "" for review in reviews]
         record = {
             "environment": environment("cpu"),
             "reviews": len(texts),
@@ -69,9 +68,10 @@ def main() -> None:
         write_atomically(options.output, (json.dumps(record, indent=1) + "\n").encode())
 
 
-def measure(run: Path, texts: Sequence[str], labels: np.ndarray) -> list[dict[str, Any]]:
+def measure(run: Path, texts: Sequence[str], labels: Sequence[str]) -> list[dict[str, Any]]:
     """Return the measurements of a network in each of its forms."""
     eager = Predictor.load(run)
+    actual = np.array([eager.classes.label(label) for label in labels])
     with TemporaryDirectory() as scratch:
         folders = {FORMS[0]: find_model(run)}
         for form, int8 in zip(FORMS[1:], (False, True), strict=True):
@@ -87,7 +87,7 @@ def measure(run: Path, texts: Sequence[str], labels: np.ndarray) -> list[dict[st
                 network.probabilities(texts[row : row + ROWS]) for row in range(0, len(texts), ROWS)
             ]
             seconds = time.perf_counter() - started
-            correct = is_positive(np.concatenate(probabilities)) == labels
+            correct = eager.classes.predicted(np.concatenate(probabilities)) == actual
             rows.append(
                 {
                     "network": f"{eager.config.encoder.network}, {eager.config.head.kind}",

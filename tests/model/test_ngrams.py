@@ -5,10 +5,12 @@ import random
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
-from scipy.special import expit
+from scipy.special import expit, softmax
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
 
+from lstm_sentiment.config import ClassWeights
 from lstm_sentiment.model import ngrams
 from lstm_sentiment.model.ngrams import (
     NaiveBayesWeights,
@@ -239,3 +241,97 @@ def test_contributions_and_intercept_add_up_to_the_logit(kind: NgramModel) -> No
     for text in [[], ["?"], *texts[:50]]:
         total = classifier.intercept + classifier.contributions(text).sum()
         assert total == pytest.approx(classifier.logits([text])[0], abs=1e-12)
+
+
+# Three classes
+
+
+def graded_reviews(count: int, seed: int) -> tuple[list[list[str]], np.ndarray]:
+    """Return reviews of three classes, each with a word of its class, and their uneven labels."""
+    draw = random.Random(seed)
+    labels = np.minimum(np.arange(count) % 4, 2)
+    texts = [
+        draw.sample([*draw.choices(FILLER, k=5), draw.choice(["poor", "fair", "great"][label:])], 6)
+        for label in labels.tolist()
+    ]
+    return texts, labels
+
+
+def scikit_learns_logits(
+    kind: NgramModel, texts: list[list[str]], labels: np.ndarray, others: list[list[str]]
+) -> np.ndarray:
+    """Return the logits of a model that is made of scikit-learn's parts alone."""
+    options = {"tokenizer": list, "token_pattern": None, "lowercase": False}
+    options |= {"ngram_range": (1, 2), "min_df": 2}
+    if kind is NgramModel.logistic:
+        bag = TfidfVectorizer(sublinear_tf=True, **options)
+        model = LogisticRegression(C=10, tol=1e-9, max_iter=10_000)
+        features = bag.fit_transform(texts)
+        return model.fit(features, labels).decision_function(bag.transform(others))
+    bag = CountVectorizer(binary=True, **options)
+    counts, columns = bag.fit_transform(texts), []
+    for label in range(3):
+        rest, own = MultinomialNB(alpha=1).fit(counts, labels == label).feature_log_prob_
+        model = LogisticRegression(C=0.3, tol=1e-9, max_iter=10_000)
+        model.fit(counts.multiply(own - rest).tocsr(), labels == label)
+        columns.append(model.decision_function(bag.transform(others).multiply(own - rest).tocsr()))
+    return np.stack(columns, axis=1)
+
+
+@pytest.mark.parametrize("kind", NgramModel)
+def test_probabilities_of_three_classes_are_those_of_scikit_learn(kind: NgramModel) -> None:
+    texts, labels = graded_reviews(300, 0)
+    others = [*graded_reviews(100, 1)[0], [], ["?"]]
+    classifier = NgramClassifier.fitted(kind, texts, labels, 3)
+    assert classifier.weights.shape == (3, len(classifier.ngrams))
+    logits = classifier.logits(others)
+    assert logits.shape == (102, 3)
+    expected = softmax(scikit_learns_logits(kind, texts, labels, others), axis=1)
+    np.testing.assert_allclose(softmax(logits, axis=1), expected, atol=1e-6)
+    pipeline = bag_of_ngrams(kind, 3).fit(texts, labels)
+    np.testing.assert_allclose(logits, pipeline.decision_function(others), atol=1e-5)
+    assert (logits.argmax(1) == pipeline.predict(others)).all()
+
+
+def test_no_review_has_no_logits_of_three_classes() -> None:
+    texts, labels = graded_reviews(60, 0)
+    classifier = NgramClassifier.fitted(NgramModel.nb_svm, texts, labels, 3)
+    assert classifier.logits([]).shape == (0, 3)
+
+
+@pytest.mark.parametrize("kind", NgramModel)
+def test_contributions_add_up_to_the_logit_of_their_class(kind: NgramModel) -> None:
+    texts, labels = graded_reviews(300, 0)
+    classifier = NgramClassifier.fitted(kind, texts, labels, 3)
+    for text in [[], *texts[:20]]:
+        totals = [
+            classifier.intercept[label] + classifier.contributions(text, label).sum()
+            for label in range(3)
+        ]
+        assert totals == pytest.approx(classifier.logits([text])[0].tolist(), abs=1e-12)
+
+
+# Temperature and class weights
+
+
+@pytest.mark.parametrize("kind", NgramModel)
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_temperature_divides_the_logits(kind: NgramModel, count: int) -> None:
+    texts, labels = graded_reviews(200, 0)
+    classifier = NgramClassifier.fitted(kind, texts, np.minimum(labels, count - 1), count)
+    np.testing.assert_allclose(
+        classifier.divided_by(2.5).logits(texts), classifier.logits(texts) / 2.5, rtol=1e-5
+    )
+    unchanged = classifier.divided_by(1.0)
+    np.testing.assert_array_equal(unchanged.weights, classifier.weights)
+    assert unchanged.weights.dtype == unchanged.intercept.dtype == np.float32
+
+
+@pytest.mark.parametrize("kind", NgramModel)
+def test_balanced_weights_give_the_classes_equal_shares(kind: NgramModel) -> None:
+    """With a free intercept, the weighted mean probability is the weighted share of a class."""
+    texts, labels = uneven_reviews()
+    model = bag_of_ngrams(kind, class_weights=ClassWeights.balanced).fit(texts, labels)
+    weights = len(labels) / (2 * np.bincount(labels))[labels]
+    probability = model.predict_proba(texts)[:, 1]
+    assert np.average(probability, weights=weights) == pytest.approx(0.5, abs=1e-5)

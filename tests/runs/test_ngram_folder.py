@@ -14,6 +14,7 @@ import safetensors.numpy
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.labels import Classes
 from lstm_sentiment.model.ngrams import NgramClassifier, NgramModel
 from lstm_sentiment.runs.ngram_folder import read_ngrams, save_ngrams
 from lstm_sentiment.serving.predictor import Predictor
@@ -52,13 +53,27 @@ def refused(model: Path) -> str:
 @pytest.mark.parametrize("kind", NgramModel)
 def test_a_saved_baseline_is_read_unchanged(tmp_path: Path, kind: NgramModel) -> None:
     before = trained(kind)
-    after, _ = read_ngrams(saved(tmp_path / "model", kind))
+    after, *_ = read_ngrams(saved(tmp_path / "model", kind))
     assert after.ngrams == before.ngrams
     assert after.intercept == before.intercept
     np.testing.assert_array_equal(after.weights, before.weights)
     assert (after.idf is None) == (before.idf is None) == (kind is NgramModel.nb_svm)
     texts = [["good"], ["not", "good", "plot"], [], ["?"]]
     np.testing.assert_array_equal(after.logits(texts), before.logits(texts))
+
+
+@pytest.mark.parametrize("kind", NgramModel)
+def test_a_baseline_of_three_classes_is_read_unchanged(tmp_path: Path, kind: NgramModel) -> None:
+    draw, folder = random.Random(0), tmp_path / "model"
+    reviews = [draw.choices(WORDS, k=12) for _ in range(60)]
+    before = NgramClassifier.fitted(kind, reviews, np.arange(60) % 3, 3)
+    settings = recorded_baseline(kind, Config())["ngrams"]
+    classes = Classes(("1", "2", "3"))
+    save_ngrams(folder, before, settings, Config(), classes)
+    after, _, read = read_ngrams(folder)
+    assert read == Predictor.load(folder).classes == classes
+    assert after.weights.shape == (3, len(before.ngrams))
+    np.testing.assert_array_equal(after.logits(reviews), before.logits(reviews))
 
 
 def test_a_folder_has_the_files_of_a_model_and_the_choices_of_the_reviews(tmp_path: Path) -> None:
@@ -123,6 +138,9 @@ def change_json(name: str, change: Callable[[Any], object]) -> Callable[[Path], 
         (change_weights(lambda w: w["intercept"].fill(np.inf)), "not finite"),
         (change_weights(lambda w: w.pop("idf")), "lacks the weights 'idf'"),
         (change_weights(lambda w: w.update(more=w["idf"])), "has the weights 'more'"),
+        (change_json("config.json", lambda c: c.update(classes=["1", "2", "3"])), "need 3 x"),
+        (change_json("config.json", lambda c: c.update(classes=["1", "1"])), "classes is"),
+        (change_json("config.json", lambda c: c.update(threshold=2)), "threshold is 2"),
         (change_json("vocab.json", lambda v: v.append("more")), "need"),
         (change_json("vocab.json", lambda v: v.__setitem__(0, v[1])), "once"),
         (change_json("vocab.json", lambda v: v.__setitem__(0, 7)), "list of words"),
@@ -131,7 +149,7 @@ def change_json(name: str, change: Callable[[Any], object]) -> Callable[[Path], 
         (change_json("config.json", lambda c: c["ngrams"].update(kind=["nb_svm"])), "nb_svm"),
         (change_json("config.json", lambda c: c["ngrams"].update(longest=3)), "got 3"),
         (change_json("config.json", lambda c: c.update(ngrams=3)), "group of fields"),
-        (change_json("config.json", lambda c: c.update(schema=2)), "schema 2"),
+        (change_json("config.json", lambda c: c.update(schema=3)), "schema 3"),
         (change_json("config.json", lambda c: c["config"].update(more=2)), "more"),
         (change_json("config.json", lambda c: c.pop("ngrams")), "vocabulary"),
     ],

@@ -203,12 +203,12 @@ def test_leftovers_of_a_killed_process_are_removed(tiny: MakeConfig) -> None:
 def test_a_record_of_a_newer_schema_is_kept_without_rerun(tiny: MakeConfig) -> None:
     config = tiny()
     file = folder_of_record(config, baseline(KIND, config)) / "run.json"
-    newer = file.read_text().replace('"schema": 1', '"schema": 2')
+    newer = file.read_text().replace('"schema": 2', '"schema": 3')
     file.write_text(newer)
-    with pytest.raises(InputError, match=r"run\.json.* schema 2"):
+    with pytest.raises(InputError, match=r"run\.json.* schema 3"):
         baseline(KIND, config)
     assert file.read_text() == newer
-    assert baseline(KIND, replace(config, rerun=True))["schema"] == 1
+    assert baseline(KIND, replace(config, rerun=True))["schema"] == 2
 
 
 # Other processes

@@ -72,7 +72,7 @@ def test_a_folder_is_named_by_sweep_network_and_seed(finished: FinishedRun) -> N
 
 def test_a_record_holds_schema_choices_and_configuration(finished: FinishedRun) -> None:
     _, record = finished
-    assert record["schema"] == 1
+    assert record["schema"] == 2
     assert record["sweep"] == "default"
     assert record["choices"] == {
         "encoder": "lstm",

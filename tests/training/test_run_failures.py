@@ -94,12 +94,12 @@ def test_a_record_of_a_newer_schema_is_kept_without_rerun(tiny: MakeConfig) -> N
     config = tiny(trainer={"max_epochs": 1})
     run(config)
     path = folder_of(config) / "run.json"
-    newer = json.dumps(json.loads(path.read_text()) | {"schema": 2})
+    newer = json.dumps(json.loads(path.read_text()) | {"schema": 3})
     path.write_text(newer)
-    with pytest.raises(InputError, match=r"run\.json.* schema 2"):
+    with pytest.raises(InputError, match=r"run\.json.* schema 3"):
         run(config)
     assert path.read_text() == newer
-    assert run(replace(config, rerun=True))["schema"] == 1
+    assert run(replace(config, rerun=True))["schema"] == 2
 
 
 # Failed runs
@@ -114,7 +114,7 @@ def test_a_nan_loss_fails_the_run_and_its_epoch_is_recorded(
     folder = folder_of(tiny())
     failure = failure_of(folder)
     assert re.fullmatch("[0-9a-f]{16}", failure.pop("command"))
-    assert failure == {"schema": 1, "epoch": 1, "reason": str(error.value)}
+    assert failure == {"schema": 2, "epoch": 1, "reason": str(error.value)}
     assert (folder / "config.json").exists()
     assert not (folder / "run.json").exists()
 

@@ -27,7 +27,7 @@ from torch.utils.tensorboard._utils import figure_to_image
 from lstm_sentiment import Config, run
 from lstm_sentiment.config import flat
 from lstm_sentiment.files.writing import write_json
-from lstm_sentiment.labels import CLASSES
+from lstm_sentiment.labels import BINARY, Classes
 from lstm_sentiment.model.module import SentimentModule
 from lstm_sentiment.runs import run_plots
 from lstm_sentiment.runs.folder import RECORD
@@ -35,7 +35,12 @@ from lstm_sentiment.runs.identity import NOT_FINGERPRINTED
 from lstm_sentiment.training import train as training
 from lstm_sentiment.training.checkpoints import VerifiedCheckpointIO
 from lstm_sentiment.training.costs import Costs
-from lstm_sentiment.training.tensorboard_callback import MISTAKES, TensorBoard, mistakes
+from lstm_sentiment.training.tensorboard_callback import (
+    MISTAKES,
+    TensorBoard,
+    mistakes,
+    one_versus_rest,
+)
 from tests.support.project import (
     Killed,
     MakeConfig,
@@ -266,7 +271,7 @@ def test_the_most_confident_mistakes_are_shown_with_their_words(
     assert len(shown) == len(worst) > 3
     for (title, words), (_, row) in zip(shown, worst.iterrows(), strict=True):
         assert f"review {row['index']}" in title
-        assert CLASSES[row["label"]] in title
+        assert BINARY.names[row["label"]] in title
         assert f"{expit(row['logit']):.2%}" in title
         expected = data.text(stage, row["index"]).split()
         assert html.unescape(words).split() == (
@@ -420,3 +425,28 @@ def test_at_most_ten_mistakes_are_shown() -> None:
 def test_words_of_a_review_are_escaped_and_truncated(text: str, expected: str) -> None:
     [(_, words)] = parse_mistakes(mistakes(prediction_columns((1, 0.25)), lambda _: text))
     assert words == expected
+
+
+def test_a_mistake_of_three_classes_names_the_predicted_one() -> None:
+    probability = torch.tensor([[0.75, 0.125, 0.125], [0.25, 0.25, 0.5], [0.0625, 0.0625, 0.875]])
+    columns = {
+        "index": torch.arange(100, 103),
+        "label": torch.tensor([1.0, 2.0, 0.0]),
+        "logit": probability.log(),
+    }
+    classes = Classes(("1 *", "2 *", "3 *"))
+    assert parse_mistakes(mistakes(columns, "words of {}".format, classes)) == [
+        ("**review 102**: 1 \\*, but 87.50% 3 \\*", "words of 102"),
+        ("**review 100**: 2 \\*, but 75.00% 1 \\*", "words of 100"),
+    ]
+
+
+def test_three_classes_have_a_precision_recall_curve_each() -> None:
+    logits = torch.tensor([[1.0, 0.0, -1.0], [0.0, 2.0, 0.0]])
+    columns = {"label": torch.tensor([0.0, 2.0]), "logit": logits}
+    curves = list(one_versus_rest(columns, Classes(("1", "2", "3"))))
+    assert [ending for ending, _, _ in curves] == ["/1", "/2", "/3"]
+    assert [labels.tolist() for _, labels, _ in curves] == [[1, 0], [0, 0], [0, 1]]
+    expected = logits.double().softmax(1).numpy()
+    for number, (_, _, probability) in enumerate(curves):
+        assert probability.tolist() == pytest.approx(expected[:, number].tolist())
