@@ -129,16 +129,15 @@ def _line(text: str | None, prediction: "Prediction | None", _: Classes) -> str:
 
 def _json(text: str | None, prediction: "Prediction | None", classes: Classes) -> str:
     """Return an object with the prediction, and all probabilities unless the classes are usual."""
-    if text is None or prediction is None:
-        return json_text(dict.fromkeys(("label", "probability", "text")))
-    values: dict[str, Any] = {
-        "label": prediction.label,
-        "probability": prediction.probability,
-        "text": text,
-    }
+    values: dict[str, Any] = dict.fromkeys(("label", "probability", "text"))
     if not classes.are_usual:
-        names = classes.names
-        values["probabilities"] = dict(zip(names, prediction.probabilities, strict=True))
+        values["probabilities"] = None
+    if text is None or prediction is None:
+        return json_text(values)
+    values |= {"label": prediction.label, "probability": prediction.probability, "text": text}
+    if not classes.are_usual:
+        probabilities = zip(classes.names, prediction.probabilities, strict=True)
+        values["probabilities"] = dict(probabilities)
     if prediction.weights is not None:
         values["weights"] = prediction.weights
     return json_text(values)
