@@ -10,6 +10,7 @@ NEGATIVE, POSITIVE = 0, 1
 UNLABELLED = -1
 THRESHOLD = 0.5
 MAX_CLASSES = 100
+MAX_SYNTHETIC_CLASSES = 20  # of the synthetic corpus
 # Labels are compared as text, so that 1, 1.0, True, "1" and "Positive" are all positive.
 USUAL_LABELS = {
     **dict.fromkeys(("0", "neg", "negative", "false"), NEGATIVE),
