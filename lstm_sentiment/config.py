@@ -339,7 +339,7 @@ class DataConfig(Checked, prefix="data."):
         fingerprinted=False,
         help="the label of positive reviews, with data=reviews; required only for unusual labels",
     )
-    classes: Any = class_names(
+    classes: Any = class_names(  # int | list[str] | None, which OmegaConf does not support
         most=MAX_CLASSES,
         fingerprinted=False,
         help="the labels of the classes in their order, such as [negative,neutral,positive], or "
