@@ -59,8 +59,10 @@ def test_one_number_in_two_spellings_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(1, "1"), (1.0, "1"), ("4.0", "4"), (4.5, "4.5"), (True, "True"), (" 5 ", "5"), (b"x", "x")]
-    + [(None, ""), (float("nan"), ""), ("", ""), (-1.0, "-1"), ("1.0.0", "1.0.0")],
+    [
+        *[(1, "1"), (1.0, "1"), ("4.0", "4"), (4.5, "4.5"), (-1.0, "-1"), ("1.0.0", "1.0.0")],
+        *[(True, "True"), (" 5 ", "5"), (b"x", "x"), (None, ""), (float("nan"), ""), ("", "")],
+    ],
 )
 def test_the_text_of_a_label(value: object, text: str) -> None:
     assert label_text(value) == text
@@ -68,13 +70,8 @@ def test_the_text_of_a_label(value: object, text: str) -> None:
 
 def test_labels_of_classes_have_no_case() -> None:
     classes = Classes(("Bad", "so-so", "GOOD"))
-    assert [classes.label(name) for name in ("bad", "So-So", "good", "1", "")] == [
-        0,
-        1,
-        2,
-        None,
-        None,
-    ]
+    assert [classes.label(name) for name in ("bad", "So-So", "good")] == [0, 1, 2]
+    assert classes.label("1") is classes.label("") is None
     assert len(classes) == classes.outputs == 3
     assert Classes(("ham", "spam")).outputs == 1
 
