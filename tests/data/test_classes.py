@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from lstm_sentiment.commands.main import main
 from lstm_sentiment.config import DataConfig
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.in_memory import checked_reviews, corpus_in_memory
@@ -135,6 +136,19 @@ def test_a_class_that_training_lacks_is_named_with_the_file(
     assert message.startswith(
         f"{other}: label '7' is not one of the classes of the training reviews (1, 2, 3): "
     )
+
+
+def test_a_refused_class_is_one_sentence_of_the_command(
+    tmp_path: Path, cache: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_labels(tmp_path / "a.csv", ["1", "2", "3"] * 10)
+    other = write_labels(tmp_path / "b.csv", ["1", "\x1b[31m7", "2"], name="test")
+    words = ["data", str(file), f"data.test_path={other}", f"data.cache={cache}"]
+    assert main([*words, "-o", str(tmp_path / "out")]) == 1
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "is not one of the classes of the training reviews (1, 2, 3)" in shown
+    assert "\x1b" not in shown
+    assert "Traceback" not in shown
 
 
 @pytest.mark.parametrize(
