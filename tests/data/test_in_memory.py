@@ -33,20 +33,21 @@ def test_labels_are_read_as_those_of_a_file(labels: Any) -> None:
     assert read(corpus(TEXTS, labels)) == reviews()
 
 
-def test_two_other_labels_may_have_a_positive_one() -> None:
+def test_the_positive_one_of_two_other_labels_may_be_named() -> None:
     labels = ["happy" if label else "cross" for label in LABELS]
     assert read(corpus(TEXTS, labels, positive_label="happy")) == reviews()
-    assert [review.label for review in checked_reviews(TEXTS, labels)] == labels
-    assert "label 'calm' is neither positive_label=happy nor 'cross'" in refusal_of(
+    assert read(corpus(TEXTS, labels)) == reviews()  # sorted by spelling
+    swapped = reviews(labels=[1 - label for label in LABELS])
+    assert read(corpus(TEXTS, labels, positive_label="cross")) == swapped
+    assert "leave out positive_label for more than two classes" in refusal_of(
         lambda: checked_reviews(TEXTS, [*labels[:3], "calm"], positive_label="happy")
     )
 
 
 def test_named_classes_allow_no_other_label() -> None:
     names = ["1", "2", "5"]
-    labels = [1, 2.0, "5", " 1"]
-    read_labels = [review.label for review in checked_reviews(TEXTS, labels, classes=names)]
-    assert read_labels == ["1", "2", "5", "1"]
+    labels = [review.label for review in checked_reviews(TEXTS, [1, 2.0, "5", " 1"], classes=names)]
+    assert labels == ["1", "2", "5", "1"]
     assert refusal_of(lambda: checked_reviews(TEXTS, [1, 2, 5, 4], classes=names)).startswith(
         "labels[3]: label '4' is not one of classes (1, 2, 5)"
     )
