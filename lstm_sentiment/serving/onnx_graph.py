@@ -92,7 +92,8 @@ def onnx_model(classifier: Classifier, config: Config) -> onnx.ModelProto:
     g = Graph()
     encoded = _encoder(g, classifier, config)
     reduced = HEAD_BUILDERS[config.head.kind](g, encoded, classifier.head)
-    logits, shape = _linear(g, reduced, classifier.output), ["B", classifier.output.out_features]
+    logits = _linear(g, reduced, classifier.output)
+    shape: list[str | int] = ["B", classifier.output.out_features]
     if classifier.output.out_features == 1:
         logits, shape = g.node("Squeeze", logits, g.integers(1)), ["B"]
     g.nodes.append(helper.make_node("Identity", [logits], ["logits"]))

@@ -256,8 +256,8 @@ class NetworkPredictor(Predictor):
         save_model(folder, self.classifier, self.vocabulary, self.config, self.classes)
 
     def _logits(self, texts: Sequence[str]) -> np.ndarray:
-        outputs = self.classes.outputs
-        logits = np.empty((len(texts), outputs) if outputs > 1 else len(texts), np.float32)
+        count, outputs = len(texts), self.classes.outputs
+        logits = np.empty((count,) if outputs == 1 else (count, outputs), np.float32)
         for indices, layout, tokens in self._encoded_batches(texts):
             logits[indices] = self.network(layout.fill(tokens), layout.lengths)
         return logits
