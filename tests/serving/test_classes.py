@@ -502,3 +502,23 @@ def test_a_model_of_schema_1_has_the_usual_classes(tiny: Make, tmp_path: Path) -
     old = Predictor.load(changed(folder, schema=1, classes=None, threshold=None))
     assert old.classes == BINARY
     assert np.array_equal(old.logits(TEXTS), expected)
+
+
+def test_names_of_classes_from_a_hostile_folder_are_shown_as_text(
+    tiny: Make, tmp_path: Path, capsys: Capture
+) -> None:
+    """They may hold control characters, HTML and 10,000 characters."""
+    names = ("\x1b[2Jred", "<script>", "x" * 10_000)
+    run = str(saved(tmp_path / "run", tiny(), Classes(names)))
+    why = tmp_path / "why.html"
+    for name in names:
+        assert main(["explain", run, "a film", "--class", name, "-o", str(why), "--overwrite"]) == 0
+        assert "<script>" not in why.read_text()
+    assert main(["predict", run, *filter(None, TEXTS)]) == 0
+    rows = [(text, names[number % 3]) for number, text in enumerate(TEXTS) if text]
+    file = write_rows(tmp_path / "a.csv", rows)
+    assert main(["evaluate", run, "--file", str(file)]) == 0
+    output = capsys.readouterr()
+    assert "\x1b" not in output.out + output.err
+    assert main(["evaluate", run, "--file", str(write_rows(tmp_path / "b.csv", [("a", "b")]))]) == 1
+    assert len(capsys.readouterr().err) < 1_000
