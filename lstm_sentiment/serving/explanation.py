@@ -1,6 +1,6 @@
 """explanation -> sentences, colours and the HTML page; the terminal shows the same sentences."""
 
-from lstm_sentiment.display import counted
+from lstm_sentiment.display import counted, shortened
 from lstm_sentiment.labels import NEGATIVE, POSITIVE
 from lstm_sentiment.serving.predictor import Explanation
 from lstm_sentiment.templates import render
@@ -15,18 +15,20 @@ def headline(explanation: Explanation) -> str:
 
     If another one of more than two classes is explained, its probability follows.
     """
-    prediction, names = explanation.prediction, explanation.classes.names
+    prediction, names = explanation.prediction, _names(explanation)
+    predicted = shortened(prediction.label)
     if len(names) == 2:
-        return f"{prediction.label}: probability of {names[POSITIVE]} {prediction.probability:.4f}"
-    text = f"{prediction.label}: probability {prediction.probability:.4f}"
-    if (name := names[explanation.label]) != prediction.label:
-        text += f", of {name} {prediction.probabilities[explanation.label]:.4f}"
+        return f"{predicted}: probability of {names[POSITIVE]} {prediction.probability:.4f}"
+    text = f"{predicted}: probability {prediction.probability:.4f}"
+    if explanation.classes.names[explanation.label] != prediction.label:
+        probability = prediction.probabilities[explanation.label]
+        text += f", of {names[explanation.label]} {probability:.4f}"
     return text
 
 
 def legend(explanation: Explanation) -> str:
     """Return what green and red tokens mean."""
-    names, label = explanation.classes.names, explanation.label
+    names, label = _names(explanation), explanation.label
     if len(names) > 2:
         return f"Green tokens favour {names[label]}, red ones the other classes."
     other = names[NEGATIVE if label == POSITIVE else POSITIVE]
@@ -35,7 +37,7 @@ def legend(explanation: Explanation) -> str:
 
 def decomposition(explanation: Explanation) -> str:
     """Return the equation of the logit as the sum of the baseline and all contributions."""
-    attribution, names = explanation.attribution, explanation.classes.names
+    attribution, names = explanation.attribution, _names(explanation)
     # The logit of two classes is that of the second one.
     is_usual = len(names) == 2 and explanation.label == POSITIVE
     logit = "Logit" if is_usual else f"Logit of {names[explanation.label]}"
@@ -46,6 +48,11 @@ def decomposition(explanation: Explanation) -> str:
     if abs(attribution.gap) >= 0.0005:
         equation += f" + integration error {attribution.gap:+.3f}"
     return f"{equation}."
+
+
+def _names(explanation: Explanation) -> list[str]:
+    """Return the names of the classes as they are shown."""
+    return [*map(shortened, explanation.classes.names)]
 
 
 def token_notes(explanation: Explanation) -> str:

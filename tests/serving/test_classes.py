@@ -515,7 +515,7 @@ def test_names_of_classes_from_a_hostile_folder_are_shown_as_text(
         assert main(["explain", run, "a film", "--class", name, "-o", str(why), "--overwrite"]) == 0
         assert "<script>" not in why.read_text()
     assert main(["predict", run, *filter(None, TEXTS)]) == 0
-    rows = [(text, names[number % 3]) for number, text in enumerate(TEXTS) if text]
+    rows = [(text, names[number % 2]) for number, text in enumerate(TEXTS) if text]
     file = write_rows(tmp_path / "a.csv", rows)
     assert main(["evaluate", run, "--file", str(file)]) == 0
     output = capsys.readouterr()
