@@ -31,7 +31,7 @@ from lstm_sentiment.config_fields import (
 )
 from lstm_sentiment.display import NO_TEXT
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.labels import MAX_CLASSES, THRESHOLD
+from lstm_sentiment.labels import MAX_CLASSES, MAX_SYNTHETIC_CLASSES, THRESHOLD
 
 Group = TypeVar("Group", bound=Checked)
 
@@ -347,7 +347,7 @@ class DataConfig(Checked, prefix="data."):
         fingerprinted=False,
         help="the label of positive reviews, with data=reviews; required only for unusual labels",
     )
-    classes: Any = class_names(
+    classes: Any = class_names(  # int | list[str] | None, which OmegaConf does not support
         most=MAX_CLASSES,
         fingerprinted=False,
         help="the labels of the classes in their order, such as [negative,neutral,positive], or "
@@ -462,15 +462,7 @@ class DataConfig(Checked, prefix="data."):
             )
         if self.source is not Source.reviews:
             self._refuse_fields_of_reviews()
-            if self.classes is not None and self.source is Source.imdb:
-                raise InputError(
-                    f"data.classes={self.classes} is allowed only with data=reviews or "
-                    "data=synthetic."
-                )
-            if self.class_names is not None:
-                raise InputError(
-                    f"data.classes={self.classes} must be a number with data=synthetic."
-                )
+            self._check_built_in_classes()
             return
         if self.path is None:
             raise InputError(
@@ -480,6 +472,20 @@ class DataConfig(Checked, prefix="data."):
         self._refuse_several("test_path", "test_fraction", "test_split")
         self._refuse_several("val_path", "val_split", "val_fraction")
         self._refuse_several("positive_label", "classes")
+
+    def _check_built_in_classes(self) -> None:
+        """Raise InputError if the classes are not those of IMDB or of the synthetic corpus."""
+        if self.classes is None:
+            return
+        given = f"data.classes={self.classes}"
+        if self.source is Source.imdb:
+            raise InputError(f"{given} is allowed only with data=reviews or data=synthetic.")
+        if isinstance(self.classes, list):
+            raise InputError(f"{given} must be a number with data=synthetic.")
+        if self.classes > MAX_SYNTHETIC_CLASSES:
+            raise InputError(
+                f"{given} must be at most {MAX_SYNTHETIC_CLASSES} with data=synthetic."
+            )
 
     def _refuse_several(self, *names: str) -> None:
         """Raise InputError if more than one of these fields has another value than its default."""

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, TypedDict, TypeVar, Unpack, get_args
 
 from lstm_sentiment.display import shortened
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.labels import label_text
 
 LONGEST_SHOWN = 200  # characters of a refused value in a message
 AUTO = "auto"  # the value of a field that is guessed
@@ -114,7 +115,7 @@ def own_fields(kind: type[Checked]) -> dict[str, Field]:
     known = {}
     for item in fields(kind):  # type: ignore[arg-type]
         default = item.default if item.default_factory is MISSING else item.default_factory()
-        optional = type(None) in get_args(item.type)
+        optional = item.type is Any or type(None) in get_args(item.type)
         about = dict(item.metadata)
         if optional:
             about["allowed"] += ", or null"
@@ -277,19 +278,19 @@ def group(kind: type[Kind]) -> Kind:
 def class_names(*, most: int, help: str, **roles: Unpack[Roles]) -> Any:
     """Declare the number of the classes or the list of their names, which is null by default."""
 
-    def check(value: Any) -> int | list[str] | None:
-        if value is None or (type(value) is int and 2 <= value <= most):
+    def check(value: Any) -> int | list[str]:
+        if type(value) is int and 2 <= value <= most:
             return value
         if not isinstance(value, list | tuple) or not 2 <= len(value) <= most:
             raise ValueError
         if any(isinstance(name, bool) or not isinstance(name, str | int | float) for name in value):
             raise ValueError
-        names = [str(name).strip() for name in value]
+        names = [label_text(name) for name in value]
         if "" in names or len({name.casefold() for name in names}) < len(names):
             raise ValueError
         return names
 
-    allowed = f"a list of 2 to {most} different labels, their number, or null"
+    allowed = f"a list of 2 to {most} different labels, or their number"
     return _field(None, check, allowed, help, roles)
 
 

@@ -1,15 +1,16 @@
 """Training on texts in memory: the function `fit`, and an estimator for scikit-learn."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from lstm_sentiment.config import (
@@ -24,7 +25,7 @@ from lstm_sentiment.config import (
 )
 from lstm_sentiment.config_fields import own_fields
 from lstm_sentiment.data.cache import DataCache
-from lstm_sentiment.data.columns import Columns, LabelParser, Review
+from lstm_sentiment.data.columns import Columns, LabelParser, Review, join_names
 from lstm_sentiment.data.in_memory import (
     NAME,
     checked_reviews,
@@ -35,7 +36,7 @@ from lstm_sentiment.data.in_memory import (
 from lstm_sentiment.display import SILENT, Display, Printed
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.writing import scratch_folder, write_json
-from lstm_sentiment.labels import BINARY, NEGATIVE, POSITIVE, Classes
+from lstm_sentiment.labels import BINARY, MAX_CLASSES, POSITIVE, Classes
 from lstm_sentiment.runs.model_folder import CLASSES_FILE, model_draft, read_estimator_classes
 from lstm_sentiment.serving.predictor import NetworkPredictor, Predictor, find_model
 from lstm_sentiment.training import runtime
@@ -52,6 +53,7 @@ FIELDS = {
     "max_length": "data.max_length",
     "val_fraction": "data.val_fraction",
     "batch_size": "data.batch_size",
+    "class_weights": "data.class_weights",
     "learning_rate": "optimizer.lr",
     "max_epochs": "trainer.max_epochs",
 }
@@ -72,16 +74,19 @@ def fit(
     *,
     config: Config | None = None,
     positive_label: str | None = None,
+    classes: Sequence[Any] | int | None = None,
     display: Display = SILENT,
 ) -> NetworkPredictor:
     """Train a network on texts in memory; return its predictor, with the record of the training.
 
-    `texts` are N strings, and `labels` are N labels as in a file: 0 and 1, False and True, "neg"
-    and "pos", "negative" and "positive". For two other labels, `positive_label` names the positive
-    one. `config.data.val_fraction` of the reviews are the validation set; all others are the
-    training set. The fields of `config` that name reviews or a run's folder are not used. Nothing
-    is left behind except pretrained word vectors, in `config.data.cache`. Without a `config`,
-    batches are smaller if there are few reviews.
+    `texts` are N strings, and `labels` are N labels as in a file. 0 and 1, False and True, "neg"
+    and "pos" are the classes negative and positive. Other labels, of up to 100 classes, keep their
+    names; their order is that of numbers or of the spelling, unless `classes` lists them in another
+    order. Of two labels, `positive_label` names the positive one. `config.data.val_fraction` of the
+    reviews are the validation set; all others are the training set. The fields of `config` that
+    name reviews, their classes or a run's folder are not used. Nothing is left behind except
+    pretrained word vectors, in `config.data.cache`. Without a `config`, batches are smaller if
+    there are few reviews.
 
     Raises InputError if the texts, the labels or the configuration cannot be used, and RunError if
     training fails.
@@ -90,14 +95,20 @@ def fit(
     >>> predictor.predict("A gem.").label  # doctest: +SKIP
     'positive'
     """
-    reviews = checked_reviews(texts, labels, positive_label)
+    classes = replace(own_fields(DataConfig)["classes"], name="classes").stored(classes)
+    named = classes if isinstance(classes, list) else None
+    reviews = checked_reviews(texts, labels, positive_label, named)
     if config is None:
-        config = _with_small_batches(Config(), len(reviews))
-    return _trained(reviews, config, positive_label, display)
+        config = _with_small_batches(Config(), reviews)
+    return _trained(reviews, config, positive_label, classes, display)
 
 
 def _trained(
-    reviews: Sequence[Review], config: Config, positive_label: str | None, display: Display
+    reviews: Sequence[Review],
+    config: Config,
+    positive_label: str | None,
+    classes: Sequence[str] | int | None,
+    display: Display,
 ) -> NetworkPredictor:
     """Train as `fit` does; `positive_label` is recorded, for files that are read later."""
     with (
@@ -107,14 +118,16 @@ def _trained(
     ):
         folder = str(scratch)
         corpus = corpus_in_memory(reviews, cache=folder)
-        plan = Plan.of(_in_memory(config, folder, positive_label), cache, corpus=corpus)
+        plan = Plan.of(_in_memory(config, folder, positive_label, classes), cache, corpus=corpus)
         record = execute(plan, display)
         predictor = NetworkPredictor.load(plan.folder)
         assert isinstance(predictor, NetworkPredictor)
         return replace(predictor, record=record)
 
 
-def _in_memory(config: Config, folder: str, positive_label: str | None) -> Config:
+def _in_memory(
+    config: Config, folder: str, positive_label: str | None, classes: Sequence[str] | int | None
+) -> Config:
     """Return the configuration of a run in `folder`, on reviews in memory, without a test set."""
     usual = own_fields(DataConfig)
     reviews = {
@@ -123,23 +136,72 @@ def _in_memory(config: Config, folder: str, positive_label: str | None) -> Confi
         "path": NAME,
         "test_fraction": 0.0,
         "positive_label": positive_label,
+        "classes": classes,
     }
     run = {"root": folder, "sweep": None, "test": False, "rerun": False, "keep_checkpoints": False}
     return updated(config, {f"data.{name}": value for name, value in reviews.items()} | run)
 
 
-def _with_small_batches(config: Config, reviews: int) -> Config:
+def _with_small_batches(config: Config, reviews: Sequence[Review]) -> Config:
     """Return the configuration with batches that are not larger than the training set."""
-    kept = min(reviews, config.data.limit_train or reviews)
-    # The validation set is rounded up for each class, so it may have one review more.
-    in_training = max(1, int(kept * (1 - config.data.val_fraction)) - 1)
+    kept = min(len(reviews), config.data.limit_train or len(reviews))
+    # The validation set is rounded for each class, so it may have half a review more of each.
+    more = (len({review.label for review in reviews}) + 1) // 2
+    in_training = max(1, int(kept * (1 - config.data.val_fraction)) - more)
     return updated(config, {"data.batch_size": min(config.data.batch_size, in_training)})
+
+
+class Coding(NamedTuple):
+    """The classes of a network that is trained on the K sorted classes of `y`."""
+
+    network: Classes
+    order: list[int]  # the index in the sorted classes of each class of the network
+    positive_label: str | None  # as `data.positive_label`; None if files need none
+
+    @classmethod
+    def chosen(cls, classes: list[Any], positive_label: Any) -> Self:
+        """Return the coding of these classes. Raises InputError if the positive one is unknown.
+
+        With a positive label, or with labels such as neg and pos, the network has the classes
+        negative and positive. Other classes keep their names, as they are in a file.
+        """
+        if positive_label is not None:
+            if len(classes) > 2 or positive_label not in classes:
+                names = join_names(map(repr, classes), " or ")
+                allowed = names if len(classes) == 2 else f"None for {len(classes)} classes"
+                raise InputError(f"positive_label must be {allowed} (got {positive_label!r}).")
+            positive = classes.index(positive_label)
+            order = [1 - positive, positive]
+            if (coding := cls(BINARY, order, None)).is_read(classes):
+                return coding
+            return cls(BINARY, order, str(positive_label))
+        for order in ([0, 1], [1, 0]) if len(classes) == 2 else ():
+            if (coding := cls(BINARY, order, None)).is_read(classes):
+                return coding
+        order, parser = [*range(len(classes))], LabelParser(Columns())
+        with suppress(ValueError):
+            coding = cls(Classes(tuple(map(parser.parse, classes))), order, None)
+            if coding.is_read(classes):
+                return coding
+        # Classes that are the same in a file, such as "Good" and "good", get other names.
+        names = tuple(f"{index}: {name!r}" for index, name in enumerate(classes))
+        return cls(Classes(names), order, None)
+
+    def is_read(self, classes: list[Any]) -> bool:
+        """Return whether these labels in a file are the network's classes in their order."""
+        names = self.network.names if self.positive_label is None else None
+        parser = LabelParser(Columns(positive=self.positive_label, classes=names))
+        try:
+            labels = [self.network.label(parser.parse(label)) for label in classes]
+        except ValueError:
+            return False
+        return [labels[index] for index in self.order] == [*range(len(self.network))]
 
 
 class SentimentClassifier(ClassifierMixin, BaseEstimator):
     """A recurrent network as a scikit-learn classifier of texts.
 
-    `X` is a list or one-dimensional array of N strings, and `y` has N labels of any two classes. A
+    `X` is a list or one-dimensional array of N strings, and `y` has N labels of 2 to 100 classes. A
     parameter that is None takes its value from `config`, or from `Config()` if that is None, too.
     Parameters are checked by `fit`, which raises InputError, a ValueError.
 
@@ -154,17 +216,19 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
     max_length : tokens to which a longer text is truncated
     val_fraction : share of the texts that choose the best epoch
     batch_size : texts in a batch; if it is None, at most as many as there are training texts
+    class_weights : "none", or "balanced" for weights of the classes in the training loss that are
+        inversely proportional to their numbers of texts
     learning_rate : learning rate
     max_epochs : largest number of epochs
-    positive_label : the class to treat as positive. If it is None, labels such as "neg" and "pos"
-        are understood, and of other classes the last one in sorted order is positive
+    positive_label : of two classes, the one to treat as positive. If it is None, labels such as
+        "neg" and "pos" are understood, and other classes keep their names
     random_state : seed of the weights, of dropout and of the order of the batches
     config : all other settings
     verbose : whether to print the scores of each epoch
 
     Attributes
     ----------
-    classes_ : the two classes, sorted
+    classes_ : the K classes, sorted
     predictor_ : the trained `Predictor`; `predictor_.record` has the scores of every epoch
 
     >>> classifier = SentimentClassifier(encoder="gru", head="max")
@@ -184,6 +248,7 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         max_length: int | None = None,
         val_fraction: float | None = None,
         batch_size: int | None = None,
+        class_weights: str | None = None,
         learning_rate: float | None = None,
         max_epochs: int | None = None,
         positive_label: Any = None,
@@ -200,6 +265,7 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         self.max_length = max_length
         self.val_fraction = val_fraction
         self.batch_size = batch_size
+        self.class_weights = class_weights
         self.learning_rate = learning_rate
         self.max_epochs = max_epochs
         self.positive_label = positive_label
@@ -209,44 +275,54 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train on N texts and their labels. Raises InputError if they cannot be used."""
-        labels = _checked_labels(y)
-        classes, indices = np.unique(labels, return_inverse=True)
-        if len(classes) != 2:
+        classes, indices = np.unique(_checked_labels(y), return_inverse=True)
+        if not 2 <= len(classes) <= MAX_CLASSES:
             raise InputError(
-                "Only binary classification is supported. The type of the target is "
-                f"{type_of_target(labels)}, and y must have two classes "
+                f"y must have at least two classes and at most {MAX_CLASSES} "
                 f"(got {len(classes)} class{'es' * (len(classes) != 1)})."
             )
-        positive = _positive_index(classes.tolist(), self.positive_label)
-        reviews = checked_reviews(X, (indices == positive).astype(int))
+        coding = Coding.chosen(classes.tolist(), self.positive_label)
+        names = dict(zip(coding.order, coding.network.names, strict=True))
+        reviews = checked_reviews(X, [names[index] for index in indices.tolist()])
         self.predictor_ = _trained(
             reviews,
-            self._chosen_config(len(reviews)),
-            _recorded_label(classes.tolist(), positive),
+            self._chosen_config(reviews),
+            coding.positive_label,
+            None if coding.network.are_usual else coding.network.names,
             Printed() if self.verbose else SILENT,
         )
-        self.classes_, self._positive = classes, positive
+        self.classes_, self._order = classes, coding.order
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Return the log-odds of `classes_[1]` for each text, (N,) float32."""
+        """Return the logits of each text, float32.
+
+        They are (N,) for two classes, the log-odds of `classes_[1]`, and (N, K) for more, in the
+        order of `classes_`.
+        """
         check_is_fitted(self)
         logits = self.predictor_.logits(checked_texts(X))
-        return logits if self._positive == 1 else -logits
+        if logits.ndim > 1:
+            return self._sorted(logits)
+        return logits if self._order[POSITIVE] == 1 else -logits
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probability of each class, (N, 2) float64, in the order of `classes_`."""
+        """Return the probability of each class, (N, K) float64, in the order of `classes_`."""
         check_is_fitted(self)
-        positive = self.predictor_.probabilities(checked_texts(X))
-        columns = [1 - positive, positive]
-        return np.stack(columns if self._positive == 1 else columns[::-1], axis=1)
+        probabilities = self.predictor_.probabilities(checked_texts(X))
+        if probabilities.ndim == 1:
+            probabilities = np.stack([1 - probabilities, probabilities], axis=1)
+        return self._sorted(probabilities)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the predicted class of each text, (N,)."""
         check_is_fitted(self)
         probabilities = self.predictor_.probabilities(checked_texts(X))
-        positive = self.predictor_.classes.predicted(probabilities) == POSITIVE
-        return self.classes_[np.where(positive, self._positive, 1 - self._positive)]
+        return self.classes_[self._order][self.predictor_.classes.predicted(probabilities)]
+
+    def _sorted(self, columns: np.ndarray) -> np.ndarray:
+        """Return columns in the order of `classes_`, from those of the network's classes."""
+        return columns[:, np.argsort(self._order)]
 
     def save(self, folder: str | Path) -> None:
         """Write the model to a folder, which `load`, `Predictor.load` and the commands take.
@@ -255,22 +331,21 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         written, if the classes are not strings, numbers or bool, or if they are the same in a file.
         """
         check_is_fitted(self)
-        classes = self.classes_.tolist()
+        classes, config = self.classes_.tolist(), self.predictor_.config
         if not _can_be_saved(classes):
             raise InputError(
                 f"Classes must be strings, numbers or bool to be saved (got {classes[0]!r:.40})."
             )
-        label = _recorded_label(classes, self._positive)
-        if not _are_read(classes, self._positive, label):
-            names = " and ".join(f"{name!r:.40}" for name in classes)
+        coding = Coding(self.predictor_.classes, self._order, config.data.positive_label)
+        if not coding.is_read(classes):
+            names = join_names(map(repr, classes), " and ")
             raise InputError(
                 f"Classes that are empty or differ only in case or blanks cannot be saved (got "
                 f"{names}), since they are the same in a file."
             )
         with model_draft(Path(folder)) as draft:
             self.predictor_.write_into(draft)
-            content = {"classes": classes, "positive": self._positive}
-            write_json(draft / CLASSES_FILE, content)
+            write_json(draft / CLASSES_FILE, {"classes": classes, "order": self._order})
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -281,17 +356,20 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         predictor = Predictor.load(folder)
         if not isinstance(predictor, NetworkPredictor):
             raise InputError(f"{folder} holds a baseline: load it with Predictor.load.")
-        classes, positive = list[Any](BINARY.names), POSITIVE
+        names = predictor.classes.names
+        classes: list[Any] = sorted(names)
+        order = [classes.index(name) for name in names]
         model = find_model(Path(folder))
         if (content := read_estimator_classes(model)) is not None:
-            classes, positive = _checked_classes(content, model / CLASSES_FILE)
-        estimator = cls(config=predictor.config, positive_label=classes[positive])
+            classes, order = _checked_classes(content, len(names), model / CLASSES_FILE)
+        positive = classes[order[POSITIVE]] if predictor.classes.are_usual else None
+        estimator = cls(config=predictor.config, positive_label=positive)
         estimator.predictor_, estimator.classes_ = predictor, np.array(classes)
-        estimator._positive = positive
+        estimator._order = order
         return estimator
 
-    def _chosen_config(self, texts: int) -> Config:
-        """Return the configuration for a number of texts. Raises InputError for a bad parameter."""
+    def _chosen_config(self, reviews: Sequence[Review]) -> Config:
+        """Return the configuration for these reviews. Raises InputError for a bad parameter."""
         values = {
             field: _plain(value)
             for name, field in FIELDS.items()
@@ -305,14 +383,13 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         if self.random_state is not None:
             values["seed"] = _seed(self.random_state)
         config = updated(Config() if self.config is None else self.config, values)
-        return config if self.batch_size is not None else _with_small_batches(config, texts)
+        return config if self.batch_size is not None else _with_small_batches(config, reviews)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
-        tags.classifier_tags.multi_class = False
         return tags
 
 
@@ -344,49 +421,29 @@ def _checked_labels(y: Any) -> np.ndarray:
     return labels
 
 
-def _positive_index(classes: list[Any], positive_label: Any) -> int:
-    """Return the index of the positive one of two sorted classes.
-
-    Raises InputError if `positive_label` is not one of them.
-    """
-    if positive_label is not None:
-        if positive_label not in classes:
-            names = " or ".join(map(repr, classes))
-            raise InputError(f"positive_label must be {names} (got {positive_label!r}).")
-        return classes.index(positive_label)
-    return next((index for index in (0, 1) if _are_read(classes, index, None)), 1)
-
-
-def _recorded_label(classes: list[Any], positive: int) -> str | None:
-    """Return the positive class as `data.positive_label`; None if files need no positive label."""
-    return None if _are_read(classes, positive, None) else str(classes[positive])
-
-
-def _are_read(classes: list[Any], positive: int, positive_label: str | None) -> bool:
-    """Return whether labels in a file are read as these classes, with this positive label."""
-    parser = LabelParser(Columns(positive=positive_label))
-    try:
-        labels = [parser.parse(label) for label in classes]
-    except ValueError:
-        return False
-    found = Classes.found(labels)
-    numbers = [found.label(labels[index]) for index in (positive, 1 - positive)]
-    return found.are_usual and numbers == [POSITIVE, NEGATIVE]
-
-
 def _can_be_saved(classes: list[Any]) -> bool:
     kinds = set(map(type, classes))
     return len(kinds) == 1 and kinds <= {str, int, float, bool}
 
 
-def _checked_classes(content: Any, file: Path) -> tuple[list[Any], int]:
-    """Return the classes of a saved estimator and the index of the positive one."""
+def _checked_classes(content: Any, count: int, file: Path) -> tuple[list[Any], list[int]]:
+    """Return the classes of a saved estimator, and the index of each class of the network."""
     match content:
-        case {"classes": [first, second], "positive": int(positive)} if (
-            _can_be_saved([first, second])
-            and first < second
-            and type(positive) is int
-            and positive in (0, 1)
-        ):
-            return [first, second], positive
-    raise InputError(f"{file} does not hold two classes in sorted order: it is damaged.")
+        case {"classes": [*classes], "order": [*order]}:
+            pass
+        # Of earlier versions, which had two classes.
+        case {"classes": [first, second], "positive": int(positive)} if type(positive) is int:
+            classes, order = [first, second], [1 - positive, positive]
+        case _:
+            classes, order = [], []
+    if (
+        len(classes) == count
+        and _can_be_saved(classes)
+        and all(one < other for one, other in pairwise(classes))
+        and {*map(type, order)} == {int}
+        and sorted(order) == [*range(count)]
+    ):
+        return classes, order
+    raise InputError(
+        f"{file} does not hold the {count} classes of the model in sorted order: it is damaged."
+    )

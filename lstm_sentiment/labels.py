@@ -1,20 +1,35 @@
 """The classes of a review: their names, their order and the decision rule."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from math import isfinite
 from typing import Any
+
+from lstm_sentiment.errors import InputError
 
 NEGATIVE, POSITIVE = 0, 1
 UNLABELLED = -1
 THRESHOLD = 0.5
 MAX_CLASSES = 100
+MAX_SYNTHETIC_CLASSES = 20  # of the synthetic corpus
 # Labels are compared as text, so that 1, 1.0, True, "1" and "Positive" are all positive.
 USUAL_LABELS = {
     **dict.fromkeys(("0", "neg", "negative", "false"), NEGATIVE),
     **dict.fromkeys(("1", "pos", "positive", "true"), POSITIVE),
 }
+WHOLE_NUMBER = re.compile(r"^(-?\d+)\.0+$")
+
+
+def label_text(value: Any) -> str:
+    """Return the text of a label: "1" for 1.0, "True" for True, "" for a missing label."""
+    if value is None or value != value:  # NaN
+        return ""
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    return WHOLE_NUMBER.sub(r"\1", str(value).strip())
 
 
 @dataclass(frozen=True)
@@ -36,16 +51,23 @@ class Classes:
 
         Only usual labels, such as 0 and 1 or neg and pos, give the classes negative and positive.
         Other labels are classes of their own; case has no meaning. They are sorted as numbers, if
-        all of them are numbers, or by spelling.
+        all of them are numbers, or by spelling. Numbers are decimal, such as -1, 4.5 and 1e3, with
+        digits of any script. Raises InputError if two labels are the same number.
         """
         spellings: dict[str, str] = {}
         for label in sorted(labels):
             spellings.setdefault(label.casefold(), label)
         if spellings.keys() <= USUAL_LABELS.keys():
             return cls()
-        names = [*spellings.values()]
+        names = [spellings[key] for key in sorted(spellings)]
         if (values := _numbers(names)) is not None:
-            names = [name for _, name in sorted(zip(values, names, strict=True))]
+            pairs = sorted(zip(values, names, strict=True))
+            for (value, name), (next_value, next_name) in pairwise(pairs):
+                if value == next_value:
+                    raise InputError(
+                        f"the labels {name} and {next_name} are the same number: write them alike."
+                    )
+            names = [name for _, name in pairs]
         return cls(tuple(names))
 
     def __len__(self) -> int:
@@ -94,7 +116,9 @@ class Classes:
         return {name.casefold(): label for label, name in enumerate(self.names)}
 
 
-def _numbers(names: Iterable[str]) -> tuple[float, ...] | None:
+def _numbers(names: Sequence[str]) -> tuple[float, ...] | None:
+    if any("_" in name for name in names):  # Python's 1_000
+        return None
     try:
         numbers = tuple(float(name) for name in names)
     except ValueError:

@@ -8,7 +8,7 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -170,7 +170,8 @@ def test_a_configuration_of_other_reviews_can_be_used_again(tiny: MakeConfig, co
 
 
 def test_labels_of_one_class_are_refused(tiny: MakeConfig) -> None:
-    with pytest.raises(InputError, match="every label is positive .*: both classes must occur"):
+    message = "every label is positive .*: at least two classes must occur"
+    with pytest.raises(InputError, match=message):
         fit(TEXTS, ["pos"] * 80, config=tiny())
     with pytest.raises(InputError, match="there are no reviews"):
         fit([], [], config=tiny())
@@ -244,6 +245,7 @@ def test_every_network_has_a_name() -> None:
         ({"batch_size": 0}, r"^data.batch_size must be a whole number of at least 1 \(got 0\)"),
         ({"random_state": -1}, r"^seed must be a whole number"),
         ({"positive_label": "good"}, r"^positive_label must be 'neg' or 'pos' \(got 'good'\)"),
+        ({"class_weights": "even"}, r"^data.class_weights must be none or balanced \(got 'even'\)"),
     ],
 )
 def test_a_bad_parameter_is_refused_by_fit(parameters: dict[str, Any], message: str) -> None:
@@ -254,8 +256,8 @@ def test_a_bad_parameter_is_refused_by_fit(parameters: dict[str, Any], message: 
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (["pos"] * 80, r"two classes \(got 1 class\)"),
-        (["pos", "neg", "so-so", "neg"] * 20, r"Only binary .* multiclass.*\(got 3 classes\)"),
+        (["pos"] * 80, r"at least two classes and at most 100 \(got 1 class\)"),
+        ([*range(40)] * 2 + [*range(101)], r"at least two classes .* \(got 101 classes\)"),
         ([0.5, 1.5] * 40, "Unknown label type: continuous"),
         (np.array(["neg", "pos"], "S3")[LABELS], "y cannot be used: Support for labels .* bytes"),
         (["pos", 0] * 40, "^y cannot be used: some labels are strings and others are not"),
@@ -266,7 +268,7 @@ def test_a_bad_parameter_is_refused_by_fit(parameters: dict[str, Any], message: 
         (LABELS[:79], r"same length \(got 80 texts and 79 labels\)"),
     ],
 )
-def test_labels_that_are_not_two_classes_are_refused(labels: Any, message: str) -> None:
+def test_labels_that_are_no_classes_are_refused(labels: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         small().fit(TEXTS, labels)
 
@@ -305,7 +307,7 @@ def test_any_two_classes_are_predicted(
     assert np.array_equal(loaded.predict(TEXTS), expected)
     assert np.array_equal(loaded.classes_, estimator.classes_)
     named = [each.label for each in Predictor.load(tmp_path / "model").predict(TEXTS)]
-    assert np.array_equal(np.array(named) == "positive", is_positive)
+    assert np.array_equal(np.isin(named, ["positive", str(positive)]), is_positive)
 
 
 @pytest.mark.parametrize(
@@ -340,11 +342,109 @@ def test_a_saved_estimator_is_evaluated_with_the_score_of_the_estimator(
         assert scores["accuracy"] == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("classes", [("Good", "good"), ("good", "good "), ("", "good")])
-def test_classes_that_are_the_same_in_a_file_are_not_saved(
-    classes: tuple[str, str], tmp_path: Path
+def labels_of(classes: Sequence[Any]) -> np.ndarray:
+    """Return a label of each class in turn for each of the texts."""
+    return np.array(classes)[np.arange(len(TEXTS)) % len(classes)]
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        ["bad", "good", "so-so"],
+        [1, 2, 3, 4, 5],
+        [-1.5, 0.0, 1.0],
+        [8, 9, 10],  # in the order of numbers, not of their spelling
+        ["10", "8", "9"],
+        ["neg", "pos", "positive"],  # all of them usual
+    ],
+)
+def test_any_number_of_classes_is_predicted(
+    classes: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    estimator = small().fit(TEXTS, np.array(classes)[LABELS])
+    """Columns have the order of `classes_`, and the commands know the classes by their names."""
+    labels = labels_of(classes)
+    estimator = small(head="max", class_weights="balanced").fit(TEXTS, labels)
+    assert estimator.classes_.tolist() == classes
+    assert estimator.classes_.dtype == labels.dtype
+    probabilities = estimator.predict_proba(TEXTS)
+    assert probabilities.shape == estimator.decision_function(TEXTS).shape == (80, len(classes))
+    np.testing.assert_allclose(probabilities.sum(1), 1)
+    predicted = estimator.predict(TEXTS)
+    assert np.array_equal(predicted, estimator.classes_[probabilities.argmax(1)])
+    assert estimator.predictor_.config.data.class_weights == "balanced"
+    network = estimator.predictor_
+    assert network.record is not None
+    assert network.record["data"]["classes"] == [*network.classes.names]
+    kind = type(classes[0])
+    assert [kind(each.label) for each in network.predict(TEXTS)] == predicted.tolist()
+
+    estimator.save(tmp_path / "model")
+    loaded = SentimentClassifier.load(tmp_path / "model")
+    assert np.array_equal(loaded.predict(TEXTS), predicted)
+    assert np.array_equal(loaded.predict_proba(TEXTS), probabilities)
+    again = clone(loaded).set_params(random_state=0).fit(TEXTS, labels)
+    assert again.classes_.tolist() == classes
+    file = write_columns(tmp_path / "some.csv", labels.tolist(), TEXTS, names="label text")
+    capsys.readouterr()
+    assert main(["evaluate", str(tmp_path / "model"), "--file", str(file), "--json"]) == 0
+    [scores] = json.loads(capsys.readouterr().out)["networks"].values()
+    assert scores["accuracy"] == pytest.approx(estimator.score(TEXTS, labels))
+
+
+def test_classes_are_sorted_whatever_their_order_in_the_network(
+    tiny: MakeConfig, tmp_path: Path
+) -> None:
+    labels = labels_of(["bad", "so-so", "good"])
+    predictor = fit(TEXTS, labels, config=tiny(), classes=["bad", "so-so", "good"])
+    assert predictor.classes.names == ("bad", "so-so", "good")
+    predictor.save(tmp_path / "model")
+    loaded = SentimentClassifier.load(tmp_path / "model")
+    assert loaded.classes_.tolist() == ["bad", "good", "so-so"]
+    assert [each.label for each in predictor.predict(TEXTS)] == loaded.predict(TEXTS).tolist()
+    expected = predictor.probabilities(TEXTS)
+    assert np.array_equal(loaded.predict_proba(TEXTS), expected[:, [0, 2, 1]])
+    with pytest.raises(InputError, match=r"labels\[2\]: label 'good' is not one of classes"):
+        fit(TEXTS, labels, config=tiny(), classes=["bad", "so-so"])
+    with pytest.raises(InputError, match=r"^classes must be .*\(got 1\)"):
+        fit(TEXTS, labels, classes=1)
+
+
+def test_other_labels_keep_their_names_and_order(tiny: MakeConfig) -> None:
+    spam = fit(TEXTS, labels_of(["spam", "ham"]), config=tiny())
+    assert spam.classes.names == ("ham", "spam")
+    assert {each.label for each in spam.predict(TEXTS)} <= {"ham", "spam"}
+    assert fit(TEXTS, labels_of([10, 9, 8]), config=tiny()).classes.names == ("8", "9", "10")
+
+
+def test_dates_are_classes() -> None:
+    dates = labels_of(np.array(["2024-05-01", "2025-05-01", "2026-05-01"], "M8[D]"))
+    estimator = small().fit(TEXTS, dates)
+    assert np.isin(estimator.predict(TEXTS), dates).all()
+
+
+def test_a_model_of_an_earlier_version_knows_which_class_is_positive(
+    fitted: SentimentClassifier, tmp_path: Path
+) -> None:
+    fitted.save(tmp_path)
+    for positive, expected in enumerate((["pos", "neg"], ["neg", "pos"])):
+        content = json.dumps({"classes": ["neg", "pos"], "positive": positive})
+        (tmp_path / "classes.json").write_text(content)
+        is_positive = fitted.predict(TEXTS) == "pos"
+        predicted = SentimentClassifier.load(tmp_path).predict(TEXTS)
+        assert np.array_equal(predicted, np.array(expected)[is_positive.astype(int)])
+
+
+@pytest.mark.parametrize(
+    "classes", [("Good", "good"), ("good", "good "), ("", "good"), ("", "bad", "Good", "good")]
+)
+def test_classes_that_are_the_same_in_a_file_are_not_saved(
+    classes: tuple[str, ...], tmp_path: Path
+) -> None:
+    """They are classes in memory."""
+    labels = labels_of(classes)
+    estimator = small().fit(TEXTS, labels)
+    assert estimator.classes_.tolist() == sorted(classes)
+    assert 0 <= estimator.score(TEXTS, labels) <= 1
     with pytest.raises(InputError, match="differ only in case or blanks cannot be saved"):
         estimator.save(tmp_path / "model")
 
@@ -378,14 +478,17 @@ def test_any_model_is_loaded_as_an_estimator(fitted: SentimentClassifier, tmp_pa
     "content",
     ["", "{}", '{"classes": ["a"], "positive": 0}', '{"classes": ["a", 1], "positive": 0}',
      '{"classes": ["b", "a"], "positive": 0}', '{"classes": ["a", "b"], "positive": 2}',
-     '{"classes": ["a", "b"], "positive": true}', '{"classes": [["a"], ["b"]], "positive": 1}'],
+     '{"classes": ["a", "b"], "positive": true}', '{"classes": [["a"], ["b"]], "positive": 1}',
+     '{"classes": ["a", "b"], "order": [0]}', '{"classes": ["a", "b"], "order": [0, 0]}',
+     '{"classes": ["a", "b"], "order": [false, true]}', '{"classes": ["a", "b"], "order": "01"}',
+     '{"classes": ["a", "b", "c"], "order": [0, 1, 2]}', '{"classes": ["a", "b"]}'],
 )  # fmt: skip
 def test_damaged_classes_are_refused(
     content: str, fitted: SentimentClassifier, tmp_path: Path
 ) -> None:
     fitted.save(tmp_path)
     (tmp_path / "classes.json").write_text(content)
-    message = "classes.json(: it is damaged or not JSON| does not hold two classes)"
+    message = "classes.json(: it is damaged or not JSON| does not hold the 2 classes)"
     with pytest.raises(InputError, match=message):
         SentimentClassifier.load(tmp_path)
 
@@ -469,6 +572,12 @@ def test_heads_are_compared_by_a_grid_search() -> None:
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.best_estimator_.head == search.best_params_["head"]
     assert set(search.predict(TEXTS[:9])) <= {"pos", "neg"}
+
+
+def test_folds_of_three_classes_are_scored() -> None:
+    labels = labels_of(["bad", "good", "so-so"])
+    for scoring in ("accuracy", "roc_auc_ovr", "neg_log_loss"):
+        assert np.isfinite(cross_val_score(small(), TEXTS, labels, cv=2, scoring=scoring)).all()
 
 
 @pytest.mark.slow  # two processes import PyTorch

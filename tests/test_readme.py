@@ -25,6 +25,7 @@ from lstm_sentiment.commands.hydra_config import compose
 from lstm_sentiment.config import Config, flat
 from lstm_sentiment.data import sources, word_vectors
 from lstm_sentiment.data.synthetic import generate
+from lstm_sentiment.labels import Classes
 from tests.support.networks import saved
 from tests.support.project import ROOT, CommandResult, folder_of, synthetic_imdb
 
@@ -171,6 +172,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Callable[..., Co
     for run in {*RUNS.values()}:
         saved(folder / run, tiny(encoder={"cell": "gru"}, head={"kind": "max_attention"}))
     saved(folder / "OTHER_RUN", tiny())
+    stars = Classes(("1", "2", "3", "4", "5"))
+    saved(folder / "STARS_RUN", tiny(data={"classes": 5}), stars)
+    texts, labels = generate(60, 5, classes=5)
+    write_table(folder / "stars.csv", ("text", "label"), texts, (labels + 1).tolist())
     return folder
 
 

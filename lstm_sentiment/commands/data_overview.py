@@ -9,19 +9,21 @@ from rich.text import Text
 
 from lstm_sentiment.commands.tables import FittedTable
 from lstm_sentiment.data.batches import EncodedReviews
+from lstm_sentiment.data.columns import join_names
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.subwords import MARK
 from lstm_sentiment.data.vocabulary import UNK_ID
 from lstm_sentiment.display import counted, printable
-from lstm_sentiment.labels import BINARY, POSITIVE
+from lstm_sentiment.labels import POSITIVE, Classes
 from lstm_sentiment.runs.run_plots import TEST_COLOUR, TRAIN_COLOUR, VAL_COLOUR
 
 EXAMPLES, TOKENS_SHOWN = 10, 24
+CLASSES_SHOWN = 10  # the largest ones, if there are more
 STAGE_COLOURS = {"train": TRAIN_COLOUR, "val": VAL_COLOUR, "test": TEST_COLOUR}
 
 
 def overview(data: ReviewDataModule) -> RenderableType:
-    """Render the sizes of the splits, the copies of reviews, and examples with their ids."""
+    """Render the sizes of the splits, their classes and copies, and examples with their ids."""
     parts = _parts(data)
     unlabelled = data.corpus.parts.get("unsupervised")
     notes = [_vocabulary_note(data)]
@@ -34,7 +36,8 @@ def overview(data: ReviewDataModule) -> RenderableType:
         notes.append(f"{counted(count, 'more review', 'has', 'have')} no label.")
     return Group(
         Text(data.corpus.name, style="bold"),
-        _sizes(parts, data.config.max_length),
+        _sizes(parts, data.config.max_length, data.classes),
+        *([_classes(parts, data.classes)] if len(data.classes) > 2 else []),
         *map(Text, notes),
         *(Text(note, "yellow") for note in data.notes),
         Text(),
@@ -60,19 +63,22 @@ def _parts(data: ReviewDataModule) -> dict[str, EncodedReviews]:
     return {name: part for name, part in parts.items() if len(part)}
 
 
-def _sizes(parts: Mapping[str, EncodedReviews], max_length: int) -> FittedTable:
+def _sizes(parts: Mapping[str, EncodedReviews], max_length: int, classes: Classes) -> FittedTable:
+    several = len(classes) > 2
     lengths_of = ("median", "mean", "95 %", "longest")
-    columns = ("split", "reviews", BINARY.names[POSITIVE], *lengths_of, "truncated", "unknown")
+    share = "largest class" if several else join_names([classes.names[POSITIVE]])
+    columns = ("split", "reviews", share, *lengths_of, "truncated", "unknown")
     rows = []
     for name, part in parts.items():
         lengths = part.token_counts
         median, percentile_95, longest = np.percentile(lengths, [50, 95, 100])
         counts = part.tokenized.word_counts(part.rows)
+        shares = _counts(part, classes) / len(part)
         rows.append(
             [
                 name,
                 f"{len(part):,}",
-                f"{(part.labels == POSITIVE).mean():.1%}",
+                f"{shares.max() if several else shares[POSITIVE]:.1%}",
                 f"{median:.0f}",
                 f"{lengths.mean():.0f}",
                 f"{percentile_95:.0f}",
@@ -85,6 +91,30 @@ def _sizes(parts: Mapping[str, EncodedReviews], max_length: int) -> FittedTable:
         f"lengths in tokens; truncated: longer than {max_length}; unknown: share of all tokens"
     )
     return FittedTable(columns, rows, optional=("95 %", "mean", "longest"), caption=caption)
+
+
+def _counts(part: EncodedReviews, classes: Classes) -> np.ndarray:
+    """Return the number of reviews of each class, (K,)."""
+    return np.bincount(part.labels, minlength=len(classes))
+
+
+def _classes(parts: Mapping[str, EncodedReviews], classes: Classes) -> FittedTable:
+    """Render the number of reviews of each class and its share; see `_shown_classes`."""
+    counts = {name: _counts(part, classes) for name, part in parts.items()}
+    shown = _shown_classes(counts["train"])
+    named = [(join_names([classes.names[k]]), [k]) for k in shown]
+    if others := [k for k in range(len(classes)) if k not in shown]:
+        named.append((f"{len(others)} others", others))
+    rows = [
+        [name, *(f"{c[labels].sum():,} ({c[labels].sum() / c.sum():.1%})" for c in counts.values())]
+        for name, labels in named
+    ]
+    return FittedTable(["class", *counts], rows)
+
+
+def _shown_classes(counts: np.ndarray) -> list[int]:
+    """Return the labels of the `CLASSES_SHOWN` largest classes, in their order."""
+    return sorted(np.argsort(-counts, kind="stable")[:CLASSES_SHOWN].tolist())
 
 
 def _copies(parts: Mapping[str, EncodedReviews]) -> FittedTable:
@@ -103,9 +133,13 @@ def _copies(parts: Mapping[str, EncodedReviews]) -> FittedTable:
 
 def _examples(data: ReviewDataModule) -> list[Text]:
     train, lines = data.train, []
-    for row in train.rows[:EXAMPLES].tolist():
+    rows = train.rows[:EXAMPLES]
+    if len(data.classes) > 2:  # one of each class
+        shown = _shown_classes(_counts(train, data.classes))
+        rows = train.rows[[int((train.labels == label).argmax()) for label in shown]]
+    for row in rows.tolist():
         numbers = train.tokenized.tokens_of(row)
-        name = BINARY.names[train.tokenized.labels[row]]
+        name = printable(join_names([data.classes.names[train.tokenized.labels[row]]]))
         line = Text.assemble((name, "bold"), f", row {row + 1}:")
         for number in numbers[:TOKENS_SHOWN].tolist():
             id = int(train.word_ids[number])

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,28 +21,49 @@ from lstm_sentiment.commands.terminal import (
     write_text,
 )
 from lstm_sentiment.config import MissingValues
+from lstm_sentiment.display import shortened
 from lstm_sentiment.errors import UsageError
-from lstm_sentiment.labels import BINARY, POSITIVE
-from lstm_sentiment.model.rates import UNEVEN
+from lstm_sentiment.labels import BINARY, POSITIVE, THRESHOLD
+from lstm_sentiment.model.rates import are_uneven
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-TITLES = {
+    from lstm_sentiment.serving.evaluation import Evaluation
+
+# Of two classes, precision, recall and F1 are those of the second one, {second}.
+TITLES_OF_TWO = {
     "reviews": "reviews",
     "accuracy": "accuracy %",
     "interval": "95 % interval",
     "majority_share": "larger class %",
     "balanced_accuracy": "balanced accuracy %",
-    "precision": f"precision of {BINARY.names[POSITIVE]} %",
-    "recall": f"recall of {BINARY.names[POSITIVE]} %",
-    "f1": f"F1 of {BINARY.names[POSITIVE]} %",
+    "precision": "precision of {second} %",
+    "recall": "recall of {second} %",
+    "f1": "F1 of {second} %",
     "auroc": "AUROC %",
+    "mean_absolute_error": "mean absolute error",
+    "quadratic_kappa": "quadratic kappa",
     "loss": "loss",
     "calibration_error": "calibration error",
+    "threshold": "threshold",
+}
+TITLES_OF_MORE = TITLES_OF_TWO | {
+    "majority_share": "largest class %",
+    "precision": "macro precision %",
+    "recall": "macro recall %",
+    "f1": "macro F1 %",
 }
 IF_UNEVEN = ("majority_share", "balanced_accuracy")  # shown if the classes are uneven
-FORMATS = {"reviews": ",", "loss": ".4f", "calibration_error": ".4f"}  # all others are percentages
+# All other scores are percentages.
+FORMATS = {
+    "reviews": ",",
+    "mean_absolute_error": ".4f",
+    "quadratic_kappa": ".4f",
+    "loss": ".4f",
+    "calibration_error": ".4f",
+    "threshold": ".4f",
+}
 
 
 def add_parser(commands: Commands) -> None:
@@ -62,8 +83,8 @@ def add_parser(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--positive-label", metavar="LABEL",
-        help=f"label of the class {BINARY.names[POSITIVE]} (default: as in training, "
-        "usually 1, pos, positive or true)",
+        help=f"label of the second of two classes, {BINARY.names[POSITIVE]} (default: as in "
+        "training, usually 1, pos, positive or true)",
     )  # fmt: skip
     parser.add_argument(
         "--missing", choices=[*MissingValues],
@@ -92,16 +113,26 @@ def run(options: argparse.Namespace) -> None:
     configs = {name: predictor.config for name, predictor in predictors.items()}
     reading = file_reading(options.file, configs, vars(options))
     result = evaluate(predictors, options.file, reading, Terminal(error_console))
-    text = json.dumps({"file": options.file.name, **result._asdict()}, indent=1)
+    text = json.dumps({"file": options.file.name, **_content(result)}, indent=1)
     if options.output is not None:
         write_text(options.output, text + "\n", options.overwrite)
     if options.json:
         print_text(text)
     else:
-        console.print(scores_table(result.networks))
+        console.print(scores_table(result.networks, result.classes))
 
 
-def scores_table(scores: Mapping[str, Mapping[str, Any]]) -> "RenderableType":
+def _content(result: "Evaluation") -> dict[str, Any]:
+    """Return the evaluation for JSON, with the names of the classes unless they are usual."""
+    content = result._asdict()
+    if result.classes == BINARY.names:
+        del content["classes"]
+    return content
+
+
+def scores_table(
+    scores: Mapping[str, Mapping[str, Any]], classes: Sequence[str] = BINARY.names
+) -> "RenderableType":
     """Render a column for each model, and the confusion matrix of the last one.
 
     If there are several, the last is the ensemble. The others are numbered, with a legend above the
@@ -110,32 +141,43 @@ def scores_table(scores: Mapping[str, Mapping[str, Any]]) -> "RenderableType":
     from rich.console import Group
     from rich.text import Text
 
-    from lstm_sentiment.commands.tables import FittedTable, SplitTable
+    from lstm_sentiment.commands.tables import SplitTable
 
     *members, last = scores
-    uneven = scores[last]["majority_share"] > UNEVEN
+    names = [*map(shortened, classes)]
+    uneven = are_uneven(scores[last]["majority_share"], len(names))
     titles = [*map(str, range(1, len(scores))), last if members else ""]
     rows = [
-        [title, *(_cell(score, values[score]) for values in scores.values())]
-        for score, title in TITLES.items()
-        if uneven or score not in IF_UNEVEN
+        [title, *(_cell(score, values.get(score)) for values in scores.values())]
+        for score, title in _titles(names).items()
+        if any(score in values for values in scores.values()) and (uneven or score not in IF_UNEVEN)
     ]
     matrix = [
         [name, *(f"{count:,}" for count in row)]
-        for name, row in zip(BINARY.names, scores[last]["confusion_matrix"], strict=True)
+        for name, row in zip(names, scores[last]["confusion_matrix"], strict=True)
     ]
     legend = [f" {number}: {name}" for number, name in enumerate(members, 1)] or [f" {last}"]
     return Group(
         *map(Text, legend),
         SplitTable(["", *titles], rows),
         Text(),
-        FittedTable([f"{last}: class", *(f"predicted {name}" for name in BINARY.names)], matrix),
+        SplitTable([f"{last}: class", *(f"predicted {name}" for name in names)], matrix),
     )
+
+
+def _titles(classes: Sequence[str]) -> dict[str, str]:
+    """Return the titles of the scores of these classes."""
+    if len(classes) > 2:
+        return TITLES_OF_MORE
+    second = classes[POSITIVE]
+    return {score: title.replace("{second}", second) for score, title in TITLES_OF_TWO.items()}
 
 
 def _cell(score: str, value: Any) -> str:
     from lstm_sentiment.report.formatting import NOTHING
 
+    if score == "threshold" and value is None:
+        value = THRESHOLD
     if value is None:
         return NOTHING
     if score in FORMATS:

@@ -22,12 +22,18 @@ def add_parser(commands: Commands) -> None:
         help="show how much each token contributes to a prediction",
         description="Show the contribution of each token to the logit (integrated gradients; "
         "for an n-gram baseline, weight times value): "
-        f"green tokens favour {BINARY.names[POSITIVE]}, red ones {BINARY.names[NEGATIVE]}. Show "
-        "the attention weights if the head has any.",
+        f"green tokens favour {BINARY.names[POSITIVE]}, red ones {BINARY.names[NEGATIVE]}. With "
+        "more than two classes, green tokens favour the predicted one. Show the attention weights "
+        "if the head has any.",
         epilog='example: lstm-sentiment explain RUN "Not bad at all." -o why.html',
     )
     parser.add_argument("run", type=Path, metavar="RUN", help=MODEL_HELP)
     parser.add_argument("text", metavar="TEXT", help="the text to classify and explain")
+    parser.add_argument(
+        "--class", dest="label", metavar="NAME",
+        help="class whose logit is explained (default: the second of two classes, "
+        f"{BINARY.names[POSITIVE]}, or the predicted one of more)",
+    )  # fmt: skip
     add_output_file(parser, "OUT.html", "also write the explanation as a page")
     parser.set_defaults(handler=run)
 
@@ -40,7 +46,7 @@ def run(options: argparse.Namespace) -> None:
 
     if options.output is not None:
         check_file_output(options.output, options.overwrite)  # before the model is loaded
-    explanation = Predictor.load(options.run).explain(options.text)
+    explanation = Predictor.load(options.run).explain(options.text, options.label)
     if options.output is not None:
         write_text(options.output, page(explanation), options.overwrite)
     TextConsole().print(explanation_view(explanation))  # wraps the text into lines
@@ -57,6 +63,7 @@ def explanation_view(explanation: "Explanation") -> "RenderableType":
     from lstm_sentiment.serving.explanation import (
         decomposition,
         headline,
+        legend,
         strongest_tokens,
         token_notes,
     )
@@ -67,7 +74,9 @@ def explanation_view(explanation: "Explanation") -> "RenderableType":
     for token, contribution, attention in strongest_tokens(explanation):
         cells = [f"{attention:.1%}"] if attention is not None else []
         rows.append([printable(token), f"{contribution:+.3f}", *cells])
-    notes = [decomposition(explanation), token_notes(explanation)]
+    is_usual = explanation.classes.are_usual and explanation.label == POSITIVE  # as in --help
+    meaning = "" if is_usual else legend(explanation)
+    notes = [meaning, decomposition(explanation), token_notes(explanation)]
     return Group(
         Text(headline(explanation), "bold"),
         _coloured_text(explanation),

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lstm_sentiment.commands.options import (
     MODEL_HELP,
@@ -16,7 +16,7 @@ from lstm_sentiment.commands.options import (
 from lstm_sentiment.commands.terminal import Terminal, error_console, print_error, print_text
 from lstm_sentiment.display import Display, counted, json_text, on_one_line
 from lstm_sentiment.errors import UsageError
-from lstm_sentiment.labels import BINARY, POSITIVE
+from lstm_sentiment.labels import BINARY, POSITIVE, Classes
 
 if TYPE_CHECKING:
     from lstm_sentiment.serving.predictor import Prediction
@@ -28,7 +28,8 @@ def add_parser(commands: Commands) -> None:
         "predict",
         help="classify texts with a trained model",
         description="Classify the TEXTs, the rows of a file, or otherwise each line of standard "
-        f"input. Print class, probability of {BINARY.names[POSITIVE]} and text, separated by tabs.",
+        f"input. Print class, probability of {BINARY.names[POSITIVE]} and text, separated by tabs; "
+        "with more than two classes, the probability of the predicted one.",
         epilog='examples: lstm-sentiment predict runs/demo/lstm-max-s0-ee992522 "Not bad at all."; '
         "lstm-sentiment predict RUN --file reviews.csv -o labelled.csv",
     )
@@ -36,8 +37,9 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="a text to classify")
     add_file(parser, f"{TABLE_HELP}, or .txt with one text a line; the rows keep their order")
     add_output_file(
-        parser, "OUT", "with --file: write all columns of the file, class and probability to this "
-        ".csv, .tsv, .jsonl or .parquet file",
+        parser, "OUT", "with --file: write all columns of the file, class and probability, and the "
+        "probability of each class if they are not negative and positive, to this .csv, .tsv, "
+        ".jsonl or .parquet file",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print a JSON object for each text")
     parser.add_argument(
@@ -81,7 +83,8 @@ def run(options: argparse.Namespace) -> None:
     chunk_size = 1 if sys.stdin.isatty() or options.weights else ROWS
     without_text = 0
     for text, prediction in predict_stream(predictor, texts, options.weights, chunk_size):
-        print_text(_line(text, prediction, options.json), flush=chunk_size == 1)
+        line = _json if options.json else _line
+        print_text(line(text, prediction, predictor.classes), flush=chunk_size == 1)
         without_text += prediction is None
     _warn_of_missing(without_text, display)
 
@@ -118,16 +121,23 @@ def _standard_input() -> Iterator[str]:
             yield line.decode(errors="replace").rstrip("\r\n")
 
 
-def _line(text: str | None, prediction: "Prediction | None", as_json: bool) -> str:
+def _line(text: str | None, prediction: "Prediction | None", _: Classes) -> str:
     if text is None or prediction is None:
-        return json_text(dict.fromkeys(("label", "probability", "text"))) if as_json else "\t\t"
-    if not as_json:
-        return f"{prediction.label}\t{prediction.probability:.4f}\t{on_one_line(text)}"
-    values = {
-        "label": prediction.label,
-        "probability": prediction.probability,
-        "text": text,
-    }
+        return "\t\t"
+    return f"{on_one_line(prediction.label)}\t{prediction.probability:.4f}\t{on_one_line(text)}"
+
+
+def _json(text: str | None, prediction: "Prediction | None", classes: Classes) -> str:
+    """Return an object with the prediction, and all probabilities unless the classes are usual."""
+    values: dict[str, Any] = dict.fromkeys(("label", "probability", "text"))
+    if not classes.are_usual:
+        values["probabilities"] = None
+    if text is None or prediction is None:
+        return json_text(values)
+    values |= {"label": prediction.label, "probability": prediction.probability, "text": text}
+    if not classes.are_usual:
+        probabilities = zip(classes.names, prediction.probabilities, strict=True)
+        values["probabilities"] = dict(probabilities)
     if prediction.weights is not None:
         values["weights"] = prediction.weights
     return json_text(values)

@@ -1,17 +1,16 @@
 """The columns of a table that hold text and label, and the meaning of their values."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.labels import BINARY, MAX_CLASSES, USUAL_LABELS, Classes
+from lstm_sentiment.labels import BINARY, MAX_CLASSES, USUAL_LABELS, Classes, label_text
 
 TEXT_COLUMNS, LABEL_COLUMNS = ("text", "review"), ("label", "sentiment")
 NO_CLASS = -1  # a label of the library `datasets` that is unknown, such as in hidden test sets
 NAMES_SHOWN, NAME_LENGTH = 8, 40  # in a message
-WHOLE_NUMBER = re.compile(r"^(-?\d+)\.0+$")
+MAX_LABEL_LENGTH = 100  # characters; a longer label is probably a text
 
 
 class Review(NamedTuple):
@@ -29,6 +28,7 @@ class Options(NamedTuple):
     positive: str = "data.positive_label"
     classes: str = "data.classes"
     missing: str | None = "data.missing=skip"
+    remedy: str = ""  # for a label that is not one of two classes
 
 
 # Part of the keys of cached reviews by its repr: class and field names must not change.
@@ -131,7 +131,7 @@ class LabelParser:
 
     def __init__(self, columns: Columns) -> None:
         self.columns = columns
-        self.positive = None if columns.positive is None else _label_text(columns.positive)
+        self.positive = None if columns.positive is None else label_text(columns.positive)
         self.negative: str | None = None
         self.classes = None if columns.classes is None else Classes(columns.classes)
         self.names: dict[int, str] = {}  # the texts of numbers
@@ -150,11 +150,14 @@ class LabelParser:
         chosen = {self.positive.casefold()} if self.positive is not None else set(self._allowed)
         if chosen and not chosen & known:
             if not chosen <= set(numbers):
-                option = self.columns.options.positive if self.positive else "data.classes"
-                given = self.positive or ", ".join(self.columns.classes or ())
+                options = self.columns.options
+                if self.positive is not None:
+                    given = f"{options.positive}={self.positive} is not one"
+                else:
+                    given = f"{options.classes} ({join_names(self.columns.classes or ())}) are none"
                 raise InputError(
-                    f"{option}={given} is not one of the classes of the labels "
-                    f"({join_names(names)}): give one of these names."
+                    f"{given} of the classes of the labels ({join_names(names)}): give one of "
+                    "these names."
                 )
             names = numbers  # the classes are given by their numbers
         self.names = {NO_CLASS: "", **dict(enumerate(names))}
@@ -164,7 +167,7 @@ class LabelParser:
 
         Raises MissingError if there is no value, and ValueError if the value is not allowed.
         """
-        text = _label_text(self.names.get(value, value) if type(value) is int else value)
+        text = label_text(self.names.get(value, value) if type(value) is int else value)
         if not text:
             raise MissingError("label")
         if self.positive is not None:
@@ -172,13 +175,19 @@ class LabelParser:
         if self.classes is not None and self.classes.label(text) is None:
             raise ValueError(
                 f"label {text!r:.60} is not one of {self.columns.options.classes} "
-                f"({join_names(self.classes.names)})."
+                f"({join_names(self.classes.names)})"
+                f"{self.columns.options.remedy if len(self.classes) == 2 else ''}."
             )
         self.found.add(text.casefold())
-        if len(self.found) > MAX_CLASSES:
+        excess = ""
+        if len(text) > MAX_LABEL_LENGTH:
+            excess = f"longer than the {MAX_LABEL_LENGTH} characters"
+        elif len(self.found) > MAX_CLASSES:
+            excess = f"one more than the {MAX_CLASSES} different labels"
+        if excess:
             raise ValueError(
-                f"label {text!r:.60} is one more than the {MAX_CLASSES} different labels that are "
-                f"allowed: name the column of the labels with {self.columns.options.label}."
+                f"label {text!r:.60} is {excess} that are allowed: name the column of the labels "
+                f"with {self.columns.options.label}."
             )
         return text
 
@@ -199,7 +208,7 @@ class LabelParser:
 
     def knows(self, value: Any) -> bool:
         """Return whether the value is one of the labels that have been read or are allowed."""
-        text = _label_text(value)
+        text = label_text(value)
         if self.positive is not None:
             return any(_same(text, label) for label in (self.positive, self.negative) if label)
         if self.classes is not None:
@@ -208,17 +217,11 @@ class LabelParser:
 
     @property
     def _allowed(self) -> list[str]:
-        return [] if self.classes is None else [name.casefold() for name in self.classes.names]
+        """The names of the allowed classes, without case; none if all or the usual ones are."""
+        if self.classes is None or self.classes.are_usual:
+            return []
+        return [name.casefold() for name in self.classes.names]
 
 
 def _same(label: str, other: str) -> bool:
     return label.casefold() == other.casefold()
-
-
-def _label_text(value: Any) -> str:
-    """Return the text of a label: "1" for 1.0, "True" for True, "" for a missing label."""
-    if value is None or value != value:  # NaN
-        return ""
-    if isinstance(value, bytes):
-        value = value.decode(errors="replace")
-    return WHOLE_NUMBER.sub(r"\1", str(value).strip())

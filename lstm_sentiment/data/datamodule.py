@@ -33,7 +33,7 @@ from lstm_sentiment.data.splits import (
 from lstm_sentiment.data.tokenized import TokenizedReviews, tokenized_reviews
 from lstm_sentiment.data.tokenizer import is_unspaced
 from lstm_sentiment.data.vocabulary import UNK_ID, Vocabulary
-from lstm_sentiment.display import printable
+from lstm_sentiment.display import counted, printable
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.reading import errors_named
 from lstm_sentiment.labels import Classes
@@ -269,6 +269,8 @@ class ReviewDataModule(L.LightningDataModule):
                 self.classes = self._classes_of(part, reviews)
             with errors_named(part.name):
                 whole = Split.whole(reviews.labelled(self.classes))
+                if name == TRAIN:
+                    self._require_enough_reviews(whole)
             for note in reviews.notes:
                 self.cache.note(f"{Path(part.name).name}: {note}")
             if self.corpus.test_fraction is None or name in self.corpus.parts:
@@ -285,10 +287,11 @@ class ReviewDataModule(L.LightningDataModule):
         """
         if (names := self.config.class_names) is not None:
             return Classes(names)
-        found = Classes.found(reviews.label_names)
+        with errors_named(part.name):
+            found = Classes.found(reviews.label_names)
         occurring = {found.label(name) for name in reviews.label_names}
         if len(occurring) < 2:
-            label = found.names[occurring.pop() or 0] if occurring else "missing"
+            label = join_names([found.names[occurring.pop() or 0]]) if occurring else "missing"
             raise InputError(
                 f"{part.name}: every label is {label} (reviews: {len(reviews.labels)}): at least "
                 "two classes must occur."
@@ -312,6 +315,31 @@ class ReviewDataModule(L.LightningDataModule):
         counts = np.bincount(self.train.labels, minlength=len(self.classes))
         return (len(self.train) / (len(counts) * counts)).astype(np.float32)
 
+    def _require_enough_reviews(self, whole: Split) -> None:
+        """Raise InputError if a class has too few reviews for each of the sets drawn from `whole`.
+
+        Reviews of one group stay in one set and count once. Of two classes, `_require_classes`
+        reports a missing one.
+        """
+        groups = np.unique(np.stack([whole.labels, whole.groups]), axis=1)[0]
+        counts = np.bincount(groups, minlength=len(self.classes))
+        fewest = int(counts.argmin())
+        name, count = join_names([self.classes.names[fewest]]), int(counts[fewest])
+        if not count:
+            raise InputError(
+                f"data.classes names {name}, but no training review has this label: leave it out."
+            )
+        sets = ["training"]
+        if VAL not in self.corpus.parts and self.config.val_fraction:
+            sets.append("validation")
+        if self.corpus.test_fraction is not None:
+            sets.append("test")
+        if len(self.classes) > 2 and count < len(sets):
+            raise InputError(
+                f"the class {name} has only {counted(count, 'review')}, copies aside: at least "
+                f"{len(sets)} are needed, one for each set that is drawn ({', '.join(sets)})."
+            )
+
     def _require_classes(self, split: Split, name: str, cause: str) -> None:
         """Raise InputError if the training set lacks a class, or if another set has only one."""
         counts = np.bincount(split.labels, minlength=len(self.classes))
@@ -323,7 +351,7 @@ class ReviewDataModule(L.LightningDataModule):
                 "stay in one set."
             )
         if name == "training" and not counts.all():
-            missing = self.classes.names[int(counts.argmin())]
+            missing = join_names([self.classes.names[int(counts.argmin())]])
             raise InputError(
                 f"{cause} leaves no review of the class {missing} for the training set: keep more "
                 "reviews, or remove the class."

@@ -47,6 +47,7 @@ from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import COLUMNS, LINE_BYTES, ROWS
 from lstm_sentiment.files.reading import errors_named, read_bytes, reason_of
 from lstm_sentiment.files.streams import lines_of
+from lstm_sentiment.labels import USUAL_LABELS
 
 PARQUET, TEXT = ".parquet", ".txt"
 JSON_LINES = (".json", ".jsonl", ".ndjson")
@@ -141,19 +142,23 @@ def _row_tests(columns: Columns, labelled: bool, parser: LabelParser) -> RowTest
             return False
 
     def are_reviews(rows: Iterator[Mapping[str, str]]) -> bool:
-        fresh, has_label = LabelParser(columns), set[bool]()
+        fresh, has_label, found = LabelParser(columns), set[bool](), Counter[str]()
         for row in rows:
             try:
                 label = columns.find_label(list(row))
             except InputError:
                 return True  # there are no labels
             try:
-                fresh.parse(row[label])
+                found[fresh.parse(row[label]).casefold()] += 1
                 has_label.add(True)
             except MissingError:
                 has_label.add(False)
             except ValueError:
                 return False
+        # Any text may be a label, so one that occurs once does not show that its line is a row.
+        known = USUAL_LABELS.keys() if columns.classes is None else found.keys()
+        if any(times == 1 and label not in known for label, times in found.items()):
+            return False
         # All labels may be left empty in a file to predict, but not some of them.
         return columns.skip_missing or len(has_label) < 2
 

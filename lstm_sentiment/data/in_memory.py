@@ -18,18 +18,24 @@ from lstm_sentiment.errors import InputError
 
 NAME = "reviews in memory"
 # For error messages: they take the place of the options that name columns and labels of a file.
-ARGUMENTS = Options("texts", "labels", "positive_label", missing=None)
+ARGUMENTS = Options("texts", "labels", "positive_label", "classes", missing=None)
 MISSING = ("nan", "<NA>", "NaT")  # a missing value, as NumPy and pandas print it
 
 
-def checked_reviews(texts: Any, labels: Any, positive_label: str | None = None) -> list[Review]:
+def checked_reviews(
+    texts: Any,
+    labels: Any,
+    positive_label: str | None = None,
+    classes: Sequence[str] | None = None,
+) -> list[Review]:
     """Return N texts with their N labels as reviews.
 
-    Labels are those that a file may have (0 or 1, "neg" or "pos", ...). For other labels,
-    `positive_label` names the positive one. Raises InputError if a text or a label is missing or
-    not allowed, or if the numbers of texts and labels differ.
+    Labels are those that a file may have. `positive_label` names the positive one of two, or
+    `classes` all allowed ones. Raises InputError if a text or a label is missing or not allowed, or
+    if the numbers of texts and labels differ.
     """
-    parser = LabelParser(Columns(positive=positive_label, options=ARGUMENTS))
+    names = None if classes is None else tuple(classes)
+    parser = LabelParser(Columns(positive=positive_label, options=ARGUMENTS, classes=names))
     columns = checked_texts(texts), _parsed("labels", labels, parser.parse)
     if len(columns[0]) != len(columns[1]):
         raise InputError(

@@ -93,20 +93,31 @@ class Corpus:
 def open_corpus(config: DataConfig, cache: DataCache) -> Corpus:
     """Return the corpus that a configuration names. Raises InputError if it does not exist."""
     if config.source is Source.synthetic:
-        return Corpus("synthetic", {split: partial(_synthetic, split) for split in SYNTHETIC_SIZE})
+        return _synthetic_corpus(config.class_count or len(BINARY))
     if config.source is Source.reviews:
         return _reviews(config, cache)
     return _imdb_of_hub(cache) if config.path is None else _imdb(config.path)
 
 
-def _synthetic(split: str) -> Part:
-    size = SYNTHETIC_SIZE[split]
+# The synthetic corpus
 
-    def read() -> Iterator[Review]:
-        texts, labels = synthetic.generate(size, SYNTHETIC_SEED[split])
-        return map(Review, texts, [BINARY.names[label] for label in labels])
 
-    return Part(split, lambda: f"synthetic-{synthetic.GRAMMAR}-{size}-{split}", read, lambda: size)
+def _synthetic_corpus(classes: int) -> Corpus:
+    names = BINARY.names if classes == 2 else tuple(str(k + 1) for k in range(classes))
+    suffix = "" if classes == 2 else f"-{classes}"
+
+    def part(split: str) -> Part:
+        size = SYNTHETIC_SIZE[split]
+
+        def read() -> Iterator[Review]:
+            texts, labels = synthetic.generate(size, SYNTHETIC_SEED[split], classes=classes)
+            return map(Review, texts, [names[label] for label in labels])
+
+        version = f"synthetic-{synthetic.GRAMMAR}-{size}-{split}{suffix}"
+        return Part(split, lambda: version, read, lambda: size)
+
+    name = "synthetic" if classes == 2 else f"synthetic, {classes} classes"
+    return Corpus(name, {split: partial(part, split) for split in SYNTHETIC_SIZE})
 
 
 # IMDB

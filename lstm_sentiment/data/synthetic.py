@@ -10,6 +10,11 @@ but the order of the words does.
 In the templates, `{same}` is an adjective of the label's polarity, `{opposite}` one of the opposite
 polarity, and `{any}` one of either; with `_thing` they are nouns, with `_verb` verbs in the past
 tense. The other slots are filled from the lists in NEUTRAL.
+
+With more than two classes, the classes are grades in their order. Every verdict then names two
+grades, that of the review, `{same_grade}`, and another one, `{opposite_grade}`. All grades that a
+review names are one of these two, so word counts leave two classes possible, and the order of the
+words decides between them.
 """
 
 import random
@@ -20,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.labels import MAX_SYNTHETIC_CLASSES
 
 GRAMMAR = 1  # version of the corpus: raise it if the same arguments give other reviews
 MIN_TOKENS = 25  # no verdict is longer
@@ -199,6 +205,26 @@ SETTLED = (
     "You'll hear that it is a {opposite_thing}, but trust me, it's a {same_thing}.",
 )
 VERDICTS = DIRECT + DENIED + SETTLED
+# Verdicts of reviews with grades.
+GRADED = (
+    "My grade for {film} is {same_grade}, not {opposite_grade}.",
+    "I expected {opposite_grade} and got {same_grade}.",
+    "I got {same_grade} where I had expected {opposite_grade}.",
+    "I give {film} {same_grade}, whatever my {friend} says about {opposite_grade}.",
+    "Others may say {opposite_grade}, but I say {same_grade}.",
+    "I say {same_grade}, but others may say {opposite_grade}.",
+    "I wanted to give it {opposite_grade}, but in all honesty it is {same_grade}.",
+    "It deserves {same_grade}, and I don't believe the people who say {opposite_grade}.",
+    "My {friend} gave it {opposite_grade}; I give it {same_grade}.",
+    "I give it {same_grade}; my {friend} gave it {opposite_grade}.",
+    "{film} isn't worth {opposite_grade} at all, it's worth {same_grade}.",
+    "Make it {same_grade}, and please don't make it {opposite_grade}.",
+    "Although the {aspect} is worth {opposite_grade}, {film} as a whole is worth {same_grade}.",
+    "{film} is worth {same_grade}, even though the {aspect} is worth {opposite_grade}.",
+    "Not {opposite_grade}, but {same_grade}: that's my verdict.",
+    "My verdict is {same_grade}, although {crowd} voted for {opposite_grade}.",
+    "{crowd} voted for {opposite_grade}, but my verdict is {same_grade}.",
+)
 
 # Sentences that are not verdicts. The first one about the plot is a premise; the others about the
 # plot directly follow it.
@@ -295,6 +321,17 @@ EVENING = (
     "My week had been a {any_thing}, if you must know.",
 )
 OTHERS = PLOT + ASPECTS + HEARSAY + ELSEWHERE + EVENING
+GRADED_HEARSAY = (
+    "My {friend} gave it {any_grade}.",
+    "For {crowd} it was worth {any_grade}.",
+    "I'd read somewhere that it was worth {any_grade} or {any_grade}.",
+    "My {friend} wanted to give it {any_grade}, but gave it {any_grade}.",
+    "{crowd} voted for {any_grade}, if you ask my {friend}.",
+    "I gave the novel {any_grade}, but that's another matter.",
+    "The director's previous film was worth {any_grade}, not {any_grade}.",
+    "The {aspect} is worth {any_grade}, the {aspect} {any_grade}.",
+    "The {snack} deserves {any_grade}.",
+)
 
 WORDS = {
     label: {
@@ -313,6 +350,11 @@ STORY_SLOTS = (
     "object",
     "event",
 )  # chosen once per review
+GRADES = (
+    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+    "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+    "twenty",
+)  # fmt: skip
 
 SLOT = re.compile(r"\{(\w+)\}")
 ARTICLE = re.compile(r"\b([Aa]) (?=[aeiou])")
@@ -320,14 +362,18 @@ ARTICLE = re.compile(r"\b([Aa]) (?=[aeiou])")
 TOKEN = re.compile(r"[.,!?()']|[^\s.,!?()';:\"]+")
 
 
-def generate(count: int, seed: int, max_tokens: int = 200) -> tuple[list[str], NDArray[np.int8]]:
-    """Return `count` texts and their labels, (count,) int8: 1 for positive, in random order.
+def generate(
+    count: int, seed: int, max_tokens: int = 200, classes: int = 2
+) -> tuple[list[str], NDArray[np.int8]]:
+    """Return `count` texts and their labels, (count,) int8 from 0 to `classes` - 1, shuffled.
 
-    Half of the reviews are positive, one more if the count is odd. No text has more than
-    `max_tokens` tokens of torchtext's basic_english. The same arguments give the same reviews on
-    every platform.
+    Of two classes, 1 is positive; more classes are grades, from the lowest to the highest. Each has
+    the same number of reviews; if they do not divide evenly, the last ones have one more. No text
+    has more than `max_tokens` tokens of torchtext's basic_english. The same arguments give the same
+    reviews on every platform.
 
-    Raises InputError for a count below 1, a negative seed, or max_tokens below MIN_TOKENS.
+    Raises InputError for a count below 1, a negative seed, max_tokens below MIN_TOKENS, or a number
+    of classes below 2 or above MAX_SYNTHETIC_CLASSES.
     """
     if count < 1:
         raise InputError(f"count must be at least 1 (got {count}).")
@@ -335,21 +381,23 @@ def generate(count: int, seed: int, max_tokens: int = 200) -> tuple[list[str], N
         raise InputError(f"seed must be at least 0 (got {seed}).")
     if max_tokens < MIN_TOKENS:
         raise InputError(f"max_tokens must be at least {MIN_TOKENS} (got {max_tokens}).")
+    if not 2 <= classes <= MAX_SYNTHETIC_CLASSES:
+        raise InputError(f"classes must be from 2 to {MAX_SYNTHETIC_CLASSES} (got {classes}).")
     rng = random.Random(seed)
-    halves = [1] * (count - count // 2) + [0] * (count // 2)
-    labels = [label for _, label in sorted((rng.random(), label) for label in halves)]
-    texts = [_review(rng, label, max_tokens) for label in labels]
+    even = [label for label in reversed(range(classes)) for _ in range((count + label) // classes)]
+    labels = [label for _, label in sorted((rng.random(), label) for label in even)]
+    texts = [_review(_Writer(rng, label, classes), max_tokens) for label in labels]
     return texts, np.array(labels, dtype=np.int8)
 
 
-def _review(rng: random.Random, label: int, max_tokens: int) -> str:
+def _review(writer: "_Writer", max_tokens: int) -> str:
     """Return a review of sentences in random order, with a random length."""
-    writer = _Writer(rng, label)
+    rng = writer.rng
     target = SHORTEST + (max_tokens - SHORTEST) * rng.random() ** SKEW
     story_position = rng.random()
     story_begun = False
     placed: list[tuple[float, str]] = []
-    templates: Sequence[str] = VERDICTS  # for the first sentence drawn, at any position in the text
+    templates = writer.verdicts  # for the first sentence drawn, at any position in the text
     tokens = 0
     while tokens < target:
         template, position = writer.pick(templates), rng.random()
@@ -362,7 +410,7 @@ def _review(rng: random.Random, label: int, max_tokens: int) -> str:
         if tokens > max_tokens:
             break
         placed.append((position, sentence))
-        templates = VERDICTS if rng.random() < VERDICT_SHARE else OTHERS
+        templates = writer.verdicts if rng.random() < VERDICT_SHARE else writer.others
     placed.sort(
         key=lambda item: item[0]
     )  # stable: the sentences on the plot stay together and in order
@@ -375,10 +423,15 @@ def _review(rng: random.Random, label: int, max_tokens: int) -> str:
 class _Writer:
     """A writer of one review: it fills templates with one story and few repetitions."""
 
-    def __init__(self, rng: random.Random, label: int) -> None:
+    def __init__(self, rng: random.Random, label: int, classes: int) -> None:
         self.rng = rng
         self.used: set[str] = set()
-        self.words = dict(WORDS[label])
+        self.verdicts, self.others = VERDICTS, OTHERS
+        self.words = dict(WORDS[2 * label // classes])  # the lower grades hint at negative
+        if classes > 2:
+            self.verdicts, self.others = GRADED, OTHERS + GRADED_HEARSAY
+            other = self.pick([*GRADES[:label], *GRADES[label + 1 : classes]])
+            self.words |= {"same_grade": (GRADES[label],), "opposite_grade": (other,)}
         for name in STORY_SLOTS:
             self.words[name] = (self.pick(NEUTRAL[name]),)
         self.words["film"] += self.words["title"]

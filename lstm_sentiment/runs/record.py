@@ -197,11 +197,19 @@ def record_classes(record: Mapping[str, Any]) -> Classes:
 
 def checked_classes(names: Any, threshold: Any = THRESHOLD) -> Classes:
     """Return the classes with these names. Raises ValueError if names or threshold are damaged."""
-    is_valid = isinstance(names, list) and all(isinstance(name, str) and name for name in names)
+    is_valid = isinstance(names, list) and all(map(_is_label, names))
     _require(is_valid and 2 <= len(names) <= MAX_CLASSES, "classes", names)
     _require(len({name.casefold() for name in names}) == len(names), "classes", names)
     _require(is_number(threshold, 1), "threshold", threshold)
     return Classes(tuple(names), float(threshold))
+
+
+def _is_label(name: Any) -> bool:
+    """Return whether this can be a label of a file, which has no blanks around it."""
+    try:
+        return isinstance(name, str) and name == name.strip() and bool(name.encode())
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
 
 
 def check_attempts(attempts: Any) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lstm_sentiment.data.vocabulary import PAD_ID
+from lstm_sentiment.labels import POSITIVE
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.embedding import Embedded
 from lstm_sentiment.model.encoders.contract import Encoded
@@ -39,7 +40,7 @@ LINEAR = Method(
 
 @dataclass(frozen=True)
 class Attribution:
-    """A logit as the sum of a baseline and one contribution for each token.
+    """The logit of a class as the sum of a baseline and one contribution for each token.
 
     `logit` = `baseline` + sum of `contributions` + `gap`, the error of the numerical integration.
     """
@@ -68,8 +69,10 @@ class Attribution:
 
 
 @subnormals_flushed()
-def attribute(classifier: Classifier, ids: Tensor, lengths: Tensor, real: Tensor) -> Attribution:
-    """Attribute the logit of one review to its tokens.
+def attribute(
+    classifier: Classifier, ids: Tensor, lengths: Tensor, real: Tensor, label: int = POSITIVE
+) -> Attribution:
+    """Attribute the logit of the class `label` for one review to the tokens of the review.
 
     `ids` is (1, T), `lengths` (1,), and `real` (1, T) is False on padding. The contributions are
     integrated gradients (Sundararajan et al. 2017) along the path from zero vectors to the vectors
@@ -78,14 +81,15 @@ def attribute(classifier: Classifier, ids: Tensor, lengths: Tensor, real: Tensor
     """
     from captum.attr import IntegratedGradients  # slow to import, and not needed to predict
 
+    def logit_of(vectors: Tensor, lengths: Tensor) -> Tensor:
+        return logit_of_class(classifier.classify(vectors, lengths), label)
+
     vectors = classifier.embedding.vectors(ids)
     baseline_vectors = torch.where(real.unsqueeze(-1), 0, classifier.embedding.weight[PAD_ID])
-    method = IntegratedGradients(classifier.classify)
+    method = IntegratedGradients(logit_of)
     numbers = ids.shape[1] * max(vectors.shape[-1], classifier.encoder.output_size)
     with torch.no_grad():
-        logit, baseline = (
-            classifier.classify(v, lengths).item() for v in (vectors, baseline_vectors)
-        )
+        logit, baseline = (logit_of(v, lengths).item() for v in (vectors, baseline_vectors))
     for steps in STEPS:
         gradients = method.attribute(
             vectors,
@@ -107,6 +111,16 @@ def attribute(classifier: Classifier, ids: Tensor, lengths: Tensor, real: Tensor
         None if attention is None else tuple(attention[real].tolist()),
         gap,
     )
+
+
+def logit_of_class(logits: Tensor, label: int) -> Tensor:
+    """Return the logits of one class, (B,), from those of reviews, (B,) or (B, K).
+
+    The logit of the first of two classes is the negative of that of the second one.
+    """
+    if logits.ndim > 1:
+        return logits[:, label]
+    return logits if label == POSITIVE else -logits
 
 
 def _attention(classifier: Classifier, encoded: Encoded) -> Tensor | None:

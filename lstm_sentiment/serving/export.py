@@ -30,7 +30,7 @@ class Comparison(NamedTuple):
     """The differences between the predictions of an exported network and of the original."""
 
     size: int  # of the exported network, in bytes
-    difference: float  # the largest between the two probabilities of a text
+    difference: float  # the largest between the two probabilities of a class of a text
     agreement: float  # share of texts with the same class
     texts: int  # number of texts compared
     speeds: tuple[float, float]  # texts per second, of the original and of the exported network

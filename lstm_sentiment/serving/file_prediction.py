@@ -41,7 +41,7 @@ def predict_file(
     display: Display = SILENT,
     overwrite: bool = False,
 ) -> Counts:
-    """Write every row of `file` to `output`, with its class and probability; return their numbers.
+    """Write every row of `file` to `output`, with its prediction; return their numbers.
 
     The rows keep their order and all their values; in the format of the input, they keep their
     text, or their types. A row without a text gets no prediction. The output is written completely
@@ -54,7 +54,7 @@ def predict_file(
     with (
         display.progress("predicting", count_rows([file])) as advance,
         file_output(output, overwrite) as draft,
-        table_output(InputTable(file, table), output, draft) as write,
+        table_output(InputTable(file, table, predictor.classes), output, draft) as write,
     ):
         for rows in in_chunks(table.rows):
             values = (row[table.text] for row in rows)

@@ -11,9 +11,10 @@ from typing import Any
 
 from lstm_sentiment.config import Config, DataConfig, MissingValues
 from lstm_sentiment.config_fields import AUTO, own_fields
-from lstm_sentiment.data.columns import Columns, Options
+from lstm_sentiment.data.columns import Columns, Options, join_names
 from lstm_sentiment.data.delimited import TextFormat, is_unicode
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.labels import Classes
 
 # Fields of the data's configuration, with the option of the command line for each.
 OPTIONS = {
@@ -29,7 +30,9 @@ COLUMN_OPTIONS = Options(
     OPTIONS["text_column"],
     OPTIONS["label_column"],
     OPTIONS["positive_label"],
-    f"{OPTIONS['missing']} {MissingValues.skip}",
+    classes="the model's classes",
+    missing=f"{OPTIONS['missing']} {MissingValues.skip}",
+    remedy=f": give the file's label of the second one with {OPTIONS['positive_label']}",
 )
 USUAL_COLUMNS, USUAL_FORMAT = Columns(options=COLUMN_OPTIONS), TextFormat(prefix="--")
 AS_IN_TRAINING = "as in training"
@@ -47,6 +50,21 @@ class FileReading:
     columns: Columns = USUAL_COLUMNS
     text_format: TextFormat = USUAL_FORMAT
     origins: Mapping[str, str] = field(default_factory=dict)
+
+    def labelled(self, classes: Classes) -> Columns:
+        """Return the columns of a file whose labels are those of a model with these classes.
+
+        A positive label is that of the second of two classes, and the other label of the file is
+        that of the first one. Raises InputError if there are more classes.
+        """
+        if (positive := self.columns.positive) is None:
+            return replace(self.columns, classes=classes.names)
+        if len(classes) > 2:
+            raise InputError(
+                f"{self.columns.options.positive}={positive} is allowed only for two classes: the "
+                f"model has {len(classes)} ({join_names(classes.names)})."
+            )
+        return self.columns
 
     def used(self, columns: Sequence[str], is_text: bool) -> dict[str, str]:
         """Return how a file is read: its columns, and the positive label and the format if chosen.

@@ -78,7 +78,7 @@ class EncoderOutputs(NamedTuple):
 
 
 def onnx_model(classifier: Classifier, config: Config) -> onnx.ModelProto:
-    """Return the graph: `ids` (B, T) int64 and `lengths` (B,) int64 -> `logits` (B,).
+    """Return the graph: `ids` (B, T) int64 and `lengths` (B,) int64 -> `logits`, (B,) or (B, K).
 
     Padding is on the right. Raises InputError if the cell or the head cannot be exported.
     """
@@ -92,7 +92,10 @@ def onnx_model(classifier: Classifier, config: Config) -> onnx.ModelProto:
     g = Graph()
     encoded = _encoder(g, classifier, config)
     reduced = HEAD_BUILDERS[config.head.kind](g, encoded, classifier.head)
-    logits = g.node("Squeeze", _linear(g, reduced, classifier.output), g.integers(1))
+    logits = _linear(g, reduced, classifier.output)
+    shape: list[str | int] = ["B", classifier.output.out_features]
+    if classifier.output.out_features == 1:
+        logits, shape = g.node("Squeeze", logits, g.integers(1)), ["B"]
     g.nodes.append(helper.make_node("Identity", [logits], ["logits"]))
     graph = helper.make_graph(
         g.nodes,
@@ -101,7 +104,7 @@ def onnx_model(classifier: Classifier, config: Config) -> onnx.ModelProto:
             helper.make_tensor_value_info("ids", TensorProto.INT64, ["B", "T"]),
             helper.make_tensor_value_info("lengths", TensorProto.INT64, ["B"]),
         ],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["B"])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, shape)],
         g.weights,
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR)

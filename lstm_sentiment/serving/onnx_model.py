@@ -46,7 +46,7 @@ MAX_OTHER_BYTES = 2**17  # of all else in a file; protobuf may need a hundred ti
 
 
 class OnnxNetwork:
-    """A network that ONNX Runtime computes: (B, T) ids, (B,) lengths -> (B,) logits.
+    """A network that ONNX Runtime computes: (B, T) ids, (B,) lengths -> (B,) or (B, K) logits.
 
     In 8 bits, the logit of a review would depend on the other reviews of its batch and on their
     padding, which take part in the scales. Such a network therefore reads one review at a time.

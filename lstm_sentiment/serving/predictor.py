@@ -12,13 +12,14 @@ import torch
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.data.batches import Layout, lay_out
+from lstm_sentiment.data.columns import join_names
 from lstm_sentiment.data.subwords import MARK
 from lstm_sentiment.data.tokenizer import is_unspaced, tokenize
 from lstm_sentiment.data.vocabulary import Vocabulary
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import EXPLAINED_STATES, STATES, Limit
 from lstm_sentiment.files.reading import errors_named
-from lstm_sentiment.labels import BINARY, Classes
+from lstm_sentiment.labels import BINARY, POSITIVE, Classes
 from lstm_sentiment.model import metrics
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.subnormals import subnormals_flushed
@@ -58,7 +59,7 @@ class TorchNetwork:
 
 
 class Weight(NamedTuple):
-    """A token and its contribution to the logit; if positive, it favours the class positive."""
+    """A token and its contribution to the logit of a class, as in `Predictor.explain`."""
 
     token: str
     weight: float
@@ -92,7 +93,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A prediction with the contribution of every token that the model reads.
+    """A prediction, and the contribution of every token that the model reads to a class's logit.
 
     With `data.tokenizer=bpe`, the subwords of a word count as one token here, except in scripts
     without spaces. `unread` is then a number of subwords.
@@ -103,6 +104,8 @@ class Explanation:
     unread: int  # number of tokens of the text that truncation removed
     attribution: Attribution
     prediction: Prediction  # for the text
+    classes: Classes = BINARY
+    label: int = POSITIVE  # of the class whose logit is explained
 
     @property
     def weights(self) -> tuple[Weight, ...]:
@@ -185,14 +188,15 @@ class Predictor(ABC):
             raise _not_finite("logit", texts[wrong[0][0]])
         return logits
 
-    def explain(self, text: str) -> Explanation:
-        """Return the contribution of each token to the logit.
+    def explain(self, text: str, label: str | None = None) -> Explanation:
+        """Return the contribution of each token to the logit of the class with the name `label`.
 
-        For a network, these are integrated gradients. Raises InputError if the text is not a string
-        or too long, if its contributions are not finite numbers, or if the model was exported: ONNX
-        Runtime computes no gradients.
+        By default, this is the second of two classes, such as positive, and the predicted one of
+        more. For a network, contributions are integrated gradients. Raises InputError if there is
+        no such class, if the text is not a string or too long, if its contributions are not finite
+        numbers, or if the model was exported: ONNX Runtime computes no gradients.
         """
-        explanation = self._explanation(text)
+        explanation = self._explanation(text, self._label(label))
         if not explanation.attribution.is_finite:
             raise _not_finite("explanation", text)
         return explanation
@@ -202,8 +206,26 @@ class Predictor(ABC):
         """Return the logits of each text, finite or not."""
 
     @abstractmethod
-    def _explanation(self, text: str) -> Explanation:
-        """Return the contribution of each token to the logit, finite or not."""
+    def _explanation(self, text: str, label: int | None) -> Explanation:
+        """Return the contribution of each token to the logit of a class, finite or not.
+
+        If `label` is None, the class is the one of `_explained`.
+        """
+
+    def _label(self, name: str | None) -> int | None:
+        """Return the label of a class. Raises InputError if there is no class with this name."""
+        if name is None:
+            return None
+        if (label := self.classes.label(name)) is None:
+            raise InputError(
+                f"{name!r:.60} is not a class of the model: allowed are "
+                f"{join_names(self.classes.names)}."
+            )
+        return label
+
+    def _explained(self, prediction: Prediction) -> int:
+        """Return the label of the class that is explained by default."""
+        return POSITIVE if len(self.classes) == 2 else self.classes.names.index(prediction.label)
 
     def _tokenize(self, text: object) -> list[str]:
         """Return the tokens of a text. Raises InputError if it is not a string."""
@@ -240,23 +262,26 @@ class NetworkPredictor(Predictor):
         save_model(folder, self.classifier, self.vocabulary, self.config, self.classes)
 
     def _logits(self, texts: Sequence[str]) -> np.ndarray:
-        shape = (len(texts), self.classes.outputs)[: 1 + (self.classes.outputs > 1)]
-        logits = np.empty(shape, np.float32)
+        count, outputs = len(texts), self.classes.outputs
+        logits = np.empty((count,) if outputs == 1 else (count, outputs), np.float32)
         for indices, layout, tokens in self._encoded_batches(texts):
             logits[indices] = self.network(layout.fill(tokens), layout.lengths)
         return logits
 
-    def _explanation(self, text: str) -> Explanation:
+    def _explanation(self, text: str, label: int | None) -> Explanation:
         if self.classifier is None:
             raise InputError(
                 "An exported model has no gradients: explain the run that it was exported from."
             )
         (_, layout, tokens), *_ = self._encoded_batches([text], EXPLAINED_STATES)
+        prediction = self.predict(text)
+        label = self._explained(prediction) if label is None else label
         attribution = attribute(
             self.classifier,
             torch.from_numpy(layout.fill(tokens)),
             torch.from_numpy(layout.lengths),
             torch.from_numpy(layout.mask),
+            label,
         )
         spellings, groups = self._grouped_tokens(text)
         read = layout.positions[layout.mask]
@@ -269,7 +294,9 @@ class NetworkPredictor(Predictor):
             known=tuple(all(token in self.vocabulary for token in word) for word in words),
             unread=len(spellings) - len(read),
             attribution=attribution.summed(groups_read),
-            prediction=self.predict(text),
+            prediction=prediction,
+            classes=self.classes,
+            label=label,
         )
 
     def _grouped_tokens(self, text: str) -> tuple[list[str], np.ndarray]:

@@ -19,10 +19,12 @@ from lstm_sentiment.data.columns import join_names
 from lstm_sentiment.data.delimited import Dialect, Row, delimited_records, open_file
 from lstm_sentiment.data.formats import JSON_LINES, PARQUET, Rows, table_suffix
 from lstm_sentiment.data.parquet import open_parquet
+from lstm_sentiment.display import shortened
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import BLOCK_BYTES, LINE_BYTES
 from lstm_sentiment.files.outputs import check_file_output
 from lstm_sentiment.files.streams import lines_of
+from lstm_sentiment.labels import BINARY, Classes
 from lstm_sentiment.serving.predictor import Prediction
 
 PredictedRows = list[Prediction | None]  # None for a row without a text
@@ -35,12 +37,25 @@ class InputTable(NamedTuple):
 
     file: Path
     table: Rows
+    classes: Classes = BINARY  # of the model
 
     @property
-    def new_names(self) -> tuple[str, str]:
-        """The names of the columns of class and probability; the table has no such columns."""
-        names = self.table.names
-        return _unused_name("label", names), _unused_name("probability", names)
+    def new_names(self) -> list[str]:
+        """The names of the new columns; the table has no such columns.
+
+        They are those of class and probability and, unless the classes are usual, those of the
+        probability of each class.
+        """
+        of_classes = [] if self.classes.are_usual else self.classes.names
+        new = ["label", "probability", *(f"probability_{name}" for name in of_classes)]
+        return [_unused_name(name, self.table.names) for name in new]
+
+    def values(self, prediction: Prediction | None) -> list[str | float | None]:
+        """Return the values of the new columns; they are None without a prediction."""
+        if prediction is None:
+            return [None] * len(self.new_names)
+        of_classes = () if self.classes.are_usual else prediction.probabilities
+        return [prediction.label, prediction.probability, *of_classes]
 
 
 def _unused_name(name: str, used: Sequence[str]) -> str:
@@ -84,20 +99,22 @@ def is_copied(file: Path, output: Path) -> bool:
 def _copy_delimited(source: InputTable, draft: Path) -> Iterator[Write]:
     dialect, names = source.table.dialect, source.table.names
     assert dialect is not None  # of every CSV and TSV file
+    _check_classes(source, dialect)
     with open_file(source.file) as stream, _open_text(draft, dialect) as copy:
         records = delimited_records(stream, dialect)
 
-        def append(cells: Iterable[str], blank_is_row: bool) -> None:
+        def append(values: Iterable[str | float | None], blank_is_row: bool) -> None:
             fields, text = next(records)
             while not (fields or blank_is_row):
                 copy.write(text)
                 fields, text = next(records)
             content = text.rstrip("\r\n")
+            cells = (_quoted(_text(value), dialect.delimiter) for value in values)
             copy.write(dialect.delimiter.join((content, *cells)) + text[len(content) :])
 
         def write(_rows: Iterable[Row], predictions: PredictedRows) -> None:
             for prediction in predictions:
-                append(_cells(prediction), blank_is_row=len(names) == 1)
+                append(source.values(prediction), blank_is_row=len(names) == 1)
 
         append(source.new_names, blank_is_row=False)
         yield write
@@ -107,7 +124,7 @@ def _copy_delimited(source: InputTable, draft: Path) -> Iterator[Write]:
 @contextmanager
 def _copy_json_lines(source: InputTable, draft: Path) -> Iterator[Write]:
     with open_file(source.file) as stream, draft.open("wb") as copy:
-        lines = lines_of(stream, LINE_BYTES)
+        lines, names = lines_of(stream, LINE_BYTES), source.new_names
 
         def write(_rows: Iterable[Row], predictions: PredictedRows) -> None:
             for prediction in predictions:
@@ -118,7 +135,7 @@ def _copy_json_lines(source: InputTable, draft: Path) -> Iterator[Write]:
                 item = line.rstrip()
                 start = item.removesuffix(b"}").rstrip()
                 comma = b"" if start.endswith(b"{") else b", "
-                new = json.dumps(dict(zip(source.new_names, _values(prediction), strict=True)))
+                new = json.dumps(dict(zip(names, source.values(prediction), strict=True)))
                 copy.write(start + comma + new[1:].encode() + line[len(item) :])
 
         yield write
@@ -128,8 +145,8 @@ def _copy_json_lines(source: InputTable, draft: Path) -> Iterator[Write]:
 @contextmanager
 def _copy_parquet(source: InputTable, draft: Path) -> Iterator[Write]:
     with open_parquet(source.file) as table:
-        schema = table.schema
-        for field in _new_fields(source):
+        schema, new_fields = table.schema, _new_fields(source)
+        for field in new_fields:
             schema = schema.append(field)
         batches = _Batches(table.batches(table.schema.names))
         with pq.ParquetWriter(draft, schema) as copy:
@@ -138,7 +155,7 @@ def _copy_parquet(source: InputTable, draft: Path) -> Iterator[Write]:
                 remaining = iter(predictions)
                 for part in batches.take(len(predictions)):
                     of_part = list(islice(remaining, part.num_rows))
-                    columns = zip(_new_fields(source), _columns(of_part), strict=True)
+                    columns = zip(new_fields, _columns(source, of_part), strict=True)
                     new = [pa.array(values, field.type) for field, values in columns]
                     copy.write_table(pa.Table.from_arrays([*part.columns, *new], schema=schema))
 
@@ -176,12 +193,14 @@ class _Batches:
 @contextmanager
 def _write_delimited(delimiter: str, source: InputTable, draft: Path) -> Iterator[Write]:
     """Write in the encoding of the input, if it is a text file, otherwise in UTF-8."""
-    dialect = (source.table.dialect or Dialect("", "utf-8"))._replace(delimiter=delimiter)
+    dialect = source.table.dialect or Dialect("", "utf-8")
+    dialect = dialect._replace(delimiter=delimiter, quoted=True)
+    _check_classes(source, dialect)
     with _open_text(draft, dialect) as stream:
 
         def write(rows: Iterable[Row], predictions: PredictedRows) -> None:
             for cells, prediction in zip(convert(rows), predictions, strict=True):
-                write_cells([*cells, *_cells(prediction)])
+                write_cells([*cells, *map(_text, source.values(prediction))])
 
         def write_cells(cells: Iterable[str]) -> None:
             stream.write(delimiter.join(_quoted(cell, delimiter) for cell in cells) + "\n")
@@ -205,7 +224,8 @@ def _write_json_lines(source: InputTable, draft: Path) -> Iterator[Write]:
 
         def write(rows: Iterable[Row], predictions: PredictedRows) -> None:
             for values, prediction in zip(convert(rows), predictions, strict=True):
-                items = zip(names, [*values, *map(_json, _values(prediction))], strict=True)
+                new = map(_json, source.values(prediction))
+                items = zip(names, [*values, *new], strict=True)
                 stream.write(f"{{{', '.join(map(': '.join, items))}}}\n")
 
         yield write
@@ -220,7 +240,7 @@ def _write_parquet(source: InputTable, draft: Path) -> Iterator[Write]:
     with pq.ParquetWriter(draft, schema) as table:
 
         def write(rows: Iterable[Row], predictions: PredictedRows) -> None:
-            values = [*zip(*convert(rows), strict=True), *_columns(predictions)]
+            values = [*zip(*convert(rows), strict=True), *_columns(source, predictions)]
             arrays = [pa.array(v, field.type) for v, field in zip(values, schema, strict=True)]
             table.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
@@ -294,6 +314,23 @@ COPIERS: Mapping[str, Callable[[InputTable, Path], Output]] = {
 # Both
 
 
+def _check_classes(source: InputTable, dialect: Dialect) -> None:
+    """Raise InputError if the names of the classes cannot be written in a CSV or TSV file."""
+    for name in source.classes.names:
+        try:
+            name.encode(dialect.encoding)
+        except UnicodeError as error:
+            raise InputError(
+                f"The class {shortened(name)} cannot be written in {dialect.encoding}, the "
+                f"encoding of {source.file}: name an output in another format, such as .jsonl."
+            ) from error
+        if not dialect.quoted and _quoted(name, dialect.delimiter) != name:
+            raise InputError(
+                f"The class {shortened(name)} cannot be written without quotes, as {source.file} "
+                "is: name an output in another format, such as .jsonl."
+            )
+
+
 def _open_text(file: Path, dialect: Dialect) -> TextIO:
     """Open a file for writing, and write the byte order mark if there is one."""
     stream = file.open("w", encoding=dialect.encoding, newline="")
@@ -302,20 +339,13 @@ def _open_text(file: Path, dialect: Dialect) -> TextIO:
     return stream
 
 
-def _new_fields(source: InputTable) -> tuple[pa.Field, pa.Field]:
-    label, probability = source.new_names
-    return pa.field(label, pa.string()), pa.field(probability, pa.float64())
+def _new_fields(source: InputTable) -> list[pa.Field]:
+    label, *probabilities = source.new_names
+    numbers = (pa.field(name, pa.float64()) for name in probabilities)
+    return [pa.field(label, pa.string()), *numbers]
 
 
-def _values(prediction: Prediction | None) -> tuple[str | None, float | None]:
-    return (None, None) if prediction is None else (prediction.label, prediction.probability)
-
-
-def _columns(predictions: PredictedRows) -> tuple[list[str | None], list[float | None]]:
-    values = [_values(prediction) for prediction in predictions]
-    return [label for label, _ in values], [probability for _, probability in values]
-
-
-def _cells(prediction: Prediction | None) -> tuple[str, str]:
-    label, probability = _values(prediction)
-    return _text(label), _text(probability)
+def _columns(source: InputTable, predictions: PredictedRows) -> list[list[str | float | None]]:
+    """Return the values of each new column."""
+    rows = [source.values(prediction) for prediction in predictions]
+    return [[row[column] for row in rows] for column in range(len(source.new_names))]

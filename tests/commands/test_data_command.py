@@ -55,6 +55,33 @@ def test_the_tokenizer_and_its_subwords_are_shown(tmp_path: Path, cache: str) ->
     assert "▁film" in text
 
 
+def test_the_classes_of_the_splits(tmp_path: Path, cache: str) -> None:
+    def rows(split: str, counts: dict[str, int]) -> list[tuple[str, str]]:
+        return [(f"{split} {k} {n}", k) for k, count in counts.items() for n in range(count)]
+
+    train = write_rows(tmp_path / "films.csv", rows("train", {"9": 3, "10": 5, "1": 2}))
+    test = write_rows(tmp_path / "test.csv", rows("test", {"9": 1, "1": 3}))
+    text = printed(train, cache, test_path=str(test), val_fraction=0)
+    assert "largest class" in text
+    assert [cells(text, split)[2] for split in ("train", "test")] == ["50.0%", "75.0%"]
+    assert cells(text, "1") == "1 2 (20.0%) 3 (75.0%)".split()
+    assert cells(text, "9") == "9 3 (30.0%) 1 (25.0%)".split()
+    assert cells(text, "10") == "10 5 (50.0%) 0 (0.0%)".split()
+    examples = [line.split(",")[0] for line in text.splitlines() if ", row " in line]
+    assert examples == ["1", "9", "10"]
+
+
+def test_of_many_classes_the_largest_are_shown(tmp_path: Path, cache: str) -> None:
+    rows = [(f"{k} {n}", k) for k in range(30) for n in range(2 + (k >= 20))]
+    train = write_rows(tmp_path / "films.csv", rows)
+    test = write_rows(tmp_path / "test.csv", [("a", 0), ("b", 1)])
+    text = printed(train, cache, test_path=str(test), val_fraction=0)
+    assert cells(text, "20") == "20 3 (4.3%) 0 (0.0%)".split()
+    assert not [line for line in text.splitlines() if line.split()[:1] == ["19"]]
+    assert "20 others" in text
+    assert text.count(", row ") == 10
+
+
 def test_copies_are_counted_within_and_across_splits(tmp_path: Path, cache: str) -> None:
     train = write_rows(tmp_path / "films.csv", [("a b", 1), ("a b", 1), ("a b", 0), ("c", 0)])
     test = write_rows(tmp_path / "test.csv", [("a b", 1), ("c", 0), ("c", 0), ("d", 1)])

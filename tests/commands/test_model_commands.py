@@ -24,7 +24,7 @@ from lstm_sentiment.files.manifest import MANIFEST
 from lstm_sentiment.serving.attribution import Attribution
 from lstm_sentiment.serving.evaluation import scores
 from lstm_sentiment.serving.predictor import Explanation, Predictor
-from tests.support.explanations import explanation
+from tests.support.explanations import PREDICTION, explanation
 from tests.support.networks import TEXTS, saved
 from tests.support.tables import write_bytes, write_columns, write_rows
 
@@ -371,7 +371,7 @@ def test_unknown_and_truncated_tokens_are_noted() -> None:
 
 def test_a_lone_surrogate_can_be_printed() -> None:
     attribution = Attribution(0.1, 0.1, (0.5,), None, 0.0)
-    view = explanation_view(Explanation(("\ud800",), (True,), 0, attribution))
+    view = explanation_view(Explanation(("\ud800",), (True,), 0, attribution, PREDICTION))
     assert print_to_string(view, 120).encode()
 
 

@@ -21,6 +21,7 @@ from lstm_sentiment.runs.reader import RunSummary, State
 from lstm_sentiment.serving.attribution import Attribution
 from lstm_sentiment.serving.evaluation import scores
 from lstm_sentiment.serving.predictor import Explanation
+from tests.support.explanations import PREDICTION
 from tests.support.project import MakeConfig, reviews_of
 from tests.support.records import LABELS, answers, logits
 
@@ -131,7 +132,9 @@ def test_data_shows_every_split(tiny: MakeConfig) -> None:
 def test_explain_shows_whole_tokens(width: int) -> None:
     token = "x" * 150
     attribution = Attribution(0.1, 0.1, (0.5,), (1.0,), 0.0)
-    lines = printed(explanation_view(Explanation((token,), (True,), 0, attribution)), width)
+    lines = printed(
+        explanation_view(Explanation((token,), (True,), 0, attribution, PREDICTION)), width
+    )
     [head] = [line for line in lines if "contribution" in line and "attention" in line]
     table = lines[lines.index(head) + 1 :]
     assert sum(line.count("x") for line in table[: table.index("")]) == 150

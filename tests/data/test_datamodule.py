@@ -300,7 +300,7 @@ def test_errors_name_the_given_file(tmp_path: Path, cache: str) -> None:
         file = tmp_path / name / "films.csv"
         write_columns(file, ["Good.", "Bad."], [1, 7])
         with pytest.raises(InputError, match=rf"{name}/films\.csv: row 2: label '7'"):
-            data_of_file(file, cache)
+            data_of_file(file, cache, classes=[0, 1])
 
 
 # Vocabulary and summary
@@ -332,6 +332,7 @@ def test_the_summary_of_a_worked_example(make: Make, tmp_path: Path) -> None:
     assert data.summary() == {
         "source": f"Parquet folder {tmp_path.name}",
         "fingerprint": data.identity,
+        "classes": ["negative", "positive"],
         "held_out": None,
         "train": 3,
         "val": 0,

@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 
 from lstm_sentiment.config import DataConfig, Delimiter, Quoting
-from lstm_sentiment.data.columns import Review
 from lstm_sentiment.data.delimited import TextFormat, is_unicode
 from lstm_sentiment.data.formats import read_rows
 from lstm_sentiment.errors import InputError
-from tests.support.tables import read_reviews, refusal, write_bytes
+from tests.support.tables import NumberedReview, read_reviews, refusal, write_bytes
 
 EXCEL = 'id;text;label\r\n1;"Schön; wirklich schön.";1\r\n2;"Don’t, und zwei\nZeilen.";0\r\n'
-REVIEWS = [Review("Schön; wirklich schön.", 1), Review("Don’t, und zwei\nZeilen.", 0)]
+REVIEWS = [
+    NumberedReview("Schön; wirklich schön.", 1),
+    NumberedReview("Don’t, und zwei\nZeilen.", 0),
+]
 
 # Delimiters
 
@@ -37,20 +39,20 @@ def test_the_delimiter_is_found_in_the_header_and_said(
     raw = "note,text,label\nx,a,1\n".replace(",", delimiter)
     file = write_bytes(tmp_path / name, raw)
     notes: list[str] = []
-    assert read_reviews(file, notes=notes) == [Review("a", 1)]
+    assert read_reviews(file, notes=notes) == [NumberedReview("a", 1)]
     assert notes == [f"Guessed from the file: {each}." for each in guess]
 
 
 def test_of_several_files_each_guess_has_its_file(tmp_path: Path) -> None:
     one = write_bytes(tmp_path / "1.csv", "text,label\na,1\n")
     two, notes = write_bytes(tmp_path / "2.csv", "text;label\nb;0\n"), list[str]()
-    assert read_reviews(one, two, notes=notes) == [Review("a", 1), Review("b", 0)]
+    assert read_reviews(one, two, notes=notes) == [NumberedReview("a", 1), NumberedReview("b", 0)]
     assert notes == ["2.csv: Guessed from the file: data.delimiter=semicolon."]
 
 
 def test_a_header_with_the_columns_decides_and_not_the_number_of_fields(tmp_path: Path) -> None:
     file = write_bytes(tmp_path / "a.csv", "text,label,a;b;c;d\nGood; very.,1,x\nBad.,0,y\n")
-    assert read_reviews(file) == [Review("Good; very.", 1), Review("Bad.", 0)]
+    assert read_reviews(file) == [NumberedReview("Good; very.", 1), NumberedReview("Bad.", 0)]
 
 
 def test_a_header_without_the_columns_is_reported_by_its_most_probable_fields(
@@ -58,7 +60,7 @@ def test_a_header_without_the_columns_is_reported_by_its_most_probable_fields(
 ) -> None:
     file = write_bytes(tmp_path / "a.csv", "Antwort;Urteil\nGut.;1\n")
     assert "(columns: Antwort, Urteil): name the text column with data.text_column" in refusal(file)
-    assert read_reviews(file, text="Antwort", label="Urteil") == [Review("Gut.", 1)]
+    assert read_reviews(file, text="Antwort", label="Urteil") == [NumberedReview("Gut.", 1)]
 
 
 def test_a_chosen_delimiter_is_not_replaced(tmp_path: Path) -> None:
@@ -101,7 +103,7 @@ def test_the_byte_of_a_line_break_within_a_character_ends_no_line(
     tmp_path: Path, encoding: str, character: str
 ) -> None:
     raw = f"\ufefftext,label\n{character}x{character},1\n{character},0".encode(encoding)
-    expected = [Review(f"{character}x{character}", 1), Review(character, 0)]
+    expected = [NumberedReview(f"{character}x{character}", 1), NumberedReview(character, 0)]
     assert read_reviews(write_bytes(tmp_path / "a.csv", raw)) == expected
 
 
@@ -177,8 +179,8 @@ def test_a_tsv_file_without_quoting_is_recognised_and_said(tmp_path: Path) -> No
     raw = 'id\tsentiment\treview\n"1_8"\t1\t"He called it \\"lovely\\"."\n"2_3"\t0\t"A bore"\n'
     file, notes = write_bytes(tmp_path / "a.tsv", raw), list[str]()
     assert read_reviews(file, notes=notes) == [
-        Review('"He called it \\"lovely\\"."', 1),
-        Review('"A bore"', 0),
+        NumberedReview('"He called it \\"lovely\\"."', 1),
+        NumberedReview('"A bore"', 0),
     ]
     assert notes == ["Guessed from the file: data.quoting=none."]
     message = refusal(file, text_format=TextFormat(quoting=Quoting.csv))
@@ -229,8 +231,8 @@ def test_lines_of_which_some_have_no_label_are_no_rows_but_warned_of(tmp_path: P
     assert ["looks like a row" in note for note in notes] == [True]
 
 
-def test_merged_rows_without_usual_labels_are_warned_of(tmp_path: Path) -> None:
-    """Stars are not labels, so they do not show that the lines are rows: the user must decide."""
+def test_merged_rows_of_labels_that_occur_once_are_warned_of(tmp_path: Path) -> None:
+    """Any text may be a label, so single ones do not show that lines are rows."""
     raw = 'text\tlabel\n"It starts well\t5\nand ends"\t3\nA gem\t4\n'
     file, notes = write_bytes(tmp_path / "a.tsv", raw), list[str]()
     table = read_rows(file, text_format=TextFormat(prefix="--"), note=notes.append)
@@ -239,6 +241,13 @@ def test_merged_rows_without_usual_labels_are_warned_of(tmp_path: Path) -> None:
         "row 1 (line 2): a field in quotes has a line that looks like a row: if quotes are part "
         "of the texts, give --quoting=none."
     ]
+
+
+def test_labels_that_occur_again_show_that_lines_are_rows(tmp_path: Path) -> None:
+    raw = 'text\tlabel\n"It starts well\t5\nand ends"\t3\nA gem\t5\nA dud\t3\n'
+    file, notes = write_bytes(tmp_path / "a.tsv", raw), list[str]()
+    assert [review.label for review in read_reviews(file, notes=notes)] == [1, 0, 1, 0]
+    assert notes == ["Guessed from the file: data.quoting=none."]
 
 
 @pytest.mark.parametrize("positive", [None, "1"])
@@ -266,7 +275,7 @@ def test_ordinary_texts_with_line_breaks_cause_no_warning(tmp_path: Path, name: 
 def test_a_quoted_tsv_file_is_read_with_quoting(tmp_path: Path, quoting: Quoting) -> None:
     raw = '"text"\t"label"\n"A ""fine"" film"\t"1"\n"Dull."\t"0"\n'
     file = write_bytes(tmp_path / "a.tsv", raw)
-    expected = [Review('A "fine" film', 1), Review("Dull.", 0)]
+    expected = [NumberedReview('A "fine" film', 1), NumberedReview("Dull.", 0)]
     assert read_reviews(file, text_format=TextFormat(quoting=quoting)) == expected
 
 
@@ -275,7 +284,7 @@ def test_without_quoting_a_row_ends_with_its_line(tmp_path: Path) -> None:
     message = refusal(file, text_format=TextFormat(quoting=Quoting.none))
     assert message.startswith("row 1 (line 2): the number of fields is 1, but the header has 2: ")
     assert "data.quoting=csv" in message
-    assert read_reviews(file) == [Review("a\nb", 1)]
+    assert read_reviews(file) == [NumberedReview("a\nb", 1)]
 
 
 def test_lines_of_a_single_column_are_no_evidence_of_rows(tmp_path: Path) -> None:
@@ -289,8 +298,8 @@ def test_the_advice_on_quotes_in_a_csv_file_works(tmp_path: Path) -> None:
     file = write_bytes(tmp_path / "a.csv", 'text,label\n"Great" film,1\n"Dull.,0\n')
     assert "if quotes are part of the texts, give data.quoting=none" in refusal(file)
     assert read_reviews(file, text_format=TextFormat(quoting=Quoting.none)) == [
-        Review('"Great" film', 1),
-        Review('"Dull.', 0),
+        NumberedReview('"Great" film', 1),
+        NumberedReview('"Dull.', 0),
     ]
 
 

@@ -197,7 +197,7 @@ def test_a_malformed_header_is_reported(tmp_path: Path, header: bytes | str, rea
 
 def test_every_error_of_a_row_has_the_same_place(tmp_path: Path) -> None:
     """Empty lines are not counted as rows."""
-    rows = "b,2", "b,", "b", '"b" c,1', '"b,1', "b\xff,1", "b\r,1"
+    rows = "b, ", "b,", "b", '"b" c,1', '"b,1', "b\xff,1", "b\r,1"
     raws = (f"text,label\n\na,1\n{row}\n".encode("latin-1") for row in rows)
     messages = [refusal(write_bytes(tmp_path / "a.csv", raw)) for raw in raws]
     assert all(re.match(r"row 2( \(line 4\))?: ", message) for message in messages)

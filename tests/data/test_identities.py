@@ -13,7 +13,6 @@ import datasets
 import pytest
 
 from lstm_sentiment.config import DataConfig, Source
-from lstm_sentiment.data.columns import Review
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from tests.support.corpora import (
     LABELS,
@@ -29,7 +28,7 @@ from tests.support.corpora import (
     write_archive,
     write_reviews,
 )
-from tests.support.tables import write_bytes, write_rows
+from tests.support.tables import NumberedReview, write_bytes, write_rows
 
 # Versions
 
@@ -99,15 +98,22 @@ def test_versions_are_pinned(tmp_path: Path) -> None:
 # Identities
 
 
-def random_reviews(number: int, seed: int = 0) -> list[Review]:
+def random_reviews(number: int, seed: int = 0) -> list[NumberedReview]:
     """Return short reviews with copies, a text with both labels, and difficult characters."""
     draw = random.Random(seed)
     words = 'a film "quoted" dull, bright \t \n \r\n 映画 🎬 <br\xa0/> plot\0 \\n it\'s'.split(" ")
     rows = [
-        Review(f"{' '.join(draw.choices(words, k=8))} {seed}.{row}", row % 2)
+        NumberedReview(f"{' '.join(draw.choices(words, k=8))} {seed}.{row}", row % 2)
         for row in range(number - 6)
     ]
-    rows += [rows[0], rows[0], rows[3], rows[8], Review("so-so", 0), Review("so-so", 1)]
+    rows += [
+        rows[0],
+        rows[0],
+        rows[3],
+        rows[8],
+        NumberedReview("so-so", 0),
+        NumberedReview("so-so", 1),
+    ]
     draw.shuffle(rows)
     return rows
 
@@ -164,7 +170,7 @@ def test_a_drawn_split_is_the_same_in_every_form_and_order(tmp_path: Path) -> No
     assert identity_of(tmp_path / "shards" / "*.parquet") == expected
 
 
-def halves(tmp_path: Path) -> dict[str, list[Review]]:
+def halves(tmp_path: Path) -> dict[str, list[NumberedReview]]:
     """Write all reviews to imdb.csv and return its training and test set."""
     file = write_rows(tmp_path / "imdb.csv", ALL)
     data = ReviewDataModule(DataConfig(path=str(file), cache=str(tmp_path / "cache")))
@@ -206,9 +212,9 @@ def test_one_character_or_one_label_changes_the_identity(tmp_path: Path, place: 
     others: list[Rows] = [
         [*TRAIN[:place], *changed, *TRAIN[place + 1 :]]
         for changed in (
-            [Review(f"{text} ", label)],
-            [Review(text[:-1] + ("!" if text[-1] == "?" else "?"), label)],
-            [Review(text, 1 - label)],
+            [NumberedReview(f"{text} ", label)],
+            [NumberedReview(text[:-1] + ("!" if text[-1] == "?" else "?"), label)],
+            [NumberedReview(text, 1 - label)],
             [],
             [TRAIN[place]] * 2,
         )
@@ -223,8 +229,12 @@ def test_one_character_or_one_label_changes_the_identity(tmp_path: Path, place: 
 
 
 def test_exchanged_labels_change_the_identity(tmp_path: Path) -> None:
-    one = parquet_folder(tmp_path / "a", [Review("a", 0), Review("b", 1), Review("c", 0)])
-    other = parquet_folder(tmp_path / "b", [Review("a", 1), Review("b", 0), Review("c", 0)])
+    one = parquet_folder(
+        tmp_path / "a", [NumberedReview("a", 0), NumberedReview("b", 1), NumberedReview("c", 0)]
+    )
+    other = parquet_folder(
+        tmp_path / "b", [NumberedReview("a", 1), NumberedReview("b", 0), NumberedReview("c", 0)]
+    )
     assert identity(tmp_path, one, test=False) != identity(tmp_path, other, test=False)
 
 
@@ -238,7 +248,7 @@ def test_a_changed_file_is_noticed_in_the_same_cache(tmp_path: Path) -> None:
     before = now()
     write_rows(tmp_path / "a.csv", ALL[::-1])
     assert now() == before
-    write_rows(tmp_path / "a.csv", [Review(ALL[0].text + ".", ALL[0].label), *ALL[1:]])
+    write_rows(tmp_path / "a.csv", [NumberedReview(ALL[0].text + ".", ALL[0].label), *ALL[1:]])
     assert now() != before
 
 

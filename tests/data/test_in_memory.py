@@ -33,14 +33,23 @@ def test_labels_are_read_as_those_of_a_file(labels: Any) -> None:
     assert read(corpus(TEXTS, labels)) == reviews()
 
 
-def test_other_labels_need_the_positive_one() -> None:
+def test_the_positive_one_of_two_other_labels_may_be_named() -> None:
     labels = ["happy" if label else "cross" for label in LABELS]
     assert read(corpus(TEXTS, labels, positive_label="happy")) == reviews()
-    assert "name the positive one with positive_label" in refusal_of(
-        lambda: checked_reviews(TEXTS, labels)
-    )
-    assert "only two labels are allowed" in refusal_of(
+    assert read(corpus(TEXTS, labels)) == reviews()  # sorted by spelling
+    swapped = reviews(labels=[1 - label for label in LABELS])
+    assert read(corpus(TEXTS, labels, positive_label="cross")) == swapped
+    assert "leave out positive_label for more than two classes" in refusal_of(
         lambda: checked_reviews(TEXTS, [*labels[:3], "calm"], positive_label="happy")
+    )
+
+
+def test_named_classes_allow_no_other_label() -> None:
+    names = ["1", "2", "5"]
+    labels = [review.label for review in checked_reviews(TEXTS, [1, 2.0, "5", " 1"], classes=names)]
+    assert labels == ["1", "2", "5", "1"]
+    assert refusal_of(lambda: checked_reviews(TEXTS, [1, 2, 5, 4], classes=names)).startswith(
+        "labels[3]: label '4' is not one of classes (1, 2, 5)"
     )
 
 
@@ -77,7 +86,6 @@ def test_the_version_depends_on_texts_and_labels() -> None:
         (TEXTS, [1, 0, float("nan"), 0], r"^labels\[2\]: the label is missing"),
         (TEXTS, [1, 0, pa.array([None]).to_pandas()[0], 0], r"^labels\[2\]: the label is missing"),
         (TEXTS, [1, 0, "", 0], r"^labels\[2\]: the label is missing"),
-        (TEXTS, [1, 0, 2, 0], r"^labels\[2\]: label '2' is not allowed"),
         (TEXTS, "1010", r"^labels must be a list .* \(got str\)"),
     ],
 )

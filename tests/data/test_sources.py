@@ -55,13 +55,13 @@ def test_shards_are_read_in_order_in_the_layout_of_the_hub(tmp_path: Path, layou
     corpus = open_imdb(tmp_path)
     assert read(corpus) == [("first", 0), ("second", 0), ("third", 1), ("fourth", 1)]
     assert read(corpus, "test") == [("other", 0), ("one", 1)]
-    assert read(corpus, "unsupervised") == [("a", -1), ("b", -1)]
+    assert read(corpus, "unsupervised") == [("a", None), ("b", None)]
 
 
 def test_the_unsupervised_part_needs_no_labels(tmp_path: Path) -> None:
     write_reviews(tmp_path / "train.parquet")
     write_columns(tmp_path / "unsupervised.parquet", TEXTS, names="text")
-    assert read(open_imdb(tmp_path), "unsupervised") == reviews(labels=[-1] * 4)
+    assert read(open_imdb(tmp_path), "unsupervised") == reviews(labels=[None] * 4)
 
 
 @pytest.mark.parametrize("parent", [False, True])
@@ -72,7 +72,7 @@ def test_the_original_archive(tmp_path: Path, parent: bool) -> None:
     corpus = open_imdb(tmp_path if parent else archive)
     assert sorted(read(corpus)) == sorted(reviews())
     assert read(corpus, "test") == TEST_ROWS
-    assert read(corpus, "unsupervised") == [("?", -1), ("!", -1)]
+    assert read(corpus, "unsupervised") == [("?", None), ("!", None)]
     assert [corpus.parts[part]().count() for part in corpus.parts] == [4, 2, 2]
     assert corpus.name == f"aclImdb folder {tmp_path.name if parent else 'aclImdb'}"
     assert corpus.test_fraction is None
@@ -319,26 +319,29 @@ def test_an_unknown_format_is_reported_when_the_file_is_read(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("rows", "facts"),
     [
-        ([], "there are no reviews"),
-        ([("a", 1), ("b", 1)], "every label is positive (reviews: 2)"),
-        ([("a", 0)] * 3, "every label is negative (reviews: 3)"),
+        ([], "there are no reviews."),
+        ([("a", 1), ("b", 1)], "every label is positive (reviews: 2): at least two classes"),
+        ([("a", 0)] * 3, "every label is negative (reviews: 3): at least two classes"),
+        ([("a", 4), ("b", 4)], "every label is 4 (reviews: 2): at least two classes"),
     ],
 )
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv.gz", "a.parquet"])
 def test_reviews_of_one_class_are_refused(
     tmp_path: Path, name: str, rows: Rows, facts: str
 ) -> None:
-    part = open_reviews(write_rows(tmp_path / name, rows)).parts["all"]()
-    message = refusal_of(lambda: tokenized_reviews(part, tmp_path / "cache", DataCache(), 2))
+    path, cache = str(write_rows(tmp_path / name, rows)), str(tmp_path / "cache")
+    data = ReviewDataModule(DataConfig(source=Source.reviews, path=path, cache=cache))
+    message = refusal_of(data.prepare_data)
     assert message.startswith(f"{tmp_path / name}: {facts}")
-    assert not (tmp_path / "cache").exists()
 
 
 def test_a_bad_row_is_reported_by_the_data_module(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "a.csv", [("a", 1), ("b", 2)])
-    config = DataConfig(source=Source.reviews, path=str(file), cache=str(tmp_path / "cache"))
+    config = DataConfig(
+        source=Source.reviews, path=str(file), classes=["0", "1"], cache=str(tmp_path / "cache")
+    )
     message = refusal_of(lambda: ReviewDataModule(config).identity)
-    assert message.startswith(f"{file}: row 2: label '2' is not allowed: ")
+    assert message == f"{file}: row 2: label '2' is not one of data.classes (0, 1)."
 
 
 def test_each_of_several_bad_files_is_named_in_one_command(tmp_path: Path) -> None:
@@ -350,7 +353,7 @@ def test_each_of_several_bad_files_is_named_in_one_command(tmp_path: Path) -> No
 
     for name in ("a.csv", "b.csv", "twin/a.csv"):
         file = tmp_path / name
-        assert message(write_rows(file, [("twice", 3)])).startswith(f"{file}: row 1: label '3' ")
+        assert message(write_rows(file, [("twice", "")])).startswith(f"{file}: row 1: the label ")
         assert message(write_rows(file, [])).startswith(f"{file}: there are no reviews")
 
 
@@ -370,7 +373,20 @@ def test_synthetic_splits_are_generated_and_share_no_review(
         assert corpus.parts[split]().count() == size
         generated[split] = set(texts)
     assert not generated["train"] & generated["test"]
-    assert sum(label for _, label in read(corpus)) == 20
+    assert [review.label for review in read(corpus)].count(1) == 20
+
+
+def test_synthetic_reviews_of_more_classes_have_grades_as_labels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sources.SYNTHETIC_SIZE, "train", 24)
+    two, five = open_source(Source.synthetic, classes=2), open_source(Source.synthetic, classes=5)
+    part = five.parts["train"]()
+    assert {review.label for review in part.read()} == {"1", "2", "3", "4", "5"}
+    assert five.name == "synthetic, 5 classes"
+    assert part.version() not in {version(two), version(open_source(Source.synthetic, classes=3))}
+    assert version(two) == version(open_source(Source.synthetic))
+    assert two.name == "synthetic"
 
 
 def test_the_version_of_synthetic_reviews_is_grammar_size_and_split(

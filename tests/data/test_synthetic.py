@@ -152,12 +152,52 @@ def test_word_counts_do_not_determine_the_label() -> None:
     assert 0.58 < accuracy <= 0.75
 
 
+# More classes
+
+
+@pytest.mark.parametrize(("count", "classes"), [(60, 3), (52, 5), (7, 20)])
+def test_more_classes_have_as_many_reviews_each(count: int, classes: int) -> None:
+    texts, labels = generate(count, seed=3, classes=classes)
+    counts = np.bincount(labels, minlength=classes)
+    assert len(texts) == counts.sum() == count
+    assert counts.max() - counts.min() <= 1
+    assert (np.diff(counts) >= 0).all()
+
+
+@pytest.mark.parametrize("max_tokens", [MIN_TOKENS, 200])
+def test_a_review_names_two_grades_and_its_verdicts_decide(max_tokens: int) -> None:
+    texts, labels = generate(200, seed=3, max_tokens=max_tokens, classes=5)
+    grade = "|".join(synthetic.GRADES[:5])
+    seen = 0
+    for text, label in zip(texts, labels, strict=True):
+        assert len(tokenize(text, 2)) <= max_tokens
+        named = {name.lower() for name in re.findall(rf"\b({grade})\b", text, re.IGNORECASE)}
+        assert synthetic.GRADES[label] in named
+        assert len(named - {"one", "two"}) <= 2  # these are also words of other sentences
+        for verdict in re.findall(rf"but I say ({grade})\.", text):
+            assert verdict == synthetic.GRADES[label]
+            seen += 1
+    assert seen
+
+
+def test_word_counts_do_not_determine_the_grade() -> None:
+    texts, labels = generate(2000, seed=1, classes=3)
+    words = CountVectorizer(min_df=2)
+    classifier = LogisticRegression(C=0.1)
+    classifier.fit(words.fit_transform(texts), labels)
+    test_texts, test_labels = generate(600, seed=2, classes=3)
+    accuracy = classifier.score(words.transform(test_texts), test_labels)
+    assert 0.4 < accuracy < 0.65
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         ({"count": 0, "seed": 0}, r"count must be at least 1 \(got 0\)"),
         ({"count": 1, "seed": -1}, r"seed must be at least 0 \(got -1\)"),
         ({"count": 1, "seed": 0, "max_tokens": 24}, r"max_tokens must be at least 25 \(got 24\)"),
+        ({"count": 1, "seed": 0, "classes": 1}, r"classes must be from 2 to 20 \(got 1\)"),
+        ({"count": 1, "seed": 0, "classes": 21}, r"classes must be from 2 to 20 \(got 21\)"),
     ],
 )
 def test_invalid_arguments_are_refused(arguments: dict[str, int], sentence: str) -> None:

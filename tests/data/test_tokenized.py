@@ -50,10 +50,12 @@ def tokenize_part(
     return tokenized_reviews(part, root, cache or DataCache(), preparation)
 
 
-def part_of(texts: Sequence[str], name: str = "films", labels: Sequence[int] | None = None) -> Part:
+def part_of(
+    texts: Sequence[str], name: str = "films", labels: Sequence[str | None] | None = None
+) -> Part:
     """Return a part; without `labels` they alternate, and a single text has none."""
     if labels is None:
-        labels = [row % 2 for row in range(len(texts))] if len(texts) > 1 else [UNLABELLED]
+        labels = [str(row % 2) for row in range(len(texts))] if len(texts) > 1 else [None]
     return Part(name, lambda: name, lambda: map(Review, texts, labels), lambda: len(texts))
 
 
@@ -308,7 +310,7 @@ class FailingPart:
 
     def read(self) -> Iterator[Review]:
         self.times += 1
-        yield from map(Review, ["Good. " * 10_000, "Bad."], [1, 0])
+        yield from map(Review, ["Good. " * 10_000, "Bad."], "10")
         raise self.error
 
 

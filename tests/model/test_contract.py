@@ -161,7 +161,12 @@ def test_a_head_sees_neither_padding_nor_other_reviews(kind: HeadKind) -> None:
 # Networks
 
 
-def classifier(encoder: EncoderConfig, head: HeadKind) -> Classifier:
+# One logit for two classes, five for five; the outputs share everything before them, so the more
+# expensive promises are held to for one number.
+EVERY_NUMBER_OF_OUTPUTS = pytest.mark.parametrize("classes", [2, 5])
+
+
+def classifier(encoder: EncoderConfig, head: HeadKind, classes: int = 2) -> Classifier:
     torch.manual_seed(3)
     config = Config(
         encoder=encoder,
@@ -169,20 +174,21 @@ def classifier(encoder: EncoderConfig, head: HeadKind) -> Classifier:
         embedding=EmbeddingConfig(dim=INPUT_SIZE),
         data=DataConfig(max_length=MAX_LENGTH),
     )
-    net = Classifier(config, WORDS)
+    net = Classifier(config, WORDS, 1 if classes == 2 else classes)
     nn.init.normal_(net.embedding.weight)  # as large as after training; padding has a vector too
     return net
 
 
+@EVERY_NUMBER_OF_OUTPUTS
 @EVERY_NETWORK
 @torch.inference_mode()
 def test_a_logit_depends_neither_on_padding_nor_on_other_reviews(
-    encoder: EncoderConfig, head: HeadKind
+    encoder: EncoderConfig, head: HeadKind, classes: int
 ) -> None:
-    net = classifier(encoder, head).eval()
+    net = classifier(encoder, head, classes).eval()
     logits = net(ids_of(WIDTH), LENGTHS)
-    assert logits.shape == (5,)
-    assert logits.std() > 1e-3  # reviews are told apart
+    assert logits.shape == ((5,) if classes == 2 else (5, classes))
+    assert (logits.std(0) > 1e-3).all()  # reviews are told apart
 
     padded = net(ids_of(MAX_LENGTH), LENGTHS)
     alone = torch.cat(

@@ -14,7 +14,7 @@ from lstm_sentiment.serving.explanation import (
     token_notes,
 )
 from lstm_sentiment.serving.predictor import Explanation
-from tests.support.explanations import TOKENS, explanation
+from tests.support.explanations import PREDICTION, TOKENS, explanation
 
 
 class Page(HTMLParser):
@@ -40,7 +40,7 @@ class Page(HTMLParser):
 def test_contributions_are_scaled_by_the_largest() -> None:
     assert relative_contributions(explanation()) == [0, -1, 0.25, 0.5]
     zero = Attribution(0.1, 0.1, (0.0,), None, 0.0)
-    assert relative_contributions(Explanation(("a",), (True,), 0, zero)) == [0]
+    assert relative_contributions(Explanation(("a",), (True,), 0, zero, PREDICTION)) == [0]
 
 
 def test_the_strongest_tokens_come_first() -> None:
@@ -86,4 +86,4 @@ def test_the_page_escapes_the_tokens() -> None:
 
 def test_a_lone_surrogate_can_be_written() -> None:
     attribution = Attribution(0.1, 0.1, (0.5,), None, 0.0)
-    assert page(Explanation(("\ud800",), (True,), 0, attribution)).encode()
+    assert page(Explanation(("\ud800",), (True,), 0, attribution, PREDICTION)).encode()

@@ -24,6 +24,7 @@ from lstm_sentiment.data import parquet
 from lstm_sentiment.data.columns import Columns
 from lstm_sentiment.data.delimited import TextFormat
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.labels import BINARY
 from lstm_sentiment.serving import file_prediction
 from lstm_sentiment.serving.file_prediction import (
     in_chunks,
@@ -312,14 +313,16 @@ def read_delimited(file: Path, delimiter: str) -> list[list[str]]:
 class Always:
     """A predictor that classifies every text as positive."""
 
+    classes = BINARY
+
     def predict(self, texts: list[str], weights: bool = False) -> list[Prediction]:
-        return [Prediction.from_probability(0.75) for _ in texts]
+        return [Prediction("positive", 0.75) for _ in texts]
 
 
 def test_any_number_of_columns_may_have_the_names_of_new_ones() -> None:
     used = [f"{'predicted_' * count}label" for count in range(1_500)]
     table = InputTable(Path("in.csv"), SimpleNamespace(names=used))  # type: ignore[arg-type]
-    assert table.new_names == (f"predicted_{used[-1]}", "probability")
+    assert table.new_names == [f"predicted_{used[-1]}", "probability"]
 
 
 def test_existing_columns_of_the_same_names_are_kept(network: Predictor, tmp_path: Path) -> None:

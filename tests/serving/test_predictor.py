@@ -21,6 +21,7 @@ from lstm_sentiment.config import Config
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.tokenizer import tokenize
 from lstm_sentiment.data.vocabulary import PAD_ID
+from lstm_sentiment.labels import BINARY
 from lstm_sentiment.runs.predictions import read_table
 from lstm_sentiment.serving.predictor import (
     BATCH_POSITIONS,
@@ -117,8 +118,9 @@ def test_predictions_have_the_class_of_their_probability(tiny: Make, tmp_path: P
 
 
 def test_a_probability_of_one_half_is_classified_as_negative() -> None:
-    assert Prediction.from_probability(0.5) == Prediction("negative", 0.5)
-    assert Prediction.from_probability(0.500001).label == "positive"
+    half, more = Prediction.all_from(np.array([0.5, 0.500001]), BINARY)
+    assert half == Prediction("negative", 0.5, probabilities=(0.5, 0.5))
+    assert more.label == "positive"
 
 
 def test_weights_are_the_contributions_of_the_explanation(tiny: Make, tmp_path: Path) -> None:

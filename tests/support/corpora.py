@@ -9,11 +9,10 @@ import pytest
 
 from lstm_sentiment.config import DataConfig, Source
 from lstm_sentiment.data.cache import DataCache
-from lstm_sentiment.data.columns import Review
 from lstm_sentiment.data.sources import Corpus, open_corpus
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import UNLABELLED
-from tests.support.tables import write_columns
+from tests.support.tables import NumberedReview, numbered, write_columns
 
 TEXTS = ["A warm and clever film.", "I looked at my watch.<br />Often.", " 映画 \0 🎬\n", " "]
 LABELS = [1, 0, 1, 0]
@@ -21,8 +20,10 @@ LABELS = [1, 0, 1, 0]
 Rows = Sequence[tuple[str, Any]]  # texts and labels
 
 
-def reviews(texts: Sequence[str] = TEXTS, labels: Sequence[int] = LABELS) -> list[Review]:
-    return [Review(text, label) for text, label in zip(texts, labels, strict=True)]
+def reviews(
+    texts: Sequence[str] = TEXTS, labels: Sequence[int | None] = LABELS
+) -> list[NumberedReview]:
+    return [NumberedReview(text, label) for text, label in zip(texts, labels, strict=True)]
 
 
 def write_reviews(file: Path, texts: Sequence[str] = TEXTS, labels: Sequence[int] = LABELS) -> Path:
@@ -57,8 +58,8 @@ def open_reviews(path: Path | str, cache: DataCache | None = None, **fields: Any
     return open_corpus(config, cache or DataCache())
 
 
-def read(corpus: Corpus, part: str = "train") -> list[Review]:
-    return list(corpus.parts[part]().read())
+def read(corpus: Corpus, part: str = "train") -> list[NumberedReview]:
+    return numbered(list(corpus.parts[part]().read()))
 
 
 def version(corpus: Corpus, part: str = "train") -> str:

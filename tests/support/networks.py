@@ -8,6 +8,7 @@ from torch import nn
 
 from lstm_sentiment.config import Cell, Config, EncoderConfig
 from lstm_sentiment.data.vocabulary import SPECIALS, Vocabulary
+from lstm_sentiment.labels import BINARY, Classes
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.runs.model_folder import save_model
 from lstm_sentiment.serving.predictor import Predictor
@@ -33,10 +34,10 @@ def encoders() -> list[EncoderConfig]:
     ]
 
 
-def drawn(config: Config) -> Classifier:
+def drawn(config: Config, classes: Classes = BINARY) -> Classifier:
     """Return a network with random weights that are large enough for predictions to differ."""
     torch.manual_seed(5)
-    net = Classifier(config, len(WORDS) + len(SPECIALS))
+    net = Classifier(config, len(WORDS) + len(SPECIALS), classes.outputs)
     nn.init.normal_(net.embedding.weight[1:])  # as large as after training
     if not config.data.padding.masked:
         nn.init.normal_(net.embedding.weight)
@@ -44,13 +45,14 @@ def drawn(config: Config) -> Classifier:
     return net.eval()
 
 
-def saved(folder: Path, config: Config) -> Path:
+def saved(folder: Path, config: Config, classes: Classes = BINARY) -> Path:
     """Write a random network to `folder`/model, as a run does, and return `folder`."""
     folder.mkdir(parents=True)
-    save_model(folder / "model", drawn(config), Vocabulary([*SPECIALS, *WORDS]), config)
+    vocabulary = Vocabulary([*SPECIALS, *WORDS])
+    save_model(folder / "model", drawn(config, classes), vocabulary, config, classes)
     return folder
 
 
-def predictor(folder: Path, config: Config) -> Predictor:
+def predictor(folder: Path, config: Config, classes: Classes = BINARY) -> Predictor:
     """Return a predictor with a random network, which is written to `folder`/model."""
-    return Predictor.load(saved(folder, config))
+    return Predictor.load(saved(folder, config, classes))

@@ -84,8 +84,8 @@ def numbered(reviews: Sequence[Review]) -> list[NumberedReview]:
     """Return reviews with the labels of the classes that are found in them."""
     classes = Classes.found(review.label for review in reviews if review.label is not None)
     return [
-        NumberedReview(text, None if label is None else classes.label(label))
-        for text, label in reviews
+        NumberedReview(review.text, None if review.label is None else classes.label(review.label))
+        for review in reviews
     ]
 
 
