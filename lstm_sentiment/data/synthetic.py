@@ -426,7 +426,8 @@ class _Writer:
     def __init__(self, rng: random.Random, label: int, classes: int) -> None:
         self.rng = rng
         self.used: set[str] = set()
-        self.verdicts, self.others = VERDICTS, OTHERS
+        self.verdicts: Sequence[str] = VERDICTS
+        self.others: Sequence[str] = OTHERS
         self.words = dict(WORDS[2 * label // classes])  # the lower grades hint at negative
         if classes > 2:
             self.verdicts, self.others = GRADED, OTHERS + GRADED_HEARSAY

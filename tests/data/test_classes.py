@@ -224,7 +224,10 @@ def test_hostile_names_are_names(tmp_path: Path, cache: str, name: str) -> None:
         ({"classes": [1, 1.0]}, "(got [1, 1.0])"),
         ({"classes": [True, False]}, "(got [True, False])"),
         ({"classes": "a"}, "(got 'a')"),
-        ({"classes": [1, 2], "positive_label": "1"}, "data.positive_label and data.classes"),
+        (
+            {"classes": [1, 2], "positive_label": "1"},
+            "data.positive_label=1 and data.classes=['1', '2'] exclude each other",
+        ),
     ],
 )
 def test_classes_that_cannot_be_configured(fields: dict[str, Any], sentence: str) -> None:
