@@ -2,8 +2,17 @@
 
 from collections.abc import Sequence
 
-UNEVEN = 0.55  # share of the larger of two classes above which tables show it
+UNEVEN = 0.55  # share of the larger of two classes above which classes are uneven
 ConfusionMatrix = Sequence[Sequence[float]]  # K x K, actual x predicted; counts, or their means
+
+
+def are_uneven(majority_share: float, classes: int) -> bool:
+    """Return whether the classes are uneven, so that tables show the scores of the majority class.
+
+    The largest class is then more than 1.1 times as large as the mean of the classes: of two
+    classes, it has more than 55 % of the reviews.
+    """
+    return majority_share > 2 * UNEVEN / classes
 
 
 def rates(matrix: ConfusionMatrix, values: Sequence[float] | None = None) -> dict[str, float]:

@@ -33,7 +33,7 @@ PANELS = (("loss",), ("accuracy",), ("precision", "recall"))
 def record(train: Sequence[float], val: Sequence[float] | None, best: int) -> dict[str, Any]:
     """Return a record with these losses by epoch."""
     test = {"confusion_matrix": [[30, 10], [5, 1495]]}
-    return {"name": "gru-max-s0-1", "test": test} | history(train, val, best)
+    return {"schema": 1, "name": "gru-max-s0-1", "test": test} | history(train, val, best)
 
 
 def curves(axes: Axes) -> list[Line2D]:
