@@ -259,7 +259,7 @@ def calibration(predictions: Mapping[str, Predictions]) -> Figure:
         )
     classes = next(iter(predictions.values())).classes
     axes.set(
-        xlabel=f"predicted probability of {calibrated(classes)[0]}",
+        xlabel=calibrated(classes)[0],
         ylabel=f"share of {calibrated(classes)[1]}",
         aspect="equal",
     )
@@ -268,13 +268,12 @@ def calibration(predictions: Mapping[str, Predictions]) -> Figure:
 
 
 def calibrated(classes: Classes) -> tuple[str, str]:
-    """Return the class and the reviews whose probability and share are compared."""
+    """Return the probability, and the reviews whose share is compared with it."""
     if len(classes) > 2:
-        return "the predicted class", "correct predictions"
-    if classes.are_usual:
-        return "positive", "positive reviews"
+        return "probability of the predicted class", "correct predictions"
     name = class_name(classes, POSITIVE)
-    return name, f"reviews of the class {name}"
+    reviews = "positive reviews" if classes.are_usual else f"reviews of the class {name}"
+    return f"predicted probability of {name}", reviews
 
 
 def accuracy_by_length(predictions: Mapping[str, Sequence[Predictions]]) -> Figure | None:

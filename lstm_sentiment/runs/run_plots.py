@@ -35,9 +35,10 @@ STYLES = ("-", "--", ":", "-.")
 STAGES = {"train": (TRAIN_COLOUR, "o"), "val": (VAL_COLOUR, "s")}  # colour and marker
 
 PANELS = (("loss",), ("accuracy",), ("precision", "recall"))
-MAX_COLUMNS, MAX_WIDTH = 4, 11.0  # of a grid of confusion matrices; the width is in inches
+MAX_COLUMNS, MAX_WIDTH = 4, 13.0  # of a grid of confusion matrices; the width is in inches
 CELL = 0.42  # inches, of a matrix of more classes than fit with the side of one of two
 MAX_NUMBERED = 20  # classes; the cells of larger matrices have no numbers
+UNNUMBERED_SIDE = 5.0  # inches, of such a matrix
 CLASS_WIDTH = 20  # characters of the name of a class beside an axis
 NAME_WIDTH = 32  # characters in a line of a matrix's title
 SOFTWARE = "lstm-sentiment"  # in every PNG file, which is thereby recognised
@@ -96,7 +97,8 @@ def confusion_matrices(
     if there are at most `MAX_NUMBERED`, and otherwise no number. `side` is the least width of a
     matrix in inches.
     """
-    side = max(side, CELL * min(len(names), MAX_NUMBERED) + 1)
+    is_numbered = len(names) <= MAX_NUMBERED
+    side = max(side, CELL * len(names) + 1) if is_numbered else UNNUMBERED_SIDE
     columns = min(MAX_COLUMNS, len(matrices), max(1, int(MAX_WIDTH / side)))
     rows = -(-len(matrices) // columns)
     figure = Figure(figsize=(side * columns, (side + 0.1) * rows), layout="constrained")
@@ -106,8 +108,8 @@ def confusion_matrices(
     for axes, (name, matrix) in zip(grid, matrices.items(), strict=False):
         image = _matrix(axes, matrix, names)
         axes.set_title(wrapped(name, NAME_WIDTH), fontsize="small")
-    if len(names) > MAX_NUMBERED:
-        figure.colorbar(image, ax=grid, shrink=0.6, label="share of the true class")
+    if not is_numbered:
+        figure.colorbar(image, ax=grid, location="top", aspect=40, label="share of the true class")
     figure.supxlabel("predicted class", fontsize="medium")
     figure.supylabel("true class", fontsize="medium")
     return figure
