@@ -25,7 +25,12 @@ NAMED = {field.name for field in fields_of(Config) if field.factor} | {"ngrams.k
 # The settings that identify word vectors.
 VECTORS = {field.name for field in fields_of(Config) if field.describes == "vectors"} | {"vectors"}
 # What a baseline's record means if it lacks a setting that was added later.
-BASELINE_DEFAULTS = {f"{BASELINE}.intercept": "penalised"}
+BASELINE_DEFAULTS = {
+    f"{BASELINE}.intercept": "penalised",
+    "data.class_weights": "none",
+    "decision.threshold": "0.5",
+    "decision.calibration": "none",
+}
 
 
 @dataclass(frozen=True, eq=False)

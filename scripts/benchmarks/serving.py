@@ -28,7 +28,7 @@ from lstm_sentiment.data.columns import Columns
 from lstm_sentiment.data.formats import read_tables
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.writing import write_atomically
-from lstm_sentiment.labels import is_positive
+from lstm_sentiment.labels import BINARY
 from lstm_sentiment.runs.model_folder import ONNX, WEIGHTS
 from lstm_sentiment.serving.export import export
 from lstm_sentiment.serving.file_prediction import ROWS
@@ -87,7 +87,7 @@ def measure(run: Path, texts: Sequence[str], labels: np.ndarray) -> list[dict[st
                 network.probabilities(texts[row : row + ROWS]) for row in range(0, len(texts), ROWS)
             ]
             seconds = time.perf_counter() - started
-            correct = is_positive(np.concatenate(probabilities)) == labels
+            correct = BINARY.predicted(np.concatenate(probabilities)) == labels
             rows.append(
                 {
                     "network": f"{eager.config.encoder.network}, {eager.config.head.kind}",

@@ -24,7 +24,7 @@ from lstm_sentiment.report.variants import variant_groups
 from lstm_sentiment.runs.predictions import Predictions
 from lstm_sentiment.runs.reader import read_runs
 from tests.support.plots import legend, line
-from tests.support.records import DATA, answers, logits, network, put_run
+from tests.support.records import DATA, amend, answers, logits, network, put_baseline, put_run
 from tests.support.reports import details, plot, report
 from tests.support.reports import ranking as report_ranking
 
@@ -290,6 +290,15 @@ def test_chosen_decisions_are_shown(tmp_path: Path) -> None:
     note = markdown(blocks)
     assert "The class spam is predicted if its probability is above the threshold" in note
     assert "Precision, recall and F1 are each that of the class spam." in note
+
+
+def test_baselines_with_and_without_a_decision_are_different_variants(tmp_path: Path) -> None:
+    put_baseline(tmp_path / "usual", answers(20), answers(20))
+    folder = put_baseline(tmp_path / "chosen", answers(20), answers(30))
+    decision = {"threshold": "f1", "calibration": "none"}
+    amend(folder, lambda record: record["config"].update(decision=decision))
+    names = [variant.name for variant in variant_groups(read_runs(tmp_path))[0].variants]
+    assert names == [f"ngrams-logistic decision.threshold={chosen}" for chosen in ("0.5", "f1")]
 
 
 def test_a_damaged_calibration_is_refused(tmp_path: Path) -> None:
