@@ -112,12 +112,12 @@ def order_of(variants: Iterable[Variant]) -> str:
 
 def variant_groups(runs: Iterable[RunSummary]) -> list[VariantGroup]:
     """Return the groups of the variants of all finished runs, the largest group first."""
-    members: dict[tuple[str, str], list[RunSummary]] = {}
+    members: dict[tuple[str, str, tuple[str, ...]], list[RunSummary]] = {}
     sizes = {}
     for run in runs:
         if run.record:
             data = run.record["data"]
-            key = data["fingerprint"], _sizes(data)
+            key = data["fingerprint"], _sizes(data), record_classes(run.record).names
             members.setdefault(key, []).append(run)
             sizes[key] = data["train"]
     order = sorted(members, key=lambda key: (-len(members[key]), -sizes[key]))

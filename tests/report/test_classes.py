@@ -256,7 +256,7 @@ def test_different_classes_are_not_compared(tmp_path: Path) -> None:
         labels = labels_of([0.4, 0.3, 0.3])
         probabilities = probabilities_of(labels, 3)
         sizes = {"train": 900, "val": COUNT, "test": COUNT}
-        data = DATA | sizes | {"fingerprint": f"1 classes-{number}", "classes": [*classes.names]}
+        data = DATA | sizes | {"classes": [*classes.names]}
         put_run(
             *(tmp_path, network(seed=number), probabilities, probabilities, labels),
             classes=classes,
