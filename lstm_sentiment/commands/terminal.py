@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 IN_LAUNCHER = multiprocessing.parent_process() is not None
 REFRESH = 0.1  # seconds between two updates of a bar
 LINE_INTERVAL = 30.0  # seconds between two lines of progress if there are no bars
-OPTIONAL = ("AUROC %", "F1 %", "params", "fit s", "seeds")  # columns of the ranking
+# Columns of the ranking that may be left out, the least important first.
+OPTIONAL = ("AUROC %", "kappa", "F1 %", "params", "fit s", "seeds", "MAE")
 STYLE_COLOURS = {"warning": "yellow", "failed": "red"}  # of the styles of a message
 
 
@@ -192,9 +193,11 @@ def ranking_table(
 
     from lstm_sentiment.commands.tables import FittedTable
 
+    columns = ["", *columns]
+    optional = [column for column in OPTIONAL if column in columns]
     parts: list[RenderableType] = []
     for title, rows, note in tables:
-        table = FittedTable(["", *columns], rows, optional=OPTIONAL, title=title, ruled=True)
+        table = FittedTable(columns, rows, optional=optional, title=title, ruled=True)
         parts += [table, Text(note)]
     parts += [Text.assemble((name, "red"), f" {reason}") for name, reason in failures]
     return Group(*parts)

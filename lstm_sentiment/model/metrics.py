@@ -55,10 +55,9 @@ def classification_scores(
     matrix = multiclass_confusion_matrix(
         torch.from_numpy(predicted), torch.from_numpy(labels), len(classes)
     ).tolist()
-    areas = aurocs(labels, logits)
     return {
         "loss": float(losses(labels, logits).mean()),
-        "auroc": None if None in areas else float(np.mean(areas)),  # type: ignore[arg-type]
+        "auroc": mean_auroc(labels, logits),
         "confusion_matrix": matrix,
         **rates(matrix, classes.values),
     }
@@ -71,6 +70,12 @@ def losses(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
     return -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
 
 
+def mean_auroc(labels: np.ndarray, logits: np.ndarray) -> float | None:
+    """Return the mean of `aurocs`; None if a class does not occur."""
+    areas = aurocs(labels, logits)
+    return None if None in areas else float(np.mean(areas))  # type: ignore[arg-type]
+
+
 def aurocs(labels: np.ndarray, logits: np.ndarray) -> list[float | None]:
     """Return the area under the ROC curve of each class against the rest.
 
@@ -78,12 +83,17 @@ def aurocs(labels: np.ndarray, logits: np.ndarray) -> list[float | None]:
     """
     if logits.ndim == 1:
         return [auroc(labels, logits)]
-    # The odds against the rest grow with this difference, also where probabilities round to 1.
-    margins = [
-        logits[:, k] - np.logaddexp.reduce(np.delete(logits, k, axis=1), axis=1)
-        for k in range(logits.shape[1])
-    ]
-    return [auroc(labels == k, margin) for k, margin in enumerate(margins)]
+    return [auroc(labels == k, margin) for k, margin in enumerate(margins(logits).T)]
+
+
+def margins(logits: np.ndarray) -> np.ndarray:
+    """Return the logit of each class against the rest, (N, K); `logits` is (N, K).
+
+    They distinguish reviews also where probabilities round to 1.
+    """
+    classes = range(logits.shape[1])
+    rest = [np.logaddexp.reduce(np.delete(logits, k, axis=1), axis=1) for k in classes]
+    return logits - np.stack(rest, axis=1)
 
 
 def auroc(labels: np.ndarray, logits: np.ndarray) -> float | None:

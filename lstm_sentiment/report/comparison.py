@@ -36,6 +36,7 @@ class Comparison:
         self.title = group.title
         self.data: Mapping[str, Any] = group.variants[0].records[0]["data"]  # of every run
         self.variants = group.variants
+        self.classes = group.classes
         self.notes = [
             *group.notes,
             *_copies_notes(group.variants),

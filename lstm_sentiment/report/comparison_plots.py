@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,7 +15,9 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from lstm_sentiment.model.metrics import auroc
+from lstm_sentiment.labels import POSITIVE, Classes
+from lstm_sentiment.model.metrics import auroc, margins, mean_auroc
+from lstm_sentiment.report.class_wording import class_name
 from lstm_sentiment.report.formatting import NOTHING
 from lstm_sentiment.report.statistics import Interval
 from lstm_sentiment.report.variants import Variant
@@ -33,7 +35,8 @@ from lstm_sentiment.runs.run_plots import (
 
 FIFTHS = 5
 NAME_WIDTH = 40  # characters in a line of a variant's name
-CURVE_POINTS = 201  # of a ROC curve: more are not visible, and make the page larger
+# Rates at which curves are drawn: more points are not visible, and make the page larger.
+GRID = np.linspace(0, 1, 201)
 PER_CENT = FuncFormatter(lambda share, _: f"{100 * share:g} %")
 
 
@@ -167,22 +170,66 @@ def pareto_front(costs: Sequence[float], gains: Sequence[float]) -> list[int]:
     return front
 
 
+class Curves(NamedTuple):
+    """ROC and precision-recall curves at `GRID`, and the areas under them, if they are defined."""
+
+    true_positive_rate: np.ndarray  # (P,), by false positive rate
+    precision: np.ndarray  # (P,), by recall
+    under_roc: float | None
+    under_precision_recall: float
+
+
 def roc_and_precision_recall(predictions: Mapping[str, Predictions]) -> Figure:
-    """Return a plot of ROC and precision-recall curves with their areas, one run per variant."""
+    """Return a plot of ROC and precision-recall curves with their areas, one run per variant.
+
+    The curves of more than two classes are the means of the curves of each class against the rest
+    (macro averages).
+    """
+    return _plot_curves([(name, _macro_curves(run)) for name, run in predictions.items()])
+
+
+def curves_by_class(run: Predictions, labels: Sequence[int]) -> Figure:
+    """Return the same plot of a single run, with the curves of some classes against the rest."""
+    scores = margins(run.logit)
+    return _plot_curves(
+        [
+            (class_name(run.classes, label), _curves(run.label == label, scores[:, label]))
+            for label in labels
+        ]
+    )
+
+
+def _macro_curves(run: Predictions) -> Curves:
+    if run.logit.ndim == 1:
+        return _curves(run.label, run.logit)
+    scores, occurring = margins(run.logit), np.unique(run.label)
+    rates, precisions, _, areas = zip(
+        *(_curves(run.label == label, scores[:, label]) for label in occurring), strict=True
+    )
+    under_roc = mean_auroc(run.label, run.logit)
+    return Curves(np.mean(rates, 0), np.mean(precisions, 0), under_roc, float(np.mean(areas)))
+
+
+def _curves(label: np.ndarray, score: np.ndarray) -> Curves:
+    """Return the curves of two classes; `label` is (N,), 0 or 1, and `score` is (N,)."""
+    false_positive_rate, true_positive_rate, _ = roc_curve(label, score)
+    precision, recall, _ = precision_recall_curve(label, score)
+    return Curves(
+        np.interp(GRID, false_positive_rate, true_positive_rate),
+        np.interp(GRID, recall[::-1], precision[::-1]),
+        auroc(label, score),
+        float(average_precision_score(label, score)),
+    )
+
+
+def _plot_curves(curves: Sequence[tuple[str, Curves]]) -> Figure:
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     roc, pr = figure.subplots(1, 2)
-    shared = np.linspace(0, 1, CURVE_POINTS)
-    for (name, run), style in zip(predictions.items(), _styles(len(predictions)), strict=True):
-        false_positive_rate, true_positive_rate, _ = roc_curve(run.label, run.logit)
-        precision, recall, _ = precision_recall_curve(run.label, run.logit)
-        under_roc, under_pr = (
-            NOTHING if area is None else f"{area:.3f}"
-            for area in (auroc(run.label, run.logit), average_precision_score(run.label, run.logit))
-        )
-        label = f"{wrapped(name, NAME_WIDTH)}: {under_roc}, {under_pr}"
-        interpolated = np.interp(shared, false_positive_rate, true_positive_rate)
-        roc.plot(shared, interpolated, label=label, **style)
-        pr.plot(shared, np.interp(shared, recall[::-1], precision[::-1]), **style)
+    for (name, each), style in zip(curves, _styles(len(curves)), strict=True):
+        under_roc = NOTHING if each.under_roc is None else f"{each.under_roc:.3f}"
+        label = f"{wrapped(name, NAME_WIDTH)}: {under_roc}, {each.under_precision_recall:.3f}"
+        roc.plot(GRID, each.true_positive_rate, label=label, **style)
+        pr.plot(GRID, each.precision, **style)
     roc.plot([0, 1], [0, 1], color=GREY, linewidth=0.8)
     roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")
     pr.set(xlabel="recall", ylabel="precision", title="precision-recall")
@@ -195,21 +242,38 @@ def roc_and_precision_recall(predictions: Mapping[str, Predictions]) -> Figure:
 
 
 def calibration(predictions: Mapping[str, Predictions]) -> Figure:
-    """Return a reliability diagram with ten bins, of one run per variant."""
+    """Return a reliability diagram with ten bins, of one run per variant.
+
+    It shows the probability of the second class of two, or of the predicted class of more.
+    """
     figure = Figure(figsize=(7.2, 4.6), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, label="perfect calibration")
     for (name, run), style in zip(predictions.items(), _styles(len(predictions)), strict=True):
-        share, probability = calibration_curve(run.label, run.probability, n_bins=10)
-        label = wrapped(name, NAME_WIDTH)
-        axes.plot(probability, share, marker="o", markersize=3, label=label, **style)
+        label, predicted = run.label, run.probability
+        if predicted.ndim > 1:
+            label, predicted = run.correct, predicted.max(1)
+        share, probability = calibration_curve(label, predicted, n_bins=10)
+        axes.plot(
+            probability, share, marker="o", markersize=3, label=wrapped(name, NAME_WIDTH), **style
+        )
+    classes = next(iter(predictions.values())).classes
     axes.set(
-        xlabel="predicted probability of positive",
-        ylabel="share of positive reviews",
+        xlabel=calibrated(classes)[0],
+        ylabel=f"share of {calibrated(classes)[1]}",
         aspect="equal",
     )
     _legend_on_the_right(axes)
     return despine(figure)
+
+
+def calibrated(classes: Classes) -> tuple[str, str]:
+    """Return the probability, and the reviews whose share is compared with it."""
+    if len(classes) > 2:
+        return "probability of the predicted class", "correct predictions"
+    name = class_name(classes, POSITIVE)
+    reviews = "positive reviews" if classes.are_usual else f"reviews of the class {name}"
+    return f"predicted probability of {name}", reviews
 
 
 def accuracy_by_length(predictions: Mapping[str, Sequence[Predictions]]) -> Figure | None:

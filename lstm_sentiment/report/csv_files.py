@@ -15,7 +15,10 @@ from lstm_sentiment.report.comparison import Comparison
 from lstm_sentiment.report.variants import Variant, recorded_scores, settings
 from lstm_sentiment.runs.reader import RunSummary
 
-RECORDED = (*SCORES, "balanced_accuracy", "majority_share")
+RECORDED = (
+    *(*SCORES, "balanced_accuracy", "majority_share"),
+    *("mean_absolute_error", "quadratic_kappa"),  # of numeric classes
+)
 COSTS = ("parameters", "fit_seconds", "tokens_per_second", "peak_memory_mib")
 
 
@@ -69,7 +72,7 @@ def _run(run: RunSummary) -> dict[str, Any]:
     row |= {"seed": record["config"]["seed"], "best_epoch": record["best_epoch"]}
     for stage in ("val", "test"):
         scores = recorded_scores(record, stage)
-        row |= {f"{stage}/{score}": scores[score] for score in RECORDED if scores}
+        row |= {f"{stage}/{score}": scores[score] for score in RECORDED if score in scores}
     row |= record["cost"] | {name: record["environment"][name] for name in ("device", "threads")}
     return row | {"data": record["data"]["fingerprint"]} | settings(run)
 

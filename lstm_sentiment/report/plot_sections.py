@@ -7,11 +7,14 @@ from lstm_sentiment.report import comparison_plots
 from lstm_sentiment.report.comparison import Comparison, natural_order
 from lstm_sentiment.report.page import Block, Heading, Plot
 from lstm_sentiment.report.variants import Variant, order_of
+from lstm_sentiment.runs.predictions import Predictions
 from lstm_sentiment.runs.run_plots import confusion_matrices
 
 NETWORK = ("encoder.cell", "encoder.num_layers", "encoder.bidirectional")
 MAX_CURVES = 8  # in a plot; more cannot be distinguished
-MAX_MATRICES = 12
+MAX_CLASS_CURVES = 10
+MAX_MATRICES, MAX_LARGE_MATRICES = 12, 4  # in a plot; large ones have more than `LARGE` classes
+LARGE = 4
 
 NamedFigure = tuple[str, str, Figure | None]  # name, title, and the figure, or None without data
 
@@ -81,17 +84,22 @@ def _prediction_plots(comparison: Comparison) -> list[NamedFigure]:
     chosen, selection = _chosen(comparison)
     all_seeds = {v.name: [*comparison.predictions[v.name].values()] for v in chosen}
     first_seed = {name: runs[0] for name, runs in all_seeds.items()}
-    best = comparison.tested[:MAX_MATRICES]
+    classes = comparison.classes
+    is_large = len(classes) > LARGE
+    best = comparison.tested[: MAX_LARGE_MATRICES if is_large else MAX_MATRICES]
+    averaged = ", macro averages over the classes" * (len(classes) > 2)
     return [
         (
             "curves",
-            f"ROC and precision-recall curves with the areas under them ({selection}, first seed).",
+            "ROC and precision-recall curves with the areas under them "
+            f"({selection}, first seed{averaged}).",
             comparison_plots.roc_and_precision_recall(first_seed),
         ),
+        _curves_by_class(chosen[0].name, first_seed[chosen[0].name]),
         (
             "reliability",
-            f"Calibration: share of positive reviews by predicted probability ({selection}, first "
-            "seed).",
+            f"Calibration: share of {comparison_plots.calibrated(classes)[1]} by predicted "
+            f"probability ({selection}, first seed).",
             comparison_plots.calibration(first_seed),
         ),
         (
@@ -102,9 +110,26 @@ def _prediction_plots(comparison: Comparison) -> list[NamedFigure]:
         (
             "confusion",
             f"Confusion matrices of the test set, mean over seeds (the {len(best)} best variants).",
-            confusion_matrices({v.name: mean_confusion_matrix(v) for v in best}),
+            confusion_matrices({v.name: mean_confusion_matrix(v) for v in best}, classes.names),
         ),
     ]
+
+
+def _curves_by_class(name: str, run: Predictions) -> NamedFigure:
+    """Return the curves of each class against the rest; no figure of two classes."""
+    count = len(run.classes)
+    if count == 2:
+        return "class_curves", "", None
+    reviews = np.bincount(run.label, minlength=count)
+    largest = np.argsort(-reviews, kind="stable")[:MAX_CLASS_CURVES]
+    labels = sorted(label for label in largest.tolist() if reviews[label])
+    which = "each class" if len(labels) == count else f"the {len(labels)} largest classes"
+    return (
+        "class_curves",
+        f"ROC and precision-recall curves of {which} against the rest, with the areas under them "
+        f"({name}, first seed).",
+        comparison_plots.curves_by_class(run, labels),
+    )
 
 
 def _chosen(comparison: Comparison) -> tuple[list[Variant], str]:
@@ -119,6 +144,6 @@ def _chosen(comparison: Comparison) -> tuple[list[Variant], str]:
 
 
 def mean_confusion_matrix(variant: Variant) -> np.ndarray:
-    """Return the mean confusion matrix of a tested variant over its seeds, (2, 2)."""
+    """Return the mean confusion matrix of a tested variant over its seeds, (K, K)."""
     records = [record for record in variant.records if record["test"]]
     return np.mean([record["test"]["confusion_matrix"] for record in records], 0)

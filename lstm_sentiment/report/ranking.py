@@ -1,10 +1,11 @@
 """variants -> rows of the ranking: means over seeds, sorted by validation accuracy."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from lstm_sentiment.report import page
-from lstm_sentiment.report.formatting import NOTHING, mean_percent, percent, spread
+from lstm_sentiment.report.class_wording import score_notes
+from lstm_sentiment.report.formatting import NOTHING, mean, mean_percent, percent, spread
 from lstm_sentiment.report.majority import MajorityClass, majority_class
 from lstm_sentiment.report.markup import plain
 from lstm_sentiment.report.variants import Variant, order_of, variant_groups
@@ -12,6 +13,8 @@ from lstm_sentiment.runs.reader import RunSummary
 
 COLUMNS = ("seeds", "params", "val %", "test %", "F1 %", "AUROC %", "fit s")
 BALANCED = "balanced %"  # a further column, before F1, if the classes of any data set are uneven
+# Further columns, after AUROC, if the classes of any data set are numbers; their scores.
+NUMERIC = {"MAE": "mean_absolute_error", "kappa": "quadratic_kappa"}
 NOTE = "F1 and AUROC are test scores."
 OVER_SEEDS = "± is the standard deviation over seeds."
 
@@ -41,7 +44,7 @@ def markdown(runs: Iterable[RunSummary]) -> str:
     for title, rows, note in tables:
         escaped = [[plain(cell) for cell in row] for row in rows]
         blocks += [page.Paragraph(plain(title)), page.Table(["", *columns], escaped)]
-        blocks.append(page.Paragraph(note))
+        blocks.append(page.Paragraph(plain(note)))
     if failures := without_record(runs):
         blocks.append(page.Listing([plain(f"{name}: {trouble}") for name, trouble in failures]))
     return page.markdown(blocks).rstrip("\n")
@@ -58,10 +61,12 @@ def _tables(runs: Iterable[RunSummary]) -> tuple[list[RankingTable], Sequence[st
     columns = [*COLUMNS]
     if any(majorities):
         columns.insert(columns.index("F1 %"), BALANCED)
+    if any(group.classes.values is not None for group in groups):
+        columns[-1:-1] = NUMERIC
     tables = []
     for group, majority in zip(groups, majorities, strict=True):
         cells = [_cells(variant, majority) for variant in group.variants]
-        notes = [NOTE, order_of(group.variants)]
+        notes = [NOTE, *score_notes(group.classes, "F1 is"), order_of(group.variants)]
         if any("±" in cell for row in cells for cell in row.values()):
             notes.append(OVER_SEEDS)
         if majority:
@@ -84,6 +89,7 @@ def _cells(variant: Variant, majority: MajorityClass | None) -> dict[str, str]:
         BALANCED: mean_percent(balanced),
         "F1 %": mean_percent(variant.scores("test", "f1")),
         "AUROC %": mean_percent(variant.scores("test", "auroc")),
+        **mean_numeric_cells(variant),
         "fit s": f"{variant.costs('fit_seconds').mean():,.1f}",
     }
 
@@ -94,4 +100,15 @@ def _majority_cells(majority: MajorityClass) -> dict[str, str]:
     cells |= {"": majority.name, BALANCED: percent(balanced)}
     if (test := majority.scores.get("test")) is not None:
         cells["F1 %"] = percent(test["f1"])
+        cells |= numeric_cells(test)
     return cells
+
+
+def mean_numeric_cells(variant: Variant) -> dict[str, str]:
+    """Return the cells of the further columns of numeric classes, by the titles of the columns."""
+    return {title: mean(variant.scores("test", score), ".3f") for title, score in NUMERIC.items()}
+
+
+def numeric_cells(scores: Mapping[str, float]) -> dict[str, str]:
+    """Return the same cells of a single classifier with these scores; none without numbers."""
+    return {title: f"{scores[score]:.3f}" for title, score in NUMERIC.items() if score in scores}

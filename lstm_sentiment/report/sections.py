@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from lstm_sentiment.display import counted
 from lstm_sentiment.report.comparison import Comparison
+from lstm_sentiment.report.decision_section import decision_section
 from lstm_sentiment.report.effect_section import effect_section
 from lstm_sentiment.report.markup import plain
 from lstm_sentiment.report.page import Block, Details, Heading, Listing, Paragraph
@@ -49,6 +50,7 @@ def _data_set(comparison: Comparison, prefix: str) -> list[Block]:
         Heading(comparison.title),
         *summary(comparison),
         *ranking_section(comparison),
+        *decision_section(comparison),
         *published_section(comparison),
         *verdict_section(comparison),
         *effect_section(comparison, prefix),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lstm_sentiment.model.metrics import CALIBRATION_BINS, calibration_error
+from lstm_sentiment.report.class_wording import score_notes
 from lstm_sentiment.report.comparison import Comparison
 from lstm_sentiment.report.formatting import (
     NOTHING,
@@ -21,10 +22,11 @@ from lstm_sentiment.report.majority import MajorityClass, majority_class
 from lstm_sentiment.report.markup import plain
 from lstm_sentiment.report.page import Block, Heading, Paragraph, Table
 from lstm_sentiment.report.published import Published, published
+from lstm_sentiment.report.ranking import NUMERIC, mean_numeric_cells, numeric_cells
 from lstm_sentiment.report.statistics import Verdict
 from lstm_sentiment.report.variants import Variant, order_of
 
-BALANCED = 5  # position of the column of balanced accuracies, if classes are uneven
+BALANCED = "balanced accuracy"  # a further column, before precision, if classes are uneven
 RANKING_NOTE = (
     "All scores but the validation accuracy are those of the test set, in per cent except for the "
     f"loss and the calibration error (expected calibration error, {CALIBRATION_BINS} bins). The "
@@ -47,48 +49,58 @@ def ranking_section(comparison: Comparison) -> list[Block]:
     """Return the ranking with all scores and costs, and a note that explains it."""
     columns = ["", "seeds", "val %", "test %", "95 % interval", "precision", "recall", "F1"]
     columns += ["AUROC", "loss", "calibration error", "parameters", "training s", "tokens/s", "MiB"]
-    rows = [_ranking_row(variant, comparison) for variant in comparison.variants]
     several_seeds = any(len(variant.runs) > 1 for variant in comparison.variants)
     notes = [order_of(comparison.variants), RANKING_NOTE, *[SEEDS_NOTE] * several_seeds]
-    if (majority := majority_class(comparison.variants)) is not None:
-        balanced = [v.scores(majority.stage, "balanced_accuracy") for v in comparison.variants]
-        columns.insert(BALANCED, "balanced accuracy")
-        for row, scores in zip(rows, balanced, strict=True):
-            row.insert(BALANCED, mean_percent(scores))
-        rows.append(_majority_row(majority, columns))
-        notes.append(majority.note(comparison.variants))
+    notes += score_notes(comparison.classes, "Precision, recall and F1 are each")
+    if comparison.classes.values is not None:
+        columns[columns.index("loss") : columns.index("loss")] = NUMERIC
+    majority = majority_class(comparison.variants)
+    cells = [_ranking_cells(variant, comparison, majority) for variant in comparison.variants]
+    if majority is not None:
+        columns.insert(columns.index("precision"), BALANCED)
+        cells.append(_majority_cells(majority))
+        notes.append(plain(majority.note(comparison.variants)))
+    rows = [[row.get(name, NOTHING) for name in columns] for row in cells]
     return [Table(columns, rows), Paragraph(" ".join(notes))]
 
 
-def _majority_row(majority: MajorityClass, columns: Sequence[str]) -> list[str]:
+def _majority_cells(majority: MajorityClass) -> dict[str, str]:
     cells = {f"{s} %": percent(scores["accuracy"]) for s, scores in majority.scores.items()}
     balanced = majority.scores[majority.stage]["balanced_accuracy"]
-    cells |= {"": majority.name, "balanced accuracy": percent(balanced)}
+    cells |= {"": plain(majority.name), BALANCED: percent(balanced)}
     if (test := majority.scores.get("test")) is not None:
         cells |= {name: percent(test[name.lower()]) for name in ("precision", "recall", "F1")}
-    return [cells.get(name, NOTHING) for name in columns]
+        cells |= numeric_cells(test)
+    return cells
 
 
-def _ranking_row(variant: Variant, comparison: Comparison) -> list[str]:
+def _ranking_cells(
+    variant: Variant, comparison: Comparison, majority: MajorityClass | None
+) -> dict[str, str]:
+    """Return the cells of a variant, by the titles of their columns."""
     errors = [
         calibration_error(run.label, run.probability)
         for run in comparison.predictions[variant.name].values()
     ]
-    scores = ("precision", "recall", "f1", "auroc")
-    return [
-        f"**{plain(variant.name)}**" if variant is comparison.best else plain(variant.name),
-        str(len(variant.runs)),
-        spread(variant.scores("val", "accuracy")),
-        spread(variant.scores("test", "accuracy")),
-        bounds(comparison.intervals.get(variant.name)),
-        *(mean_percent(variant.scores("test", score)) for score in scores),
-        mean(variant.scores("test", "loss"), ".3f"),
-        mean(np.array(errors), ".3f"),
-        mean(variant.costs("parameters"), ",.0f"),
-        mean(variant.costs("fit_seconds"), ",.1f"),
-        mean(variant.costs("tokens_per_second"), ",.0f"),
-        mean(variant.costs("peak_memory_mib"), ",.0f"),
-    ]
+    scores = {"precision": "precision", "recall": "recall", "F1": "f1", "AUROC": "auroc"}
+    balanced = variant.scores(majority.stage if majority else "test", "balanced_accuracy")
+    name = plain(variant.name)
+    return {
+        "": f"**{name}**" if variant is comparison.best else name,
+        "seeds": str(len(variant.runs)),
+        "val %": spread(variant.scores("val", "accuracy")),
+        "test %": spread(variant.scores("test", "accuracy")),
+        "95 % interval": bounds(comparison.intervals.get(variant.name)),
+        BALANCED: mean_percent(balanced),
+        **{title: mean_percent(variant.scores("test", score)) for title, score in scores.items()},
+        **mean_numeric_cells(variant),
+        "loss": mean(variant.scores("test", "loss"), ".3f"),
+        "calibration error": mean(np.array(errors), ".3f"),
+        "parameters": mean(variant.costs("parameters"), ",.0f"),
+        "training s": mean(variant.costs("fit_seconds"), ",.1f"),
+        "tokens/s": mean(variant.costs("tokens_per_second"), ",.0f"),
+        "MiB": mean(variant.costs("peak_memory_mib"), ",.0f"),
+    }
 
 
 def published_section(comparison: Comparison) -> list[Block]:

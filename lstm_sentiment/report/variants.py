@@ -14,17 +14,23 @@ import numpy as np
 
 from lstm_sentiment.config import Config, values_if_missing
 from lstm_sentiment.config_fields import fields_of
+from lstm_sentiment.labels import Classes
 from lstm_sentiment.model.rates import rates
 from lstm_sentiment.runs.identity import BASELINE, NOT_FINGERPRINTED
 from lstm_sentiment.runs.reader import RunSummary
-from lstm_sentiment.runs.record import IF_MISSING
+from lstm_sentiment.runs.record import IF_MISSING, record_classes
 
 # The settings that are part of a run's name.
 NAMED = {field.name for field in fields_of(Config) if field.factor} | {"ngrams.kind", "ngrams.c"}
 # The settings that identify word vectors.
 VECTORS = {field.name for field in fields_of(Config) if field.describes == "vectors"} | {"vectors"}
 # What a baseline's record means if it lacks a setting that was added later.
-BASELINE_DEFAULTS = {f"{BASELINE}.intercept": "penalised"}
+BASELINE_DEFAULTS = {
+    f"{BASELINE}.intercept": "penalised",
+    "data.class_weights": "none",
+    "decision.threshold": "0.5",
+    "decision.calibration": "none",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +50,11 @@ class Variant:
     def network(self) -> str:
         """The name of the network, such as bilstm."""
         return self.name.split("-")[0]
+
+    @property
+    def classes(self) -> Classes:
+        """The classes of its reviews; their threshold is that of the first seed."""
+        return record_classes(self.records[0])
 
     @property
     def is_baseline(self) -> bool:
@@ -73,7 +84,9 @@ def recorded_scores(record: Mapping[str, Any], stage: str) -> Mapping[str, Any]:
     Scores that older versions did not record follow from the confusion matrix.
     """
     scores = record[stage]
-    return rates(scores["confusion_matrix"]) | scores if scores else {}
+    if not scores:
+        return {}
+    return rates(scores["confusion_matrix"], record_classes(record).values) | scores
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,11 @@ class VariantGroup:
     title: str
     variants: Sequence[Variant]
     notes: Sequence[str]  # on runs that were left out
+
+    @property
+    def classes(self) -> Classes:
+        """The classes of the reviews."""
+        return self.variants[0].classes
 
 
 def order_of(variants: Iterable[Variant]) -> str:
@@ -94,12 +112,12 @@ def order_of(variants: Iterable[Variant]) -> str:
 
 def variant_groups(runs: Iterable[RunSummary]) -> list[VariantGroup]:
     """Return the groups of the variants of all finished runs, the largest group first."""
-    members: dict[tuple[str, str], list[RunSummary]] = {}
+    members: dict[tuple[str, str, tuple[str, ...]], list[RunSummary]] = {}
     sizes = {}
     for run in runs:
         if run.record:
             data = run.record["data"]
-            key = data["fingerprint"], _sizes(data)
+            key = data["fingerprint"], _sizes(data), record_classes(run.record).names
             members.setdefault(key, []).append(run)
             sizes[key] = data["train"]
     order = sorted(members, key=lambda key: (-len(members[key]), -sizes[key]))
@@ -119,8 +137,10 @@ def _group(runs: Sequence[RunSummary]) -> VariantGroup:
         if (first := seeds.setdefault(_seed(run), run)) is not run:
             notes.append(f"{_path(run)} is left out: it is the same run as {_path(first)}.")
     data = (runs[0].record or {})["data"]
-    title = f"{data['source']}: {_sizes(data)}"
-    return VariantGroup(title, sorted(_variants(by_settings.values()), key=_rank), notes)
+    variants = sorted(_variants(by_settings.values()), key=_rank)
+    classes = len(variants[0].classes)
+    title = f"{data['source']}: {_sizes(data)}" + f", {classes} classes" * (classes > 2)
+    return VariantGroup(title, variants, notes)
 
 
 def _path(run: RunSummary) -> str:

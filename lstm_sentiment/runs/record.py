@@ -156,6 +156,7 @@ def _check(record: Mapping[str, Any]) -> None:
         _require(isinstance(record[name], dict), name, record[name])
     _check_config(record["config"])
     classes = record_classes(record)
+    _check_calibration(record)
     for epoch in record["epochs"]:
         _require_number("epoch", epoch["epoch"])
         _require(epoch["train"] is not None, "train of an epoch", None)
@@ -193,6 +194,14 @@ def record_classes(record: Mapping[str, Any]) -> Classes:
     if record["schema"] == 1:
         return BINARY
     return checked_classes(record["data"]["classes"], record["decision"]["threshold"])
+
+
+def _check_calibration(record: Mapping[str, Any]) -> None:
+    """Raise an error if the numbers of a calibration that reports read are not possible."""
+    calibration = record.get("decision", {}).get("calibration")
+    if calibration is not None:
+        for name in ("temperature", "before", "after"):
+            _require_number(f"calibration {name}", calibration[name])
 
 
 def checked_classes(names: Any, threshold: Any = THRESHOLD) -> Classes:

@@ -15,14 +15,16 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
-from lstm_sentiment.display import printable
+from lstm_sentiment.display import printable, shortened
 from lstm_sentiment.files.reading import open_regular
 from lstm_sentiment.files.writing import write_atomically
 from lstm_sentiment.labels import BINARY
+from lstm_sentiment.runs.record import record_classes
 
 # The colours of Okabe and Ito, which are distinct for people with any kind of colour vision. A page
 # replaces black by the colour of its text, so all colours are legible on white and on black.
@@ -33,7 +35,11 @@ STYLES = ("-", "--", ":", "-.")
 STAGES = {"train": (TRAIN_COLOUR, "o"), "val": (VAL_COLOUR, "s")}  # colour and marker
 
 PANELS = (("loss",), ("accuracy",), ("precision", "recall"))
-MAX_COLUMNS = 4  # of a grid of confusion matrices
+MAX_COLUMNS, MAX_WIDTH = 4, 13.0  # of a grid of confusion matrices; the width is in inches
+CELL = 0.42  # inches, of a matrix of more classes than fit with the side of one of two
+MAX_NUMBERED = 20  # classes; the cells of larger matrices have no numbers
+UNNUMBERED_SIDE = 5.0  # inches, of such a matrix
+CLASS_WIDTH = 20  # characters of the name of a class beside an axis
 NAME_WIDTH = 32  # characters in a line of a matrix's title
 SOFTWARE = "lstm-sentiment"  # in every PNG file, which is thereby recognised
 NAME_LINES = 8
@@ -80,42 +86,73 @@ def _panel(axes: Axes, records: Sequence[Mapping[str, Any]], scores: Sequence[st
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def confusion_matrices(matrices: Mapping[str, np.ndarray], side: float = 2.5) -> Figure:
+def confusion_matrices(
+    matrices: Mapping[str, np.ndarray], names: Sequence[str] = BINARY.names, side: float = 2.5
+) -> Figure:
     """Return a grid of confusion matrices, titled by their keys.
 
-    Each matrix is (2, 2): counts of reviews by true class (rows) and predicted class (columns).
-    Counts may be means. A cell shows its percentage of the true class, and its count. `side` is the
-    width of a matrix in inches.
+    Each matrix is (K, K) for the K classes `names`: counts of reviews by true class (rows) and
+    predicted class (columns). Counts may be means. The colour of a cell is its share of the true
+    class. A cell shows this percentage and its count if there are at most three classes, its count
+    if there are at most `MAX_NUMBERED`, and otherwise no number. `side` is the least width of a
+    matrix in inches.
     """
-    columns = min(MAX_COLUMNS, len(matrices))
+    is_numbered = len(names) <= MAX_NUMBERED
+    side = max(side, CELL * len(names) + 1) if is_numbered else UNNUMBERED_SIDE
+    columns = min(MAX_COLUMNS, len(matrices), max(1, int(MAX_WIDTH / side)))
     rows = -(-len(matrices) // columns)
     figure = Figure(figsize=(side * columns, (side + 0.1) * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid[len(matrices) :]:
         axes.set_visible(False)
     for axes, (name, matrix) in zip(grid, matrices.items(), strict=False):
-        _matrix(axes, matrix)
+        image = _matrix(axes, matrix, names)
         axes.set_title(wrapped(name, NAME_WIDTH), fontsize="small")
+    if not is_numbered:
+        figure.colorbar(image, ax=grid, location="top", aspect=40, label="share of the true class")
     figure.supxlabel("predicted class", fontsize="medium")
     figure.supylabel("true class", fontsize="medium")
     return figure
 
 
-def _matrix(axes: Axes, matrix: np.ndarray) -> None:
+def _matrix(axes: Axes, matrix: np.ndarray, names: Sequence[str]) -> AxesImage:
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
-    axes.imshow(shares, cmap=COLOUR_MAP, vmin=0, vmax=1)
-    for (row, column), share in np.ndenumerate(shares):
-        write_in_cell(axes, row, column, f"{share:.1%}\n{matrix[row, column]:,.0f}", share > 0.5)
-    axes.set_xticks(range(2), BINARY.names, fontsize="small")
-    axes.set_yticks(range(2), BINARY.names, fontsize="small", rotation=90, va="center")
+    image = axes.imshow(shares, cmap=COLOUR_MAP, vmin=0, vmax=1)
+    if len(names) <= MAX_NUMBERED:
+        for (row, column), share in np.ndenumerate(shares):
+            text = f"{matrix[row, column]:,.0f}"
+            if len(names) <= 3:
+                text = f"{share:.1%}\n{text}"
+            size = "small" if len(names) <= 5 else "x-small"
+            write_in_cell(axes, row, column, text, share > 0.5, size)
+    _name_classes(axes, names)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
+    return image
+
+
+def _step(classes: int) -> int:
+    """Return the distance between the classes whose names are shown beside a matrix."""
+    return 1 if classes <= MAX_NUMBERED else -(-2 * classes // MAX_NUMBERED)
+
+
+def _name_classes(axes: Axes, names: Sequence[str]) -> None:
+    """Write the names of the classes beside a matrix; of more than `MAX_NUMBERED`, only some."""
+    positions = range(0, len(names), _step(len(names)))
+    shown = [shortened(names[position], CLASS_WIDTH) for position in positions]
+    is_binary = len(names) == 2
+    is_short = sum(map(len, shown)) <= CLASS_WIDTH or is_binary
+    axes.set_xticks(positions, shown, fontsize="small", rotation=0 if is_short else 90)
+    axes.set_yticks(
+        positions, shown, fontsize="small", va="center", rotation=90 if is_binary else 0
+    )
 
 
 def confusion_matrix(record: Mapping[str, Any], stage: str = "test") -> Figure:
     """Return the confusion matrix of a run in a stage, by default "test"."""
     matrix = np.array(record[stage]["confusion_matrix"])
-    return confusion_matrices({f"{record['name']}, {stage}": matrix}, side=3.6)
+    names = record_classes(record).names
+    return confusion_matrices({f"{record['name']}, {stage}": matrix}, names, side=3.6)
 
 
 def save_plots(folder: Path, record: Mapping[str, Any]) -> None:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from lstm_sentiment.commands.status import status_table
 from lstm_sentiment.report.csv_files import run_table
 from lstm_sentiment.report.page import Paragraph, Table
 from lstm_sentiment.report.ranking import ranking
@@ -49,6 +51,21 @@ def test_the_report_shows_them_too(tmp_path: Path) -> None:
     assert (always["precision"], always["recall"], always["F1"]) == ("95.00", "100.00", "97.44")
     [note] = [b.text for b in blocks if isinstance(b, Paragraph) and "Balanced" in b.text]
     assert note.endswith(" No better than always predicting positive: gru-last.")
+
+
+def test_status_shows_them_beside_the_accuracy(tmp_path: Path) -> None:
+    put_uneven(tmp_path)
+    put_run(tmp_path, network("rnn"), answers(20), answers(20))  # of even classes
+    console = Console(width=200)
+    with console.capture() as output:
+        console.print(status_table(read_runs(tmp_path)))
+    rows = [line.split(" test ") for line in output.get().splitlines() if " test " in line]
+    by_cell = {run.split("/")[1].split("-")[0]: details.strip() for run, details in rows}
+    assert by_cell == {
+        "lstm": "96.00% (balanced 60.00%, majority class 95.00%), 1 epoch",
+        "gru": "95.00% (balanced 50.00%, majority class 95.00%), 1 epoch",
+        "rnn": "90.00%, 1 epoch",
+    }
 
 
 def test_better_networks_are_not_named(tmp_path: Path) -> None:

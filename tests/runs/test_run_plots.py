@@ -33,7 +33,7 @@ PANELS = (("loss",), ("accuracy",), ("precision", "recall"))
 def record(train: Sequence[float], val: Sequence[float] | None, best: int) -> dict[str, Any]:
     """Return a record with these losses by epoch."""
     test = {"confusion_matrix": [[30, 10], [5, 1495]]}
-    return {"name": "gru-max-s0-1", "test": test} | history(train, val, best)
+    return {"schema": 1, "name": "gru-max-s0-1", "test": test} | history(train, val, best)
 
 
 def curves(axes: Axes) -> list[Line2D]:
@@ -114,6 +114,37 @@ def test_the_axes_of_matrices_are_named() -> None:
     figure = confusion_matrices({"a": np.eye(2)})
     assert (figure.get_supxlabel(), figure.get_supylabel()) == ("predicted class", "true class")
     assert ticks(figure.axes[0]) == ({0: "negative", 1: "positive"},) * 2
+
+
+def test_matrices_of_several_classes_show_counts_and_names() -> None:
+    names = ("bad", "$x$", "a long name of a class, and more", "good")
+    matrix = np.diag([1000, 20, 3, 4]) + np.eye(4, k=1)
+    [axes] = confusion_matrices({"gru": matrix}, names).axes
+    assert cells(axes) == {
+        (column, row): f"{matrix[row, column]:,.0f}" for row in range(4) for column in range(4)
+    }
+    shown = dict(enumerate(("bad", "$x$", "a long name of a cla …", "good")))
+    assert ticks(axes) == (shown, shown)
+
+
+def test_three_classes_also_show_shares() -> None:
+    [axes] = confusion_matrices({"gru": np.full((3, 3), 10)}, ("a", "b", "c")).axes
+    assert {*cells(axes).values()} == {"33.3%\n10"}
+
+
+@pytest.mark.parametrize(("count", "step"), [(20, 1), (21, 3), (100, 10)])
+def test_large_matrices_have_few_names_and_no_numbers(count: int, step: int) -> None:
+    names = [f"c{k}" for k in range(count)]
+    axes = confusion_matrices({"gru": np.eye(count)}, names).axes[0]
+    assert len(cells(axes)) == (count**2 if count <= 20 else 0)
+    assert list(ticks(axes)[0].values()) == names[::step]
+
+
+def test_the_matrix_of_a_run_has_the_names_of_its_classes() -> None:
+    classes = {"data": {"classes": ["1", "2", "3"]}, "decision": {"threshold": 0.5}}
+    test = {"confusion_matrix": np.eye(3, dtype=int).tolist()}
+    run = record([0.5], None, 1) | classes | {"schema": 2, "test": test}
+    assert [*ticks(confusion_matrix(run).axes[0])[0].values()] == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize(("count", "shape"), [(1, (1, 1)), (4, (1, 4)), (5, (2, 4)), (12, (3, 4))])

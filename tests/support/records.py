@@ -12,6 +12,7 @@ from scipy.special import logit
 from sklearn import metrics
 
 from lstm_sentiment.config import Config, EncoderConfig, HeadConfig
+from lstm_sentiment.labels import BINARY, Classes
 from lstm_sentiment.model.ngrams import NgramModel
 from lstm_sentiment.runs.identity import run_name
 from lstm_sentiment.runs.predictions import read_table, save_predictions
@@ -47,13 +48,19 @@ def answers(wrong: int, labels: np.ndarray = LABELS, confidence: float = 0.9) ->
 
 
 def logits(probabilities: np.ndarray) -> np.ndarray:
-    """Return the logits of probabilities, (N,); those of 0 and 1 are -100 and 100."""
-    return logit(probabilities).clip(-100, 100)
+    """Return the logits of probabilities, (N,) or (N, K); those of 0 and 1 are at most 100."""
+    with np.errstate(divide="ignore"):
+        scores = logit(probabilities) if probabilities.ndim == 1 else np.log(probabilities)
+    return scores.clip(-100, 100)
 
 
-def scores_of_probabilities(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
-    """Return the scores of a record, by scikit-learn."""
-    positive = probabilities > 0.5
+def scores_of_probabilities(
+    labels: np.ndarray, probabilities: np.ndarray, classes: Classes = BINARY
+) -> dict[str, Any]:
+    """Return the scores of a record, by scikit-learn; `probabilities` is (N,) or (N, K)."""
+    if probabilities.ndim > 1:
+        return _scores_of_several(labels, probabilities, classes)
+    positive = probabilities > classes.threshold
     return {
         "loss": float(metrics.log_loss(labels, probabilities, labels=[0, 1])),
         "accuracy": float(metrics.accuracy_score(labels, positive)),
@@ -69,18 +76,49 @@ def scores_of_probabilities(labels: np.ndarray, probabilities: np.ndarray) -> di
     }
 
 
+def _scores_of_several(
+    labels: np.ndarray, probabilities: np.ndarray, classes: Classes
+) -> dict[str, Any]:
+    """Return the scores of more than two classes, of which each occurs."""
+    all_labels, predicted = range(len(classes)), probabilities.argmax(1)
+    macro: dict[str, Any] = {"average": "macro", "labels": all_labels, "zero_division": 0}
+    scores = {
+        "loss": metrics.log_loss(labels, probabilities, labels=all_labels),
+        "accuracy": metrics.accuracy_score(labels, predicted),
+        "precision": metrics.precision_score(labels, predicted, **macro),
+        "recall": metrics.recall_score(labels, predicted, **macro),
+        "f1": metrics.f1_score(labels, predicted, **macro),
+        "auroc": metrics.roc_auc_score(labels, probabilities, multi_class="ovr"),
+        "balanced_accuracy": metrics.balanced_accuracy_score(labels, predicted),
+        "majority_share": np.bincount(labels).max() / len(labels),
+    }
+    if classes.values is not None:
+        values = np.array(classes.values)
+        scores["mean_absolute_error"] = metrics.mean_absolute_error(
+            values[labels], values[predicted]
+        )
+        scores["quadratic_kappa"] = metrics.cohen_kappa_score(
+            labels, predicted, weights="quadratic", labels=all_labels
+        )
+    matrix = metrics.confusion_matrix(labels, predicted, labels=all_labels).tolist()
+    return {name: float(score) for name, score in scores.items()} | {"confusion_matrix": matrix}
+
+
 def record(
     config: Config,
     test: np.ndarray | None,
     val: np.ndarray | None,
     labels: np.ndarray = LABELS,
+    classes: Classes = BINARY,
     **changes: Any,
 ) -> dict[str, Any]:
     """Return the record of a run with these probabilities; `changes` replace fields."""
     final = {
-        split: None if probabilities is None else scores_of_probabilities(labels, probabilities)
-        for split, probabilities in (("val", val), ("test", test))
+        split: None if given is None else scores_of_probabilities(labels, given, classes)
+        for split, given in (("val", val), ("test", test))
     }
+    several = next((known for known in (val, test) if known is not None and known.ndim > 1), None)
+    trained = answers(20, labels) if several is None else several
     sizes = {split: len(labels) if final[split] else None for split in ("val", "test")}
     return {
         "schema": SCHEMA,
@@ -97,14 +135,15 @@ def record(
             {
                 "epoch": 1,
                 "seconds": 20.0,
-                "train": scores_of_probabilities(labels, answers(20, labels)),
+                "train": scores_of_probabilities(labels, trained, classes),
                 "val": final["val"],
             }
         ],
         "best_epoch": 1,
         **final,
         "cost": COST,
-        "data": DATA | sizes,
+        "data": {"classes": [*classes.names], **changes.pop("data", DATA | sizes)},
+        "decision": {"threshold": classes.threshold},
         "vectors": None,
         "environment": {"device": "cpu", "threads": 2},
         **changes,
@@ -120,6 +159,7 @@ def put_run(
     rows: np.ndarray | None = None,
     tokens: np.ndarray | None = None,
     column: str = "logit",
+    classes: Classes = BINARY,
     **changes: Any,
 ) -> Path:
     """Write a finished run into a folder below `sweep`, and return that folder.
@@ -127,7 +167,7 @@ def put_run(
     Its predictions are the logits of the probabilities `test` and `val`, or the probabilities
     themselves if `column` is "probability", as in older versions.
     """
-    content = record(config, test, val, labels, **changes)
+    content = record(config, test, val, labels, classes, **changes)
     folder = sweep / content["name"]
     columns = {
         split: {
