@@ -20,10 +20,11 @@ WHOLE_NUMBER = re.compile(r"^(-?\d+)\.0+$")
 
 
 class Review(NamedTuple):
-    """A text and its label."""
+    """A text, its label, and the group of reviews to which it belongs."""
 
     text: str
     label: int  # POSITIVE, NEGATIVE or UNLABELLED
+    group: str | None = None  # None: a group of its own
 
 
 class Options(NamedTuple):
@@ -33,6 +34,7 @@ class Options(NamedTuple):
     label: str = "data.label_column"
     positive: str = "data.positive_label"
     missing: str | None = "data.missing=skip"
+    group: str = "data.group_column"
 
 
 # Part of the keys of cached reviews by its repr: class and field names must not change.
@@ -40,7 +42,8 @@ class Options(NamedTuple):
 class Columns:
     """The names of the text and label columns and the positive label; None means the usual ones.
 
-    `skip_missing` says whether rows without a text or a label are left out.
+    `skip_missing` says whether rows without a text or a label are left out. `group` is the column
+    of the groups; None means that there are none.
     """
 
     text: str | None = None
@@ -48,6 +51,7 @@ class Columns:
     positive: str | None = None
     options: Options = field(default=Options(), repr=False)
     skip_missing: bool = False
+    group: str | None = field(default=None, repr=False)
 
     def find_text(self, present: Sequence[str]) -> str:
         """Return the name of the text column. Raises InputError if there is none, or several."""
@@ -56,6 +60,21 @@ class Columns:
     def find_label(self, present: Sequence[str]) -> str:
         """Return the name of the label column. Raises InputError if there is none, or several."""
         return _find("label", self.label, LABEL_COLUMNS, present, self.options.label)
+
+    def find_group(self, present: Sequence[str]) -> str | None:
+        """Return the name of the group column, or None if no groups are read.
+
+        Raises InputError if it is missing, or if it is the column of the texts or labels.
+        """
+        if self.group is None:
+            return None
+        name = _find("group", self.group, (), present, self.options.group)
+        if name in (self.find_text(present), self.find_label(present)):
+            raise InputError(
+                f"{self.options.group}={self.group} is the column of the texts or of the labels: "
+                "give another column."
+            )
+        return name
 
 
 USUAL_COLUMNS = Columns()
@@ -121,6 +140,14 @@ def parse_text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"the text must be a string (got {value!r:.60}).")
     return value
+
+
+def parse_group(value: Any) -> str | None:
+    """Return the name of a group, or None if the value is missing or blank.
+
+    Case and surrounding blanks have no meaning, and 1 and 1.0 name the same group.
+    """
+    return _label_text(value).casefold() or None
 
 
 class LabelParser:

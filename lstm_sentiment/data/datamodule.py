@@ -30,7 +30,7 @@ from lstm_sentiment.data.splits import (
 )
 from lstm_sentiment.data.tokenized import tokenized_reviews
 from lstm_sentiment.data.vocabulary import UNK_ID, Vocabulary
-from lstm_sentiment.display import printable
+from lstm_sentiment.display import counted, printable
 from lstm_sentiment.errors import InputError
 
 # Size of batches in evaluation, in training batches: without gradients, larger ones fit into
@@ -68,16 +68,20 @@ class ReviewDataModule(L.LightningDataModule):
         super().__init__()
         self.config, self.seed, self.with_test = config, seed, test
         self.cache = DataCache() if cache is None else cache
-        self.corpus = open_corpus(config, self.cache) if corpus is None else corpus
+        corpus = open_corpus(config, self.cache) if corpus is None else corpus
+        self.corpus = corpus if config.folds is None else corpus.for_folds()
         self.splits: dict[str, Split] = {}  # by name, once they have been read
 
     @property
     def identity(self) -> str:
-        """The identities of the splits, which depend on texts and labels only; fills the cache.
+        """The identities of the splits, which depend on texts, labels and groups; fills the cache.
 
-        Raises InputError if the reviews cannot be read or cached.
+        All folds of a cross-validation have the same identity. Raises InputError if the reviews
+        cannot be read or cached.
         """
         self.prepare_data()
+        if self.config.folds is not None:
+            return f"{self.config.folds} folds of {self.split(ALL).identity}"
         return " ".join(self.split(name).identity for name in self._split_names)
 
     def prepare_data(self) -> None:
@@ -100,6 +104,7 @@ class ReviewDataModule(L.LightningDataModule):
         if hasattr(self, "vocabulary"):
             return  # Lightning calls this method once for fitting, validation and testing
         config, whole = self.config, self.split(TRAIN)
+        self._require_groups(whole)
         random = np.random.default_rng(config.split_seed)
         chosen = stratified_sample(whole.labels, config.limit_train, random)
         if VAL in self.corpus.parts:
@@ -125,6 +130,20 @@ class ReviewDataModule(L.LightningDataModule):
         self.train, self.val = self._encoded(train), self._encoded(val)
         self.test = self._encoded(self.test_split) if self.test_split is not None else None
 
+    def _require_groups(self, train: Split) -> None:
+        """Raise InputError if the reviews of a part have fewer groups than the sets of a split."""
+        config, parts = self.config, self.corpus.parts
+        sets = 1 + (VAL not in parts and config.val_fraction > 0)
+        if self.corpus.test_fraction:
+            sets += 1
+            train = self.split(ALL)
+        if train.tokenized.has_groups and (count := train.number_of_components) < sets:
+            raise InputError(
+                f"data.group_column={config.group_column} leaves {counted(count, 'group')} for "
+                f"{sets} sets, and no group may be in two of them: give a column with more groups, "
+                "or a file for each set."
+            )
+
     def _limited_test(self) -> Split:
         config, whole = self.config, self.split(TEST)
         random = np.random.default_rng(config.split_seed)
@@ -136,6 +155,7 @@ class ReviewDataModule(L.LightningDataModule):
         """Return the fields that determine the size of a set, or the name of the corpus."""
         if self.config.source is Source.reviews:
             fields["test_fraction"] = self.corpus.test_fraction
+        fields |= {"folds": self.config.folds, "fold": self.config.fold}
         named = [f"data.{name}={value}" for name, value in fields.items() if value is not None]
         return " with ".join(named) or self.corpus.name
 
@@ -174,6 +194,9 @@ class ReviewDataModule(L.LightningDataModule):
             "source": self.corpus.name,
             "fingerprint": self.identity,
             "held_out": self.corpus.test_fraction,
+            "group_column": self.config.group_column,
+            "folds": self.config.folds,
+            "fold": self.config.fold,
             "train": len(self.train),
             "val": len(self.val),
             "test": len(self.test) if self.test is not None else None,
@@ -203,7 +226,7 @@ class ReviewDataModule(L.LightningDataModule):
             notes.append(proportions_note("validation", val.labels, known))
         if test is not None:
             notes.append(copies_note(self.test_copies, len(test.rows)))
-            if self.corpus.test_fraction is not None:
+            if ALL in self.corpus.parts:
                 whole = np.concatenate([self.split(TRAIN).labels, self.split(TEST).labels])
                 notes.append(proportions_note("test", test.labels, whole))
         return [note for note in notes if note]
@@ -216,7 +239,8 @@ class ReviewDataModule(L.LightningDataModule):
     def split(self, name: str) -> Split:
         """Return the split "train", "val", "test" or "unsupervised" of the corpus, before limits.
 
-        Raises InputError if the reviews cannot be read or cached.
+        The split "all" has the training and the test set, if both are drawn from the same reviews.
+        Raises InputError if the reviews cannot be read or cached, or cannot be divided into folds.
         """
         if name not in self.splits:
             part, config = self._part(name), self.config
@@ -225,12 +249,20 @@ class ReviewDataModule(L.LightningDataModule):
             whole = Split.whole(reviews)
             for note in reviews.notes:
                 self.cache.note(f"{Path(part.name).name}: {note}")
-            if self.corpus.test_fraction is None or name in self.corpus.parts:
+            if name in self.corpus.parts:
                 self.splits[name] = whole
             else:
-                train, test = whole.train_test_split(self.corpus.test_fraction)
-                self.splits |= {TRAIN: train, TEST: test}
+                train, test = self._divided(whole)
+                self.splits |= {ALL: whole, TRAIN: train, TEST: test}
         return self.splits[name]
+
+    def _divided(self, whole: Split) -> tuple[Split, Split]:
+        """Return the training and the test set of reviews without a test set."""
+        if self.config.folds is not None:
+            assert self.config.fold is not None
+            return whole.fold(self.config.folds, self.config.fold)
+        assert self.corpus.test_fraction is not None
+        return whole.train_test_split(self.corpus.test_fraction)
 
     def _part(self, split: str) -> Part:
         parts = self.corpus.parts
@@ -275,6 +307,6 @@ def _require_both_labels(split: Split, name: str, cause: str) -> None:
     if len(np.unique(split.labels)) < 2:
         raise InputError(
             f"{cause} leaves {len(split.rows)} reviews for the {name} set, which needs reviews of "
-            "both classes: keep more of them, and different ones, since the copies of a review "
-            "stay in one set."
+            "both classes: keep more of them, and different ones, since the copies of a review, "
+            "and the reviews of a group, stay in one set."
         )

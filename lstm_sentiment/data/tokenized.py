@@ -5,7 +5,6 @@ part. With another vocabulary, limit or validation set, only word counts and ids
 and the texts are not needed.
 """
 
-import hashlib
 import json
 from array import array
 from collections import defaultdict
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from lstm_sentiment.data.cache import DataCache, cache_key
+from lstm_sentiment.data.digests import DIGEST_SIZE, text_digest
 from lstm_sentiment.data.sources import Part
 from lstm_sentiment.data.tokenizer import UNK, tokenize, tokenizer_key
 from lstm_sentiment.data.vocabulary import Vocabulary
@@ -23,11 +23,11 @@ from lstm_sentiment.display import Display, counted, track
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import CLASSES, UNLABELLED
 
-LAYOUT = "3"  # part of the cache's key: raise it if the format of the files changes
+LAYOUT = "4"  # part of the cache's key: raise it if the format of the files changes
 WORDS, NOTES = "words.json", "notes.json"
-ARRAYS = ("tokens", "offsets", "labels", "digests", "copies")
+ARRAYS = ("tokens", "offsets", "labels", "digests", "copies", "groups")
 FILES = (WORDS, NOTES, *(f"{name}.npy" for name in ARRAYS))
-DIGEST_SIZE = 16
+NO_GROUP = bytes(DIGEST_SIZE)  # in place of the digest of a group
 TOKENS_AT_ONCE = 2**22
 
 
@@ -41,6 +41,7 @@ class TokenizedReviews:
     labels: np.ndarray  # (N,) int8
     digests: np.ndarray  # (N, 2) uint64, equal for reviews with the same text
     copies: np.ndarray  # (N, 2) uint64, equal for reviews that count as copies of each other
+    groups: np.ndarray  # (N, 2) uint64, equal for reviews of the same group; 0 without a group
     preparation: int  # version of `tokenize`
     notes: list[str] = field(default_factory=list)  # sentences about how they were read
 
@@ -63,6 +64,19 @@ class TokenizedReviews:
     def copies_of(self, rows: np.ndarray) -> np.ndarray:
         """Return a value of 16 bytes for each review in `rows`, (N,), equal for copies."""
         return np.ascontiguousarray(self.copies[rows]).view("V16")[:, 0]
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether any review belongs to a named group."""
+        return bool(self.groups.any())
+
+    def groups_of(self, rows: np.ndarray) -> np.ndarray:
+        """Return a value of 16 bytes for each review in `rows`, (N,), equal within a group.
+
+        Reviews without a group are left out.
+        """
+        groups = np.ascontiguousarray(self.groups[rows])
+        return groups[groups.any(1)].view("V16")[:, 0]
 
     def word_ids(self, vocabulary: Vocabulary) -> np.ndarray:
         """Return the vocabulary's id of each word, (W,) int32."""
@@ -104,19 +118,20 @@ def _tokenize(part: Part, preparation: int, display: Display, folder: Path) -> N
     numbers: defaultdict[str, int] = defaultdict(lambda: len(numbers))
     # The leading 0 makes the cumulative sum of the lengths the offsets.
     labels, lengths = array("b"), array("q", [0])
-    digests, copies, without_words = bytearray(), bytearray(), 0
+    digests, copies, groups, without_words = bytearray(), bytearray(), bytearray(), 0
     unsorted_tokens = folder / "tokens"
     reviews = track(part.read(), f"tokenizing {Path(part.name).name}", display, part.count())
     with unsorted_tokens.open("wb") as stream:
-        for text, label in reviews:
+        for text, label, group in reviews:
             tokens = tokenize(text, preparation)
             without_words += tokens == [UNK]
             row = np.fromiter(map(numbers.__getitem__, tokens), np.int32, len(tokens))
             stream.write(row.data)
             lengths.append(len(tokens))
             labels.append(label)
-            digests += _digest(text)
-            copies += _digest(text if preparation == 1 else " ".join(tokens))
+            digests += text_digest(text)
+            copies += text_digest(text if preparation == 1 else " ".join(tokens))
+            groups += NO_GROUP if group is None else text_digest(group)
     _require_both_labels(part.name, np.frombuffer(labels, np.int8))
     words = sorted(numbers)
     # Not escaped: two adjacent lone surrogates would be read back as one character.
@@ -131,13 +146,8 @@ def _tokenize(part: Part, preparation: int, display: Display, folder: Path) -> N
     _renumber(unsorted_tokens, number_by_spelling, folder / "tokens.npy")
     np.save(folder / "offsets.npy", np.cumsum(np.frombuffer(lengths, np.int64)))
     np.save(folder / "labels.npy", np.frombuffer(labels, np.int8))
-    np.save(folder / "digests.npy", np.frombuffer(digests, "<u8").reshape(-1, 2))
-    np.save(folder / "copies.npy", np.frombuffer(copies, "<u8").reshape(-1, 2))
-
-
-def _digest(text: str) -> bytes:
-    content = text.encode(errors="surrogatepass")
-    return hashlib.blake2b(content, digest_size=DIGEST_SIZE).digest()
+    for name, content in (("digests", digests), ("copies", copies), ("groups", groups)):
+        np.save(folder / f"{name}.npy", np.frombuffer(content, "<u8").reshape(-1, 2))
 
 
 def _require_both_labels(name: str, labels: np.ndarray) -> None:

@@ -47,7 +47,12 @@ from lstm_sentiment.training import runtime
 NGRAM_RECIPE = 2  # raise it when the computation changes
 # The fields of `data` that determine the reviews of a baseline, and the fields that only networks
 # use.
-DATA_FIELDS = ("source", "preparation", "val_fraction", "split_seed", "limit_train", "limit_test")
+DATA_FIELDS = (
+    "source", "preparation", "val_fraction", "split_seed", "limit_train", "limit_test", "folds",
+    "fold",
+)  # fmt: skip
+# What the absence of a field implies: it did not exist when older baselines were written.
+IMPLIED = IF_MISSING | {"data.folds": None, "data.fold": None}
 NETWORK_FIELDS = (
     "max_vocab",
     "max_length",
@@ -145,7 +150,7 @@ def recorded_baseline(kind: NgramModel, config: Config) -> dict[str, Any]:
     data = {
         name: value
         for name, value in asdict(config.data).items()
-        if name in DATA_FIELDS and (f"data.{name}", value) not in IF_MISSING.items()
+        if name in DATA_FIELDS and (f"data.{name}", value) not in IMPLIED.items()
     }
     model = {"kind": str(kind), "longest": ngrams.MAX_TOKENS, "least": ngrams.MIN_REVIEWS}
     return {

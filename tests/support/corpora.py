@@ -9,7 +9,6 @@ import pytest
 
 from lstm_sentiment.config import DataConfig, Source
 from lstm_sentiment.data.cache import DataCache
-from lstm_sentiment.data.columns import Review
 from lstm_sentiment.data.sources import Corpus, open_corpus
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import UNLABELLED
@@ -18,11 +17,11 @@ from tests.support.tables import write_columns
 TEXTS = ["A warm and clever film.", "I looked at my watch.<br />Often.", " 映画 \0 🎬\n", " "]
 LABELS = [1, 0, 1, 0]
 
-Rows = Sequence[tuple[str, Any]]  # texts and labels
+Rows = Sequence[tuple[Any, ...]]  # texts and labels, perhaps followed by groups
 
 
-def reviews(texts: Sequence[str] = TEXTS, labels: Sequence[int] = LABELS) -> list[Review]:
-    return [Review(text, label) for text, label in zip(texts, labels, strict=True)]
+def reviews(texts: Sequence[str] = TEXTS, labels: Sequence[int] = LABELS) -> list[tuple[str, int]]:
+    return list(zip(texts, labels, strict=True))
 
 
 def write_reviews(file: Path, texts: Sequence[str] = TEXTS, labels: Sequence[int] = LABELS) -> Path:
@@ -36,7 +35,7 @@ def write_archive(
     sides = {0: "neg", 1: "pos", UNLABELLED: "unsup"}
     unlabelled = [(text, UNLABELLED) for text in unsupervised]
     for split, rows in (("train", [*train, *unlabelled]), ("test", test)):
-        for number, (text, label) in enumerate(rows):
+        for number, (text, label, *_) in enumerate(rows):
             file = folder / split / sides[label] / f"{number}_{7 * label}.txt"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(text.encode())
@@ -57,8 +56,16 @@ def open_reviews(path: Path | str, cache: DataCache | None = None, **fields: Any
     return open_corpus(config, cache or DataCache())
 
 
-def read(corpus: Corpus, part: str = "train") -> list[Review]:
-    return list(corpus.parts[part]().read())
+def read(corpus: Corpus, part: str = "train") -> list[tuple[str, int]]:
+    """Return the texts and labels of the reviews, which have no groups."""
+    read_reviews = list(corpus.parts[part]().read())
+    assert all(review.group is None for review in read_reviews)
+    return [(review.text, review.label) for review in read_reviews]
+
+
+def groups(corpus: Corpus, part: str = "train") -> list[str | None]:
+    """Return the groups of the reviews."""
+    return [review.group for review in corpus.parts[part]().read()]
 
 
 def version(corpus: Corpus, part: str = "train") -> str:
@@ -94,7 +101,7 @@ def data_set(**splits: Rows) -> datasets.DatasetDict:
         {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["neg", "pos"])}
     )
     columns = {
-        split: {"text": [text for text, _ in rows], "label": [label for _, label in rows]}
+        split: {"text": [row[0] for row in rows], "label": [row[1] for row in rows]}
         for split, rows in splits.items()
     }
     return datasets.DatasetDict(
