@@ -127,8 +127,11 @@ def read_table(path: Path) -> pa.Table:
 def read_predictions(run: RunSummary, stage: str) -> Predictions:
     """Return the predictions of a finished run in a stage, "val" or "test".
 
-    Raises InputError if they are missing or damaged, or do not match the run's record.
+    Those of joined folds are the predictions of all of them. Raises InputError if they are missing
+    or damaged, or do not match the run's record.
     """
+    if run.folds:
+        return _concatenated([read_predictions(fold, stage) for fold in run.folds])
     assert run.record is not None
     path = run.folder / PREDICTIONS
     table = read_table(path)
@@ -139,6 +142,16 @@ def read_predictions(run: RunSummary, stage: str) -> Predictions:
     if not _matches(predictions, run.record[stage]["confusion_matrix"]):
         raise InputError(f"{_shown(path)} does not match the run's record")
     return predictions
+
+
+def _concatenated(parts: Sequence[Predictions]) -> Predictions:
+    """Return the predictions of all parts, sorted by row."""
+    order = np.argsort(np.concatenate([part.row for part in parts]), kind="stable")
+    columns = [
+        None if any(values is None for values in column) else np.concatenate(column)[order]
+        for column in zip(*parts, strict=True)
+    ]
+    return Predictions(*columns)
 
 
 def _shown(path: Path) -> str:
