@@ -177,6 +177,7 @@ FIELDS_OF_REVIEWS = (
     "test_path test_fraction test_split val_path val_split text_column label_column "
     "positive_label delimiter encoding quoting missing"
 ).split()
+FILM = "film"  # the only column of groups of IMDB
 MONITORS = tuple(f"val/{score}" for score in SCORES)
 
 
@@ -341,6 +342,13 @@ class DataConfig(Checked, prefix="data."):
         fingerprinted=False,
         help="the column of the labels, with data=reviews; label or sentiment if it is null",
     )
+    group_column: str | None = text(
+        None,
+        allowed="a name",
+        fingerprinted=False,
+        help="the column of the groups, such as products or authors, with data=reviews; film with "
+        "data=imdb; no group has reviews in two sets of a split",
+    )
     positive_label: str | None = text(
         None,
         allowed="a label",
@@ -427,6 +435,18 @@ class DataConfig(Checked, prefix="data."):
     limit_test: int | None = whole(
         None, low=2, help="test reviews to keep, labels in proportion; null keeps all"
     )
+    folds: int | None = whole(
+        None,
+        low=2,
+        high=20,
+        help="folds of a cross-validation: equal parts of the training reviews, which depend on "
+        "the reviews only; null uses the test set of the reviews",
+    )
+    fold: int | None = whole(
+        None,
+        low=0,
+        help="the fold that takes the place of the test set, from 0 to data.folds - 1",
+    )
     batch_size: int = whole(64, low=1, help="reviews in a batch of training")
     class_weights: ClassWeights = choice(
         ClassWeights.none,
@@ -460,6 +480,8 @@ class DataConfig(Checked, prefix="data."):
             raise InputError(
                 f"data.path={self.path} is allowed only with data=imdb or data=reviews."
             )
+        self._check_groups()
+        self._check_folds()
         if self.source is not Source.reviews:
             self._refuse_fields_of_reviews()
             self._check_built_in_classes()
@@ -486,6 +508,41 @@ class DataConfig(Checked, prefix="data."):
             raise InputError(
                 f"{given} must be at most {MAX_SYNTHETIC_CLASSES} with data=synthetic."
             )
+
+    def _check_groups(self) -> None:
+        if self.group_column is None:
+            return
+        given = f"data.group_column={self.group_column}"
+        if self.source is Source.synthetic:
+            raise InputError(f"{given} is allowed only with data=imdb or data=reviews.")
+        if self.source is Source.imdb and self.group_column != FILM:
+            raise InputError(f"{given} is not allowed with data=imdb: give {FILM}.")
+        if self.preparation == 1:
+            raise InputError(f"{given} is allowed only with data.preparation=2.")
+
+    def _check_folds(self) -> None:
+        """Check `folds` and `fold`, and that no other field says what the test set is."""
+        if self.folds is None:
+            if self.fold is not None:
+                raise InputError(
+                    f"data.fold={self.fold} needs data.folds: give the number of folds, such as "
+                    f"data.folds={max(5, self.fold + 1)}."
+                )
+            return
+        if self.fold is None:
+            every = ",".join(map(str, range(self.folds)))
+            raise InputError(
+                f"data.folds={self.folds} needs data.fold: give data.fold={every} with -m."
+            )
+        if self.fold >= self.folds:
+            raise InputError(
+                f"data.fold must be from 0 to {self.folds - 1} with data.folds={self.folds} (got "
+                f"{self.fold})."
+            )
+        if self.preparation == 1:
+            raise InputError(f"data.folds={self.folds} is allowed only with data.preparation=2.")
+        for other in ("val_path", "val_split", "test_path", "test_split", "test_fraction"):
+            self._refuse_several("folds", other)
 
     def _refuse_several(self, *names: str) -> None:
         """Raise InputError if more than one of these fields has another value than its default."""
@@ -677,12 +734,17 @@ class Config(Checked):
     )
 
     def check_combination(self) -> None:
-        """Check that a decision is chosen only if there is a validation set."""
+        """Check that what is chosen or evaluated on a set is possible."""
         if self.data.val_fraction == 0 and not self.decision.is_usual:
             raise InputError(
                 f"decision.threshold={self.decision.threshold} and decision.calibration="
                 f"{self.decision.calibration} are chosen on the validation set: "
                 "data.val_fraction must be above 0."
+            )
+        if self.data.folds is not None and not self.test:
+            raise InputError(
+                f"test=false is not allowed with data.folds={self.data.folds}: each fold is the "
+                "test set of a run."
             )
 
 

@@ -11,6 +11,8 @@ from lstm_sentiment.commands.tables import FittedTable
 from lstm_sentiment.data.batches import EncodedReviews
 from lstm_sentiment.data.columns import join_names
 from lstm_sentiment.data.datamodule import ReviewDataModule
+from lstm_sentiment.data.near_copies import NearCopies
+from lstm_sentiment.data.splits import Split, count_shared_groups
 from lstm_sentiment.data.subwords import MARK
 from lstm_sentiment.data.vocabulary import UNK_ID
 from lstm_sentiment.display import counted, printable
@@ -19,6 +21,7 @@ from lstm_sentiment.runs.run_plots import TEST_COLOUR, TRAIN_COLOUR, VAL_COLOUR
 
 EXAMPLES, TOKENS_SHOWN = 10, 24
 CLASSES_SHOWN = 10  # the largest ones, if there are more
+NEAR_COPY_REVIEWS = 200_000  # training reviews; the index of more would take too much memory
 STAGE_COLOURS = {"train": TRAIN_COLOUR, "val": VAL_COLOUR, "test": TEST_COLOUR}
 
 
@@ -27,13 +30,19 @@ def overview(data: ReviewDataModule) -> RenderableType:
     parts = _parts(data)
     unlabelled = data.corpus.parts.get("unsupervised")
     notes = [_vocabulary_note(data)]
-    if data.corpus.test_fraction is not None:
+    if data.config.folds is not None:
+        notes.append(f"Fold {data.config.fold} of {data.config.folds} is the test set.")
+    elif data.corpus.test_fraction is not None:
         notes.append(
             f"The reviews have no test set: {data.corpus.test_fraction:.0%} of them were drawn for "
             "it, copies of a review together."
         )
     if unlabelled is not None and (count := unlabelled().count()):
         notes.append(f"{counted(count, 'more review', 'has', 'have')} no label.")
+    notes += _groups(data)
+    near_copies = _near_copies(data)
+    if near_copies is None:
+        notes.append(f"Near copies are not counted for more than {NEAR_COPY_REVIEWS:,} reviews.")
     return Group(
         Text(data.corpus.name, style="bold"),
         _sizes(parts, data.config.max_length, data.classes),
@@ -41,7 +50,7 @@ def overview(data: ReviewDataModule) -> RenderableType:
         *map(Text, notes),
         *(Text(note, "yellow") for note in data.notes),
         Text(),
-        _copies(parts),
+        _copies(parts, near_copies),
         Text(),
         Text("Examples of train: tokens and their ids; unknown tokens are red"),
         *_examples(data),
@@ -117,8 +126,45 @@ def _shown_classes(counts: np.ndarray) -> list[int]:
     return sorted(np.argsort(-counts, kind="stable")[:CLASSES_SHOWN].tolist())
 
 
-def _copies(parts: Mapping[str, EncodedReviews]) -> FittedTable:
-    """Render the number of reviews that are copies of others in the same or in another split."""
+def _groups(data: ReviewDataModule) -> list[str]:
+    """Return a sentence on the groups of each split, and on those that other splits also have."""
+    train, val, test = data.train_split, data.val_split, data.test_split
+    sentences = []
+    for name, split, others, where in (
+        ("train", train, [], ""),
+        ("val", val, [train], "train"),
+        ("test", test, [train, val], "train or val"),
+    ):
+        if split is None or not len(split.rows) or not split.tokenized.has_groups:
+            continue
+        groups = split.tokenized.groups_of(split.rows)
+        sentence = f"{counted(len(np.unique(groups)), 'group')} in {name}"
+        if others:
+            sentence += f", {count_shared_groups(split, *others):,} of them also in {where}"
+        if alone := len(split.rows) - len(groups):
+            sentence += f"; {counted(alone, 'review')} without a group"
+        sentences.append(f"{sentence}.")
+    return sentences
+
+
+def _near_copies(data: ReviewDataModule) -> dict[str, int] | None:
+    """Return the number of near copies of training reviews in each split; None if too many."""
+    held_out: dict[str, Split] = {"val": data.val_split}
+    if data.test_split is not None:
+        held_out["test"] = data.test_split
+    if len(data.train_split.rows) > NEAR_COPY_REVIEWS:
+        return None
+    index = NearCopies(data.train_split, data.cache.display)
+    return {name: index.count(split) for name, split in held_out.items() if len(split.rows)}
+
+
+def _copies(
+    parts: Mapping[str, EncodedReviews], near_copies: Mapping[str, int] | None
+) -> FittedTable:
+    """Render the number of reviews that are copies of others in the same or in another split.
+
+    `near_copies` are the numbers of near copies of training reviews in each other split.
+    """
     copies = {name: part.tokenized.copies_of(part.rows) for name, part in parts.items()}
     rows = []
     for name, values in copies.items():
@@ -127,8 +173,10 @@ def _copies(parts: Mapping[str, EncodedReviews]) -> FittedTable:
             "" if other == name else f"{np.isin(values, other_values).sum():,}"
             for other, other_values in copies.items()
         )
-        rows.append([name, f"{repeated:,}", *shared])
-    return FittedTable(["copies", "within", *(f"in {name}" for name in parts)], rows)
+        near = f"{near_copies[name]:,}" if near_copies and name in near_copies else ""
+        rows.append([name, f"{repeated:,}", *shared, near])
+    columns = ["copies", "within", *(f"in {name}" for name in parts), "near copies in train"]
+    return FittedTable(columns, rows)
 
 
 def _examples(data: ReviewDataModule) -> list[Text]:

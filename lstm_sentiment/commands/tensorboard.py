@@ -80,7 +80,10 @@ def readable_names(runs: Sequence[RunSummary]) -> dict[str, Path]:
         prefix = f"{number} " if len(data_sets) > 1 else ""
         for variant in group.variants:
             for seed, run in variant.runs.items():
-                folders[f"{prefix}{variant.name} s{seed}"] = run.folder
+                name = f"{prefix}{variant.name} s{seed}"
+                folders |= {f"{name} fold {n}": fold.folder for n, fold in enumerate(run.folds)}
+                if not run.folds:
+                    folders[name] = run.folder
     for run in runs:
         if not run.record and run.folder.exists():
             in_another_sweep = run.name in folders

@@ -14,10 +14,11 @@ MAX_LABEL_LENGTH = 100  # characters; a longer label is probably a text
 
 
 class Review(NamedTuple):
-    """A text and its label."""
+    """A text, its label, and the group of reviews to which it belongs."""
 
     text: str
     label: str | None  # as in the column of the labels; None if it is not read
+    group: str | None = None  # None: a group of its own
 
 
 class Options(NamedTuple):
@@ -29,6 +30,7 @@ class Options(NamedTuple):
     classes: str = "data.classes"
     missing: str | None = "data.missing=skip"
     remedy: str = ""  # for a label that is not one of two classes
+    group: str = "data.group_column"
 
 
 # Part of the keys of cached reviews by its repr: class and field names must not change.
@@ -37,7 +39,8 @@ class Columns:
     """The names of the text and label columns and the positive label; None means the usual ones.
 
     `classes` are the names of the allowed labels; None allows all of them. `skip_missing` says
-    whether rows without a text or a label are left out.
+    whether rows without a text or a label are left out. `group` is the column of the groups; None
+    means that there are none.
     """
 
     text: str | None = None
@@ -46,6 +49,7 @@ class Columns:
     options: Options = field(default=Options(), repr=False)
     skip_missing: bool = False
     classes: tuple[str, ...] | None = None
+    group: str | None = field(default=None, repr=False)
 
     def find_text(self, present: Sequence[str]) -> str:
         """Return the name of the text column. Raises InputError if there is none, or several."""
@@ -54,6 +58,21 @@ class Columns:
     def find_label(self, present: Sequence[str]) -> str:
         """Return the name of the label column. Raises InputError if there is none, or several."""
         return _find("label", self.label, LABEL_COLUMNS, present, self.options.label)
+
+    def find_group(self, present: Sequence[str]) -> str | None:
+        """Return the name of the group column, or None if no groups are read.
+
+        Raises InputError if it is missing, or if it is the column of the texts or labels.
+        """
+        if self.group is None:
+            return None
+        name = _find("group", self.group, (), present, self.options.group)
+        if name in (self.find_text(present), self.find_label(present)):
+            raise InputError(
+                f"{self.options.group}={self.group} is the column of the texts or of the labels: "
+                "give another column."
+            )
+        return name
 
 
 USUAL_COLUMNS = Columns()
@@ -119,6 +138,14 @@ def parse_text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"the text must be a string (got {value!r:.60}).")
     return value
+
+
+def parse_group(value: Any) -> str | None:
+    """Return the name of a group, or None if the value is missing or blank.
+
+    Case and surrounding blanks have no meaning, and 1 and 1.0 name the same group.
+    """
+    return label_text(value).casefold() or None
 
 
 class LabelParser:

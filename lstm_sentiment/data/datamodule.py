@@ -76,18 +76,23 @@ class ReviewDataModule(L.LightningDataModule):
         super().__init__()
         self.config, self.seed, self.with_test = config, seed, test
         self.cache = DataCache() if cache is None else cache
-        self.corpus = open_corpus(config, self.cache) if corpus is None else corpus
+        corpus = open_corpus(config, self.cache) if corpus is None else corpus
+        self.corpus = corpus if config.folds is None else corpus.for_folds()
         self.splits: dict[str, Split] = {}  # by name, once they have been read
         self._in_subwords: dict[int, TokenizedReviews] = {}  # by the ids of those in words
 
     @property
     def identity(self) -> str:
-        """The identities of the splits, which depend on texts and labels only; fills the cache.
+        """The identities of the splits, which depend on texts, labels and groups; fills the cache.
 
-        Raises InputError if the reviews cannot be read or cached.
+        All folds of a cross-validation have the same identity. Raises InputError if the reviews
+        cannot be read or cached.
         """
         self.prepare_data()
-        identities = [self.split(name).identity for name in self._split_names]
+        if self.config.folds is not None:
+            identities = [f"{self.config.folds} folds of {self.split(ALL).identity}"]
+        else:
+            identities = [self.split(name).identity for name in self._split_names]
         if not self.classes.are_usual:
             identities.append(f"classes-{cache_key(*self.classes.names)}")
         return " ".join(identities)
@@ -113,6 +118,7 @@ class ReviewDataModule(L.LightningDataModule):
         if hasattr(self, "vocabulary"):
             return  # Lightning calls this method once for fitting, validation and testing
         config, whole = self.config, self.split(TRAIN)
+        self._require_groups(whole)
         random = np.random.default_rng(config.split_seed)
         chosen = stratified_sample(whole.labels, config.limit_train, random)
         if VAL in self.corpus.parts:
@@ -149,6 +155,20 @@ class ReviewDataModule(L.LightningDataModule):
             self._in_subwords[key] = split.tokenized.in_subwords(self.vocabulary)
         return replace(split, tokenized=self._in_subwords[key])
 
+    def _require_groups(self, train: Split) -> None:
+        """Raise InputError if the reviews of a part have fewer groups than the sets of a split."""
+        config, parts = self.config, self.corpus.parts
+        sets = 1 + (VAL not in parts and config.val_fraction > 0)
+        if self.corpus.test_fraction:
+            sets += 1
+            train = self.split(ALL)
+        if train.tokenized.has_groups and (count := train.number_of_components) < sets:
+            raise InputError(
+                f"data.group_column={config.group_column} leaves {counted(count, 'group')} for "
+                f"{sets} sets, and no group may be in two of them: give a column with more groups, "
+                "or a file for each set."
+            )
+
     def _limited_test(self) -> Split:
         config, whole = self.config, self.split(TEST)
         random = np.random.default_rng(config.split_seed)
@@ -160,6 +180,7 @@ class ReviewDataModule(L.LightningDataModule):
         """Return the fields that determine the size of a set, or the name of the corpus."""
         if self.config.source is Source.reviews:
             fields["test_fraction"] = self.corpus.test_fraction
+        fields |= {"folds": self.config.folds, "fold": self.config.fold}
         named = [f"data.{name}={value}" for name, value in fields.items() if value is not None]
         return " with ".join(named) or self.corpus.name
 
@@ -199,6 +220,9 @@ class ReviewDataModule(L.LightningDataModule):
             "fingerprint": self.identity,
             "classes": [*self.classes.names],
             "held_out": self.corpus.test_fraction,
+            "group_column": self.config.group_column,
+            "folds": self.config.folds,
+            "fold": self.config.fold,
             "train": len(self.train),
             "val": len(self.val),
             "test": len(self.test) if self.test is not None else None,
@@ -228,7 +252,7 @@ class ReviewDataModule(L.LightningDataModule):
             notes.append(proportions_note("validation", val.labels, known, self.classes))
         if test is not None:
             notes.append(copies_note(self.test_copies, len(test.rows)))
-            if self.corpus.test_fraction is not None:
+            if ALL in self.corpus.parts:
                 whole = np.concatenate([self.split(TRAIN).labels, self.split(TEST).labels])
                 notes.append(proportions_note("test", test.labels, whole, self.classes))
         return [note for note in notes if note]
@@ -255,7 +279,8 @@ class ReviewDataModule(L.LightningDataModule):
     def split(self, name: str) -> Split:
         """Return the split "train", "val", "test" or "unsupervised" of the corpus, before limits.
 
-        Raises InputError if the reviews cannot be read or cached.
+        The split "all" has the training and the test set, if both are drawn from the same reviews.
+        Raises InputError if the reviews cannot be read or cached, or cannot be divided into folds.
         """
         if name not in self.splits:
             if name != TRAIN:
@@ -273,11 +298,11 @@ class ReviewDataModule(L.LightningDataModule):
                     self._require_enough_reviews(whole)
             for note in reviews.notes:
                 self.cache.note(f"{Path(part.name).name}: {note}")
-            if self.corpus.test_fraction is None or name in self.corpus.parts:
+            if name in self.corpus.parts:
                 self.splits[name] = whole
             else:
-                train, test = whole.train_test_split(self.corpus.test_fraction)
-                self.splits |= {TRAIN: train, TEST: test}
+                train, test = self._divided(whole)
+                self.splits |= {ALL: whole, TRAIN: train, TEST: test}
         return self.splits[name]
 
     def _classes_of(self, part: Part, reviews: TokenizedReviews) -> Classes:
@@ -321,7 +346,7 @@ class ReviewDataModule(L.LightningDataModule):
         Reviews of one group stay in one set and count once. Of two classes, `_require_classes`
         reports a missing one.
         """
-        groups = np.unique(np.stack([whole.labels, whole.groups]), axis=1)[0]
+        groups = np.unique(np.stack([whole.labels, whole.components]), axis=1)[0]
         counts = np.bincount(groups, minlength=len(self.classes))
         fewest = int(counts.argmin())
         name, count = join_names([self.classes.names[fewest]]), int(counts[fewest])
@@ -347,8 +372,8 @@ class ReviewDataModule(L.LightningDataModule):
             needed = "both classes" if len(self.classes) == 2 else "at least two classes"
             raise InputError(
                 f"{cause} leaves {len(split.rows)} reviews for the {name} set, which needs reviews "
-                f"of {needed}: keep more of them, and different ones, since the copies of a review "
-                "stay in one set."
+                f"of {needed}: keep more of them, and different ones, since the copies of a "
+                "review, and the reviews of a group, stay in one set."
             )
         if name == "training" and not counts.all():
             missing = join_names([self.classes.names[int(counts.argmin())]])
@@ -356,6 +381,14 @@ class ReviewDataModule(L.LightningDataModule):
                 f"{cause} leaves no review of the class {missing} for the training set: keep more "
                 "reviews, or remove the class."
             )
+
+    def _divided(self, whole: Split) -> tuple[Split, Split]:
+        """Return the training and the test set of reviews without a test set."""
+        if self.config.folds is not None:
+            assert self.config.fold is not None
+            return whole.fold(self.config.folds, self.config.fold)
+        assert self.corpus.test_fraction is not None
+        return whole.train_test_split(self.corpus.test_fraction)
 
     def _part(self, split: str) -> Part:
         parts = self.corpus.parts

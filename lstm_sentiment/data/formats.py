@@ -24,6 +24,7 @@ from lstm_sentiment.data.columns import (
     Review,
     invalid_byte,
     join_names,
+    parse_group,
     parse_text,
 )
 from lstm_sentiment.data.delimited import (
@@ -203,8 +204,12 @@ def _class_names(schema: pa.Schema, column: str) -> list[str]:
 
 
 def _chosen(columns: Columns, present: Sequence[str], labelled: bool) -> list[str]:
+    """Return the names of the columns of text, label and group; without labels, of the text."""
     text = columns.find_text(present)
-    return [text, columns.find_label(present)] if labelled else [text]
+    if not labelled:
+        return [text]
+    group = columns.find_group(present)
+    return [text, columns.find_label(present), *([] if group is None else [group])]
 
 
 def _reviews(
@@ -216,7 +221,8 @@ def _reviews(
             text = parse_text(row[0])
             if columns.skip_missing and not text.strip():
                 raise MissingError("text")
-            review = Review(text, parser.parse(row[1]) if labelled else None)
+            label = parser.parse(row[1]) if labelled else None
+            review = Review(text, label, *map(parse_group, row[2:]))
         except MissingError as error:
             if not columns.skip_missing:
                 option = columns.options.missing
@@ -233,9 +239,16 @@ def _reviews(
         note(f"{skipped:,} of {number:,} rows were left out, since they have no text or no label.")
 
 
-def read_folders(folders: Sequence[tuple[Path, str | None]]) -> Iterator[Review]:
-    """Yield the reviews of (folder, label) pairs: one per .txt file, sorted by file name."""
+def read_folders(
+    folders: Sequence[tuple[Path, str | None]],
+    groups_of: Callable[[Path], Callable[[Path], str | None]] = lambda _: lambda _: None,
+) -> Iterator[Review]:
+    """Yield the reviews of (folder, label) pairs: one per .txt file, sorted by file name.
+
+    `groups_of` returns, for a folder, the function that gives the group of a file in it.
+    """
     for folder, label in folders:
+        group_of = groups_of(folder)
         for file in text_files(folder):
             with errors_named(file):
                 content = read_bytes(file, LINE_BYTES, follow_links=True)
@@ -243,7 +256,7 @@ def read_folders(folders: Sequence[tuple[Path, str | None]]) -> Iterator[Review]
                     text = content.decode()
                 except UnicodeDecodeError as error:
                     raise InputError(f"not UTF-8 ({invalid_byte(error)}).") from error
-                yield Review(text, label)
+                yield Review(text, label, group_of(file))
 
 
 def text_files(folder: Path) -> list[Path]:
@@ -331,6 +344,12 @@ def count_rows(files: Sequence[Path]) -> int | None:
         return sum(map(_count_parquet_rows, files))
     except InputError:
         return None  # the error is reported when the file is read
+
+
+def column_names(file: Path) -> list[str]:
+    """Return the names of the columns of a Parquet file."""
+    with errors_named(file), open_parquet(file) as table:
+        return list(table.schema.names)
 
 
 def _count_parquet_rows(file: Path) -> int:

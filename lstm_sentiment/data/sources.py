@@ -10,19 +10,21 @@ import glob
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache as memoized
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from lstm_sentiment.config import DataConfig, MissingValues, Source
+from lstm_sentiment.config import FILM, DataConfig, MissingValues, Source
 from lstm_sentiment.data import synthetic
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.columns import NO_CLASS, USUAL_COLUMNS, Columns, Review
 from lstm_sentiment.data.delimited import USUAL_FORMAT, TextFormat
+from lstm_sentiment.data.films import addresses_file, films_of_archive, with_films
 from lstm_sentiment.data.formats import (
+    column_names,
     count_rows,
     read_arrow,
     read_folders,
@@ -79,15 +81,21 @@ class Corpus:
     """A collection of labelled reviews in parts: "train", "test", perhaps "val", "unsupervised".
 
     If there is no part "val", the validation set is drawn from the training reviews. A corpus
-    without a test set has the part "all" in place of "train", of which `test_fraction` is drawn as
-    the test set. Calling a part raises InputError if its files are missing; reading it raises
-    InputError if they are damaged.
+    without a test set has the part "all" in place of "train", of which `test_fraction`, or a fold,
+    is drawn as the test set. Calling a part raises InputError if its files are missing; reading it
+    raises InputError if they are damaged.
     """
 
     name: str
     parts: Mapping[str, Callable[[], Part]]
     test_fraction: float | None = None
     cache: str | None = None  # folder of the tokenized reviews, if it is not data.cache
+
+    def for_folds(self) -> "Corpus":
+        """Return the corpus without its test set: its other reviews are the part "all"."""
+        labelled = self.parts[ALL if ALL in self.parts else TRAIN]
+        unlabelled = {name: self.parts[name] for name in {UNSUPERVISED} & self.parts.keys()}
+        return replace(self, parts={ALL: labelled, **unlabelled}, test_fraction=None)
 
 
 def open_corpus(config: DataConfig, cache: DataCache) -> Corpus:
@@ -96,7 +104,8 @@ def open_corpus(config: DataConfig, cache: DataCache) -> Corpus:
         return _synthetic_corpus(config.class_count or len(BINARY))
     if config.source is Source.reviews:
         return _reviews(config, cache)
-    return _imdb_of_hub(cache) if config.path is None else _imdb(config.path)
+    films = config.group_column is not None
+    return _imdb_of_hub(cache, films) if config.path is None else _imdb(config.path, films)
 
 
 # The synthetic corpus
@@ -123,8 +132,11 @@ def _synthetic_corpus(classes: int) -> Corpus:
 # IMDB
 
 
-def _imdb(path_text: str) -> Corpus:
-    """Return IMDB from a folder, or from Kaggle's CSV file of all reviews."""
+def _imdb(path_text: str, films: bool) -> Corpus:
+    """Return IMDB from a folder, or from Kaggle's CSV file of all reviews.
+
+    `films` says whether the films are the groups of the reviews.
+    """
     with _checked_path("data.path", path_text) as path:
         name = path.resolve().name
         if path.is_file():
@@ -132,25 +144,25 @@ def _imdb(path_text: str) -> Corpus:
                 raise InputError(
                     f"data.path={path_text} is not a CSV file of all of IMDB: {IMDB_FORMS}."
                 )
-            return _undivided((path,), USUAL_COLUMNS, USUAL_FORMAT, test_fraction=0.5)
+            return _undivided(path, films)
         if not path.is_dir():
             state = "is neither a file nor a folder" if path.exists() else "does not exist"
             raise InputError(f"data.path={path_text} {state}: {IMDB_FORMS}.")
         for archive in (path, path / "aclImdb"):
             if (archive / "train" / "pos").is_dir():
-                return Corpus(f"aclImdb folder {name}", _archive_parts(archive))
+                return Corpus(f"aclImdb folder {name}", _archive_parts(archive, films))
         if any(_parquet_shards(path, split) for split in (TRAIN, TEST)):
-            return Corpus(f"Parquet folder {name}", _parquet_parts(path))
+            return Corpus(f"Parquet folder {name}", _parquet_parts(path, films))
         for file in KAGGLE_NAMES:
             if (path / file).is_file():
-                return _undivided((path / file,), USUAL_COLUMNS, USUAL_FORMAT, test_fraction=0.5)
+                return _undivided(path / file, films)
         raise InputError(
             f"data.path={path_text} has none of the forms of IMDB (it contains {_content(path)}): "
             f"{IMDB_FORMS}. For other reviews, use data=reviews."
         )
 
 
-def _parquet_parts(folder: Path) -> Parts:
+def _parquet_parts(folder: Path, films: bool) -> Parts:
     def part(split: str) -> Part:
         shards = _parquet_shards(folder, split)
         if not shards:
@@ -159,7 +171,11 @@ def _parquet_parts(folder: Path) -> Parts:
                 "give a folder with train.parquet and test.parquet."
             )
         _require_all_shards(shards)
-        return _tables(shards, USUAL_COLUMNS, USUAL_FORMAT, labelled=split != UNSUPERVISED)
+        labelled = split != UNSUPERVISED
+        named = films and labelled and FILM in column_names(shards[0])
+        columns = replace(USUAL_COLUMNS, group=FILM if named else None)
+        part = _tables(shards, columns, USUAL_FORMAT, labelled)
+        return _by_film(part) if films and labelled and not named else part
 
     splits = [TRAIN, TEST]
     if _parquet_shards(folder, UNSUPERVISED):
@@ -184,7 +200,7 @@ def _require_all_shards(files: Shards) -> None:
         )
 
 
-def _archive_parts(archive: Path) -> Parts:
+def _archive_parts(archive: Path, films: bool) -> Parts:
     """Return the parts of the original archive, whose files are train/pos/0_9.txt and so on."""
 
     def part(split: str, *folders: tuple[Path, str | None]) -> Part:
@@ -193,10 +209,14 @@ def _archive_parts(archive: Path) -> Parts:
             if not files:
                 raise InputError(f"{folder} contains no .txt files: give all of aclImdb.")
         files_of_part = tuple(chain.from_iterable(by_folder))
+        named = films and split != f"{TRAIN}/unsup"
+        addresses = tuple(addresses_file(folder) for folder, _ in folders if named)
         return Part(
             f"{archive / split}",
-            lambda: _version(f"tree {[len(files) for files in by_folder]}", files_of_part),
-            lambda: read_folders(folders),
+            lambda: _version(
+                f"tree {[len(files) for files in by_folder]}", files_of_part + addresses
+            ),
+            lambda: read_folders(folders, films_of_archive) if named else read_folders(folders),
             lambda: len(files_of_part),
         )
 
@@ -208,8 +228,17 @@ def _archive_parts(archive: Path) -> Parts:
         for split in (TRAIN, TEST)
     }
     if text_files(unlabelled := archive / "train" / "unsup"):
-        parts[UNSUPERVISED] = partial(part, "train/unsup", (unlabelled, None))
+        parts[UNSUPERVISED] = partial(part, f"{TRAIN}/unsup", (unlabelled, None))
     return parts
+
+
+def _by_film(part: Part) -> Part:
+    """Return the part with the films of its reviews, which do not name them, as groups."""
+    return replace(
+        part,
+        version=lambda: f"{FILM} {part.version()}",
+        read=lambda: with_films(part.read(), part.notes.append),
+    )
 
 
 # Files
@@ -223,6 +252,7 @@ def columns_of(config: DataConfig) -> Columns:
         config.positive_label,
         skip_missing=config.missing is MissingValues.skip,
         classes=config.class_names,
+        group=config.group_column,
     )
 
 
@@ -261,11 +291,14 @@ def _test_fraction(config: DataConfig) -> float:
     return TEST_FRACTION if config.test_fraction is None else config.test_fraction
 
 
-def _undivided(
-    files: Shards, columns: Columns, text_format: TextFormat, test_fraction: float
-) -> Corpus:
-    parts: Parts = {ALL: partial(_tables, files, columns, text_format)}
-    return Corpus(_name(files), parts, test_fraction)
+def _undivided(file: Path, films: bool) -> Corpus:
+    """Return IMDB from a file of all reviews, of which half are drawn as the test set."""
+
+    def part() -> Part:
+        reviews = _tables((file,), USUAL_COLUMNS, USUAL_FORMAT)
+        return _by_film(reviews) if films else reviews
+
+    return Corpus(file.name, {ALL: part}, test_fraction=0.5)
 
 
 def _tables(
@@ -274,11 +307,16 @@ def _tables(
     suffixes, notes = [file.suffixes[-2:] for file in files], list[str]()
     return Part(
         f"{files[0].parent / _name(files)}",
-        lambda: _version(f"{READING} {columns} {text_format} {labelled} {suffixes}", files),
+        lambda: _version(f"{READING} {_key(columns)} {text_format} {labelled} {suffixes}", files),
         lambda: read_tables(files, columns, labelled, text_format, notes.append),
         lambda: count_rows(files),
         notes,
     )
+
+
+def _key(columns: Columns) -> str:
+    """Return the part of a version that stands for the columns."""
+    return f"{columns}" if columns.group is None else f"{columns} groups {columns.group}"
 
 
 def _name(files: Shards) -> str:
@@ -353,7 +391,7 @@ def _content(folder: Path) -> str:
 # The hub
 
 
-def _imdb_of_hub(cache: DataCache) -> Corpus:
+def _imdb_of_hub(cache: DataCache, films: bool) -> Corpus:
     def part(split: str) -> Part:
         @memoized
         def table() -> Any:
@@ -361,11 +399,12 @@ def _imdb_of_hub(cache: DataCache) -> Corpus:
             return _from_hub(cache, advice, HUB_NAME, "plain_text", HUB_REVISION, split).data.table
 
         name = f"{HUB_NAME}, {split}"
-        return Part(
+        reviews = Part(
             name,
             lambda: f"{HUB_NAME}@{HUB_REVISION}-{split}",
             lambda: read_arrow(name, table(), labelled=split != UNSUPERVISED),
         )
+        return _by_film(reviews) if films and split != UNSUPERVISED else reviews
 
     splits = (TRAIN, TEST, UNSUPERVISED)
     return Corpus(f"{HUB_NAME}@{HUB_REVISION[:8]}", {s: partial(part, s) for s in splits})
@@ -394,7 +433,7 @@ def _reviews_of_hub(
         return Part(
             name,
             # The fingerprint distinguishes the versions of a data set.
-            lambda: f"{READING} {data_set} {rows._fingerprint} {columns} {labelled}",
+            lambda: f"{READING} {data_set} {rows._fingerprint} {_key(columns)} {labelled}",
             lambda: read_arrow(name, rows.data.table, columns, labelled, notes.append),
             lambda: len(rows),
             notes,

@@ -1,8 +1,10 @@
-"""Splits: the division of reviews into training, validation and test set.
+"""Splits: the division of reviews into training, validation and test set, or into folds.
 
 Reviews are drawn by the digests of their texts and not by their rows. A split therefore does not
 depend on the format and the order of the files. Copies of a review always belong to the same set:
-reviews with the same tokens or, in version 1 of `data.preparation`, with the same text.
+reviews with the same tokens or, in version 1 of `data.preparation`, with the same text. So do the
+reviews of a group, if the reviews have groups. What stays together is a component: reviews that are
+connected by copies and groups.
 """
 
 import hashlib
@@ -10,8 +12,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
+from lstm_sentiment.data.columns import join_names
 from lstm_sentiment.data.tokenized import TokenizedReviews
+from lstm_sentiment.display import counted
+from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import Classes
 
 # The share of copies in the test set, and the difference between shares of a class, from which on a
@@ -22,7 +29,7 @@ TEST_SEED = 0  # the test set does not depend on data.split_seed
 
 @dataclass(frozen=True)
 class Split:
-    """Some reviews of a part, sorted by the digests of their texts, then by their labels."""
+    """Some reviews of a part, sorted by the digests of their texts, by their labels and groups."""
 
     tokenized: TokenizedReviews  # all reviews of the part
     rows: np.ndarray  # (N,) rows of the part that belong to this split
@@ -31,7 +38,7 @@ class Split:
     def whole(cls, reviews: TokenizedReviews) -> "Split":
         """Return the split with all reviews of a part."""
         first, second = reviews.digests.T
-        return cls(reviews, np.lexsort((reviews.labels, second, first)))
+        return cls(reviews, np.lexsort((*reviews.groups.T, reviews.labels, second, first)))
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -39,17 +46,32 @@ class Split:
         return self.tokenized.labels[self.rows]
 
     @cached_property
-    def groups(self) -> np.ndarray:
-        """The position of the first copy of each review, (N,) int64."""
-        copies = self.tokenized.copies_of(self.rows)
+    def components(self) -> np.ndarray:
+        """The position of the first review of each review's component, (N,) int64."""
+        _, copies = np.unique(self.tokenized.copies_of(self.rows), return_inverse=True)
+        if self.tokenized.has_groups:
+            copies = self._connected(copies)
         _, first, members = np.unique(copies, return_index=True, return_inverse=True)
         return first[members]
 
+    def _connected(self, copies: np.ndarray) -> np.ndarray:
+        """Return the number of each review's component, (N,), from that of its text, (N,)."""
+        grouped = np.flatnonzero(self.tokenized.groups[self.rows].any(1))
+        named = self.tokenized.groups_of(self.rows)
+        _, groups = np.unique(named, return_inverse=True)
+        # A graph of texts and groups, with an edge from each text to the group of its review.
+        size = len(copies) + len(grouped)
+        edges = np.ones(len(grouped)), (copies[grouped], len(copies) + groups)
+        _, components = connected_components(csr_array(edges, shape=(size, size)), directed=False)
+        return components[copies]
+
     @cached_property
     def identity(self) -> str:
-        """A hash of texts and labels that does not depend on the files and their order."""
+        """A hash of texts, labels and groups that does not depend on the files and their order."""
         digest = hashlib.sha256(np.ascontiguousarray(self.tokenized.digests[self.rows]).tobytes())
         digest.update(self.labels.tobytes())
+        if self.tokenized.has_groups:
+            digest.update(np.ascontiguousarray(self.tokenized.groups[self.rows]).tobytes())
         return f"sha256-{digest.hexdigest()}"
 
     def take(self, positions: np.ndarray) -> "Split":
@@ -57,7 +79,7 @@ class Split:
         return replace(self, rows=self.rows[positions])
 
     def train_test_split(self, test_fraction: float) -> tuple["Split", "Split"]:
-        """Return a training and a test set; copies of a review belong to the same set."""
+        """Return a training and a test set; no component belongs to both."""
         everything, random = np.arange(len(self.rows)), np.random.default_rng(TEST_SEED)
         return self.split_off(everything, test_fraction, random)
 
@@ -66,9 +88,52 @@ class Split:
     ) -> tuple["Split", "Split"]:
         """Split the reviews at these positions into a training set and a held-out set."""
         train, held_out = stratified_split(
-            positions, self.labels, self.groups, fraction, random, self.tokenized.preparation
+            positions, self.labels, self.components, fraction, random, self.tokenized.preparation
         )
         return self.take(train), self.take(held_out)
+
+    def fold(self, folds: int, fold: int) -> tuple["Split", "Split"]:
+        """Return the training set of a fold of a cross-validation, and the fold.
+
+        Raises InputError if a class has fewer reviews, or the reviews fewer components, than folds.
+        """
+        self._require_folds(folds)
+        is_held_out = stratified_folds(self.labels, self.components, folds) == fold
+        return self.take(np.flatnonzero(~is_held_out)), self.take(np.flatnonzero(is_held_out))
+
+    def _require_folds(self, folds: int) -> None:
+        for label, count in zip(*np.unique(self.labels, return_counts=True), strict=True):
+            if count < folds:
+                raise InputError(
+                    f"data.folds={folds} is more than the {counted(int(count), 'review')} of class "
+                    f"{join_names([self.tokenized.label_names[label]])}: {_at_most(count)}."
+                )
+        if (count := self.number_of_components) < folds:
+            raise InputError(
+                f"data.folds={folds} is more than the {counted(count, self.kind_of_components)}: "
+                f"{_at_most(count)}."
+            )
+
+    @property
+    def number_of_components(self) -> int:
+        """The number of sets of reviews that cannot be divided."""
+        return len(np.unique(self.components))
+
+    @property
+    def kind_of_components(self) -> str:
+        """The noun for a component in messages."""
+        return "group" if self.tokenized.has_groups else "different review"
+
+
+def _at_most(folds: int) -> str:
+    return f"give at most {folds}" if folds > 1 else "leave out data.folds, or add reviews"
+
+
+def count_shared_groups(reviews: Split, *others: Split) -> int:
+    """Return the number of groups of the reviews that also have reviews in other splits."""
+    groups = np.unique(reviews.tokenized.groups_of(reviews.rows))
+    elsewhere = np.concatenate([other.tokenized.groups_of(other.rows) for other in others])
+    return int(np.isin(groups, elsewhere).sum())
 
 
 def count_copies(reviews: Split, *others: Split) -> int:
@@ -110,8 +175,33 @@ def proportions_note(
         return None
     return (
         f"{shares[label]:.0%} of the {name} reviews are {classes.names[label]}, but "
-        f"{usual[label]:.0%} of all reviews: the copies of a review stay in one set."
+        f"{usual[label]:.0%} of all reviews: the copies of a review, and the reviews of a group, "
+        "stay in one set."
     )
+
+
+def stratified_folds(labels: np.ndarray, components: np.ndarray, folds: int) -> np.ndarray:
+    """Return the fold of each review, (N,), from its label and its component, (N,) each.
+
+    All reviews of a component belong to the same fold. Components are assigned one after another,
+    the largest first, to the fold that keeps the numbers of each label in the folds as equal as
+    possible (least sum of squares), as `StratifiedGroupKFold` of scikit-learn does. Without large
+    components, the numbers of a label differ by at most 1.
+    """
+    _, members = np.unique(components, return_inverse=True)
+    values, columns = np.unique(labels, return_inverse=True)
+    counts = np.zeros((members.max() + 1, len(values)), int)
+    np.add.at(counts, (members, columns), 1)
+    # The sum of squares of the shares grows by 2 * filled @ weights, and by a constant.
+    weights = counts / counts.sum(0) ** 2
+    filled, sizes = np.zeros((folds, len(values)), int), np.zeros(folds, int)
+    fold_of = np.zeros(len(counts), int)
+    for component in np.argsort(-counts.sum(1), kind="stable"):
+        fold = np.lexsort((sizes, filled @ weights[component]))[0]
+        fold_of[component] = fold
+        filled[fold] += counts[component]
+        sizes[fold] += counts[component].sum()
+    return fold_of[members]
 
 
 def stratified_sample(

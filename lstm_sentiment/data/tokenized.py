@@ -5,7 +5,6 @@ part. With another vocabulary, limit or validation set, only word counts and ids
 and the texts are not needed.
 """
 
-import hashlib
 import json
 from array import array
 from collections import defaultdict
@@ -18,6 +17,7 @@ import numpy as np
 from lstm_sentiment.config import Tokenizer
 from lstm_sentiment.data.cache import DataCache, cache_key
 from lstm_sentiment.data.columns import join_names
+from lstm_sentiment.data.digests import DIGEST_SIZE, text_digest
 from lstm_sentiment.data.sources import Part
 from lstm_sentiment.data.tokenizer import UNK, tokenize, tokenizer_key
 from lstm_sentiment.data.vocabulary import Vocabulary
@@ -25,11 +25,11 @@ from lstm_sentiment.display import Display, counted, track
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import UNLABELLED, Classes
 
-LAYOUT = "4"  # part of the cache's key: raise it if the format of the files changes
+LAYOUT = "5"  # part of the cache's key: raise it if the format of the files changes
 WORDS, LABELS, NOTES = "words.json", "labels.json", "notes.json"
-ARRAYS = ("tokens", "offsets", "labels", "digests", "copies")
+ARRAYS = ("tokens", "offsets", "labels", "digests", "copies", "groups")
 FILES = (WORDS, LABELS, NOTES, *(f"{name}.npy" for name in ARRAYS))
-DIGEST_SIZE = 16
+NO_GROUP = bytes(DIGEST_SIZE)  # in place of the digest of a group
 TOKENS_AT_ONCE = 2**22
 
 
@@ -46,6 +46,7 @@ class TokenizedReviews:
     labels: np.ndarray  # (N,) int32, positions in `label_names`; see `labelled`
     digests: np.ndarray  # (N, 2) uint64, equal for reviews with the same text
     copies: np.ndarray  # (N, 2) uint64, equal for reviews that count as copies of each other
+    groups: np.ndarray  # (N, 2) uint64, equal for reviews of the same group; 0 without a group
     preparation: int  # version of `tokenize`
     # Labels as read, sorted by spelling, or names of classes; empty without labels.
     label_names: list[str] = field(default_factory=list)
@@ -97,6 +98,19 @@ class TokenizedReviews:
     def copies_of(self, rows: np.ndarray) -> np.ndarray:
         """Return a value of 16 bytes for each review in `rows`, (N,), equal for copies."""
         return np.ascontiguousarray(self.copies[rows]).view("V16")[:, 0]
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether any review belongs to a named group."""
+        return bool(self.groups.any())
+
+    def groups_of(self, rows: np.ndarray) -> np.ndarray:
+        """Return a value of 16 bytes for each review in `rows`, (N,), equal within a group.
+
+        Reviews without a group are left out.
+        """
+        groups = np.ascontiguousarray(self.groups[rows])
+        return groups[groups.any(1)].view("V16")[:, 0]
 
     def word_ids(self, vocabulary: Vocabulary) -> np.ndarray:
         """Return the vocabulary's id of each word, (W,) int32."""
@@ -172,19 +186,20 @@ def _tokenize(
     # The leading 0 makes the cumulative sum of the lengths the offsets.
     names: defaultdict[str | None, int] = defaultdict(lambda: len(names))
     labels, lengths = array("i"), array("q", [0])
-    digests, copies, without_words = bytearray(), bytearray(), 0
+    digests, copies, groups, without_words = bytearray(), bytearray(), bytearray(), 0
     unsorted_tokens = folder / "tokens"
     reviews = track(part.read(), f"tokenizing {Path(part.name).name}", display, part.count())
     with unsorted_tokens.open("wb") as stream:
-        for text, label in reviews:
+        for text, label, group in reviews:
             tokens = tokenize(text, preparation, tokenizer)
             without_words += tokens == [UNK]
             row = np.fromiter(map(numbers.__getitem__, tokens), np.int32, len(tokens))
             stream.write(row.data)
             lengths.append(len(tokens))
             labels.append(names[label])
-            digests += _digest(text)
-            copies += _digest(text if preparation == 1 else _spelling(text, tokens, tokenizer))
+            digests += text_digest(text)
+            copies += text_digest(text if preparation == 1 else _spelling(text, tokens, tokenizer))
+            groups += NO_GROUP if group is None else text_digest(group)
     if not labels:
         raise InputError(f"{part.name}: there are no reviews.")
     words = sorted(numbers)
@@ -202,8 +217,8 @@ def _tokenize(
     position: dict[str | None, int] = {name: k for k, name in enumerate(label_names)}
     by_number = np.array([position.get(name, UNLABELLED) for name in names], np.int32)
     np.save(folder / "labels.npy", by_number[np.frombuffer(labels, np.int32)])
-    np.save(folder / "digests.npy", np.frombuffer(digests, "<u8").reshape(-1, 2))
-    np.save(folder / "copies.npy", np.frombuffer(copies, "<u8").reshape(-1, 2))
+    for name, content in (("digests", digests), ("copies", copies), ("groups", groups)):
+        np.save(folder / f"{name}.npy", np.frombuffer(content, "<u8").reshape(-1, 2))
 
 
 def _spelling(text: str, tokens: list[str], tokenizer: Tokenizer) -> str:
@@ -213,11 +228,6 @@ def _spelling(text: str, tokens: list[str], tokenizer: Tokenizer) -> str:
     """
     default = Tokenizer.basic_english
     return " ".join(tokens if tokenizer is default else tokenize(text, 2, default))
-
-
-def _digest(text: str) -> bytes:
-    content = text.encode(errors="surrogatepass")
-    return hashlib.blake2b(content, digest_size=DIGEST_SIZE).digest()
 
 
 def _json(texts: list[str]) -> bytes:

@@ -41,7 +41,10 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
 
 
 def classification_scores(
-    labels: np.ndarray, logits: np.ndarray, classes: Classes = BINARY
+    labels: np.ndarray,
+    logits: np.ndarray,
+    classes: Classes = BINARY,
+    predicted: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Return the scores of N predictions, in float64.
 
@@ -51,7 +54,8 @@ def classification_scores(
     [fn, tp]] for two classes. `rates` describes the scores that follow from it.
     """
     labels, logits = np.asarray(labels).astype(np.int64), np.asarray(logits, np.float64)
-    predicted = classes.predicted(probabilities(logits))
+    if predicted is None:
+        predicted = classes.predicted(probabilities(logits))
     matrix = multiclass_confusion_matrix(
         torch.from_numpy(predicted), torch.from_numpy(labels), len(classes)
     ).tolist()

@@ -12,7 +12,8 @@ from typing import Any
 from lstm_sentiment.config import SCORES
 from lstm_sentiment.display import printable
 from lstm_sentiment.report.comparison import Comparison
-from lstm_sentiment.report.variants import Variant, recorded_scores, settings
+from lstm_sentiment.report.settings import settings
+from lstm_sentiment.report.variants import Variant, recorded_scores
 from lstm_sentiment.runs.reader import RunSummary
 
 RECORDED = (

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from lstm_sentiment.report import page
 from lstm_sentiment.report.class_wording import score_notes
+from lstm_sentiment.report.folds import joined_folds
 from lstm_sentiment.report.formatting import NOTHING, mean, mean_percent, percent, spread
 from lstm_sentiment.report.majority import MajorityClass, majority_class
 from lstm_sentiment.report.markup import plain
@@ -30,14 +31,14 @@ class RankingTable(NamedTuple):
 def ranking(
     runs: Iterable[RunSummary],
 ) -> tuple[list[RankingTable], Sequence[str], list[tuple[str, str]]]:
-    """Return a table for each data set, the column titles, and the runs without a record."""
+    """Return a table for each data set, the column titles, and the runs that are not compared."""
     runs = list(runs)
     tables, columns = _tables(runs)
-    return tables, columns, without_record(runs)
+    return tables, columns, not_compared(runs)
 
 
 def markdown(runs: Iterable[RunSummary]) -> str:
-    """Return the ranking and the runs without a record as Markdown."""
+    """Return the ranking and the runs that are not compared as Markdown."""
     runs = list(runs)
     blocks: list[page.Block] = []
     tables, columns = _tables(runs)
@@ -45,14 +46,16 @@ def markdown(runs: Iterable[RunSummary]) -> str:
         escaped = [[plain(cell) for cell in row] for row in rows]
         blocks += [page.Paragraph(plain(title)), page.Table(["", *columns], escaped)]
         blocks.append(page.Paragraph(plain(note)))
-    if failures := without_record(runs):
+    if failures := not_compared(runs):
         blocks.append(page.Listing([plain(f"{name}: {trouble}") for name, trouble in failures]))
     return page.markdown(blocks).rstrip("\n")
 
 
-def without_record(runs: Iterable[RunSummary]) -> list[tuple[str, str]]:
-    """Return the name and the state of every run without a record, sorted by name."""
-    return sorted((run.name, run.trouble) for run in runs if not run.record)
+def not_compared(runs: Iterable[RunSummary]) -> list[tuple[str, str]]:
+    """Return the name of every run without a record or without the other folds, and the reason."""
+    runs = list(runs)
+    reasons = [(run.name, run.trouble) for run in runs if not run.record]
+    return sorted(reasons + [(run.name, reason) for run, reason in joined_folds(runs)[1]])
 
 
 def _tables(runs: Iterable[RunSummary]) -> tuple[list[RankingTable], Sequence[str]]:

@@ -9,7 +9,7 @@ from lstm_sentiment.report.effect_section import effect_section
 from lstm_sentiment.report.markup import plain
 from lstm_sentiment.report.page import Block, Details, Heading, Listing, Paragraph
 from lstm_sentiment.report.plot_sections import plot_section
-from lstm_sentiment.report.ranking import without_record
+from lstm_sentiment.report.ranking import not_compared
 from lstm_sentiment.report.table_sections import published_section, ranking_section, verdict_section
 from lstm_sentiment.report.variant_sections import variant_section
 from lstm_sentiment.report.variants import variant_groups
@@ -34,7 +34,7 @@ def build_report(runs: Sequence[RunSummary]) -> tuple[list[Block], list[Comparis
     for number, comparison in enumerate(comparisons, 1):
         prefix = f"{number}_" if len(comparisons) > 1 else ""
         blocks += _data_set(comparison, prefix)
-    if failures := without_record(runs):
+    if failures := not_compared(runs):
         blocks.append(Heading("Runs that are not compared"))
         blocks.append(Listing([plain(f"{name}: {trouble}") for name, trouble in failures]))
     return blocks, comparisons

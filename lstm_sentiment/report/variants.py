@@ -1,4 +1,4 @@
-"""runs -> groups of variants. A variant is the runs that differ only in their seed.
+"""runs -> groups of variants. A variant is the runs that differ only in their seed and fold.
 
 Only variants that were trained on the same reviews are compared, so each group has its own reviews.
 """
@@ -12,25 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from lstm_sentiment.config import Config, values_if_missing
+from lstm_sentiment.config import Config
 from lstm_sentiment.config_fields import fields_of
 from lstm_sentiment.labels import Classes
 from lstm_sentiment.model.rates import rates
-from lstm_sentiment.runs.identity import BASELINE, NOT_FINGERPRINTED
+from lstm_sentiment.report.folds import joined_folds
+from lstm_sentiment.report.settings import settings
+from lstm_sentiment.runs.identity import BASELINE
 from lstm_sentiment.runs.reader import RunSummary
-from lstm_sentiment.runs.record import IF_MISSING, record_classes
+from lstm_sentiment.runs.record import record_classes
 
 # The settings that are part of a run's name.
 NAMED = {field.name for field in fields_of(Config) if field.factor} | {"ngrams.kind", "ngrams.c"}
 # The settings that identify word vectors.
 VECTORS = {field.name for field in fields_of(Config) if field.describes == "vectors"} | {"vectors"}
-# What a baseline's record means if it lacks a setting that was added later.
-BASELINE_DEFAULTS = {
-    f"{BASELINE}.intercept": "penalised",
-    "data.class_weights": "none",
-    "decision.threshold": "0.5",
-    "decision.calibration": "none",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +109,7 @@ def variant_groups(runs: Iterable[RunSummary]) -> list[VariantGroup]:
     """Return the groups of the variants of all finished runs, the largest group first."""
     members: dict[tuple[str, str, tuple[str, ...]], list[RunSummary]] = {}
     sizes = {}
-    for run in runs:
+    for run in joined_folds(runs)[0]:
         if run.record:
             data = run.record["data"]
             key = data["fingerprint"], _sizes(data), record_classes(run.record).names
@@ -145,31 +140,6 @@ def _group(runs: Sequence[RunSummary]) -> VariantGroup:
 
 def _path(run: RunSummary) -> str:
     return f"{run.folder.parent.name}/{run.folder.name}"
-
-
-def settings(run: RunSummary) -> dict[str, Any]:
-    """Return all settings that affect the results, except the seed, by dotted name.
-
-    A field that did not exist when a record was written has the value that its absence implies.
-    """
-    assert run.record is not None
-    config = run.record["config"]
-    is_baseline = BASELINE in config
-    implied = IF_MISSING | BASELINE_DEFAULTS if is_baseline else values_if_missing()
-    values = {**implied, **_flat(config)}
-    for name in values.keys() & {"seed", "test", *NOT_FINGERPRINTED}:
-        del values[name]
-    if vectors := run.record.get("vectors"):  # identified by their content, not by their path
-        values["vectors"] = vectors["fingerprint"]
-    return values
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for name, value in config.items():
-        is_group = isinstance(value, dict)
-        values |= _flat(value, f"{prefix}{name}.") if is_group else {prefix + name: value}
-    return values
 
 
 def distinguishing_settings(variants: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -62,6 +62,7 @@ class Predictions(NamedTuple):
     logit: np.ndarray  # (N,) float64 for two classes, (N, K) for more
     tokens: np.ndarray | None  # (N,) int64, before truncation; older runs do not have it
     classes: Classes = BINARY
+    decided: np.ndarray | None = None  # (N,) predicted labels of joined folds; see `predicted`
 
     @property
     def probability(self) -> np.ndarray:
@@ -70,7 +71,9 @@ class Predictions(NamedTuple):
 
     @property
     def predicted(self) -> np.ndarray:
-        """The label of the predicted class, (N,)."""
+        """The label of the predicted class, (N,). Each of several joined folds has a threshold."""
+        if self.decided is not None:
+            return self.decided
         predicted: np.ndarray = self.classes.predicted(self.probability)
         return predicted
 
@@ -141,8 +144,11 @@ def read_table(path: Path) -> pa.Table:
 def read_predictions(run: RunSummary, stage: str) -> Predictions:
     """Return the predictions of a finished run in a stage, "val" or "test".
 
-    Raises InputError if they are missing or damaged, or do not match the run's record.
+    Those of joined folds are the predictions of all of them. Raises InputError if they are missing
+    or damaged, or do not match the run's record.
     """
+    if run.folds:
+        return _concatenated([read_predictions(fold, stage) for fold in run.folds])
     assert run.record is not None
     path = run.folder / PREDICTIONS
     table = read_table(path)
@@ -154,6 +160,21 @@ def read_predictions(run: RunSummary, stage: str) -> Predictions:
     if not _matches(predictions, run.record[stage]["confusion_matrix"]):
         raise InputError(f"{_shown(path)} does not match the run's record")
     return predictions
+
+
+def _concatenated(parts: Sequence[Predictions]) -> Predictions:
+    """Return the predictions of all parts, sorted by row."""
+    row = np.concatenate([part.row for part in parts])
+    order = np.argsort(row, kind="stable")
+    tokens = [part.tokens for part in parts if part.tokens is not None]
+    return Predictions(
+        row[order],
+        np.concatenate([part.label for part in parts])[order],
+        np.concatenate([part.logit for part in parts])[order],
+        np.concatenate(tokens)[order] if len(tokens) == len(parts) else None,
+        parts[0].classes,
+        np.concatenate([part.predicted for part in parts])[order],
+    )
 
 
 def _shown(path: Path) -> str:

@@ -34,6 +34,7 @@ class RunSummary:
     record: dict[str, Any] | None = None
     trouble: str = ""  # the reason why there is no record
     progress: dict[str, Any] | None = None  # of an unfinished run; see training.progress
+    folds: tuple["RunSummary", ...] = ()  # the runs whose test sets were joined to that of this run
 
     @property
     def name(self) -> str:

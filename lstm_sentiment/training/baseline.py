@@ -57,8 +57,16 @@ DATA_FIELDS = (
     "limit_train",
     "limit_test",
     "class_weights",
+    "folds",
+    "fold",
 )
-UNCHANGED = {**IF_MISSING, "data.class_weights": ClassWeights.none}  # values that are not recorded
+# Values that are not recorded: the fields did not exist when older baselines were written.
+UNCHANGED = {
+    **IF_MISSING,
+    "data.class_weights": ClassWeights.none,
+    "data.folds": None,
+    "data.fold": None,
+}
 NETWORK_FIELDS = (
     "max_vocab",
     "max_length",

@@ -87,7 +87,7 @@ def test_copies_are_counted_within_and_across_splits(tmp_path: Path, cache: str)
     test = write_rows(tmp_path / "test.csv", [("a b", 1), ("c", 0), ("c", 0), ("d", 1)])
     text = printed(train, cache, test_path=str(test), val_fraction=0)
     assert cells(text, "train", 1) == ["train", "2", "4"]
-    assert cells(text, "test", 1) == ["test", "1", "3"]
+    assert cells(text, "test", 1) == ["test", "1", "3", "0"]
 
 
 def test_copies_in_another_spelling_are_counted(tmp_path: Path, cache: str) -> None:
@@ -96,7 +96,7 @@ def test_copies_in_another_spelling_are_counted(tmp_path: Path, cache: str) -> N
     test = write_rows(tmp_path / "test.csv", [("It's FINE ", 1), ("dull", 0)])
     text = printed(train, cache, test_path=str(test), val_fraction=0)
     assert cells(text, "train", 1) == ["train", "2", "2"]
-    assert cells(text, "test", 1) == ["test", "0", "1"]
+    assert cells(text, "test", 1) == ["test", "0", "1", "0"]
     assert "1 of the 2 test reviews are copies" in text.replace("\n", " ")
 
 

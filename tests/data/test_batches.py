@@ -40,6 +40,7 @@ def split_of(texts: list[list[int]], words: list[str] | None = None) -> Tokenize
         labels=np.array([row % 3 == 1 for row in range(len(texts))], np.int8),
         digests=np.arange(2 * len(texts), dtype=np.uint64).reshape(-1, 2),
         copies=np.arange(2 * len(texts), dtype=np.uint64).reshape(-1, 2),
+        groups=np.zeros((len(texts), 2), np.uint64),
         preparation=2,
     )
 

@@ -190,7 +190,9 @@ def test_a_single_file_equals_a_folder_of_its_halves(tmp_path: Path) -> None:
 
 def test_halves_have_half_of_each_label_and_share_no_text(tmp_path: Path) -> None:
     halved = halves(tmp_path)
-    assert not {text for text, _ in halved["train"]} & {text for text, _ in halved["test"]}
+    assert not {review.text for review in halved["train"]} & {
+        review.text for review in halved["test"]
+    }
     for label in (0, 1):
         both = [sum(review.label == label for review in rows) for rows in halved.values()]
         assert sum(both) == sum(review.label == label for review in ALL)
@@ -208,7 +210,7 @@ def test_the_test_set_does_not_depend_on_the_split_seed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", [0, 17, 59])
 def test_one_character_or_one_label_changes_the_identity(tmp_path: Path, place: int) -> None:
-    text, label = TRAIN[place]
+    text, label, _ = TRAIN[place]
     others: list[Rows] = [
         [*TRAIN[:place], *changed, *TRAIN[place + 1 :]]
         for changed in (
@@ -264,13 +266,13 @@ def test_names_that_reverse_the_classes_change_the_identity(tmp_path: Path) -> N
     def identity_of(*names: str) -> str:
         label = datasets.ClassLabel(names=list(names)) if names else datasets.Value("int64")
         features = datasets.Features({"text": datasets.Value("string"), "label": label})
-        rows = {"text": [text for text, _ in ALL], "label": [label for _, label in ALL]}
+        rows = {"text": [row.text for row in ALL], "label": [row.label for row in ALL]}
         datasets.Dataset.from_dict(rows, features).to_parquet(tmp_path / "a.parquet")
         return identity(tmp_path, tmp_path / "a.parquet", source=Source.reviews)
 
     assert identity_of("neg", "pos") == identity_of()
     assert identity_of("positive", "negative") != identity_of()
-    words = [(text, ["positive", "negative"][label]) for text, label in ALL]
+    words = [(text, ["positive", "negative"][label]) for text, label, _ in ALL]
     file = write_rows(tmp_path / "a.csv", words)
     assert identity_of("positive", "negative") == identity(tmp_path, file, source=Source.reviews)
 
@@ -287,5 +289,5 @@ def test_the_way_of_writing_does_not_change_the_identity(tmp_path: Path) -> None
 
 def csv_text(rows: Rows, delimiter: str) -> str:
     text = StringIO()
-    csv.writer(text, delimiter=delimiter).writerows([("text", "label"), *rows])
+    csv.writer(text, delimiter=delimiter).writerows([("text", "label"), *(row[:2] for row in rows)])
     return text.getvalue()

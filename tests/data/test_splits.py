@@ -34,6 +34,7 @@ def tokenized(labelled: Labelled, preparation: int) -> TokenizedReviews:
         labels=np.array([label for _, label in labelled], np.int8),
         digests=digests,
         copies=digests,
+        groups=np.zeros_like(digests),
         preparation=preparation,
     )
 
@@ -67,7 +68,7 @@ def test_reviews_whose_digests_share_a_half_are_not_copies(half: int) -> None:
     reviews.digests[:, half] = [3, 1, 2, 3]
     split = Split.whole(reviews)
     assert split.rows.tolist() == [1, 2, 3, 0]
-    assert split.groups.tolist() == [0, 1, 2, 2]
+    assert split.components.tolist() == [0, 1, 2, 2]
 
 
 @CHECKED
@@ -77,12 +78,12 @@ def test_groups_are_the_first_positions_of_the_same_texts(
 ) -> None:
     split = split_of(labelled)
     texts = [text for text, _ in rows_of(split, labelled)]
-    assert split.groups.tolist() == [texts.index(text) for text in texts]
+    assert split.components.tolist() == [texts.index(text) for text in texts]
     positions = data.draw(st.sets(st.sampled_from(range(len(labelled))))) if labelled else set()
     taken = split.take(np.array(sorted(positions), np.int64))
     texts = [texts[position] for position in sorted(positions)]
     assert [text for text, _ in rows_of(taken, labelled)] == texts
-    assert taken.groups.tolist() == [texts.index(text) for text in texts]
+    assert taken.components.tolist() == [texts.index(text) for text in texts]
 
 
 @CHECKED
@@ -91,7 +92,7 @@ def test_a_split_is_the_same_in_any_order(labelled: Labelled, data: st.DataObjec
     other = data.draw(st.permutations(labelled))
     one, same = split_of(labelled), split_of(other)
     assert rows_of(one, labelled) == rows_of(same, other)
-    assert one.groups.tolist() == same.groups.tolist()
+    assert one.components.tolist() == same.components.tolist()
     assert one.identity == same.identity
 
 

@@ -17,7 +17,7 @@ from tests.support.tables import NumberedReview, numbered, write_columns
 TEXTS = ["A warm and clever film.", "I looked at my watch.<br />Often.", " 映画 \0 🎬\n", " "]
 LABELS = [1, 0, 1, 0]
 
-Rows = Sequence[tuple[str, Any]]  # texts and labels
+Rows = Sequence[tuple[Any, ...]]  # texts and labels, perhaps followed by groups
 
 
 def reviews(
@@ -37,7 +37,7 @@ def write_archive(
     sides = {0: "neg", 1: "pos", UNLABELLED: "unsup"}
     unlabelled = [(text, UNLABELLED) for text in unsupervised]
     for split, rows in (("train", [*train, *unlabelled]), ("test", test)):
-        for number, (text, label) in enumerate(rows):
+        for number, (text, label, *_) in enumerate(rows):
             file = folder / split / sides[label] / f"{number}_{7 * label}.txt"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(text.encode())
@@ -59,7 +59,15 @@ def open_reviews(path: Path | str, cache: DataCache | None = None, **fields: Any
 
 
 def read(corpus: Corpus, part: str = "train") -> list[NumberedReview]:
-    return numbered(list(corpus.parts[part]().read()))
+    """Return the texts and labels of the reviews, which have no groups."""
+    read_reviews = list(corpus.parts[part]().read())
+    assert all(review.group is None for review in read_reviews)
+    return numbered(read_reviews)
+
+
+def groups(corpus: Corpus, part: str = "train") -> list[str | None]:
+    """Return the groups of the reviews."""
+    return [review.group for review in corpus.parts[part]().read()]
 
 
 def version(corpus: Corpus, part: str = "train") -> str:
@@ -95,7 +103,7 @@ def data_set(**splits: Rows) -> datasets.DatasetDict:
         {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["neg", "pos"])}
     )
     columns = {
-        split: {"text": [text for text, _ in rows], "label": [label for _, label in rows]}
+        split: {"text": [row[0] for row in rows], "label": [row[1] for row in rows]}
         for split, rows in splits.items()
     }
     return datasets.DatasetDict(

@@ -53,8 +53,9 @@ def write_columns(file: Path, *columns: Sequence[Any], names: str = "text label"
 
 
 def write_rows(file: Path, rows: Sequence[Sequence[Any]], names: str = "text label") -> Path:
-    """Write a table with these rows."""
-    columns = list(zip(*rows, strict=True)) or [()] * len(names.split())
+    """Write a table with as many values of each row as there are names."""
+    width = len(names.split())
+    columns = list(zip(*(row[:width] for row in rows), strict=True)) or [()] * width
     return write_columns(file, *map(list, columns), names=names)
 
 

@@ -282,7 +282,7 @@ def test_imdb_has_its_published_counts_and_trains_a_deep_network(tiny: MakeConfi
     data = {"source": "imdb", "path": str(IMDB), "max_length": 500}
     whole = reviews_of(tiny(data=data | {"limit_train": None, "limit_test": None}))
     assert (len(whole.train), len(whole.val), len(whole.test or [])) == (20_000, 5_000, 25_000)
-    assert len(np.unique(whole.split("train").groups)) == 24_901
+    assert len(np.unique(whole.split("train").components)) == 24_901
     assert whole.summary()["test_copies"] == 123
     assert not whole.notes
     assert whole.vocabulary.words[2:5] == ["the", ".", ","]

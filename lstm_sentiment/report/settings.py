@@ -1,0 +1,42 @@
+"""The settings of a run that affect its results, from its record."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lstm_sentiment.config import values_if_missing
+from lstm_sentiment.runs.identity import BASELINE, NOT_FINGERPRINTED
+from lstm_sentiment.runs.reader import RunSummary
+from lstm_sentiment.runs.record import IF_MISSING
+
+# What a baseline's record means if it lacks a setting that was added later.
+BASELINE_DEFAULTS = {
+    f"{BASELINE}.intercept": "penalised",
+    "data.class_weights": "none",
+    "decision.threshold": "0.5",
+    "decision.calibration": "none",
+}
+
+
+def settings(run: RunSummary) -> dict[str, Any]:
+    """Return all settings that affect the results, except the seed, by dotted name.
+
+    A field that did not exist when a record was written has the value that its absence implies.
+    """
+    assert run.record is not None
+    config = run.record["config"]
+    is_baseline = BASELINE in config
+    implied = IF_MISSING | BASELINE_DEFAULTS if is_baseline else values_if_missing()
+    values = {**implied, **_flat(config)}
+    for name in values.keys() & {"seed", "test", *NOT_FINGERPRINTED}:
+        del values[name]
+    if vectors := run.record.get("vectors"):  # identified by their content, not by their path
+        values["vectors"] = vectors["fingerprint"]
+    return values
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in config.items():
+        is_group = isinstance(value, dict)
+        values |= _flat(value, f"{prefix}{name}.") if is_group else {prefix + name: value}
+    return values
