@@ -161,8 +161,15 @@ def scores_table(
         *map(Text, legend),
         SplitTable(["", *titles], rows),
         Text(),
-        SplitTable([f"{last}: class", *(f"predicted {name}" for name in names)], matrix),
+        SplitTable(_matrix_titles(last, names), matrix),
     )
+
+
+def _matrix_titles(network: str, classes: Sequence[str]) -> list[str]:
+    """Return the titles of the confusion matrix; those of many classes must be short."""
+    if len(classes) > 2:
+        return [f"{network}: class, predicted:", *classes]
+    return [f"{network}: class", *(f"predicted {name}" for name in classes)]
 
 
 def _titles(classes: Sequence[str]) -> dict[str, str]:
