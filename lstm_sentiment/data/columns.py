@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from lstm_sentiment.display import printable
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import BINARY, MAX_CLASSES, USUAL_LABELS, Classes, label_text
 
@@ -85,7 +86,7 @@ def _normalized(name: str) -> str:
 
 def join_names(names: Iterable[str], separator: str = ", ") -> str:
     """Return the first names, shortened for a message: without a header they are whole reviews."""
-    short = [" ".join(str(name).split())[:NAME_LENGTH] or "(unnamed)" for name in names]
+    short = [printable(" ".join(str(name).split())[:NAME_LENGTH]) or "(unnamed)" for name in names]
     if not short:
         return "none"
     return separator.join(short[:NAMES_SHOWN]) + (", ..." if len(short) > NAMES_SHOWN else "")
