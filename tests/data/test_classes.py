@@ -190,8 +190,8 @@ def test_more_than_100_labels_are_refused(tmp_path: Path, cache: str) -> None:
     assert len(data_of_file(write_labels(tmp_path / "a.csv", labels), cache).classes) == 100
     file = write_labels(tmp_path / "b.csv", [*labels, "100"])
     assert refusal_of_labels(file, cache) == (
-        f"{file}: row 1001: label '100' is one more than the 100 different labels that are allowed: "
-        "name the column of the labels with data.label_column."
+        f"{file}: row 1001: label '100' is one more than the 100 different labels that are "
+        "allowed: name the column of the labels with data.label_column."
     )
 
 
