@@ -140,20 +140,19 @@ class LabelParser:
     def name_classes(self, names: Sequence[str]) -> None:
         """Set the names of the classes of the next table, by number; none if numbers have no names.
 
-        Raises InputError if the label that was named as positive is none of them.
+        Raises InputError if the positive label, or all classes that were named, are none of them.
         """
         if not names:
             self.names = {}
             return
         numbers = [str(number) for number in range(len(names))]
-        known = {name.strip().casefold() for name in names}
-        chosen = {self.positive.casefold()} if self.positive is not None else set(self._allowed)
-        if chosen and not chosen & known:
-            if not chosen <= set(numbers):
-                option = self.columns.options.positive if self.positive else "data.classes"
-                given = self.positive or ", ".join(self.columns.classes or ())
+        if not any(self._is_chosen(name.strip()) for name in names):
+            options = self.columns.options
+            option = options.classes if self.positive is None else options.positive
+            chosen = self.columns.classes or (self.positive or "",)
+            if not set(chosen) <= set(numbers):
                 raise InputError(
-                    f"{option}={given} is not one of the classes of the labels "
+                    f"{option}={', '.join(chosen)} is not one of the classes of the labels "
                     f"({join_names(names)}): give one of these names."
                 )
             names = numbers  # the classes are given by their numbers
@@ -211,9 +210,11 @@ class LabelParser:
             return self.classes.label(text) is not None
         return text.casefold() in self.found | USUAL_LABELS.keys()
 
-    @property
-    def _allowed(self) -> list[str]:
-        return [] if self.classes is None else [name.casefold() for name in self.classes.names]
+    def _is_chosen(self, text: str) -> bool:
+        """Return whether a label is the positive one, or one of the classes, if they are named."""
+        if self.positive is not None:
+            return _same(text, self.positive)
+        return self.classes is None or self.classes.label(text) is not None
 
 
 def _same(label: str, other: str) -> bool:

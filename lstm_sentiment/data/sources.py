@@ -20,7 +20,7 @@ from typing import Any
 from lstm_sentiment.config import DataConfig, MissingValues, Source
 from lstm_sentiment.data import synthetic
 from lstm_sentiment.data.cache import DataCache
-from lstm_sentiment.data.columns import NO_CLASS, USUAL_COLUMNS, Columns, Review
+from lstm_sentiment.data.columns import NO_CLASS, Columns, Options, Review
 from lstm_sentiment.data.delimited import USUAL_FORMAT, TextFormat
 from lstm_sentiment.data.formats import (
     count_rows,
@@ -55,6 +55,8 @@ IMDB_FORMS = (
     "give a folder with train.parquet and test.parquet, aclImdb with its train/pos and train/neg, "
     f"or {KAGGLE_NAMES[0]}"
 )
+# Other labels than the usual ones are errors in IMDB, and no further classes.
+IMDB_COLUMNS = Columns(options=Options(classes="the classes of IMDB"), classes=BINARY.names)
 NAMES_SHOWN = 8  # files of a folder in a message
 
 Shards = tuple[Path, ...]  # the files of one table
@@ -132,7 +134,7 @@ def _imdb(path_text: str) -> Corpus:
                 raise InputError(
                     f"data.path={path_text} is not a CSV file of all of IMDB: {IMDB_FORMS}."
                 )
-            return _undivided((path,), USUAL_COLUMNS, USUAL_FORMAT, test_fraction=0.5)
+            return _undivided((path,), IMDB_COLUMNS, USUAL_FORMAT, test_fraction=0.5)
         if not path.is_dir():
             state = "is neither a file nor a folder" if path.exists() else "does not exist"
             raise InputError(f"data.path={path_text} {state}: {IMDB_FORMS}.")
@@ -143,7 +145,7 @@ def _imdb(path_text: str) -> Corpus:
             return Corpus(f"Parquet folder {name}", _parquet_parts(path))
         for file in KAGGLE_NAMES:
             if (path / file).is_file():
-                return _undivided((path / file,), USUAL_COLUMNS, USUAL_FORMAT, test_fraction=0.5)
+                return _undivided((path / file,), IMDB_COLUMNS, USUAL_FORMAT, test_fraction=0.5)
         raise InputError(
             f"data.path={path_text} has none of the forms of IMDB (it contains {_content(path)}): "
             f"{IMDB_FORMS}. For other reviews, use data=reviews."
@@ -159,7 +161,7 @@ def _parquet_parts(folder: Path) -> Parts:
                 "give a folder with train.parquet and test.parquet."
             )
         _require_all_shards(shards)
-        return _tables(shards, USUAL_COLUMNS, USUAL_FORMAT, labelled=split != UNSUPERVISED)
+        return _tables(shards, IMDB_COLUMNS, USUAL_FORMAT, labelled=split != UNSUPERVISED)
 
     splits = [TRAIN, TEST]
     if _parquet_shards(folder, UNSUPERVISED):
@@ -364,7 +366,7 @@ def _imdb_of_hub(cache: DataCache) -> Corpus:
         return Part(
             name,
             lambda: f"{HUB_NAME}@{HUB_REVISION}-{split}",
-            lambda: read_arrow(name, table(), labelled=split != UNSUPERVISED),
+            lambda: read_arrow(name, table(), IMDB_COLUMNS, labelled=split != UNSUPERVISED),
         )
 
     splits = (TRAIN, TEST, UNSUPERVISED)
