@@ -167,8 +167,8 @@ class Coding(NamedTuple):
         """
         if positive_label is not None:
             if len(classes) > 2 or positive_label not in classes:
-                names = join_names(map(repr, classes), " or ")
-                allowed = names if len(classes) == 2 else f"None for {len(classes)} classes"
+                either = join_names(map(repr, classes), " or ")
+                allowed = either if len(classes) == 2 else f"None for {len(classes)} classes"
                 raise InputError(f"positive_label must be {allowed} (got {positive_label!r}).")
             positive = classes.index(positive_label)
             order = [1 - positive, positive]

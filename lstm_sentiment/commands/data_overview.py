@@ -187,7 +187,7 @@ def _examples(data: ReviewDataModule) -> list[Text]:
         rows = train.rows[[int((train.labels == label).argmax()) for label in shown]]
     for row in rows.tolist():
         numbers = train.tokenized.tokens_of(row)
-        name = printable(join_names([data.classes.names[train.tokenized.labels[row]]]))
+        name = join_names([data.classes.names[train.tokenized.labels[row]]])
         line = Text.assemble((name, "bold"), f", row {row + 1}:")
         for number in numbers[:TOKENS_SHOWN].tolist():
             id = int(train.word_ids[number])

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from lstm_sentiment.display import printable
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import BINARY, MAX_CLASSES, USUAL_LABELS, Classes, label_text
 
@@ -105,7 +106,7 @@ def _normalized(name: str) -> str:
 
 def join_names(names: Iterable[str], separator: str = ", ") -> str:
     """Return the first names, shortened for a message: without a header they are whole reviews."""
-    short = [" ".join(str(name).split())[:NAME_LENGTH] or "(unnamed)" for name in names]
+    short = [printable(" ".join(str(name).split())[:NAME_LENGTH]) or "(unnamed)" for name in names]
     if not short:
         return "none"
     return separator.join(short[:NAMES_SHOWN]) + (", ..." if len(short) > NAMES_SHOWN else "")
@@ -167,21 +168,19 @@ class LabelParser:
     def name_classes(self, names: Sequence[str]) -> None:
         """Set the names of the classes of the next table, by number; none if numbers have no names.
 
-        Raises InputError if the label that was named as positive is none of them.
+        Raises InputError if the positive label, or all classes that were named, are none of them.
         """
         if not names:
             self.names = {}
             return
         numbers = [str(number) for number in range(len(names))]
-        known = {name.strip().casefold() for name in names}
-        chosen = {self.positive.casefold()} if self.positive is not None else set(self._allowed)
-        if chosen and not chosen & known:
-            if not chosen <= set(numbers):
-                options = self.columns.options
+        if not any(self._is_chosen(name.strip()) for name in names):
+            options, chosen = self.columns.options, self.columns.classes or (self.positive or "",)
+            if not set(chosen) <= set(numbers):
                 if self.positive is not None:
                     given = f"{options.positive}={self.positive} is not one"
                 else:
-                    given = f"{options.classes} ({join_names(self.columns.classes or ())}) are none"
+                    given = f"{options.classes} ({join_names(chosen)}) are none"
                 raise InputError(
                     f"{given} of the classes of the labels ({join_names(names)}): give one of "
                     "these names."
@@ -242,12 +241,11 @@ class LabelParser:
             return self.classes.label(text) is not None
         return text.casefold() in self.found | USUAL_LABELS.keys()
 
-    @property
-    def _allowed(self) -> list[str]:
-        """The names of the allowed classes, without case; none if all or the usual ones are."""
-        if self.classes is None or self.classes.are_usual:
-            return []
-        return [name.casefold() for name in self.classes.names]
+    def _is_chosen(self, text: str) -> bool:
+        """Return whether a label is the positive one, or one of the classes, if they are named."""
+        if self.positive is not None:
+            return _same(text, self.positive)
+        return self.classes is None or self.classes.label(text) is not None
 
 
 def _same(label: str, other: str) -> bool:

@@ -20,7 +20,7 @@ from typing import Any
 from lstm_sentiment.config import FILM, DataConfig, MissingValues, Source
 from lstm_sentiment.data import synthetic
 from lstm_sentiment.data.cache import DataCache
-from lstm_sentiment.data.columns import NO_CLASS, USUAL_COLUMNS, Columns, Review
+from lstm_sentiment.data.columns import NO_CLASS, Columns, Options, Review
 from lstm_sentiment.data.delimited import USUAL_FORMAT, TextFormat
 from lstm_sentiment.data.films import addresses_file, films_of_archive, with_films
 from lstm_sentiment.data.formats import (
@@ -57,6 +57,8 @@ IMDB_FORMS = (
     "give a folder with train.parquet and test.parquet, aclImdb with its train/pos and train/neg, "
     f"or {KAGGLE_NAMES[0]}"
 )
+# Other labels than the usual ones are errors in IMDB, and no further classes.
+IMDB_COLUMNS = Columns(options=Options(classes="the classes of IMDB"), classes=BINARY.names)
 NAMES_SHOWN = 8  # files of a folder in a message
 
 Shards = tuple[Path, ...]  # the files of one table
@@ -173,7 +175,7 @@ def _parquet_parts(folder: Path, films: bool) -> Parts:
         _require_all_shards(shards)
         labelled = split != UNSUPERVISED
         named = films and labelled and FILM in column_names(shards[0])
-        columns = replace(USUAL_COLUMNS, group=FILM if named else None)
+        columns = replace(IMDB_COLUMNS, group=FILM if named else None)
         part = _tables(shards, columns, USUAL_FORMAT, labelled)
         return _by_film(part) if films and labelled and not named else part
 
@@ -295,7 +297,7 @@ def _undivided(file: Path, films: bool) -> Corpus:
     """Return IMDB from a file of all reviews, of which half are drawn as the test set."""
 
     def part() -> Part:
-        reviews = _tables((file,), USUAL_COLUMNS, USUAL_FORMAT)
+        reviews = _tables((file,), IMDB_COLUMNS, USUAL_FORMAT)
         return _by_film(reviews) if films else reviews
 
     return Corpus(file.name, {ALL: part}, test_fraction=0.5)
@@ -402,7 +404,7 @@ def _imdb_of_hub(cache: DataCache, films: bool) -> Corpus:
         reviews = Part(
             name,
             lambda: f"{HUB_NAME}@{HUB_REVISION}-{split}",
-            lambda: read_arrow(name, table(), labelled=split != UNSUPERVISED),
+            lambda: read_arrow(name, table(), IMDB_COLUMNS, labelled=split != UNSUPERVISED),
         )
         return _by_film(reviews) if films and split != UNSUPERVISED else reviews
 

@@ -306,6 +306,24 @@ def test_other_names_of_classes_have_no_order_until_one_is_positive(
     )
 
 
+@pytest.mark.parametrize("names", [["neg", "pos"], ["Negative", "positive"], ["0", "1"]])
+def test_configured_classes_have_the_usual_names_in_class_labels(
+    tmp_path: Path, names: list[str]
+) -> None:
+    raw = named_classes(names, text=["a", "b"], label=[0, 1])
+    file = write_bytes(tmp_path / "a.parquet", raw)
+    assert [review.label for review in read_reviews(file, classes=("negative", "positive"))] == [
+        0,
+        1,
+    ]
+    other = write_bytes(
+        tmp_path / "b.parquet", named_classes(["sad", "happy"], text=["a"], label=[0])
+    )
+    assert refusal(other, classes=("negative", "positive")).startswith(
+        "data.classes=negative, positive is not one of the classes of the labels (sad, happy)"
+    )
+
+
 def test_a_class_label_of_minus_1_is_missing(tmp_path: Path) -> None:
     raw = named_classes(["neg", "pos"], text=["a", "b", "c"], label=[0, -1, 1])
     file = write_bytes(tmp_path / "a.parquet", raw)

@@ -47,7 +47,7 @@ def test_one_split_of_the_pinned_revision_is_fetched(hub: Hub, split: str) -> No
 def test_unlabelled_reviews_of_the_hub(hub: Hub) -> None:
     hub.answer = datasets.Dataset.from_dict({"text": TEXTS, "label": [-1] * 4})
     corpus = open_imdb()
-    assert read(corpus, "unsupervised") == reviews(labels=[-1] * 4)
+    assert read(corpus, "unsupervised") == reviews(labels=[None] * 4)
 
 
 def test_the_version_of_imdb_is_its_revision_and_needs_no_network(hub: Hub) -> None:
@@ -156,7 +156,9 @@ def test_a_name_that_is_neither_file_nor_data_set(name: str) -> None:
 def test_reviews_of_the_hub_are_checked_like_others(hub: Hub) -> None:
     hub.answer = datasets.Dataset.from_dict({"text": TEXTS, "label": [1, 0, -1, -1]})
     message = refusal_of(lambda: read(open_imdb()))
-    assert message.startswith("stanfordnlp/imdb, train: row 3: label '-1' is not allowed")
+    assert message.startswith(
+        "stanfordnlp/imdb, train: row 3: label '-1' is not one of the classes of IMDB"
+    )
 
 
 @pytest.mark.parametrize(
@@ -222,7 +224,7 @@ def test_the_same_split_with_and_without_labels_has_two_versions(hub: Hub) -> No
 
 def test_a_data_set_may_have_unlabelled_reviews(hub: Hub) -> None:
     hub.answer = data_set(train=reviews(), test=reviews(), unsupervised=[("?", -1)])
-    assert read(open_reviews("a/films"), "unsupervised") == [("?", -1)]
+    assert read(open_reviews("a/films"), "unsupervised") == [("?", None)]
 
 
 def test_a_data_set_without_a_train_split_is_reported_with_its_splits(hub: Hub) -> None:

@@ -86,8 +86,8 @@ def test_versions_are_pinned(tmp_path: Path) -> None:
     """Another version would make existing caches useless: change them only on purpose."""
     file = write_bytes(tmp_path / "a.csv", "text,label\nGood.,1\nBad.,0\n")
     assert version(open_reviews(file), "all") == (
-        "2 Columns(text=None, label=None, positive=None, skip_missing=False) auto auto auto True "
-        "[['.csv']] "
+        "2 Columns(text=None, label=None, positive=None, skip_missing=False, classes=None) "
+        "auto auto auto True [['.csv']] "
         "c02855a58e718487ebc8344ce22d245b22898134af154c70afa853000e8ed1c6"
     )
     write_archive(tmp_path, [("Bad.", 0), ("Good.", 1)])

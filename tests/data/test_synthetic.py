@@ -183,7 +183,7 @@ def test_a_review_names_two_grades_and_its_verdicts_decide(max_tokens: int) -> N
 def test_word_counts_do_not_determine_the_grade() -> None:
     texts, labels = generate(2000, seed=1, classes=3)
     words = CountVectorizer(min_df=2)
-    classifier = LogisticRegression(C=0.1)
+    classifier = LogisticRegression(C=0.1, max_iter=1000)
     classifier.fit(words.fit_transform(texts), labels)
     test_texts, test_labels = generate(600, seed=2, classes=3)
     accuracy = classifier.score(words.transform(test_texts), test_labels)

@@ -1,7 +1,6 @@
 """Tokenized reviews: worked examples, what is cached, and what a failure leaves behind."""
 
 import errno
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -27,7 +26,7 @@ from lstm_sentiment.data.tokenizer import UNK, tokenize
 from lstm_sentiment.data.vocabulary import UNK_ID, Vocabulary
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.writing import folder_draft
-from lstm_sentiment.labels import UNLABELLED
+from lstm_sentiment.labels import BINARY, UNLABELLED, Classes
 from tests.support.damage import DAMAGES, damage
 from tests.support.displays import RecordingDisplay
 from tests.support.languages import german
@@ -374,27 +373,30 @@ def test_a_full_disk_is_reported_and_leaves_no_draft(
     assert words_of(reviews)[0] == ["good", "."]
 
 
-@pytest.mark.parametrize(
-    ("labels", "facts"),
-    [
-        ([], "no reviews"),
-        ([1, 1, 1], "every label is positive (reviews: 3)"),
-        ([0, 0], "every label is negative (reviews: 2)"),
-        ([1], "every label is positive (reviews: 1)"),
-    ],
-)
-def test_a_part_without_both_labels_is_refused(
-    tmp_path: Path, labels: list[int], facts: str
-) -> None:
-    part = part_of(["Good."] * len(labels), "films.csv", labels)
-    with pytest.raises(InputError, match=f"^films.csv: .*{re.escape(facts)}"):
-        tokenize_part(part, tmp_path / "cache")
+def test_a_part_without_reviews_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^films\.csv: there are no reviews\.$"):
+        tokenize_part(part_of([], "films.csv", []), tmp_path / "cache")
     assert not list(tmp_path.iterdir())
+
+
+def test_labels_are_kept_as_text_until_classes_give_them_numbers(tmp_path: Path) -> None:
+    part = part_of(["One.", "Two.", "Three.", "Four."], labels=["Pos", "0", None, "pos"])
+    reviews = tokenize_part(part, tmp_path)
+    assert reviews.label_names == ["0", "Pos", "pos"]
+    assert reviews.labels.tolist() == [1, 0, UNLABELLED, 2]
+    numbered = reviews.labelled(BINARY)
+    assert numbered.labels.tolist() == [1, 0, UNLABELLED, 1]
+    assert numbered.labels.dtype == np.int8
+    assert numbered.label_names == ["negative", "positive"]
+    with pytest.raises(
+        InputError, match=r"^label 'Pos' is not one of the classes of .* \(0, 1\): "
+    ):
+        reviews.labelled(Classes(("0", "1")))
 
 
 @pytest.mark.parametrize("number", [1, 3])
 def test_unlabelled_reviews_need_no_labels(tmp_path: Path, number: int) -> None:
-    part = part_of(["Good."] * number, labels=[UNLABELLED] * number)
+    part = part_of(["Good."] * number, labels=[None] * number)
     reviews = tokenize_part(part, tmp_path)
     assert reviews.labels.tolist() == [UNLABELLED] * number
     assert words_of(reviews) == [["good", "."]] * number
