@@ -62,10 +62,8 @@ def _joined(members: Sequence[RunSummary]) -> RunSummary:
     number = settings(members[0])[FOLDS]
     present = {record["config"]["data"]["fold"] for record in records}
     if missing := sorted({*range(number)} - present):
-        noun = "fold" if len(missing) == 1 else "folds"
-        raise InputError(
-            f"seed {first['config']['seed']} lacks {noun} {', '.join(map(str, missing))} of {number}"
-        )
+        lacking = f"fold{'s' * (len(missing) > 1)} {', '.join(map(str, missing))} of {number}"
+        raise InputError(f"seed {first['config']['seed']} lacks {lacking}")
     run = replace(members[0], folds=tuple(members))
     predictions = read_predictions(run, "test")
     if len(np.unique(predictions.row)) < len(predictions.row):
