@@ -151,7 +151,7 @@ def _concatenated(parts: Sequence[Predictions]) -> Predictions:
         None if any(values is None for values in column) else np.concatenate(column)[order]
         for column in zip(*parts, strict=True)
     ]
-    return Predictions(*columns)
+    return Predictions._make(columns)
 
 
 def _shown(path: Path) -> str:
