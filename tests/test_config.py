@@ -186,6 +186,52 @@ def test_only_downloaded_glove_vectors_have_a_name() -> None:
     assert composed("embedding=glove").embedding.name == "6B"
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ("folds=5", "data.folds=5 needs data.fold: give data.fold=0,1,2,3,4 with -m."),
+        ("fold=7", "data.fold=7 needs data.folds: give the number of folds, such as data.folds=8."),
+        ("folds=3 fold=3", "data.fold must be from 0 to 2 with data.folds=3 (got 3)."),
+        ("folds=1 fold=0", "data.folds must be a whole number from 2 to 20, or null (got 1)."),
+        ("folds=3 fold=0 preparation=1", "data.folds=3 is allowed only with data.preparation=2."),
+        (
+            "group_column=product",
+            "data.group_column=product is not allowed with data=imdb: give film.",
+        ),
+        (
+            "group_column=film preparation=1",
+            "data.group_column=film is allowed only with data.preparation=2.",
+        ),
+        (
+            "source=synthetic group_column=film",
+            "data.group_column=film is allowed only with data=imdb or data=reviews.",
+        ),
+        *(
+            (
+                f"source=reviews path=a.csv folds=3 fold=0 {name}={value}",
+                f"data.folds=3 and data.{name}={value} exclude each other: give one of them.",
+            )
+            for name, value in (
+                ("val_path", "b.csv"),
+                ("val_split", "b"),
+                ("test_path", "b.csv"),
+                ("test_split", "b"),
+                ("test_fraction", "0.3"),
+            )
+        ),
+    ],
+)
+def test_impossible_groups_and_folds_are_refused(fields: str, message: str) -> None:
+    with pytest.raises(InputError) as raised:
+        composed(*(f"data.{field}" for field in fields.split()))
+    assert str(raised.value) == message
+
+
+def test_a_fold_is_always_evaluated() -> None:
+    with pytest.raises(InputError, match=r"^test=false is not allowed with data\.folds=3"):
+        composed("data.folds=3", "data.fold=0", "test=false")
+
+
 def test_the_test_set_is_either_given_or_held_out() -> None:
     films = ["data=reviews", "data.path=films.csv"]
     data = composed(*films).data

@@ -16,6 +16,7 @@ from lstm_sentiment.model.metrics import classification_scores
 from lstm_sentiment.report.settings import settings
 from lstm_sentiment.runs.predictions import read_predictions
 from lstm_sentiment.runs.reader import RunSummary
+from lstm_sentiment.runs.record import FIELDS
 
 FOLDS, FOLD = "data.folds", "data.fold"
 Reason = tuple[RunSummary, str]  # a run, and the reason why it is not compared
@@ -43,8 +44,10 @@ def joined_folds(runs: Iterable[RunSummary]) -> tuple[list[RunSummary], list[Rea
 
 
 def _fold(run: RunSummary) -> int | None:
-    data = run.record["config"].get("data", {}) if run.record else {}
-    return data.get("fold") if data.get("folds") else None
+    """Return the fold of a finished run; None if it is not of a cross-validation."""
+    values = settings(run) if run.record else {}
+    is_fold = FIELDS[FOLDS].allows(values.get(FOLDS)) and type(values.get(FOLD)) is int
+    return values[FOLD] if is_fold and values[FOLDS] is not None else None
 
 
 def _key(run: RunSummary) -> str:
@@ -60,10 +63,11 @@ def _joined(members: Sequence[RunSummary]) -> RunSummary:
     records = [run.record for run in members if run.record]
     first = records[0]
     number = settings(members[0])[FOLDS]
-    present = {record["config"]["data"]["fold"] for record in records}
-    if missing := sorted({*range(number)} - present):
-        noun, listed = "fold" if len(missing) == 1 else "folds", ", ".join(map(str, missing))
-        raise InputError(f"seed {first['config']['seed']} lacks {noun} {listed} of {number}")
+    if missing := sorted({*range(number)} - {_fold(run) for run in members}):
+        lacking = f"fold{'s' * (len(missing) > 1)} {', '.join(map(str, missing))} of {number}"
+        raise InputError(f"seed {first['config']['seed']} lacks {lacking}")
+    if not all(record["test"] for record in records):
+        raise InputError("a fold has no test scores")
     run = replace(members[0], folds=tuple(members))
     predictions = read_predictions(run, "test")
     if len(np.unique(predictions.row)) < len(predictions.row):

@@ -54,6 +54,7 @@ def test_places_do_not_change_the_fingerprint() -> None:
             text_column="review",
             label_column="stars",
             positive_label="five",
+            group_column="product",
             val_path="near it",
             delimiter="tab",  # type: ignore[arg-type]
             encoding="cp1252",

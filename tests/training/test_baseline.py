@@ -35,6 +35,7 @@ from tests.support.project import (
     tiny_config,
     without_times,
 )
+from tests.support.tables import write_rows
 
 KIND = NgramModel.nb_svm
 SCORES = ("accuracy", "precision", "recall", "f1", "auroc", "loss")
@@ -322,3 +323,27 @@ def test_baselines_count_words_where_a_network_reads_subwords(tiny: MakeConfig) 
     assert len(distinct(tiny(data={"tokenizer": name}) for name in ("unicode", "bpe"))) == 1
     predictor = Predictor.load(folder_of_record(tiny(), records["bpe"]))
     assert predictor.config.data.tokenizer == "unicode"
+
+
+def test_the_folds_of_a_baseline_predict_every_review_once(tmp_path: Path, cache: str) -> None:
+    """By groups: no product is in a fold and in the reviews of its training."""
+    rows = [(f"{'good' if row % 2 else 'bad'} thing {row}", row % 2, row // 4) for row in range(96)]
+    file = write_rows(tmp_path / "a.csv", rows, "text label product")
+    fields = [f"data.path={file}", f"data.cache={cache}", f"root={tmp_path / 'runs'}"]
+    fields += ["data=reviews", "data.group_column=product", "data.folds=3", "data.fold=0,1,2"]
+    assert main(["baseline", *fields]) == 0
+    runs = read_runs(tmp_path / "runs")
+    assert len(runs) == 6
+    assert sorted(run.record["data"]["fold"] for run in runs if run.record) == [0, 0, 1, 1, 2, 2]
+    (group,) = variant_groups(runs)
+    assert len(group.variants) == 2
+    for variant in group.variants:
+        predictions = read_predictions(variant.runs[0], "test")
+        assert predictions.row.tolist() == list(range(96))
+        assert predictions.label.tolist() == [row % 2 == 1 for row in range(96)]
+        assert variant.scores("test", "accuracy").tolist() == [predictions.correct.mean()]
+        products = [
+            {row // 4 for row in read_predictions(fold, "test").row}
+            for fold in variant.runs[0].folds
+        ]
+        assert sum(map(len, products)) == 24

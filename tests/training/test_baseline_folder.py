@@ -81,6 +81,7 @@ def test_settings_of_networks_do_not_change_the_name(
         {"data": {"limit_test": 30}},
         {"data": {"val_fraction": 0.1}},
         {"data": {"split_seed": 7}},
+        {"data": {"folds": 3, "fold": 0}},
         {"test": False},
     ],
     ids=str,
