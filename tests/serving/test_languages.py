@@ -109,6 +109,7 @@ def test_explanations_show_whole_words(tiny: Make, tmp_path: Path, head: str) ->
     assert chinese[0] == "▁电影"
     assert len(chinese) > 2
     assert explanation.tokens[3:] == ("电影", *chinese[1:])
+    assert model.explain("映画").tokens == ("映", "画")  # the mark is no token of its own
 
 
 def test_an_explanation_is_the_sum_over_subwords(tiny: Make, tmp_path: Path) -> None:
