@@ -29,6 +29,7 @@ class Options(NamedTuple):
     positive: str = "data.positive_label"
     classes: str = "data.classes"
     missing: str | None = "data.missing=skip"
+    remedy: str = ""  # for a label that is not one of two classes
 
 
 # Part of the keys of cached reviews by its repr: class and field names must not change.
@@ -140,20 +141,24 @@ class LabelParser:
     def name_classes(self, names: Sequence[str]) -> None:
         """Set the names of the classes of the next table, by number; none if numbers have no names.
 
-        Raises InputError if the positive label, or all classes that were named, are none of them.
+        Raises InputError if the label that was named as positive is none of them.
         """
         if not names:
             self.names = {}
             return
         numbers = [str(number) for number in range(len(names))]
-        if not any(self._is_chosen(name.strip()) for name in names):
-            options = self.columns.options
-            option = options.classes if self.positive is None else options.positive
-            chosen = self.columns.classes or (self.positive or "",)
-            if not set(chosen) <= set(numbers):
+        known = {name.strip().casefold() for name in names}
+        chosen = {self.positive.casefold()} if self.positive is not None else set(self._allowed)
+        if chosen and not chosen & known:
+            if not chosen <= set(numbers):
+                options = self.columns.options
+                if self.positive is not None:
+                    given = f"{options.positive}={self.positive} is not one"
+                else:
+                    given = f"{options.classes} ({join_names(self.columns.classes or ())}) are none"
                 raise InputError(
-                    f"{option}={', '.join(chosen)} is not one of the classes of the labels "
-                    f"({join_names(names)}): give one of these names."
+                    f"{given} of the classes of the labels ({join_names(names)}): give one of "
+                    "these names."
                 )
             names = numbers  # the classes are given by their numbers
         self.names = {NO_CLASS: "", **dict(enumerate(names))}
@@ -171,7 +176,8 @@ class LabelParser:
         if self.classes is not None and self.classes.label(text) is None:
             raise ValueError(
                 f"label {text!r:.60} is not one of {self.columns.options.classes} "
-                f"({join_names(self.classes.names)})."
+                f"({join_names(self.classes.names)})"
+                f"{self.columns.options.remedy if len(self.classes) == 2 else ''}."
             )
         self.found.add(text.casefold())
         excess = ""
@@ -210,11 +216,12 @@ class LabelParser:
             return self.classes.label(text) is not None
         return text.casefold() in self.found | USUAL_LABELS.keys()
 
-    def _is_chosen(self, text: str) -> bool:
-        """Return whether a label is the positive one, or one of the classes, if they are named."""
-        if self.positive is not None:
-            return _same(text, self.positive)
-        return self.classes is None or self.classes.label(text) is not None
+    @property
+    def _allowed(self) -> list[str]:
+        """The names of the allowed classes, without case; none if all or the usual ones are."""
+        if self.classes is None or self.classes.are_usual:
+            return []
+        return [name.casefold() for name in self.classes.names]
 
 
 def _same(label: str, other: str) -> bool:
