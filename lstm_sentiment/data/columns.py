@@ -168,7 +168,7 @@ class LabelParser:
     def name_classes(self, names: Sequence[str]) -> None:
         """Set the names of the classes of the next table, by number; none if numbers have no names.
 
-        Raises InputError if the positive label, or all classes that were named, are none of them.
+        Raises InputError if the label that was named as positive is none of them.
         """
         if not names:
             self.names = {}
@@ -241,11 +241,12 @@ class LabelParser:
             return self.classes.label(text) is not None
         return text.casefold() in self.found | USUAL_LABELS.keys()
 
-    def _is_chosen(self, text: str) -> bool:
-        """Return whether a label is the positive one, or one of the classes, if they are named."""
-        if self.positive is not None:
-            return _same(text, self.positive)
-        return self.classes is None or self.classes.label(text) is not None
+    @property
+    def _allowed(self) -> list[str]:
+        """The names of the allowed classes, without case; none if all or the usual ones are."""
+        if self.classes is None or self.classes.are_usual:
+            return []
+        return [name.casefold() for name in self.classes.names]
 
 
 def _same(label: str, other: str) -> bool:

@@ -319,9 +319,8 @@ def test_configured_classes_have_the_usual_names_in_class_labels(
     other = write_bytes(
         tmp_path / "b.parquet", named_classes(["sad", "happy"], text=["a"], label=[0])
     )
-    assert refusal(other, classes=("negative", "positive")).startswith(
-        "data.classes=negative, positive is not one of the classes of the labels (sad, happy)"
-    )
+    message = refusal(other, classes=("negative", "positive"))
+    assert message == "row 1: label 'sad' is not one of data.classes (negative, positive)."
 
 
 def test_a_class_label_of_minus_1_is_missing(tmp_path: Path) -> None:
