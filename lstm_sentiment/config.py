@@ -353,7 +353,8 @@ class DataConfig(Checked, prefix="data."):
         None,
         allowed="a label",
         fingerprinted=False,
-        help="the label of positive reviews, with data=reviews; without it, the second class is positive",
+        help="the label of positive reviews, with data=reviews; without it, the second class is "
+        "positive",
     )
     classes: Any = class_names(  # int | list[str] | None, which OmegaConf does not support
         most=MAX_CLASSES,
