@@ -241,12 +241,11 @@ class LabelParser:
             return self.classes.label(text) is not None
         return text.casefold() in self.found | USUAL_LABELS.keys()
 
-    @property
-    def _allowed(self) -> list[str]:
-        """The names of the allowed classes, without case; none if all or the usual ones are."""
-        if self.classes is None or self.classes.are_usual:
-            return []
-        return [name.casefold() for name in self.classes.names]
+    def _is_chosen(self, text: str) -> bool:
+        """Return whether a label is the positive one, or one of the classes, if they are named."""
+        if self.positive is not None:
+            return _same(text, self.positive)
+        return self.classes is None or self.classes.label(text) is not None
 
 
 def _same(label: str, other: str) -> bool:
