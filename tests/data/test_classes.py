@@ -79,6 +79,18 @@ def test_columns_of_any_type_name_the_classes(tmp_path: Path, cache: str, column
     assert data_of_file(file, cache).classes.names == tuple(sorted(names))
 
 
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+@pytest.mark.parametrize("kind", [lambda label: [label], lambda label: {"stars": label}])
+def test_lists_and_objects_are_no_labels(
+    tmp_path: Path, cache: str, kind: Any, suffix: str
+) -> None:
+    labels = [kind(row % 3) for row in range(30)]
+    file = write_labels(tmp_path / f"a.{suffix}", labels)
+    assert refusal_of_labels(file, cache) == (
+        f"{file}: row 1: the label must be a text or a number (got {labels[0]})."
+    )
+
+
 def test_names_of_the_hub_are_the_classes(cache: str, hub: Hub) -> None:
     features = datasets.Features(
         {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["x", "z", "y"])}
