@@ -25,6 +25,7 @@ from lstm_sentiment.data.columns import join_names
 from lstm_sentiment.data.sources import ALL, TEST, TRAIN, VAL, Corpus, Part, open_corpus
 from lstm_sentiment.data.splits import (
     Split,
+    absent_note,
     copies_note,
     count_copies,
     proportions_note,
@@ -244,9 +245,9 @@ class ReviewDataModule(L.LightningDataModule):
 
     @property
     def notes(self) -> list[str]:
-        """Warnings about the sets: their script, copies, and proportions of the classes."""
+        """Warnings about the sets: their script, absent classes, copies, and proportions."""
         train, val, test = self.train_split, self.val_split, self.test_split
-        notes = [self._unspaced_note()]
+        notes = [self._unspaced_note(), absent_note("validation", val.labels, self.classes)]
         if VAL in self.corpus.parts:
             copies = count_copies(val, train)
             notes.append(copies_note(copies, len(val.rows), "validation", "training"))
@@ -254,6 +255,7 @@ class ReviewDataModule(L.LightningDataModule):
             known = np.concatenate([train.labels, val.labels])
             notes.append(proportions_note("validation", val.labels, known, self.classes))
         if test is not None:
+            notes.append(absent_note("test", test.labels, self.classes))
             notes.append(copies_note(self.test_copies, len(test.rows)))
             if ALL in self.corpus.parts:
                 whole = np.concatenate([self.split(TRAIN).labels, self.split(TEST).labels])

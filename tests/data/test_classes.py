@@ -197,6 +197,17 @@ def test_a_limit_that_leaves_a_class_out_is_refused(tmp_path: Path, cache: str) 
     assert "leaves no review of the class c for the training set" in message
 
 
+def test_a_set_without_a_class_is_noted(tmp_path: Path, cache: str) -> None:
+    labels = ["a"] * 50 + ["b"] * 50
+    data = data_of_file(write_labels(tmp_path / "a.csv", [*labels, "c", "c", "c"]), cache)
+    assert data.notes == [
+        "The validation set has no review of c: its AUROC is undefined, and its balanced accuracy "
+        "does not include every class."
+    ]
+    many = data_of_file(write_labels(tmp_path / "b.csv", [*labels, *["c"] * 9]), cache)
+    assert not many.notes
+
+
 def test_more_than_100_labels_are_refused(tmp_path: Path, cache: str) -> None:
     labels = [str(number) for number in range(100)] * 10
     assert len(data_of_file(write_labels(tmp_path / "a.csv", labels), cache).classes) == 100
@@ -229,7 +240,7 @@ def test_hostile_names_are_names(tmp_path: Path, cache: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"classes": 1}, "must be a list of 2 to 100 different labels, or their number, or null"),
+        ({"classes": 1}, "must be a list of 2 to 100 different labels (texts or numbers), or "),
         ({"classes": 101}, "(got 101)"),
         ({"classes": ["a"]}, "(got ['a'])"),
         ({"classes": ["a", "A "]}, "(got ['a', 'A '])"),
