@@ -125,13 +125,14 @@ class ReviewDataModule(L.LightningDataModule):
         chosen = stratified_sample(whole.labels, config.limit_train, random)
         if VAL in self.corpus.parts:
             train, val = whole.take(chosen), self.split(VAL)
-            cause = self._cause(limit_train=config.limit_train)
+            cause, val_cause = self._cause(limit_train=config.limit_train), self._part(VAL).name
         else:
             train, val = whole.split_off(chosen, config.val_fraction, random)
             cause = self._cause(limit_train=config.limit_train, val_fraction=config.val_fraction)
+            val_cause = cause
         self._require_classes(train, "training", cause)
         if config.val_fraction:
-            self._require_classes(val, "validation", cause)
+            self._require_classes(val, "validation", val_cause)
         if len(train.rows) < config.batch_size:
             raise InputError(
                 f"data.batch_size must be at most {len(train.rows)}, the number of training "

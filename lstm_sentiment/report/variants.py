@@ -43,6 +43,12 @@ class Variant:
         return [run.record for run in self.runs.values() if run.record]
 
     @property
+    def trained(self) -> list[dict[str, Any]]:
+        """The records of all trained models: of each seed or, with folds, of each of its folds."""
+        runs = [each for run in self.runs.values() for each in run.folds or (run,)]
+        return [run.record for run in runs if run.record]
+
+    @property
     def network(self) -> str:
         """The name of the network, such as bilstm."""
         return self.name.split("-")[0]

@@ -150,6 +150,13 @@ def test_a_class_that_training_lacks_is_named_with_the_file(
     )
 
 
+def test_a_validation_file_of_one_class_is_named(tmp_path: Path, cache: str) -> None:
+    file = write_labels(tmp_path / "a.csv", ["1", "2", "3"] * 10)
+    val = write_labels(tmp_path / "val.csv", ["1", "1"], name="val")
+    message = refusal_of_labels(file, cache, val_path=str(val))
+    assert message.startswith(f"{val} leaves 2 reviews for the validation set, which needs ")
+
+
 def test_a_refused_class_is_one_sentence_of_the_command(
     tmp_path: Path, cache: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
