@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lstm_sentiment.config import (
     Config,
     DataConfig,
+    DecisionConfig,
     EarlyStoppingConfig,
     EmbeddingConfig,
     EncoderConfig,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Config",
     "DataConfig",
+    "DecisionConfig",
     "EarlyStoppingConfig",
     "EmbeddingConfig",
     "EncoderConfig",

@@ -290,7 +290,7 @@ def class_names(*, most: int, help: str, **roles: Unpack[Roles]) -> Any:
             raise ValueError
         return names
 
-    allowed = f"a list of 2 to {most} different labels, or their number"
+    allowed = f"a list of 2 to {most} different labels (texts or numbers), or their number"
     return _field(None, check, allowed, help, roles)
 
 

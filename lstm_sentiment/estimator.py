@@ -84,9 +84,9 @@ def fit(
     names; their order is that of numbers or of the spelling, unless `classes` lists them in another
     order. Of two labels, `positive_label` names the positive one. `config.data.val_fraction` of the
     reviews are the validation set; all others are the training set. The fields of `config` that
-    name reviews, their classes or a run's folder are not used. Nothing is left behind except
-    pretrained word vectors, in `config.data.cache`. Without a `config`, batches are smaller if
-    there are few reviews.
+    name reviews, their classes, groups or folds, or a run's folder are not used. Nothing is left
+    behind except pretrained word vectors, in `config.data.cache`. Without a `config`, batches are
+    smaller if there are few reviews.
 
     Raises InputError if the texts, the labels or the configuration cannot be used, and RunError if
     training fails.
@@ -135,6 +135,7 @@ def _in_memory(
         "source": Source.reviews,
         "path": NAME,
         "test_fraction": 0.0,
+        **dict.fromkeys(("group_column", "folds", "fold")),
         "positive_label": positive_label,
         "classes": classes,
     }

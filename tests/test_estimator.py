@@ -159,12 +159,21 @@ def test_without_a_configuration_few_reviews_are_enough() -> None:
     assert 1 < predictor.config.data.batch_size <= 16
 
 
-@pytest.mark.parametrize("config", ["reviews", "imdb"])
-def test_a_configuration_of_other_reviews_can_be_used_again(tiny: MakeConfig, config: str) -> None:
-    """Fields that name reviews, a test set or a run's folder are not used."""
-    data = {"source": "reviews", "path": "absent.csv", "test_path": "absent.csv"}
-    chosen = tiny(data=data if config == "reviews" else {"source": "imdb"}, sweep="mine")
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"source": "reviews", "path": "absent.csv", "test_path": "absent.csv"},
+        {"source": "reviews", "path": "absent.csv", "group_column": "film"},
+        {"source": "imdb", "folds": 5, "fold": 1},
+    ],
+)
+def test_a_configuration_of_other_reviews_can_be_used_again(
+    tiny: MakeConfig, data: dict[str, Any]
+) -> None:
+    """Fields that name reviews, groups, a test set or a run's folder are not used."""
+    chosen = tiny(data=data, sweep="mine")
     first = fit(TEXTS, WORDS, config=chosen)
+    assert first.config.data.group_column is None
     again = fit(TEXTS, WORDS, config=first.config)
     assert np.array_equal(first.logits(TEXTS), again.logits(TEXTS))
 

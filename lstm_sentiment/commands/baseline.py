@@ -1,12 +1,11 @@
 """lstm-sentiment baseline: train the n-gram baselines on the same reviews."""
 
 import argparse
-from collections.abc import Mapping
 from itertools import product
-from typing import Any
 
 from rich.text import Text
 
+from lstm_sentiment.commands.accuracy import accuracy_text
 from lstm_sentiment.commands.options import Commands, add_config_dir
 from lstm_sentiment.commands.terminal import (
     Terminal,
@@ -15,7 +14,6 @@ from lstm_sentiment.commands.terminal import (
     typed_path,
     typed_program,
 )
-from lstm_sentiment.model.rates import are_uneven, rates
 
 STAGES = ("val", "test")
 
@@ -59,22 +57,9 @@ def run(options: argparse.Namespace) -> None:
                     record = baseline(kind, config, cache)
             except OSError as error:
                 raise unwritable(config.root, error) from error
-            scores = [_accuracy(stage, record[stage]) for stage in STAGES if record[stage]]
+            scores = [accuracy_text(stage, record[stage]) for stage in STAGES if record[stage]]
             seconds = f"trained in {record['cost']['fit_seconds']:.1f} s"
             results = f"  {', '.join([*scores, seconds])}"
             console.print(Text.assemble((record["name"], "bold"), results))
     sweep = typed_path(sweep_folder(config))
     print_next(f"{typed_program('lstm-sentiment')} report {sweep}")
-
-
-def _accuracy(stage: str, scores: Mapping[str, Any]) -> str:
-    """Return the accuracy in a stage; if classes are uneven, also those it is compared with."""
-    matrix = scores["confusion_matrix"]
-    computed = rates(matrix)  # records of older versions have fewer scores
-    text = f"{stage} {scores['accuracy']:.2%}"
-    if not are_uneven(computed["majority_share"], len(matrix)):
-        return text
-    return (
-        f"{text} (balanced {computed['balanced_accuracy']:.2%}, "
-        f"majority class {computed['majority_share']:.2%})"
-    )

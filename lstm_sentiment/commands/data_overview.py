@@ -113,7 +113,7 @@ def _classes(parts: Mapping[str, EncodedReviews], classes: Classes) -> FittedTab
     shown = _shown_classes(counts["train"])
     named = [(join_names([classes.names[k]]), [k]) for k in shown]
     if others := [k for k in range(len(classes)) if k not in shown]:
-        named.append((f"{len(others)} others", others))
+        named.append((counted(len(others), "other"), others))
     rows = [
         [name, *(f"{c[labels].sum():,} ({c[labels].sum() / c.sum():.1%})" for c in counts.values())]
         for name, labels in named

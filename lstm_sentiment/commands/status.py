@@ -2,18 +2,17 @@
 
 import argparse
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Group
 from rich.text import Text
 
+from lstm_sentiment.commands.accuracy import accuracy_text
 from lstm_sentiment.commands.options import RUNS_HELP, Commands
 from lstm_sentiment.commands.tables import FittedTable
 from lstm_sentiment.commands.terminal import console
 from lstm_sentiment.display import counted, duration, on_one_line
-from lstm_sentiment.model.rates import are_uneven, rates
 from lstm_sentiment.runs.identity import BASELINE
 from lstm_sentiment.runs.reader import RunSummary, State, read_runs
 from lstm_sentiment.runs.record import varying_attempts
@@ -60,7 +59,7 @@ def _details(run: RunSummary) -> str:
     if run.record:
         scores = run.record["test"] or run.record["val"] or run.record["epochs"][-1]["train"]
         stage = "test" if run.record["test"] else "val" if run.record["val"] else "train"
-        accuracy = f"{stage} {scores['accuracy']:.2%}{_if_uneven(scores)}"
+        accuracy = accuracy_text(stage, scores)
         if BASELINE in run.record["config"]:
             return accuracy
         epochs = counted(len(run.record["epochs"]), "epoch")
@@ -74,15 +73,3 @@ def _details(run: RunSummary) -> str:
     if share == 0:
         return epoch
     return f"{epoch}, about {duration(seconds / share * (1 - share))} left"
-
-
-def _if_uneven(scores: Mapping[str, Any]) -> str:
-    """Return the balanced accuracy and that of the majority class if the classes are uneven."""
-    matrix = scores["confusion_matrix"]
-    exact = rates(matrix)
-    if not are_uneven(exact["majority_share"], len(matrix)):
-        return ""
-    return (
-        f" (balanced {exact['balanced_accuracy']:.2%}, majority class "
-        f"{exact['majority_share']:.2%})"
-    )

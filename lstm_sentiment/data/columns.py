@@ -1,6 +1,6 @@
 """The columns of a table that hold text and label, and the meaning of their values."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -144,9 +144,17 @@ def parse_text(value: Any) -> str:
 def parse_group(value: Any) -> str | None:
     """Return the name of a group, or None if the value is missing or blank.
 
-    Case and surrounding blanks have no meaning, and 1 and 1.0 name the same group.
+    Case and surrounding blanks have no meaning, and 1 and 1.0 name the same group. Raises
+    ValueError if the value is a list or an object.
     """
+    _require_single("group", value)
     return label_text(value).casefold() or None
+
+
+def _require_single(what: str, value: Any) -> None:
+    """Raise ValueError if a value is a list or an object, as JSON Lines and Parquet may have it."""
+    if isinstance(value, Collection) and not isinstance(value, str | bytes):
+        raise ValueError(f"the {what} must be a text or a number (got {value!r:.60}).")
 
 
 class LabelParser:
@@ -193,6 +201,7 @@ class LabelParser:
 
         Raises MissingError if there is no value, and ValueError if the value is not allowed.
         """
+        _require_single("label", value)
         text = label_text(self.names.get(value, value) if type(value) is int else value)
         if not text:
             raise MissingError("label")

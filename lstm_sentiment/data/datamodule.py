@@ -25,6 +25,7 @@ from lstm_sentiment.data.columns import join_names
 from lstm_sentiment.data.sources import ALL, TEST, TRAIN, VAL, Corpus, Part, open_corpus
 from lstm_sentiment.data.splits import (
     Split,
+    absent_note,
     copies_note,
     count_copies,
     proportions_note,
@@ -118,18 +119,20 @@ class ReviewDataModule(L.LightningDataModule):
         if hasattr(self, "vocabulary"):
             return  # Lightning calls this method once for fitting, validation and testing
         config, whole = self.config, self.split(TRAIN)
-        self._require_groups(whole)
+        if config.folds is not None:
+            self._require_groups(whole)  # a fold has taken some
         random = np.random.default_rng(config.split_seed)
         chosen = stratified_sample(whole.labels, config.limit_train, random)
         if VAL in self.corpus.parts:
             train, val = whole.take(chosen), self.split(VAL)
-            cause = self._cause(limit_train=config.limit_train)
+            cause, val_cause = self._cause(limit_train=config.limit_train), self._part(VAL).name
         else:
             train, val = whole.split_off(chosen, config.val_fraction, random)
             cause = self._cause(limit_train=config.limit_train, val_fraction=config.val_fraction)
+            val_cause = cause
         self._require_classes(train, "training", cause)
         if config.val_fraction:
-            self._require_classes(val, "validation", cause)
+            self._require_classes(val, "validation", val_cause)
         if len(train.rows) < config.batch_size:
             raise InputError(
                 f"data.batch_size must be at most {len(train.rows)}, the number of training "
@@ -155,18 +158,20 @@ class ReviewDataModule(L.LightningDataModule):
             self._in_subwords[key] = split.tokenized.in_subwords(self.vocabulary)
         return replace(split, tokenized=self._in_subwords[key])
 
-    def _require_groups(self, train: Split) -> None:
-        """Raise InputError if the reviews of a part have fewer groups than the sets of a split."""
-        config, parts = self.config, self.corpus.parts
-        sets = 1 + (VAL not in parts and config.val_fraction > 0)
-        if self.corpus.test_fraction:
-            sets += 1
-            train = self.split(ALL)
-        if train.tokenized.has_groups and (count := train.number_of_components) < sets:
+    def _require_groups(self, whole: Split) -> None:
+        """Raise InputError if `whole` has no groups, or fewer than the sets drawn from it."""
+        config, sets = self.config, len(self._drawn_sets)
+        if config.group_column is None:
+            return
+        given = f"data.group_column={config.group_column}"
+        if not whole.tokenized.has_groups:
             raise InputError(
-                f"data.group_column={config.group_column} leaves {counted(count, 'group')} for "
-                f"{sets} sets, and no group may be in two of them: give a column with more groups, "
-                "or a file for each set."
+                f"{given} has no value in any review: give another column, or leave out the field."
+            )
+        if (count := whole.number_of_components) < sets:
+            raise InputError(
+                f"{given} leaves {counted(count, 'group')} for {sets} sets, and no group may be in "
+                "two of them: give a column with more groups, or a file for each set."
             )
 
     def _limited_test(self) -> Split:
@@ -241,9 +246,9 @@ class ReviewDataModule(L.LightningDataModule):
 
     @property
     def notes(self) -> list[str]:
-        """Warnings about the sets: their script, copies, and proportions of the classes."""
+        """Warnings about the sets: their script, absent classes, copies, and proportions."""
         train, val, test = self.train_split, self.val_split, self.test_split
-        notes = [self._unspaced_note()]
+        notes = [self._unspaced_note(), absent_note("validation", val.labels, self.classes)]
         if VAL in self.corpus.parts:
             copies = count_copies(val, train)
             notes.append(copies_note(copies, len(val.rows), "validation", "training"))
@@ -251,6 +256,7 @@ class ReviewDataModule(L.LightningDataModule):
             known = np.concatenate([train.labels, val.labels])
             notes.append(proportions_note("validation", val.labels, known, self.classes))
         if test is not None:
+            notes.append(absent_note("test", test.labels, self.classes))
             notes.append(copies_note(self.test_copies, len(test.rows)))
             if ALL in self.corpus.parts:
                 whole = np.concatenate([self.split(TRAIN).labels, self.split(TEST).labels])
@@ -294,7 +300,10 @@ class ReviewDataModule(L.LightningDataModule):
                 self.classes = self._classes_of(part, reviews)
             with errors_named(part.name):
                 whole = Split.whole(reviews.labelled(self.classes))
-                if name == TRAIN:
+            if name == TRAIN:
+                if self.config.folds is None:
+                    self._require_groups(whole)
+                with errors_named(part.name):
                     self._require_enough_reviews(whole)
             for note in reviews.notes:
                 self.cache.note(f"{Path(part.name).name}: {note}")
@@ -346,24 +355,33 @@ class ReviewDataModule(L.LightningDataModule):
         Reviews of one group stay in one set and count once. Of two classes, `_require_classes`
         reports a missing one.
         """
-        groups = np.unique(np.stack([whole.labels, whole.components]), axis=1)[0]
-        counts = np.bincount(groups, minlength=len(self.classes))
+        labels, _ = np.unique(np.stack([whole.labels, whole.components]), axis=1)
+        counts = np.bincount(labels, minlength=len(self.classes))
         fewest = int(counts.argmin())
         name, count = join_names([self.classes.names[fewest]]), int(counts[fewest])
         if not count:
             raise InputError(
                 f"data.classes names {name}, but no training review has this label: leave it out."
             )
+        sets = self._drawn_sets
+        if len(self.classes) > 2 and count < len(sets):
+            available = f"has only {counted(count, 'review')}, copies aside"
+            if whole.tokenized.has_groups:
+                available = f"has reviews of only {counted(count, 'group')}"
+            raise InputError(
+                f"the class {name} {available}: at least {len(sets)} are needed, one for each set "
+                f"that is drawn ({', '.join(sets)})."
+            )
+
+    @property
+    def _drawn_sets(self) -> list[str]:
+        """The names of the sets that are drawn from the labelled reviews, except a fold."""
         sets = ["training"]
         if VAL not in self.corpus.parts and self.config.val_fraction:
             sets.append("validation")
         if self.corpus.test_fraction is not None:
             sets.append("test")
-        if len(self.classes) > 2 and count < len(sets):
-            raise InputError(
-                f"the class {name} has only {counted(count, 'review')}, copies aside: at least "
-                f"{len(sets)} are needed, one for each set that is drawn ({', '.join(sets)})."
-            )
+        return sets
 
     def _require_classes(self, split: Split, name: str, cause: str) -> None:
         """Raise InputError if the training set lacks a class, or if another set has only one."""

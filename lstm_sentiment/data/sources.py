@@ -127,8 +127,7 @@ def _synthetic_corpus(classes: int) -> Corpus:
         version = f"synthetic-{synthetic.GRAMMAR}-{size}-{split}{suffix}"
         return Part(split, lambda: version, read, lambda: size)
 
-    name = "synthetic" if classes == 2 else f"synthetic, {classes} classes"
-    return Corpus(name, {split: partial(part, split) for split in SYNTHETIC_SIZE})
+    return Corpus("synthetic", {split: partial(part, split) for split in SYNTHETIC_SIZE})
 
 
 # IMDB

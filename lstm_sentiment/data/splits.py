@@ -180,6 +180,18 @@ def proportions_note(
     )
 
 
+def absent_note(name: str, labels: np.ndarray, classes: Classes) -> str | None:
+    """Return a warning if a set, given by its labels (N,), has no review of a class."""
+    absent = np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 0)
+    if not len(labels) or not len(absent):
+        return None
+    names = join_names([classes.names[label] for label in absent])
+    return (
+        f"The {name} set has no review of {names}: its AUROC is undefined, and its balanced "
+        "accuracy does not include every class."
+    )
+
+
 def stratified_folds(labels: np.ndarray, components: np.ndarray, folds: int) -> np.ndarray:
     """Return the fold of each review, (N,), from its label and its component, (N,) each.
 

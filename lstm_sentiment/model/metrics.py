@@ -118,17 +118,20 @@ def auroc(labels: np.ndarray, logits: np.ndarray) -> float | None:
 
 
 def most_confident_mistakes(
-    labels: np.ndarray, logits: np.ndarray, count: int, classes: Classes = BINARY
+    labels: np.ndarray, logits: np.ndarray, predicted: np.ndarray, count: int
 ) -> np.ndarray:
     """Return the positions of the misclassified reviews with the most probable predictions.
 
-    `labels` is (N,), whole numbers or bool; `logits` is (N,) or (N, K). The result holds at most
-    `count` positions, the most confident mistake first. Equally confident mistakes keep their
-    order.
+    `labels` and `predicted` are (N,), whole numbers or bool; `logits` is (N,) or (N, K). The result
+    holds at most `count` positions, the most confident mistake first. Equally confident mistakes
+    keep their order.
     """
-    wrong = np.flatnonzero(classes.predicted(probabilities(logits)) != labels)
+    wrong = np.flatnonzero(predicted != labels)
     chosen = np.asarray(logits, np.float64)[wrong]
-    confidence = np.abs(chosen) if chosen.ndim == 1 else log_softmax(chosen, axis=1).max(1)
+    if chosen.ndim == 1:  # the predicted class may be the less probable one of two
+        confidence = np.where(predicted[wrong] == POSITIVE, chosen, -chosen)
+    else:
+        confidence = log_softmax(chosen, axis=1).max(1)
     return wrong[np.argsort(-confidence, kind="stable")][:count]
 
 

@@ -162,7 +162,7 @@ def _copies_notes(variants: Sequence[Variant]) -> list[str]:
 def _environment_notes(variants: Sequence[Variant]) -> list[str]:
     """Return notes on networks with another device or number of threads than most networks."""
     notes = []
-    records = [record for v in variants for record in v.records if not v.is_baseline]
+    records = [record for v in variants for record in v.trained if not v.is_baseline]
     for field in ("device", "threads"):
         values = [record["environment"][field] for record in records]
         usual = max(values, key=values.count, default=None)

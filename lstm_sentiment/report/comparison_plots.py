@@ -308,12 +308,15 @@ def accuracy_by_length(predictions: Mapping[str, Sequence[Predictions]]) -> Figu
 
 
 def generalization_gaps(variants: Sequence[Variant]) -> Figure:
-    """Return a plot of training and validation accuracy in the best epoch, mean over seeds."""
+    """Return a plot of training and validation accuracy in the best epoch.
+
+    They are means over seeds and, with a cross-validation, over folds.
+    """
     names = [wrapped(variant.name, NAME_WIDTH) for variant in variants]
     figure = Figure(figsize=(8, 1.3 + 0.3 * _lines(names)), layout="constrained")
     axes = figure.subplots()
     for position, variant in zip(range(len(variants))[::-1], variants, strict=True):
-        best = [record["epochs"][record["best_epoch"] - 1] for record in variant.records]
+        best = [record["epochs"][record["best_epoch"] - 1] for record in variant.trained]
         ends = [
             np.mean([epoch[stage]["accuracy"] for epoch in best if epoch[stage]] or [np.nan])
             for stage in STAGES

@@ -12,6 +12,7 @@ from lstm_sentiment.report.formatting import mean
 from lstm_sentiment.report.markup import plain
 from lstm_sentiment.report.page import Block, Heading, Paragraph, Table
 from lstm_sentiment.report.variants import Variant
+from lstm_sentiment.runs.record import record_classes
 
 CALIBRATION = {
     "temperature": "temperature",
@@ -26,7 +27,10 @@ CALIBRATION_NOTE = (
 
 
 def decision_section(comparison: Comparison) -> list[Block]:
-    """Return a table of chosen thresholds and temperatures, means over seeds; empty without any."""
+    """Return a table of chosen thresholds and temperatures; empty without any.
+
+    They are means over seeds and, with a cross-validation, over folds.
+    """
     chosen = [variant for variant in comparison.variants if _has_decision(variant)]
     if not chosen:
         return []
@@ -59,14 +63,12 @@ def _cell(variant: Variant, column: str) -> str:
 
 
 def _thresholds(variant: Variant) -> Sequence[float]:
-    """Return the thresholds of the seeds; none if all of them are usual."""
-    thresholds = [
-        record.get("decision", {}).get("threshold", THRESHOLD) for record in variant.records
-    ]
+    """Return the thresholds of the trained models; none if all of them are usual."""
+    thresholds = [record_classes(record).threshold for record in variant.trained]
     return thresholds if any(value != THRESHOLD for value in thresholds) else []
 
 
 def _calibrations(variant: Variant, name: str) -> Sequence[float]:
-    """Return a number of the calibration of each seed that has one."""
-    decisions = [record.get("decision", {}) for record in variant.records]
+    """Return a number of the calibration of each trained model that has one."""
+    decisions = [record.get("decision", {}) for record in variant.trained]
     return [decision["calibration"][name] for decision in decisions if decision.get("calibration")]

@@ -22,8 +22,9 @@ def variant_section(
     """Return the section on a variant; the names of its plots begin with `name`."""
     blocks: list[Block] = []
     if not variant.is_baseline:
-        title = f"{variant.name}: loss and scores by epoch, one line per seed."
-        blocks.append(Plot(f"{name}_curves", title, learning_curves(variant.records)))
+        each = "seed and fold" if len(variant.trained) > len(variant.runs) else "seed"
+        title = f"{variant.name}: loss and scores by epoch, one line per {each}."
+        blocks.append(Plot(f"{name}_curves", title, learning_curves(variant.trained)))
     if len(variant.scores("test", "accuracy")):
         title = f"{variant.name}: confusion matrix of the test set, mean over seeds."
         matrix = mean_confusion_matrix(variant)
@@ -52,7 +53,7 @@ def class_table(predictions: Predictions) -> Table:
 
 
 def _mistakes(run: Predictions) -> str:
-    positions = most_confident_mistakes(run.label, run.logit, MAX_MISTAKES, run.classes)
+    positions = most_confident_mistakes(run.label, run.logit, run.predicted, MAX_MISTAKES)
     if not len(positions):
         return "All predictions are correct."
     mistakes = ", ".join(f"{run.row[k]} ({_mistake(run, k)})" for k in positions)

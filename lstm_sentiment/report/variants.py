@@ -14,6 +14,7 @@ import numpy as np
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.config_fields import fields_of
+from lstm_sentiment.display import shortened
 from lstm_sentiment.labels import Classes
 from lstm_sentiment.model.rates import rates
 from lstm_sentiment.report.folds import joined_folds
@@ -40,6 +41,12 @@ class Variant:
     def records(self) -> list[dict[str, Any]]:
         """The records of the runs, in the order of their seeds."""
         return [run.record for run in self.runs.values() if run.record]
+
+    @property
+    def trained(self) -> list[dict[str, Any]]:
+        """The records of all trained models: of each seed or, with folds, of each of its folds."""
+        runs = [each for run in self.runs.values() for each in run.folds or (run,)]
+        return [run.record for run in runs if run.record]
 
     @property
     def network(self) -> str:
@@ -133,8 +140,10 @@ def _group(runs: Sequence[RunSummary]) -> VariantGroup:
             notes.append(f"{_path(run)} is left out: it is the same run as {_path(first)}.")
     data = (runs[0].record or {})["data"]
     variants = sorted(_variants(by_settings.values()), key=_rank)
-    classes = len(variants[0].classes)
+    classes, column = len(variants[0].classes), data.get("group_column")
     title = f"{data['source']}: {_sizes(data)}" + f", {classes} classes" * (classes > 2)
+    if column is not None:
+        title += f", groups by {shortened(column)}"
     return VariantGroup(title, variants, notes)
 
 

@@ -172,8 +172,9 @@ def mistakes(
     """Return the most confident mistakes, with the first words of their reviews, as Markdown."""
     labels, logits = columns["label"].numpy().astype(int), columns["logit"].numpy()
     probability = probabilities(logits)
+    predicted = classes.predicted(probability)
     lines = []
-    for position in most_confident_mistakes(labels, logits, MISTAKES, classes):
+    for position in most_confident_mistakes(labels, logits, predicted, MISTAKES):
         index = int(columns["index"][position])
         words = text(index).split()
         shown = " ".join(words[:WORDS_SHOWN]) + (" …" if len(words) > WORDS_SHOWN else "")

@@ -79,6 +79,18 @@ def test_columns_of_any_type_name_the_classes(tmp_path: Path, cache: str, column
     assert data_of_file(file, cache).classes.names == tuple(sorted(names))
 
 
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+@pytest.mark.parametrize("kind", [lambda label: [label], lambda label: {"stars": label}])
+def test_lists_and_objects_are_no_labels(
+    tmp_path: Path, cache: str, kind: Any, suffix: str
+) -> None:
+    labels = [kind(row % 3) for row in range(30)]
+    file = write_labels(tmp_path / f"a.{suffix}", labels)
+    assert refusal_of_labels(file, cache) == (
+        f"{file}: row 1: the label must be a text or a number (got {labels[0]})."
+    )
+
+
 def test_names_of_the_hub_are_the_classes(cache: str, hub: Hub) -> None:
     features = datasets.Features(
         {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["x", "z", "y"])}
@@ -138,6 +150,13 @@ def test_a_class_that_training_lacks_is_named_with_the_file(
     )
 
 
+def test_a_validation_file_of_one_class_is_named(tmp_path: Path, cache: str) -> None:
+    file = write_labels(tmp_path / "a.csv", ["1", "2", "3"] * 10)
+    val = write_labels(tmp_path / "val.csv", ["1", "1"], name="val")
+    message = refusal_of_labels(file, cache, val_path=str(val))
+    assert message.startswith(f"{val} leaves 2 reviews for the validation set, which needs ")
+
+
 def test_a_refused_class_is_one_sentence_of_the_command(
     tmp_path: Path, cache: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -185,6 +204,17 @@ def test_a_limit_that_leaves_a_class_out_is_refused(tmp_path: Path, cache: str) 
     assert "leaves no review of the class c for the training set" in message
 
 
+def test_a_set_without_a_class_is_noted(tmp_path: Path, cache: str) -> None:
+    labels = ["a"] * 50 + ["b"] * 50
+    data = data_of_file(write_labels(tmp_path / "a.csv", [*labels, "c", "c", "c"]), cache)
+    assert data.notes == [
+        "The validation set has no review of c: its AUROC is undefined, and its balanced accuracy "
+        "does not include every class."
+    ]
+    many = data_of_file(write_labels(tmp_path / "b.csv", [*labels, *["c"] * 9]), cache)
+    assert not many.notes
+
+
 def test_more_than_100_labels_are_refused(tmp_path: Path, cache: str) -> None:
     labels = [str(number) for number in range(100)] * 10
     assert len(data_of_file(write_labels(tmp_path / "a.csv", labels), cache).classes) == 100
@@ -217,7 +247,7 @@ def test_hostile_names_are_names(tmp_path: Path, cache: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"classes": 1}, "must be a list of 2 to 100 different labels, or their number, or null"),
+        ({"classes": 1}, "must be a list of 2 to 100 different labels (texts or numbers), or "),
         ({"classes": 101}, "(got 101)"),
         ({"classes": ["a"]}, "(got ['a'])"),
         ({"classes": ["a", "A "]}, "(got ['a', 'A '])"),

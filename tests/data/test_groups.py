@@ -314,6 +314,36 @@ def test_fewer_groups_than_sets_are_refused(
     )
 
 
+def test_a_group_column_without_a_value_is_refused(tmp_path: Path, cache: str) -> None:
+    rows = [(f"film {row}", row % 2, " ") for row in range(40)]
+    file = write_rows(tmp_path / "a.csv", rows, NAMES)
+    assert refusal_of(lambda: data_of_file(file, cache, group_column="product")) == (
+        "data.group_column=product has no value in any review: give another column, or leave out "
+        "the field."
+    )
+
+
+@pytest.mark.parametrize("number", [2, 4])
+def test_a_class_of_few_groups_is_refused(tmp_path: Path, cache: str, number: int) -> None:
+    # Two groups are too few for three sets; of four groups, only two have the class "c".
+    rows = [(f"film {row}", "abc"[row % 3], row % (2 if row % 3 == 2 else number))
+            for row in range(60)]  # fmt: skip
+    file = write_rows(tmp_path / "a.csv", rows, NAMES)
+    message = refusal_of(lambda: data_of_file(file, cache, group_column="product"))
+    expected = "data.group_column=product leaves 2 groups for 3 sets"
+    if number == 4:
+        expected = f"{file}: the class c has reviews of only 2 groups: at least 3 are needed"
+    assert message.startswith(expected)
+
+
+@pytest.mark.parametrize("group", [["x"], {"name": "x"}])
+def test_a_list_or_an_object_is_no_group(tmp_path: Path, cache: str, group: Any) -> None:
+    file = write_rows(tmp_path / "a.jsonl", [("a", 0, "x"), ("b", 1, group)], NAMES)
+    assert refusal_of(lambda: data_of_file(file, cache, group_column="product")) == (
+        f"{file}: row 2: the group must be a text or a number (got {group!r})."
+    )
+
+
 def test_as_many_groups_as_sets_are_enough(tmp_path: Path, cache: str) -> None:
     rows = [(f"film {row}", row % 2, row // 2 % 3) for row in range(60)]
     file = write_rows(tmp_path / "a.csv", rows, NAMES)

@@ -181,14 +181,20 @@ def test_probabilities_are_computed_in_float64(dtype: type) -> None:
 def test_the_most_confident_mistakes_come_first_and_the_earlier_of_equals(kind: type) -> None:
     labels = np.array([1, 0, 1, 0, 1, 0]).astype(kind)
     logits = np.array([-1, -1, 0, 1, -50, 51], np.float32)
-    assert most_confident_mistakes(labels, logits, 10).tolist() == [5, 4, 0, 3, 2]
-    assert most_confident_mistakes(labels, logits, 2).tolist() == [5, 4]
+    assert most_confident_mistakes(labels, logits, logits > 0, 10).tolist() == [5, 4, 0, 3, 2]
+    assert most_confident_mistakes(labels, logits, logits > 0, 2).tolist() == [5, 4]
 
 
 def test_correct_predictions_are_no_mistakes() -> None:
     labels = np.array([1, 0, 0])
     logits = np.array([1.0, -9, 0])  # 0 is classified as negative
-    assert not len(most_confident_mistakes(labels, logits, 10))
+    assert not len(most_confident_mistakes(labels, logits, logits > 0, 10))
+
+
+def test_with_a_low_threshold_an_improbable_mistake_is_the_least_confident() -> None:
+    labels, logits = np.array([0, 0, 1]), np.array([-2.0, 1.0, -3.0])
+    mistakes = most_confident_mistakes(labels, logits, logits > -2.5, 10)
+    assert mistakes.tolist() == [2, 1, 0]
 
 
 @pytest.mark.parametrize(

@@ -1,29 +1,36 @@
 """Folds of a cross-validation: joined into one run for each seed."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from lstm_sentiment.config import Config, DataConfig
+from lstm_sentiment.labels import BINARY
 from lstm_sentiment.model.metrics import classification_scores
 from lstm_sentiment.report.comparison import Comparison
+from lstm_sentiment.report.page import Paragraph
 from lstm_sentiment.report.ranking import not_compared
 from lstm_sentiment.report.variants import variant_groups
 from lstm_sentiment.runs.reader import read_runs
 from tests.support.records import DATA, amend, answers, logits, put_run
-from tests.support.reports import only_group
+from tests.support.reports import details, only_group, plot, report, rows_by_column, table_below
 
 ROWS = np.arange(60)
 
 
-def put_fold(sweep: Path, seed: int, fold: int, wrong: int) -> Path:
+def put_fold(
+    sweep: Path, seed: int, fold: int, wrong: int, threshold: float = 0.5, **changes: Any
+) -> Path:
     """Write the run of one of three folds; row r is in fold r % 3, and labels alternate."""
     rows = ROWS[fold == ROWS % 3]
     labels, config = rows // 3 % 2, Config(seed=seed, data=DataConfig(folds=3, fold=fold))
     return put_run(
         sweep, config, answers(wrong, labels, confidence=0.8), answers(2 * wrong, labels), labels,
         rows=rows, data=DATA | {"train": 40 - fold, "val": 20, "test": 20 + fold},
+        classes=BINARY.with_threshold(threshold), **changes,
     )  # fmt: skip
 
 
@@ -49,6 +56,31 @@ def test_the_folds_of_a_seed_are_one_run_with_all_reviews(tmp_path: Path) -> Non
     scores = classification_scores(ROWS // 3 % 2, expected)
     assert variant.scores("test", "auroc")[0] == pytest.approx(scores["auroc"])
     assert variant.scores("test", "loss")[0] == pytest.approx(scores["loss"], abs=1e-6)
+
+
+def test_each_fold_decides_with_its_own_threshold(tmp_path: Path) -> None:
+    for fold, threshold in enumerate((0.1, 0.5, 0.6)):
+        errors = {"temperature": 1.0 + fold, "before": 0.3, "after": 0.1 * fold}
+        decision = {"threshold": threshold, "calibration": errors}
+        put_fold(tmp_path, 0, fold, wrong=0, threshold=threshold, decision=decision)
+    blocks = report(tmp_path)
+    table = table_below(blocks, "Decisions chosen on the validation set")
+    assert [*rows_by_column(table)[0].values()][1:] == ["0.400", "2.000", "0.300", "0.100"]
+    # Negative reviews have the probability 0.2, which only the first fold classifies as positive.
+    [blocks_of_variant] = details(blocks).values()
+    *_, mistakes = blocks_of_variant
+    assert isinstance(mistakes, Paragraph)
+    rows = [int(row) for row in re.findall(r"(\d+) \(negative, 0.2000\)", mistakes.text)]
+    assert rows == [*range(0, 60, 6)]
+
+
+def test_the_curves_are_those_of_all_folds(tmp_path: Path) -> None:
+    for fold in range(3):
+        put_fold(tmp_path, 0, fold, wrong=fold)
+    [variant] = only_group(tmp_path).variants
+    assert [record["data"]["train"] for record in variant.trained] == [40, 39, 38]
+    title = plot(report(tmp_path), "model_1_curves").title
+    assert title.endswith("one line per seed and fold.")
 
 
 def test_a_seed_that_lacks_a_fold_is_not_compared(tmp_path: Path) -> None:

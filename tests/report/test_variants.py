@@ -131,6 +131,12 @@ def test_a_title_omits_empty_splits(tmp_path: Path) -> None:
     assert only_group(tmp_path).title == "imdb: 25,000 train"
 
 
+def test_a_title_names_the_groups_of_the_reviews(tmp_path: Path) -> None:
+    data = DATA | {"train": 900, "val": 100, "test": 100, "group_column": "film\x1b"}
+    put_run(tmp_path, Config(), answers(20), answers(20), data=data)
+    assert only_group(tmp_path).title == "imdb: 900 train, 100 val, 100 test, groups by film\\x1b"
+
+
 def test_runs_without_a_record_are_in_no_group(tmp_path: Path) -> None:
     folder = put_run(tmp_path, Config(), answers(20), answers(20))
     put_run(tmp_path, GRU, answers(20), answers(20))
