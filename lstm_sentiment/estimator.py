@@ -338,7 +338,8 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
                 f"Classes must be strings, numbers or bool to be saved (got {classes[0]!r:.40})."
             )
         coding = Coding(self.predictor_.classes, self._order, config.data.positive_label)
-        if not coding.is_read(classes):
+        are_those_of_the_network = classes == sorted(self.predictor_.classes.names)
+        if not are_those_of_the_network and not coding.is_read(classes):
             names = join_names(map(repr, classes), " and ")
             raise InputError(
                 f"Classes that are empty or differ only in case or blanks cannot be saved (got "

@@ -33,7 +33,7 @@ from lstm_sentiment.files.writing import write_atomically, write_json
 from lstm_sentiment.labels import BINARY, Classes
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.runs.folder import RECORD
-from lstm_sentiment.runs.record import READABLE, SCHEMA, checked_classes, recorded, restored
+from lstm_sentiment.runs.record import READ, READABLE, SCHEMA, checked_classes, recorded, restored
 
 WEIGHTS, CONFIG, VOCABULARY = "model.safetensors", "config.json", "vocab.json"
 MERGES = "merges.json"  # of the subwords, if data.tokenizer is bpe
@@ -243,7 +243,7 @@ def read_content(folder: Path) -> dict[str, Any]:
             raise InputError("it is not the configuration of a model.")
         if content["schema"] not in READABLE:
             raise InputError(
-                f"it has schema {content['schema']}, and this version reads {READABLE[-1]}: "
+                f"it has schema {content['schema']}, and this version reads {READ}: "
                 "use the version that wrote it, or a newer one."
             )
     return content

@@ -93,7 +93,7 @@ def save_predictions(path: Path, predictions: PredictionColumns) -> None:
     for stage, columns in predictions.items():
         arrays = {name: values.numpy() for name, values in columns.items()}
         arrays["label"] = arrays["label"].astype(np.int8)
-        if (logits := arrays["logit"]).ndim > 1:
+        if "logit" in arrays and (logits := arrays["logit"]).ndim > 1:
             del arrays["logit"]
             arrays |= dict(zip(LOGITS, logits.T, strict=False))
         stages = pa.array([stage] * len(arrays["index"]))

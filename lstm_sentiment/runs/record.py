@@ -23,6 +23,7 @@ from lstm_sentiment.runs.identity import BASELINE
 # name the classes, of which there may be more than two, and the decision.
 SCHEMA = 2
 READABLE = (1, 2)
+READ = " and ".join(map(str, READABLE))  # for messages
 ROUNDING = 1e-6  # allowed in scores: older versions computed them in float32
 LARGEST = 1e15  # of any count or duration in a record
 LARGEST_LOSS = 1e39  # beyond any number in float32
@@ -113,7 +114,7 @@ def examine_record(folder: Path) -> tuple[dict[str, Any] | None, str]:
     if schema is None:
         return None, f"{RECORD} is damaged: it is not a record"
     if schema not in READABLE or type(schema) is not int:
-        return None, f"{RECORD} has schema {shortened(schema)}, this version reads {SCHEMA}"
+        return None, f"{RECORD} has schema {shortened(repr(schema))}, this version reads {READ}"
     problem = defect(record, folder.name)
     return (None, f"{RECORD} {problem}") if problem else (record, "")
 
@@ -129,7 +130,7 @@ def refuse_newer_record(folder: Path) -> None:
     schema = record.get("schema") if isinstance(record, dict) else None
     if isinstance(schema, int) and schema > SCHEMA:
         raise InputError(
-            f"{folder / RECORD} has schema {schema}, this version reads {SCHEMA}: "
+            f"{folder / RECORD} has schema {schema}, this version reads {READ}: "
             "use a newer version, or replace the record with rerun=true."
         )
 

@@ -152,7 +152,7 @@ def test_a_run_that_no_process_holds_was_interrupted(
         ("", "run.json: it is damaged or not JSON (Expecting value"),
         ([1, 2], "run.json is damaged: it is not a record"),
         ({"schema": 1, "name": "a"}, "run.json is damaged: choices is missing"),
-        (DONE | {"schema": 2}, "run.json has schema 2, this version reads 1"),
+        (DONE | {"schema": 3}, "run.json has schema 3, this version reads 1 and 2"),
     ],
 )
 def test_a_record_that_cannot_be_read_is_a_failure(

@@ -50,7 +50,7 @@ def backwards(words: str) -> str:
         def permutation(self, number: int) -> np.ndarray:
             return np.array(order[-number:])
 
-    shuffled = shuffle_sentences(tokens, np.isin(tokens, SENTENCE_ENDS), Reversed())  # type: ignore[arg-type]
+    shuffled = shuffle_sentences(tokens, np.isin(tokens, [*SENTENCE_ENDS]), Reversed())  # type: ignore[arg-type]
     return " ".join(shuffled)
 
 

@@ -320,7 +320,10 @@ def test_configured_classes_have_the_usual_names_in_class_labels(
         tmp_path / "b.parquet", named_classes(["sad", "happy"], text=["a"], label=[0])
     )
     message = refusal(other, classes=("negative", "positive"))
-    assert message == "row 1: label 'sad' is not one of data.classes (negative, positive)."
+    assert message == (
+        "data.classes (negative, positive) are none of the classes of the labels (sad, happy): "
+        "give one of these names."
+    )
 
 
 def test_a_class_label_of_minus_1_is_missing(tmp_path: Path) -> None:

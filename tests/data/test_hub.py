@@ -38,8 +38,8 @@ TEST_ROWS = [("Dull.", 0), ("Bright.", 1)]
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_one_split_of_the_pinned_revision_is_fetched(hub: Hub, split: str) -> None:
-    corpus = open_imdb()
-    assert read(corpus, split) == read(corpus, split) == reviews()
+    part = open_imdb().parts[split]()
+    assert numbered(list(part.read())) == numbered(list(part.read())) == reviews()
     expected = {"split": split, "revision": REVISION}
     assert hub.calls == [(("stanfordnlp/imdb", "plain_text"), expected)]
 

@@ -210,7 +210,7 @@ def test_the_test_set_does_not_depend_on_the_split_seed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", [0, 17, 59])
 def test_one_character_or_one_label_changes_the_identity(tmp_path: Path, place: int) -> None:
-    text, label, _ = TRAIN[place]
+    text, label = TRAIN[place]
     others: list[Rows] = [
         [*TRAIN[:place], *changed, *TRAIN[place + 1 :]]
         for changed in (
@@ -272,7 +272,7 @@ def test_names_that_reverse_the_classes_change_the_identity(tmp_path: Path) -> N
 
     assert identity_of("neg", "pos") == identity_of()
     assert identity_of("positive", "negative") != identity_of()
-    words = [(text, ["positive", "negative"][label]) for text, label, _ in ALL]
+    words = [(text, ["positive", "negative"][label]) for text, label in ALL]
     file = write_rows(tmp_path / "a.csv", words)
     assert identity_of("positive", "negative") == identity(tmp_path, file, source=Source.reviews)
 

@@ -231,8 +231,8 @@ def test_a_path_in_the_configuration_is_refused(model: Path, field: str) -> None
 
 
 def test_a_newer_schema_is_refused(model: Path) -> None:
-    change(model, "schema", 2)
-    assert "it has schema 2, and this version reads 1" in refused(model)
+    change(model, "schema", 3)
+    assert "it has schema 3, and this version reads 1 and 2" in refused(model)
     for wrong in (None, "1", True, [1]):
         change(model, "schema", wrong)
         assert "it is not the configuration of a model" in refused(model)

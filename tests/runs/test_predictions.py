@@ -53,10 +53,10 @@ def test_the_predicted_class_is_that_of_torchmetrics(tmp_path: Path, seed: int) 
     counts = binary_stat_scores(given[:, None], labels[:, None], multidim_average="samplewise")
     true_positive, false_positive, true_negative = counts[:, :3].numpy().T.astype(bool)
     assert np.array_equal(predictions.correct, true_positive | true_negative)
-    assert np.array_equal(predictions.positive, true_positive | false_positive)
+    assert np.array_equal(predictions.predicted, true_positive | false_positive)
     assert run.record is not None
     assert predictions.correct.mean() == pytest.approx(run.record["test"]["accuracy"])
-    assert not predictions.positive[probabilities(seed) == 0.5].any()
+    assert not predictions.predicted[probabilities(seed) == 0.5].any()
 
 
 @pytest.mark.parametrize("form", [put_run, put_complete_run])
@@ -68,8 +68,7 @@ def test_each_split_has_its_own_predictions(tmp_path: Path, form: Callable[..., 
         predictions = predictions_of(folder, stage)
         assert predictions.logit.dtype == predictions.probability.dtype == np.float64
         np.testing.assert_allclose(predictions.probability, expected[::-1], rtol=1e-5, atol=1e-40)
-        assert predictions.label.dtype == bool
-        assert np.array_equal(predictions.label, LABELS[::-1] == 1)
+        assert np.array_equal(predictions.label, LABELS[::-1])
         assert np.array_equal(predictions.row, rows[::-1])
         assert predictions.tokens is not None
         assert np.array_equal(predictions.tokens, tokens[::-1])
@@ -103,7 +102,7 @@ def test_probabilities_of_older_versions_keep_every_bit(tmp_path: Path) -> None:
     predictions = predictions_of(folder)
     assert np.isfinite(predictions.logit).all()
     assert predictions.probability.astype(np.float32).tobytes() == probability.tobytes()
-    assert np.array_equal(predictions.positive, probability > 0.5)
+    assert np.array_equal(predictions.predicted, probability > 0.5)
 
 
 def test_logits_keep_every_bit(tmp_path: Path) -> None:

@@ -230,8 +230,8 @@ def test_a_wrong_value_is_shortened(run: Path) -> None:
         ('"text"', "run.json is damaged: it is not a record"),
         ("{}", "run.json is damaged: it is not a record"),
         ('{"schema": 1, "name": "gru"}', "run.json is damaged: choices is missing"),
-        ('{"schema": 2}', "run.json has schema 2, this version reads 1"),
-        ('{"schema": "1"}', "run.json has schema 1, this version reads 1"),
+        ('{"schema": 3}', "run.json has schema 3, this version reads 1 and 2"),
+        ('{"schema": "1"}', "run.json has schema '1', this version reads 1 and 2"),
     ],
 )
 def test_a_file_that_is_not_a_record_of_this_version_is_a_failure(
@@ -243,8 +243,8 @@ def test_a_file_that_is_not_a_record_of_this_version_is_a_failure(
 
 
 def test_a_complete_record_of_a_newer_version_is_not_read(run: Path) -> None:
-    summary = put_record(run, record_of(run) | {"schema": 2})
-    assert summary.trouble == "run.json has schema 2, this version reads 1"
+    summary = put_record(run, record_of(run) | {"schema": 3})
+    assert summary.trouble == "run.json has schema 3, this version reads 1 and 2"
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_places_do_not_change_the_fingerprint() -> None:
             test_path="beside it",
             text_column="review",
             label_column="stars",
-            positive_label="five",
+            classes=3,
             group_column="product",
             val_path="near it",
             delimiter="tab",  # type: ignore[arg-type]
@@ -64,7 +64,7 @@ def test_places_do_not_change_the_fingerprint() -> None:
         ),
         trainer=TrainerConfig("cpu", threads=7, log_every_n_steps=1, enable_progress_bar=False),
     )
-    files = "test_fraction test_split val_path val_split delimiter encoding quoting missing"
+    files = "positive_label test_fraction test_split val_path val_split delimiter encoding quoting missing"
     for name in files.split():  # some of them exclude each other
         setattr(elsewhere.data, name, "another value")
     elsewhere.embedding.path = "vectors.txt"  # the content of the file counts

@@ -126,9 +126,9 @@ def test_an_export_that_predicts_differently_is_not_written(
     save_onnx = export_module.save_onnx
 
     def save_other(
-        folder: Path, _net: object, words: Vocabulary, _config: object, int8: bool
+        folder: Path, _net: object, words: Vocabulary, _config: object, *rest: Any
     ) -> None:
-        save_onnx(folder, other, words, other_config, int8)
+        save_onnx(folder, other, words, other_config, *rest)
 
     monkeypatch.setattr(export_module, "save_onnx", save_other)
     with pytest.raises(InputError, match="predicts differently: .* MiB; on 8 texts"):
@@ -336,7 +336,7 @@ def test_the_shape_of_a_network_gives_the_graph_that_is_written(
     words = Vocabulary([*SPECIALS, *WORDS])
     onnx_model.save_onnx(tmp_path / "onnx", drawn(config), words, config, int8)
     written = onnx.load(tmp_path / "onnx" / "model.onnx")
-    network, _, _ = onnx_model.read_onnx(tmp_path / "onnx")
+    network, *_ = onnx_model.read_onnx(tmp_path / "onnx")
     read = onnx.load_model_from_string(network.content)
     assert read.graph.node == written.graph.node
     for given, kept in zip(written.graph.initializer, read.graph.initializer, strict=True):

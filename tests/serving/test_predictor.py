@@ -183,22 +183,21 @@ def test_batches_of_padded_reviews_are_bounded_too(
     assert [shape[0] for shape in shapes] == sizes
 
 
-@pytest.mark.parametrize("kind", ["network", "explanation"])
-def test_an_answer_that_is_not_finite_is_refused(tiny: Make, tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("ask", [NetworkPredictor.predict, NetworkPredictor.explain])
+def test_an_answer_that_is_not_finite_is_refused(
+    tiny: Make, tmp_path: Path, ask: Callable[[NetworkPredictor, str], object]
+) -> None:
     """The weights are finite, but their products are not."""
     network = predictor(tmp_path / "run", tiny(head={"kind": "attention"}))
     assert isinstance(network, NetworkPredictor)
     assert network.classifier is not None
     network.classifier.head.hidden.weight.fill_(3e38)
     network.classifier.head.query.weight.fill_(-3e38)
-    what, ask = (
-        ("logit", network.predict) if kind == "network" else ("explanation", network.explain)
-    )
     words = "The film " + "was good " * 20
     with pytest.raises(InputError) as refusal:
-        ask(words)
+        ask(network, words)
     assert str(refusal.value) == (
-        f"The {what} of the text {words[:60]!r} is not finite: the weights of the model are "
+        f"The logit of the text {words[:60]!r} is not finite: the weights of the model are "
         "damaged or too large."
     )
 

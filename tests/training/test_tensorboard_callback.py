@@ -436,8 +436,8 @@ def test_a_mistake_of_three_classes_names_the_predicted_one() -> None:
     }
     classes = Classes(("1 *", "2 *", "3 *"))
     assert parse_mistakes(mistakes(columns, "words of {}".format, classes)) == [
-        ("**review 102**: 1 \\*, but 87.50% 3 \\*", "words of 102"),
-        ("**review 100**: 2 \\*, but 75.00% 1 \\*", "words of 100"),
+        ("**review 102**: 1 &#42;, but 87.50% 3 &#42;", "words of 102"),
+        ("**review 100**: 2 &#42;, but 75.00% 1 &#42;", "words of 100"),
     ]
 
 
