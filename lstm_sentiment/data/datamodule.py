@@ -21,20 +21,26 @@ from lstm_sentiment.data.batches import (
     sorted_batches,
 )
 from lstm_sentiment.data.cache import DataCache, cache_key
-from lstm_sentiment.data.columns import join_names
+from lstm_sentiment.data.requirements import (
+    require_classes,
+    require_enough_reviews,
+    require_groups,
+    required_classes,
+)
 from lstm_sentiment.data.sources import ALL, TEST, TRAIN, VAL, Corpus, Part, open_corpus
 from lstm_sentiment.data.splits import (
     Split,
     absent_note,
     copies_note,
     count_copies,
+    groups_note,
     proportions_note,
     stratified_sample,
 )
 from lstm_sentiment.data.tokenized import TokenizedReviews, tokenized_reviews
 from lstm_sentiment.data.tokenizer import is_unspaced
 from lstm_sentiment.data.vocabulary import UNK_ID, Vocabulary
-from lstm_sentiment.display import counted, printable
+from lstm_sentiment.display import printable
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.reading import errors_named
 from lstm_sentiment.labels import Classes
@@ -119,8 +125,9 @@ class ReviewDataModule(L.LightningDataModule):
         if hasattr(self, "vocabulary"):
             return  # Lightning calls this method once for fitting, validation and testing
         config, whole = self.config, self.split(TRAIN)
-        if config.folds is not None:
-            self._require_groups(whole)  # a fold has taken some
+        if config.folds is not None and config.group_column is not None:
+            # A fold has taken some groups.
+            require_groups(whole, config.group_column, len(self._drawn_sets))
         random = np.random.default_rng(config.split_seed)
         chosen = stratified_sample(whole.labels, config.limit_train, random)
         if VAL in self.corpus.parts:
@@ -130,9 +137,9 @@ class ReviewDataModule(L.LightningDataModule):
             train, val = whole.split_off(chosen, config.val_fraction, random)
             cause = self._cause(limit_train=config.limit_train, val_fraction=config.val_fraction)
             val_cause = cause
-        self._require_classes(train, "training", cause)
+        require_classes(train, self.classes, "training", cause)
         if config.val_fraction:
-            self._require_classes(val, "validation", val_cause)
+            require_classes(val, self.classes, "validation", val_cause)
         if len(train.rows) < config.batch_size:
             raise InputError(
                 f"data.batch_size must be at most {len(train.rows)}, the number of training "
@@ -158,27 +165,11 @@ class ReviewDataModule(L.LightningDataModule):
             self._in_subwords[key] = split.tokenized.in_subwords(self.vocabulary)
         return replace(split, tokenized=self._in_subwords[key])
 
-    def _require_groups(self, whole: Split) -> None:
-        """Raise InputError if `whole` has no groups, or fewer than the sets drawn from it."""
-        config, sets = self.config, len(self._drawn_sets)
-        if config.group_column is None:
-            return
-        given = f"data.group_column={config.group_column}"
-        if not whole.tokenized.has_groups:
-            raise InputError(
-                f"{given} has no value in any review: give another column, or leave out the field."
-            )
-        if (count := whole.number_of_components) < sets:
-            raise InputError(
-                f"{given} leaves {counted(count, 'group')} for {sets} sets, and no group may be in "
-                "two of them: give a column with more groups, or a file for each set."
-            )
-
     def _limited_test(self) -> Split:
         config, whole = self.config, self.split(TEST)
         random = np.random.default_rng(config.split_seed)
         test = whole.take(stratified_sample(whole.labels, config.limit_test, random))
-        self._require_classes(test, "test", self._cause(limit_test=config.limit_test))
+        require_classes(test, self.classes, "test", self._cause(limit_test=config.limit_test))
         return test
 
     def _cause(self, **fields: float | None) -> str:
@@ -246,18 +237,20 @@ class ReviewDataModule(L.LightningDataModule):
 
     @property
     def notes(self) -> list[str]:
-        """Warnings about the sets: their script, absent classes, copies, and proportions."""
+        """Warnings about the sets: their script, absent classes, copies, groups, proportions."""
         train, val, test = self.train_split, self.val_split, self.test_split
         notes = [self._unspaced_note(), absent_note("validation", val.labels, self.classes)]
         if VAL in self.corpus.parts:
             copies = count_copies(val, train)
             notes.append(copies_note(copies, len(val.rows), "validation", "training"))
+            notes.append(groups_note("validation", val, train))
         else:
             known = np.concatenate([train.labels, val.labels])
             notes.append(proportions_note("validation", val.labels, known, self.classes))
         if test is not None:
             notes.append(absent_note("test", test.labels, self.classes))
             notes.append(copies_note(self.test_copies, len(test.rows)))
+            notes.append(groups_note("test", test, train, val))
             if ALL in self.corpus.parts:
                 whole = np.concatenate([self.split(TRAIN).labels, self.split(TEST).labels])
                 notes.append(proportions_note("test", test.labels, whole, self.classes))
@@ -296,15 +289,12 @@ class ReviewDataModule(L.LightningDataModule):
             reviews = tokenized_reviews(
                 part, folder, self.cache, config.preparation, config.tokenizer
             )
-            if name == TRAIN:
-                self.classes = self._classes_of(part, reviews)
             with errors_named(part.name):
+                if name == TRAIN:
+                    self.classes = required_classes(config, reviews)
                 whole = Split.whole(reviews.labelled(self.classes))
             if name == TRAIN:
-                if self.config.folds is None:
-                    self._require_groups(whole)
-                with errors_named(part.name):
-                    self._require_enough_reviews(whole)
+                self._require_parts(part.name, whole)
             for note in reviews.notes:
                 self.cache.note(f"{Path(part.name).name}: {note}")
             if name in self.corpus.parts:
@@ -313,29 +303,6 @@ class ReviewDataModule(L.LightningDataModule):
                 train, test = self._divided(whole)
                 self.splits |= {ALL: whole, TRAIN: train, TEST: test}
         return self.splits[name]
-
-    def _classes_of(self, part: Part, reviews: TokenizedReviews) -> Classes:
-        """Return the classes that the configuration names, or else those that occur.
-
-        Raises InputError if there are fewer than two or another number than configured.
-        """
-        if (names := self.config.class_names) is not None:
-            return Classes(names)
-        with errors_named(part.name):
-            found = Classes.found(reviews.label_names)
-        occurring = {found.label(name) for name in reviews.label_names}
-        if len(occurring) < 2:
-            label = join_names([found.names[occurring.pop() or 0]]) if occurring else "missing"
-            raise InputError(
-                f"{part.name}: every label is {label} (reviews: {len(reviews.labels)}): at least "
-                "two classes must occur."
-            )
-        if (expected := self.config.class_count) not in (None, len(found)):
-            raise InputError(
-                f"{part.name}: data.classes={expected}, but the labels have {len(found)} classes "
-                f"({join_names(found.names)})."
-            )
-        return found
 
     @property
     def class_weights(self) -> np.ndarray | None:
@@ -349,29 +316,13 @@ class ReviewDataModule(L.LightningDataModule):
         counts = np.bincount(self.train.labels, minlength=len(self.classes))
         return (len(self.train) / (len(counts) * counts)).astype(np.float32)
 
-    def _require_enough_reviews(self, whole: Split) -> None:
-        """Raise InputError if a class has too few reviews for each of the sets drawn from `whole`.
-
-        Reviews of one group stay in one set and count once. Of two classes, `_require_classes`
-        reports a missing one.
-        """
-        labels, _ = np.unique(np.stack([whole.labels, whole.components]), axis=1)
-        counts = np.bincount(labels, minlength=len(self.classes))
-        fewest = int(counts.argmin())
-        name, count = join_names([self.classes.names[fewest]]), int(counts[fewest])
-        if not count:
-            raise InputError(
-                f"data.classes names {name}, but no training review has this label: leave it out."
-            )
-        sets = self._drawn_sets
-        if len(self.classes) > 2 and count < len(sets):
-            available = f"has only {counted(count, 'review')}, copies aside"
-            if whole.tokenized.has_groups:
-                available = f"has reviews of only {counted(count, 'group')}"
-            raise InputError(
-                f"the class {name} {available}: at least {len(sets)} are needed, one for each set "
-                f"that is drawn ({', '.join(sets)})."
-            )
+    def _require_parts(self, name: str, whole: Split) -> None:
+        """Raise InputError if the reviews cannot be divided into the sets drawn from them."""
+        column, sets = self.config.group_column, self._drawn_sets
+        if column is not None and self.config.folds is None:
+            require_groups(whole, column, len(sets))
+        with errors_named(name):
+            require_enough_reviews(whole, self.classes, sets)
 
     @property
     def _drawn_sets(self) -> list[str]:
@@ -382,23 +333,6 @@ class ReviewDataModule(L.LightningDataModule):
         if self.corpus.test_fraction is not None:
             sets.append("test")
         return sets
-
-    def _require_classes(self, split: Split, name: str, cause: str) -> None:
-        """Raise InputError if the training set lacks a class, or if another set has only one."""
-        counts = np.bincount(split.labels, minlength=len(self.classes))
-        if (counts > 0).sum() < 2:
-            needed = "both classes" if len(self.classes) == 2 else "at least two classes"
-            raise InputError(
-                f"{cause} leaves {len(split.rows)} reviews for the {name} set, which needs reviews "
-                f"of {needed}: keep more of them, and different ones, since the copies of a "
-                "review, and the reviews of a group, stay in one set."
-            )
-        if name == "training" and not counts.all():
-            missing = join_names([self.classes.names[int(counts.argmin())]])
-            raise InputError(
-                f"{cause} leaves no review of the class {missing} for the training set: keep more "
-                "reviews, or remove the class."
-            )
 
     def _divided(self, whole: Split) -> tuple[Split, Split]:
         """Return the training and the test set of reviews without a test set."""

@@ -21,8 +21,8 @@ from lstm_sentiment.display import counted
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import Classes
 
-# The share of copies in the test set, and the difference between shares of a class, from which on a
-# note mentions them.
+# The share of copies, or of shared groups, and the difference between shares of a class, from which
+# on a note mentions them.
 NOTED_COPIES, NOTED_DIFFERENCE = 0.01, 0.05
 TEST_SEED = 0  # the test set does not depend on data.split_seed
 
@@ -154,6 +154,22 @@ def copies_note(
     return (
         f"{copies:,} of the {size:,} {name} reviews are copies of {others} reviews: "
         f"the {name} scores are not those on new reviews."
+    )
+
+
+def groups_note(name: str, reviews: Split, *others: Split) -> str | None:
+    """Return a warning if groups of the set `name` also have reviews in other sets.
+
+    This can be only if a file is given for the set. None if they are less than a hundredth of its
+    groups, as in IMDB.
+    """
+    count = len(np.unique(reviews.tokenized.groups_of(reviews.rows)))
+    shared = count_shared_groups(reviews, *others)
+    if not shared or shared < NOTED_COPIES * count:
+        return None
+    return (
+        f"{shared:,} of the {counted(count, 'group')} of the {name} set also have reviews in other "
+        f"sets: the {name} scores are not those on new groups."
     )
 
 

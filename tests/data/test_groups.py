@@ -352,6 +352,23 @@ def test_as_many_groups_as_sets_are_enough(tmp_path: Path, cache: str) -> None:
     assert {len(part) for part in (data.train, data.val, data.test)} == {20}
 
 
+def test_groups_in_two_given_sets_are_noted(tmp_path: Path, cache: str) -> None:
+    train, test = (
+        write_rows(
+            tmp_path / f"{name}.csv",
+            [(f"{name} {row}", row % 2, f"{row // 4 + first}") for row in range(40)],
+            NAMES,
+        )
+        for name, first in (("train", 0), ("test", 8))
+    )
+    fields = {"test_path": str(test), "val_fraction": 0.2}
+    assert not data_of_file(train, cache, **fields).notes
+    assert data_of_file(train, cache, group_column="product", **fields).notes == [
+        "2 of the 10 groups of the test set also have reviews in other sets: the test scores are "
+        "not those on new groups."
+    ]
+
+
 # IMDB
 
 FILMS = ["tt0000007", "tt0123456", "tt0000007", "tt1234567"]
