@@ -30,6 +30,7 @@ from lstm_sentiment import Config, InputError, Predictor, SentimentClassifier, f
 from lstm_sentiment.commands.main import main
 from lstm_sentiment.config import Cell, flat
 from lstm_sentiment.data import skip_gram
+from lstm_sentiment.data.columns import Review
 from lstm_sentiment.data.synthetic import generate
 from lstm_sentiment.estimator import FIELDS, NETWORKS
 from lstm_sentiment.files.manifest import MANIFEST
@@ -40,6 +41,7 @@ from tests.support.tables import write_columns
 TEXTS, NUMBERS = generate(80, 3)
 LABELS = np.array(NUMBERS)
 WORDS = ["pos" if label else "neg" for label in LABELS]
+REVIEWS = list(map(Review, TEXTS, WORDS))
 SMALL = {
     "hidden_size": 4, "embedding_dim": 4, "max_epochs": 1, "max_length": 30, "batch_size": 16,
 }  # fmt: skip
@@ -254,7 +256,10 @@ def test_every_network_has_a_name() -> None:
         ({"batch_size": 0}, r"^data.batch_size must be a whole number of at least 1 \(got 0\)"),
         ({"random_state": -1}, r"^seed must be a whole number"),
         ({"positive_label": "good"}, r"^positive_label must be 'neg' or 'pos' \(got 'good'\)"),
-        ({"class_weights": "even"}, r"^data.class_weights must be one of none, balanced \(got 'even'\)"),
+        (
+            {"class_weights": "even"},
+            r"^data.class_weights must be one of none, balanced \(got 'even'\)",
+        ),
     ],
 )
 def test_a_bad_parameter_is_refused_by_fit(parameters: dict[str, Any], message: str) -> None:

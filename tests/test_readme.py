@@ -152,7 +152,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Callable[..., Co
     monkeypatch.setattr(sources, "_from_hub", stand_in_for_the_hub)
     synthetic_imdb(tmp_path / "imdb")
     texts, labels = generate(60, 5)
-    write_table(folder / "reviews.csv", ("text", "label"), texts, labels)
+    products = [f"product {row // 3}" for row in range(60)]
+    write_table(folder / "reviews.csv", ("text", "label", "product"), texts, labels, products)
+    chinese = [
+        f"这部电影{'很好' if label else '很差'}，{text}"
+        for text, label in zip(texts, labels, strict=True)
+    ]
+    write_table(folder / "reviews_zh.csv", ("text", "label"), chinese, labels)
     verdicts = ["happy" if label else "cross" for label in labels]
     write_table(folder / "survey.tsv", ("answer", "verdict"), texts, verdicts)
     lines = [{"review": t, "sentiment": bool(n)} for t, n in zip(texts, labels, strict=True)]

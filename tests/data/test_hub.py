@@ -30,7 +30,7 @@ from tests.support.corpora import (
     reviews,
     version,
 )
-from tests.support.tables import write_rows
+from tests.support.tables import numbered, write_rows
 
 REVISION = "e6281661ce1c48d982bc483cf8a173c1bbeb5d31"
 TEST_ROWS = [("Dull.", 0), ("Bright.", 1)]

@@ -64,8 +64,11 @@ def test_places_do_not_change_the_fingerprint() -> None:
         ),
         trainer=TrainerConfig("cpu", threads=7, log_every_n_steps=1, enable_progress_bar=False),
     )
-    files = "positive_label test_fraction test_split val_path val_split delimiter encoding quoting missing"
-    for name in files.split():  # some of them exclude each other
+    others = (
+        "positive_label test_fraction test_split val_path val_split delimiter encoding quoting "
+        "missing"
+    )
+    for name in others.split():  # some of them exclude each other
         setattr(elsewhere.data, name, "another value")
     elsewhere.embedding.path = "vectors.txt"  # the content of the file counts
     changed = {name for name, value in flat(elsewhere).items() if value != flat(Config())[name]}
