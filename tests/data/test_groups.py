@@ -62,6 +62,7 @@ def split_of(reviews: Labelled) -> Split:
             copies=digests(texts),
             groups=digests(named),
             preparation=2,
+            label_names=["negative", "positive"],
         )
     )
 
