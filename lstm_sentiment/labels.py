@@ -1,6 +1,7 @@
 """The classes of a review: their names, their order and the decision rule."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,12 +25,15 @@ WHOLE_NUMBER = re.compile(r"^(-?\d+)\.0+$")
 
 
 def label_text(value: Any) -> str:
-    """Return the text of a label: "1" for 1.0, "True" for True, "" for a missing label."""
+    """Return the text of a label: "1" for 1.0, "True" for True, "" for a missing label.
+
+    It is in Unicode's form NFC, so that letters with marks have one spelling.
+    """
     if value is None or value != value:  # NaN
         return ""
     if isinstance(value, bytes):
         value = value.decode(errors="replace")
-    return WHOLE_NUMBER.sub(r"\1", str(value).strip())
+    return WHOLE_NUMBER.sub(r"\1", unicodedata.normalize("NFC", str(value).strip()))
 
 
 @dataclass(frozen=True)

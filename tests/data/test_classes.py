@@ -79,6 +79,19 @@ def test_columns_of_any_type_name_the_classes(tmp_path: Path, cache: str, column
     assert data_of_file(file, cache).classes.names == tuple(sorted(names))
 
 
+def test_labels_and_groups_have_one_unicode_form(tmp_path: Path, cache: str) -> None:
+    composed, decomposed = "sch\u00f6n", "scho\u0308n"
+    rows = [
+        (f"film {row}", (composed, decomposed, "mies")[row % 3], (decomposed, composed)[row % 2])
+        for row in range(30)
+    ]
+    file = write_rows(tmp_path / "a.csv", rows, "text label product")
+    for classes in (None, ["mies", decomposed]):
+        assert data_of_file(file, cache, classes=classes).classes.names == ("mies", composed)
+    message = refusal_of_labels(file, cache, group_column="product")
+    assert "data.group_column=product leaves 1 group" in message
+
+
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
 @pytest.mark.parametrize("kind", [lambda label: [label], lambda label: {"stars": label}])
 def test_lists_and_objects_are_no_labels(
