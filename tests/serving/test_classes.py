@@ -258,6 +258,8 @@ def test_a_positive_label_is_that_of_the_second_of_two_classes(
     assert [sum(row) for row in matrix] == [2, 1]
     assert main(["evaluate", stars, *options]) == 1
     assert "--positive-label=junk is allowed only for two classes" in capsys.readouterr().err
+    assert main(["evaluate", spam, "--file", file, "--positive-label", "Ham"]) == 1
+    assert "names the first of the model's classes (ham, spam): give " in capsys.readouterr().err
 
 
 def test_names_of_a_file_or_its_numbers_are_the_usual_classes(tiny: Make, tmp_path: Path) -> None:
