@@ -316,7 +316,11 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         return self._sorted(probabilities)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return the predicted class of each text, (N,)."""
+        """Return the predicted class of each text, (N,).
+
+        With `decision.threshold` in `config`, the threshold decides between two classes, and not
+        the sign of `decision_function`.
+        """
         check_is_fitted(self)
         probabilities = self.predictor_.probabilities(checked_texts(X))
         return self.classes_[self._order][self.predictor_.classes.predicted(probabilities)]

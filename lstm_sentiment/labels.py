@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from math import isfinite
 from typing import Any
 
 from lstm_sentiment.errors import InputError
@@ -16,6 +15,9 @@ UNLABELLED = -1
 THRESHOLD = 0.5
 MAX_CLASSES = 100
 MAX_SYNTHETIC_CLASSES = 20  # of the synthetic corpus
+# Beyond it, different whole numbers may be equal in float64, so such labels, which may be
+# identifiers, are words.
+LARGEST_NUMBER = 2.0**53 - 1
 # Labels are compared as text, so that 1, 1.0, True, "1" and "Positive" are all positive.
 USUAL_LABELS = {
     **dict.fromkeys(("0", "neg", "negative", "false"), NEGATIVE),
@@ -56,7 +58,8 @@ class Classes:
         Only usual labels, such as 0 and 1 or neg and pos, give the classes negative and positive.
         Other labels are classes of their own; case has no meaning. They are sorted as numbers, if
         all of them are numbers, or by spelling. Numbers are decimal, such as -1, 4.5 and 1e3, with
-        digits of any script. Raises InputError if two labels are the same number.
+        digits of any script, and at most `LARGEST_NUMBER`. Raises InputError if two labels are the
+        same number.
         """
         spellings: dict[str, str] = {}
         for label in sorted(labels):
@@ -127,7 +130,7 @@ def _numbers(names: Sequence[str]) -> tuple[float, ...] | None:
         numbers = tuple(float(name) for name in names)
     except ValueError:
         return None
-    return numbers if all(map(isfinite, numbers)) else None
+    return numbers if all(abs(number) <= LARGEST_NUMBER for number in numbers) else None
 
 
 BINARY = Classes()

@@ -46,10 +46,16 @@ def test_numbers_keep_their_order(labels: list[str], values: tuple[float, ...]) 
     assert Classes.found(labels).values == values
 
 
-@pytest.mark.parametrize("other", ["nan", "inf", "1_000", "3 stars", "0x10", "½"])
+@pytest.mark.parametrize("other", ["nan", "inf", "1_000", "3 stars", "0x10", "½", "1e300"])
 def test_other_words_are_not_numbers(other: str) -> None:
     assert Classes.found(["10", "9", other]).values is None
     assert found("10", "9", other) == sorted(["10", "9", other])
+
+
+def test_large_identifiers_are_not_numbers() -> None:
+    identifiers = ["9007199254740992", "9007199254740993"]  # equal in float64
+    assert found(*identifiers) == identifiers
+    assert Classes.found(identifiers).values is None
 
 
 def test_one_number_in_two_spellings_is_refused() -> None:

@@ -273,7 +273,7 @@ def read_classes(folder: Path) -> Classes:
         try:
             return checked_classes(content.get("classes"), content.get("threshold"))
         except ValueError as error:
-            raise InputError(f"{error}.") from error
+            raise InputError(f"it is damaged: {error}.") from error
 
 
 def read_words(folder: Path) -> list[str]:

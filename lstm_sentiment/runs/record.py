@@ -211,6 +211,8 @@ def checked_classes(names: Any, threshold: Any = THRESHOLD) -> Classes:
     _require(is_valid and 2 <= len(names) <= MAX_CLASSES, "classes", names)
     _require(len({name.casefold() for name in names}) == len(names), "classes", names)
     _require(is_number(threshold, 1), "threshold", threshold)
+    if len(names) > 2:  # of which the most probable one is predicted
+        _require(threshold == THRESHOLD, f"the threshold of {len(names)} classes", threshold)
     return Classes(tuple(names), float(threshold))
 
 

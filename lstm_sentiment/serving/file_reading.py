@@ -14,7 +14,7 @@ from lstm_sentiment.config_fields import AUTO, own_fields
 from lstm_sentiment.data.columns import Columns, Options, join_names
 from lstm_sentiment.data.delimited import TextFormat, is_unicode
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.labels import Classes
+from lstm_sentiment.labels import NEGATIVE, Classes
 
 # Fields of the data's configuration, with the option of the command line for each.
 OPTIONS = {
@@ -55,7 +55,8 @@ class FileReading:
         """Return the columns of a file whose labels are those of a model with these classes.
 
         A positive label is that of the second of two classes, and the other label of the file is
-        that of the first one. Raises InputError if there are more classes.
+        that of the first one. Raises InputError if there are more classes, or if the positive label
+        is the name of the first class, so that the labels would be exchanged.
         """
         if (positive := self.columns.positive) is None:
             return replace(self.columns, classes=classes.names)
@@ -63,6 +64,11 @@ class FileReading:
             raise InputError(
                 f"{self.columns.options.positive}={positive} is allowed only for two classes: the "
                 f"model has {len(classes)} ({join_names(classes.names)})."
+            )
+        if not classes.are_usual and classes.label(positive) == NEGATIVE:
+            raise InputError(
+                f"{self.columns.options.positive}={positive} names the first of the model's "
+                f"classes ({join_names(classes.names)}): give the file's label of the second one."
             )
         return self.columns
 

@@ -26,7 +26,8 @@ from lstm_sentiment.training.checkpoints import AfterEpoch
 from lstm_sentiment.training.costs import Costs
 
 OVERLAID = ("loss", "accuracy", "precision", "recall", "f1", "auroc")
-FINAL = (*OVERLAID, "mean_absolute_error", "quadratic_kappa")  # if the classes are numbers
+NUMERIC = ("mean_absolute_error", "quadratic_kappa")  # of classes that are numbers
+FINAL = (*OVERLAID, "balanced_accuracy", *NUMERIC)
 LAYOUT = {
     "train and val": {s: ["Multiline", [f"train/{s}", f"val/{s}"]] for s in OVERLAID},
 }

@@ -258,6 +258,8 @@ def test_a_positive_label_is_that_of_the_second_of_two_classes(
     assert [sum(row) for row in matrix] == [2, 1]
     assert main(["evaluate", stars, *options]) == 1
     assert "--positive-label=junk is allowed only for two classes" in capsys.readouterr().err
+    assert main(["evaluate", spam, "--file", file, "--positive-label", "Ham"]) == 1
+    assert "names the first of the model's classes (ham, spam): give " in capsys.readouterr().err
 
 
 def test_names_of_a_file_or_its_numbers_are_the_usual_classes(tiny: Make, tmp_path: Path) -> None:
@@ -456,19 +458,20 @@ def changed(folder: Path, **entries: Any) -> Path:
 @pytest.mark.parametrize(
     ("entries", "problem"),
     [
-        ({"classes": None}, "config.json: classes is None"),
-        ({"classes": "ab"}, "config.json: classes is ab"),
-        ({"classes": ["a"]}, "config.json: classes is"),
-        ({"classes": ["a", "A", "b"]}, "config.json: classes is"),
-        ({"classes": ["a", "", "b"]}, "config.json: classes is"),
-        ({"classes": ["a", " b", "c"]}, "config.json: classes is"),
-        ({"classes": ["a", "\ud800", "c"]}, "config.json: classes is"),
-        ({"classes": ["a", 1, "b"]}, "config.json: classes is"),
-        ({"classes": [str(number) for number in range(101)]}, "config.json: classes is"),
-        ({"threshold": None}, "config.json: threshold is None"),
-        ({"threshold": 1.5}, "config.json: threshold is 1.5"),
+        ({"classes": None}, "config.json: it is damaged: classes is None"),
+        ({"classes": "ab"}, "config.json: it is damaged: classes is ab"),
+        ({"classes": ["a"]}, "config.json: it is damaged: classes is"),
+        ({"classes": ["a", "A", "b"]}, "config.json: it is damaged: classes is"),
+        ({"classes": ["a", "", "b"]}, "config.json: it is damaged: classes is"),
+        ({"classes": ["a", " b", "c"]}, "config.json: it is damaged: classes is"),
+        ({"classes": ["a", "\ud800", "c"]}, "config.json: it is damaged: classes is"),
+        ({"classes": ["a", 1, "b"]}, "config.json: it is damaged: classes is"),
+        ({"classes": [*map(str, range(101))]}, "config.json: it is damaged: classes is"),
+        ({"threshold": None}, "config.json: it is damaged: threshold is None"),
+        ({"threshold": 0.4}, "config.json: it is damaged: the threshold of 3 classes is 0.4"),
+        ({"threshold": 1.5}, "config.json: it is damaged: threshold is 1.5"),
         ({"threshold": float("nan")}, "config.json"),
-        ({"threshold": True}, "config.json: threshold is True"),
+        ({"threshold": True}, "config.json: it is damaged: threshold is True"),
         ({"classes": ["a", "b"]}, "model.safetensors: the weights 'output.* are 3 .*need 1"),
         ({"classes": ["a", "b", "c", "d"]}, "model.safetensors: the weights 'output.*need 4"),
         ({"schema": 1}, "model.safetensors: the weights 'output.* need 1"),

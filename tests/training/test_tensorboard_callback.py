@@ -135,7 +135,7 @@ def test_tokens_per_second_are_those_of_each_epoch(finished: FinishedRun) -> Non
     assert list(curve.values()) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("score", [*SCORES, "balanced_accuracy"])
 def test_final_scores_are_written_after_the_last_step(finished: FinishedRun, score: str) -> None:
     for tag, stage in ((f"test/{score}", "test"), (f"val/kept_{score}", "val")):
         expected = {BATCHES * EPOCHS: finished.record[stage][score]}
@@ -197,7 +197,7 @@ def test_tensorboard_lists_the_hyperparameters_that_differ(
     names = {info.name for info in experiment.hparam_infos}
     assert names == flat(finished.config).keys() - NOT_FINGERPRINTED
     metrics = {metric.name.tag for metric in experiment.metric_infos}
-    assert metrics == {f"val/kept_{score}" for score in SCORES}
+    assert metrics == {f"val/kept_{score}" for score in (*SCORES, "balanced_accuracy")}
 
 
 def kinds(board: TensorBoard, record: dict[str, Any]) -> dict[str, str]:
