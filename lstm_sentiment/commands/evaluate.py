@@ -141,7 +141,7 @@ def scores_table(
     from rich.console import Group
     from rich.text import Text
 
-    from lstm_sentiment.commands.tables import SplitTable
+    from lstm_sentiment.commands.tables import FittedTable, SplitTable
 
     *members, last = scores
     names = [*map(shortened, classes)]
@@ -157,11 +157,12 @@ def scores_table(
         for name, row in zip(names, scores[last]["confusion_matrix"], strict=True)
     ]
     legend = [f" {number}: {name}" for number, name in enumerate(members, 1)] or [f" {last}"]
+    table = FittedTable if len(names) == 2 else SplitTable  # K columns may not fit into a line
     return Group(
         *map(Text, legend),
         SplitTable(["", *titles], rows),
         Text(),
-        SplitTable(_matrix_titles(last, names), matrix),
+        table(_matrix_titles(last, names), matrix),
     )
 
 

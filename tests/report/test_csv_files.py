@@ -116,6 +116,7 @@ def test_settings_stand_beside_the_scores(compared: Comparison, table: pd.DataFr
     assert table.loc["ngrams-logistic", "ngrams.kind"] == "logistic"
     for (_, row), variant in zip(table.iterrows(), compared.variants, strict=True):
         settings = {name: value for name, value in variant.settings.items() if value is not None}
+        settings["decision.threshold"] = float(settings["decision.threshold"])
         assert {name: row[name] for name in settings} == settings
     assert "seed" not in table.columns
 
