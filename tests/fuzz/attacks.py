@@ -26,7 +26,7 @@ def changed(case: Case, name: str, change: Callable[[Any], object]) -> Case:
 
 def models() -> dict[str, Case]:
     """Return model folders."""
-    folder, attention, _ = seeds.models()
+    folder, attention, *_ = seeds.models()
     padded = seeds.network(seeds.network_config("rnn", "last", padding="keras"))
     config, words = "run/model/config.json", "run/model/vocab.json"
 

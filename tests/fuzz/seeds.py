@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 
 from lstm_sentiment.config import Config, DataConfig, EmbeddingConfig, EncoderConfig, HeadConfig
 from lstm_sentiment.data.vocabulary import SPECIALS, Vocabulary
+from lstm_sentiment.labels import Classes
 from lstm_sentiment.model.ngrams import NgramClassifier, NgramModel
+from lstm_sentiment.runs.model_folder import save_model
 from lstm_sentiment.runs.ngram_folder import save_ngrams
 from lstm_sentiment.training.baseline import recorded_baseline
 from tests.fuzz.cases import PLACE, Case, read
@@ -48,7 +50,25 @@ def models() -> list[Case]:
         network_config("gru", "attention"),
         network_config("rnn", "flatten", padding="keras"),
     ]
-    return [network(config) for config in configs]
+    stars = written(
+        lambda folder: networks.saved(
+            folder / "run", network_config(classes=3), Classes(("1", "2", "3"))
+        )
+    )
+    return [*map(network, configs), stars, subword_network()]
+
+
+def subword_network() -> Case:
+    """Return the folder of a network of subwords."""
+    config = network_config(tokenizer="bpe", max_vocab=len(networks.WORDS) + len(SPECIALS))
+    counts = np.arange(len(networks.WORDS), 0, -1)
+    vocabulary = Vocabulary.of_subwords(networks.WORDS, counts, config.data.max_vocab)
+
+    def save(folder: Path) -> None:
+        (folder / "run").mkdir()
+        save_model(folder / "run" / "model", networks.drawn(config), vocabulary, config)
+
+    return written(save)
 
 
 def network(config: Config) -> Case:
@@ -98,6 +118,11 @@ def sweeps() -> list[Case]:
         for seed, cell in enumerate(["lstm", "gru"]):
             config = records.network(cell, seed=seed)
             records.put_run(sweep, config, good, bad, labels=LABELS)
+        stars, labels = Classes(("1", "2", "3")), np.arange(12) % 3
+        three = np.where(np.eye(3)[labels] > 0, 0.8, 0.1)
+        data = records.DATA | {"fingerprint": "2"}
+        config = records.network("gru", seed=2)
+        records.put_run(sweep, config, three, three, labels, classes=stars, data=data)
         records.put_baseline(sweep, bad, bad, labels=LABELS)
         config = {"schema": 1, "choices": {}, "config": {}}
         failure = {"reason": "the loss is not finite", "epoch": 2}

@@ -199,12 +199,13 @@ def test_a_logit_depends_neither_on_padding_nor_on_other_reviews(
         torch.testing.assert_close(other, logits, atol=1e-5, rtol=0)
 
 
+@EVERY_NUMBER_OF_OUTPUTS
 @EVERY_NETWORK
 def test_every_parameter_is_trained_and_padding_is_not(
-    encoder: EncoderConfig, head: HeadKind
+    encoder: EncoderConfig, head: HeadKind, classes: int
 ) -> None:
     # In double precision, rounding noise in the gradient of a dead parameter is below the bound.
-    net = classifier(encoder, head).double().train()
+    net = classifier(encoder, head, classes).double().train()
     net(ids_of(WIDTH), LENGTHS).square().sum().backward()
     largest = {name: p.grad.abs().max().item() for name, p in net.named_parameters()}
     for name, gradient in largest.items():
