@@ -32,30 +32,33 @@ def ranking(
     runs: Iterable[RunSummary],
 ) -> tuple[list[RankingTable], Sequence[str], list[tuple[str, str]]]:
     """Return a table for each data set, the column titles, and the runs that are not compared."""
-    runs = list(runs)
-    tables, columns = _tables(runs)
-    return tables, columns, not_compared(runs)
+    joined, left_out = joined_folds(runs)
+    tables, columns = _tables(joined)
+    return tables, columns, not_compared(joined, left_out)
 
 
 def markdown(runs: Iterable[RunSummary]) -> str:
     """Return the ranking and the runs that are not compared as Markdown."""
-    runs = list(runs)
     blocks: list[page.Block] = []
-    tables, columns = _tables(runs)
+    tables, columns, failures = ranking(runs)
     for title, rows, note in tables:
         escaped = [[plain(cell) for cell in row] for row in rows]
         blocks += [page.Paragraph(plain(title)), page.Table(["", *columns], escaped)]
         blocks.append(page.Paragraph(plain(note)))
-    if failures := not_compared(runs):
+    if failures:
         blocks.append(page.Listing([plain(f"{name}: {trouble}") for name, trouble in failures]))
     return page.markdown(blocks).rstrip("\n")
 
 
-def not_compared(runs: Iterable[RunSummary]) -> list[tuple[str, str]]:
-    """Return the name of every run without a record or without the other folds, and the reason."""
-    runs = list(runs)
-    reasons = [(run.name, run.trouble) for run in runs if not run.record]
-    return sorted(reasons + [(run.name, reason) for run, reason in joined_folds(runs)[1]])
+def not_compared(
+    joined: Iterable[RunSummary], left_out: Iterable[tuple[RunSummary, str]]
+) -> list[tuple[str, str]]:
+    """Return the name of every run without a record or without the other folds, and the reason.
+
+    The arguments are those that `joined_folds` returns.
+    """
+    reasons = [(run.name, run.trouble) for run in joined if not run.record]
+    return sorted(reasons + [(run.name, reason) for run, reason in left_out])
 
 
 def _tables(runs: Iterable[RunSummary]) -> tuple[list[RankingTable], Sequence[str]]:

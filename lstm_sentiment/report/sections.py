@@ -6,6 +6,7 @@ from lstm_sentiment.display import counted
 from lstm_sentiment.report.comparison import Comparison
 from lstm_sentiment.report.decision_section import decision_section
 from lstm_sentiment.report.effect_section import effect_section
+from lstm_sentiment.report.folds import joined_folds
 from lstm_sentiment.report.markup import plain
 from lstm_sentiment.report.page import Block, Details, Heading, Listing, Paragraph
 from lstm_sentiment.report.plot_sections import plot_section
@@ -21,7 +22,8 @@ MAX_VARIANTS = 72  # with their own section; with more plots, the page opens slo
 
 def build_report(runs: Sequence[RunSummary]) -> tuple[list[Block], list[Comparison]]:
     """Return the blocks of the report, and its comparisons, one for each data set."""
-    comparisons = [Comparison(group) for group in variant_groups(runs)]
+    joined, left_out = joined_folds(runs)
+    comparisons = [Comparison(group) for group in variant_groups(joined)]
     blocks: list[Block] = [Heading("Comparison", 1)]
     if len(comparisons) > 1:
         blocks.append(
@@ -34,7 +36,7 @@ def build_report(runs: Sequence[RunSummary]) -> tuple[list[Block], list[Comparis
     for number, comparison in enumerate(comparisons, 1):
         prefix = f"{number}_" if len(comparisons) > 1 else ""
         blocks += _data_set(comparison, prefix)
-    if failures := not_compared(runs):
+    if failures := not_compared(joined, left_out):
         blocks.append(Heading("Runs that are not compared"))
         blocks.append(Listing([plain(f"{name}: {trouble}") for name, trouble in failures]))
     return blocks, comparisons

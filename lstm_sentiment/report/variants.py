@@ -113,7 +113,10 @@ def order_of(variants: Iterable[Variant]) -> str:
 
 
 def variant_groups(runs: Iterable[RunSummary]) -> list[VariantGroup]:
-    """Return the groups of the variants of all finished runs, the largest group first."""
+    """Return the groups of the variants of all finished runs, the largest group first.
+
+    The folds of a seed are joined, unless the runs are already joined ones.
+    """
     members: dict[tuple[str, str, tuple[str, ...]], list[RunSummary]] = {}
     sizes = {}
     for run in joined_folds(runs)[0]:

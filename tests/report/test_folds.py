@@ -11,6 +11,7 @@ from lstm_sentiment.config import Config, DataConfig
 from lstm_sentiment.labels import BINARY
 from lstm_sentiment.model.metrics import classification_scores
 from lstm_sentiment.report.comparison import Comparison
+from lstm_sentiment.report.folds import joined_folds
 from lstm_sentiment.report.page import Paragraph
 from lstm_sentiment.report.ranking import not_compared
 from lstm_sentiment.report.variants import variant_groups
@@ -89,7 +90,9 @@ def test_a_seed_that_lacks_a_fold_is_not_compared(tmp_path: Path) -> None:
     lonely = put_fold(tmp_path, 1, 1, wrong=2)
     runs = read_runs(tmp_path)
     assert [*only_group(tmp_path).variants[0].runs] == [0]
-    assert not_compared(runs) == [(lonely.name, "not compared: seed 1 lacks folds 0, 2 of 3")]
+    assert not_compared(*joined_folds(runs)) == [
+        (lonely.name, "not compared: seed 1 lacks folds 0, 2 of 3")
+    ]
     alone = [run for run in runs if run.folder == lonely]
     assert variant_groups(alone) == []
 
@@ -99,7 +102,7 @@ def test_folds_without_predictions_are_not_compared(tmp_path: Path) -> None:
     (folders[1] / "predictions.parquet").unlink()
     runs = read_runs(tmp_path)
     assert variant_groups(runs) == []
-    assert {reason for _, reason in not_compared(runs)} == {
+    assert {reason for _, reason in not_compared(*joined_folds(runs))} == {
         f"not compared: {folders[1].name}/predictions.parquet is missing"
     }
 

@@ -18,6 +18,7 @@ from lstm_sentiment.config import (
     OptimizerConfig,
     TrainerConfig,
 )
+from lstm_sentiment.report.folds import joined_folds
 from lstm_sentiment.report.formatting import mean_percent, spread
 from lstm_sentiment.report.ranking import NOTE, OVER_SEEDS, markdown, not_compared, ranking
 from lstm_sentiment.runs.reader import RunSummary, State, read_runs
@@ -213,7 +214,7 @@ def test_runs_without_a_record_are_listed_with_their_state(tmp_path: Path) -> No
     put(tmp_path / "rnn-max-s7-4", config=begun, failed={"epoch": 2, "reason": "it [bold]rained"})
     put(tmp_path / "gru-max-s7-5", config=begun)
     runs = read_runs(tmp_path)
-    assert not_compared(runs[::-1]) == [
+    assert not_compared(*joined_folds(runs[::-1])) == [
         ("gru-max-s7-5", "interrupted"),
         ("rnn-max-s7-4", "failed in epoch 2: it [bold]rained"),
     ]
