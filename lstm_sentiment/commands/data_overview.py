@@ -154,8 +154,11 @@ def _near_copies(data: ReviewDataModule) -> dict[str, int] | None:
         held_out["test"] = data.test_split
     if len(data.train_split.rows) > NEAR_COPY_REVIEWS:
         return None
+    held_out = {name: split for name, split in held_out.items() if len(split.rows)}
+    if not held_out:
+        return {}
     index = NearCopies(data.train_split, data.cache.display)
-    return {name: index.count(split) for name, split in held_out.items() if len(split.rows)}
+    return {name: index.count(split) for name, split in held_out.items()}
 
 
 def _copies(
