@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.special import expit, softmax
-from sklearn import metrics as reference
 
 from lstm_sentiment import Config, run
 from lstm_sentiment.data import sources
@@ -17,6 +16,7 @@ from lstm_sentiment.runs.predictions import read_predictions
 from lstm_sentiment.runs.reader import read_run
 from lstm_sentiment.runs.record import record_classes
 from tests.support.project import folder_of, tiny_config
+from tests.support.records import scores_of_probabilities
 from tests.support.tables import write_columns
 
 WITHIN = 1e-6
@@ -25,31 +25,8 @@ SIZES = {"train": 260, "test": 130}
 
 def reference_scores(labels: np.ndarray, logits: np.ndarray, classes: Classes) -> dict[str, Any]:
     """Return scikit-learn's scores of predictions with logits (N,) or (N, K)."""
-    two = logits.ndim == 1
-    probabilities = expit(logits) if two else softmax(logits, axis=1)
-    predicted = (probabilities > 0.5).astype(int) if two else probabilities.argmax(1)
-    average = {"average": "binary" if two else "macro", "zero_division": 0}
-    every = [*range(len(classes))]
-    scores = {
-        "accuracy": reference.accuracy_score(labels, predicted),
-        "balanced_accuracy": reference.balanced_accuracy_score(labels, predicted),
-        "precision": reference.precision_score(labels, predicted, **average),
-        "recall": reference.recall_score(labels, predicted, **average),
-        "f1": reference.f1_score(labels, predicted, **average),
-        "auroc": reference.roc_auc_score(labels, probabilities, multi_class="ovr"),
-        "loss": reference.log_loss(labels, probabilities, labels=every),
-        "majority_share": np.bincount(labels).max() / len(labels),
-        "confusion_matrix": reference.confusion_matrix(labels, predicted, labels=every).tolist(),
-    }
-    if not two:
-        grades = np.array([float(name) for name in classes.names])
-        scores["mean_absolute_error"] = reference.mean_absolute_error(
-            grades[labels], grades[predicted]
-        )
-        scores["quadratic_kappa"] = reference.cohen_kappa_score(
-            labels, predicted, labels=every, weights="quadratic"
-        )
-    return scores
+    probabilities = expit(logits) if logits.ndim == 1 else softmax(logits, axis=1)
+    return scores_of_probabilities(labels, probabilities, classes)
 
 
 def reference_calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:

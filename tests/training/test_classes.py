@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn import metrics as reference
 
 from lstm_sentiment import Config, InputError, run
 from lstm_sentiment.config import DataConfig, DecisionConfig, EarlyStoppingConfig
@@ -26,6 +25,7 @@ from tests.support.project import (
     reviews_of,
     scalars,
 )
+from tests.support.records import scores_of_probabilities
 
 WriteStars = Callable[..., Config]
 WORDS = {1: "poor", 3: "fair", 5: "great"}
@@ -61,24 +61,12 @@ def check_scores(folder: Path, record: dict[str, Any]) -> None:
     for stage in ("val", "test"):
         predictions = read_predictions(summary, stage)
         assert predictions.classes.names == ("1", "3", "5")
-        label, probability = predictions.label, predictions.probability
-        predicted = probability.argmax(1)
-        stars = np.array([1, 3, 5])
-        macro = {"average": "macro", "zero_division": 0}
-        expected = {
-            "accuracy": reference.accuracy_score(label, predicted),
-            "balanced_accuracy": reference.balanced_accuracy_score(label, predicted),
-            "precision": reference.precision_score(label, predicted, **macro),
-            "recall": reference.recall_score(label, predicted, **macro),
-            "f1": reference.f1_score(label, predicted, **macro),
-            "auroc": reference.roc_auc_score(label, probability, multi_class="ovr"),
-            "loss": reference.log_loss(label, probability),
-            "mean_absolute_error": np.abs(stars[label] - stars[predicted]).mean(),
-            "quadratic_kappa": reference.cohen_kappa_score(label, predicted, weights="quadratic"),
-        }
+        expected = scores_of_probabilities(
+            predictions.label, predictions.probability, predictions.classes
+        )
+        assert record[stage].keys() == expected.keys()
+        assert record[stage]["confusion_matrix"] == expected.pop("confusion_matrix")
         assert {name: record[stage][name] for name in expected} == pytest.approx(expected, abs=1e-6)
-        matrix = reference.confusion_matrix(label, predicted, labels=range(3)).tolist()
-        assert record[stage]["confusion_matrix"] == matrix
 
 
 def test_a_run_of_three_classes_is_scored_as_by_scikit_learn(stars: WriteStars) -> None:
