@@ -11,8 +11,9 @@ from lstm_sentiment.config_fields import fields_of
 from lstm_sentiment.data.splits import copies_note
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.report import statistics
+from lstm_sentiment.report.effects import NO_EFFECTS, Effects, effects
 from lstm_sentiment.report.formatting import first_names
-from lstm_sentiment.report.statistics import Correct, Effect, Interval, Verdict
+from lstm_sentiment.report.statistics import Accuracies, Correct, Interval, Verdict
 from lstm_sentiment.report.variants import Variant, VariantGroup, distinguishing_settings
 from lstm_sentiment.runs.predictions import Predictions, read_predictions
 from lstm_sentiment.runs.record import varying_attempts
@@ -56,17 +57,46 @@ class Comparison:
         self._verdicts: dict[str, dict[str, Verdict]] = {}
 
     @cached_property
-    def replicates(self) -> np.ndarray:
-        """Bootstrap replicates of the accuracies of the tested variants, (count, K)."""
-        return statistics.replicates(self.correct) if self.tested else np.zeros((0, 0))
+    def groups(self) -> np.ndarray | None:
+        """The groups of the test reviews, such as their films, (N,) int; None if unknown."""
+        runs = (run for v in self.tested for run in self.predictions[v.name].values())
+        return next((run.group for run in runs if run.group is not None), None)
+
+    @cached_property
+    def accuracies(self) -> Accuracies:
+        """The test accuracies of the tested variants and their errors."""
+        return statistics.accuracies(self.correct, self.groups)
 
     @cached_property
     def intervals(self) -> dict[str, Interval]:
-        """The 95 % intervals of the test accuracies, by variant name."""
-        accuracies = self.replicates.clip(
-            0, 1
-        )  # a replicate contains a normal variable, which has no bounds
-        return {v.name: statistics.interval(accuracies[:, k]) for k, v in enumerate(self.tested)}
+        """The 95 % intervals of the test accuracies, by variant name.
+
+        The best variant and the best network were chosen from several. They are chosen more often
+        if they were lucky, so the lower end of their intervals allows for the choice.
+        """
+        intervals = {v.name: self._interval(v) for v in self.tested}
+        for best, candidates in ((self.best, self.variants), (self.best_network, self.networks)):
+            if best in self.tested:
+                intervals[best.name] = self._interval(best, candidates)
+        return intervals
+
+    def _interval(self, variant: Variant, candidates: Sequence[Variant] = ()) -> Interval:
+        """Return the interval of the accuracy of a variant that was chosen from the candidates.
+
+        The lower end is that of simultaneous intervals for all candidates, which holds whichever
+        of them is chosen (Berk et al. 2013).
+        """
+        accuracy = self.accuracies.accuracy(self.tested.index(variant))
+        low, high = accuracy.interval()
+        chosen_from = [
+            self.tested.index(v)
+            for v in candidates
+            if v in self.tested and not np.isnan(v.val_accuracy)
+        ]
+        if len(chosen_from) > 1:
+            level = statistics.local_level(self.accuracies.of(chosen_from).covariance)
+            low = accuracy.interval(1 - level).low
+        return Interval(max(low, 0.0), min(high, 1.0))
 
     @property
     def has_single_seeds(self) -> bool:
@@ -83,34 +113,31 @@ class Comparison:
         if other is None or other not in self.tested:
             return {}
         if other.name not in self._verdicts:
-            among = [k for k, v in enumerate(self.tested) if other.is_baseline or not v.is_baseline]
-            position = among.index(self.tested.index(other))
-            correct = [self.correct[k] for k in among]
-            verdicts = statistics.compare(correct, position, self.replicates[:, among])
-            named = {self.tested[among[k]].name: verdict for k, verdict in verdicts.items()}
-            self._verdicts[other.name] = named
+            among = [v for v in self.tested if other.is_baseline or not v.is_baseline]
+            pairs = [(v, other) for v in among if v is not other]
+            verdicts = zip(pairs, self.verdicts(pairs), strict=True)
+            self._verdicts[other.name] = {v.name: verdict for (v, _), verdict in verdicts}
         return self._verdicts[other.name]
 
-    def effects(self) -> tuple[list[Effect], list[Effect]]:
-        """Return the main effects of all choices and, the strongest first, their interactions.
+    def verdicts(self, pairs: Sequence[tuple[Variant, Variant]]) -> list[Verdict]:
+        """Return the verdicts on a family of pairs of tested variants, relative to the second."""
+        positions = [(self.tested.index(ours), self.tested.index(other)) for ours, other in pairs]
+        return statistics.compare(self.correct, positions, self.accuracies)
 
-        Both are empty if effects cannot be estimated: fewer than two choices vary, choices vary
-        only together, or networks have single seeds and the model leaves no residuals.
+    @cached_property
+    def effects(self) -> Effects:
+        """The effects of all choices; none if they cannot be estimated.
+
+        This is so if fewer than two choices vary, if choices vary only together, or if networks
+        have single seeds and the model leaves no residuals.
         """
         positions = [k for k, v in enumerate(self.tested) if not v.is_baseline]
-        choices, order = _choices([self.tested[k] for k in positions])
-        if len(positions) < MIN_NETWORKS or len(choices[0]) < 2:
-            return [], []
-        replicates = self.replicates[:, positions]
-        observed = np.array([accuracy(self.correct[k]) for k in positions])
-        if self.has_single_seeds:
-            with_seeds = statistics.with_residuals(choices, observed, replicates)
-            if with_seeds is None:
-                return [], []
-            replicates = with_seeds
-        main = statistics.main_effects(choices, observed, replicates)
-        main.sort(key=lambda effect: order[next(iter(effect.choice.items()))])
-        return main, statistics.interactions(choices, observed, replicates) if main else []
+        if len(positions) < MIN_NETWORKS:
+            return NO_EFFECTS
+        choices, levels = _choices([self.tested[k] for k in positions])
+        if len(choices[0]) < 2:
+            return NO_EFFECTS
+        return effects(choices, levels, self.accuracies.of(positions))
 
     def _predictions(self, variant: Variant) -> dict[int, Predictions]:
         """Return test predictions by seed; none if the predictions of any seed cannot be read.
@@ -181,18 +208,17 @@ def _environment_notes(variants: Sequence[Variant]) -> list[str]:
     return notes
 
 
-def _choices(
-    variants: Sequence[Variant],
-) -> tuple[list[Choice], dict[tuple[str, str], tuple[int, int]]]:
-    """Return the levels of the varying factors for each variant, and the order of all levels."""
+def _choices(variants: Sequence[Variant]) -> tuple[list[Choice], dict[str, list[str]]]:
+    """Return the levels of the varying factors for each variant, and all levels in their order."""
     chosen = [v.settings for v in variants]
-    order = {}
-    for factor, name in enumerate(names := distinguishing_settings(chosen)):
+    names = distinguishing_settings(chosen)
+    levels = {}
+    for name in names:
         different = {str(values.get(name)): values.get(name) for values in chosen}
-        for position, value in enumerate(sorted(different.values(), key=natural_order)):
-            order[FACTORS.get(name, name), level(name, value)] = factor, position
-    levels = [{FACTORS.get(n, n): level(n, values.get(n)) for n in names} for values in chosen]
-    return levels, order
+        ordered = sorted(different.values(), key=natural_order)
+        levels[FACTORS.get(name, name)] = [level(name, value) for value in ordered]
+    choices = [{FACTORS.get(n, n): level(n, values.get(n)) for n in names} for values in chosen]
+    return choices, levels
 
 
 def natural_order(value: Any) -> tuple[int, float, str]:

@@ -1,15 +1,19 @@
 """comparison -> the section on the effects of choices on accuracy."""
 
+from collections.abc import Mapping, Sequence
+
 from lstm_sentiment.report.comparison import Comparison
 from lstm_sentiment.report.comparison_plots import effect_sizes
-from lstm_sentiment.report.formatting import points
+from lstm_sentiment.report.effects import Effect
+from lstm_sentiment.report.formatting import NOTHING, enumeration, points
 from lstm_sentiment.report.markup import plain
-from lstm_sentiment.report.page import Block, Heading, Listing, Paragraph, Plot
-from lstm_sentiment.report.statistics import Effect
+from lstm_sentiment.report.page import Block, Heading, Listing, Paragraph, Plot, Table
 
 TITLE = "Contribution of each choice, averaged over the others"
+WITHIN = "Contribution of each choice within"  # before the names of levels
 INTERACTIONS = 2  # number of interactions that are shown
 NOTE = "The intervals are simultaneous: they hold for all of these effects at once."
+WITHIN_NOTE = "Bold contributions are significant. The intervals are simultaneous within a column."
 SINGLE_SEEDS_NOTE = (
     "Since some networks have a single seed, the variance between seeds is estimated from the "
     "residuals of the additive model."
@@ -18,24 +22,39 @@ SINGLE_SEEDS_NOTE = (
 
 def effect_section(comparison: Comparison, prefix: str) -> list[Block]:
     """Return the section on the effects of choices; empty if they cannot be estimated."""
-    main, pairs = comparison.effects()
-    if not main:
+    effects = comparison.effects
+    if not effects.main:
         return []
     figure = effect_sizes(
-        [_levels(effect) for effect in main],
-        [effect.size for effect in main],
-        [effect.interval for effect in main],
+        [_levels(effect) for effect in effects.main],
+        [effect.size for effect in effects.main],
+        [effect.interval for effect in effects.main],
     )
     blocks: list[Block] = [
         Heading(TITLE, 3),
-        Listing([_sentence(effect) for effect in main]),
+        *_spread(effects.deviations),
+        Listing([_sentence(effect) for effect in effects.main]),
         Paragraph(f"{NOTE} {SINGLE_SEEDS_NOTE}" if comparison.has_single_seeds else NOTE),
         Plot(f"{prefix}effects", "Contribution of each choice to the average accuracy.", figure),
     ]
-    if pairs:
+    if effects.interactions:
         blocks.append(Paragraph("The strongest interactions, beyond the sum of contributions:"))
-        blocks.append(Listing([_sentence(effect) for effect in pairs[:INTERACTIONS]]))
-    return blocks
+        blocks.append(Listing([_sentence(each) for each in effects.interactions[:INTERACTIONS]]))
+    return blocks + _within(effects.within)
+
+
+def _spread(deviations: Mapping[str, float]) -> list[Block]:
+    """Return a paragraph on the variances, if those of the levels of a factor differ."""
+    if len(deviations) < 2:
+        return []
+    spread = [f"{100 * value:.2f} points with {plain(n)}" for n, value in deviations.items()]
+    return [
+        Paragraph(
+            "Networks are not equally reliable: the standard deviation of an accuracy from what "
+            f"its choices let expect is {enumeration(spread)}. Each network therefore counts by "
+            "the inverse of its variance."
+        )
+    ]
 
 
 def _levels(effect: Effect) -> str:
@@ -48,7 +67,52 @@ def _sentence(effect: Effect) -> str:
     single = len(effect.choice) == 1
     reference = "the average of all networks" if single else "the sum of both contributions"
     doubt = "" if effect.significant else "; this is not significant"
+    equal = (
+        f" If all networks counted equally, it would be {points(effect.equally_weighted)} points."
+    )
     return (
         f"With {plain(_levels(effect))}, accuracy is {amount} than {reference} "
-        f"({points(low)} to {points(high)}){doubt}."
+        f"({points(low)} to {points(high)}){doubt}.{equal * (single and effect.depends_on_weights)}"
     )
+
+
+def _within(within: Mapping[str, Sequence[Effect]]) -> list[Block]:
+    """Return a table of the contributions within each level, and which level drives an average."""
+    if not within:
+        return []
+    cells = {
+        level: {_levels(effect): _cell(effect) for effect in effects}
+        for level, effects in within.items()
+    }
+    rows = dict.fromkeys(name for column in cells.values() for name in column)
+    table = [[plain(name), *(c.get(name, NOTHING) for c in cells.values())] for name in rows]
+    driven = [
+        sentence
+        for name in rows
+        if (sentence := _driven(name, {level: _named(name, e) for level, e in within.items()}))
+    ]
+    levels = enumeration([*map(plain, within)])
+    return [
+        Heading(f"{WITHIN} {levels}", 4),
+        Table(["", *map(plain, within)], table),
+        Paragraph(WITHIN_NOTE),
+        *([Listing(driven)] if driven else []),
+    ]
+
+
+def _cell(effect: Effect) -> str:
+    low, high = map(points, effect.interval)
+    size = f"**{points(effect.size)}**" if effect.significant else points(effect.size)
+    return f"{size} ({low} to {high})"
+
+
+def _named(name: str, effects: Sequence[Effect]) -> Effect | None:
+    return next((effect for effect in effects if _levels(effect) == name), None)
+
+
+def _driven(name: str, by_level: Mapping[str, Effect | None]) -> str:
+    """Return a sentence on a contribution that is significant within one level only."""
+    found = [level for level, effect in by_level.items() if effect and effect.significant]
+    if len(found) != 1 or None in by_level.values():
+        return ""
+    return f"Only within {plain(found[0])} is the contribution of {plain(name)} significant."

@@ -1,30 +1,27 @@
-"""predictions -> intervals, paired tests and effects.
+"""predictions -> accuracies with their errors, intervals and tests.
 
 A test accuracy depends on chance in two ways: another seed gives another network, and another
-sample of reviews gives another accuracy. A hierarchical bootstrap draws seeds and reviews thousands
-of times. It draws the same reviews for all variants, so that shared effects cancel when variants
-are compared. docs/statistics.md describes the methods and measures their error rates.
+sample of reviews gives another accuracy. Every claim of a report is a weighted sum of accuracies: a
+single accuracy, a difference, or the contribution of a choice. `Accuracies.contrast` estimates it
+with a standard error and degrees of freedom, as in Welch's t-test, and a family of claims is
+corrected together. docs/statistics.md describes the methods and measures their error rates.
 
-Shapes: K variants, N reviews, `count` replicates, E effects, L levels of a factor.
+Shapes: K variants, N reviews, G groups of reviews, E estimates.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import digamma, polygamma
-from scipy.stats import binomtest, chi2, norm
-from scipy.stats import f as f_distribution
+from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-REPLICATES = 10_000
-AT_ONCE = 100  # replicates computed together; each needs memory for every review
 LEVEL = 0.95
 UNDECIDED = "cannot be told apart"  # part of the format of comparison.csv
-ROUNDING = 1e-9  # an effect of zero may be this far from zero after rounding
+DRAWS, AT_ONCE = 100_000, 5_000  # for the largest of correlated deviations
+ROUNDING = 1e-9  # a value of zero may be this far from zero after rounding
 
 Correct = Mapping[int, np.ndarray]  # seed -> (N,) bool, whether each prediction is correct
 
@@ -36,121 +33,189 @@ class Interval(NamedTuple):
     high: float
 
 
-def replicates(variants: Sequence[Correct], count: int = REPLICATES, seed: int = 0) -> np.ndarray:
-    """Return bootstrap replicates of the mean accuracy of each variant, (count, K).
+@dataclass(frozen=True)
+class Estimate:
+    """An estimate whose deviation from the truth, in standard errors, has a t distribution."""
 
-    Reviews are drawn with replacement. There are too few seeds for drawing with replacement: with
-    three seeds, it gives two thirds of the variance, and no values beyond the observed ones. The
-    effect of seeds is therefore drawn from the distribution of a t-test (parametric bootstrap),
-    with the variances of `seed_variances`. For a variant with one seed, only the reviews vary.
-    """
-    random = np.random.default_rng(seed)
-    over_reviews = _over_reviews(variants, count, random)
-    return over_reviews + _over_seeds(variants, count, random)
+    value: float
+    error: float  # the standard error
+    freedom: float  # the degrees of freedom of the error
 
+    def interval(self, level: float = LEVEL) -> Interval:
+        """Return the interval that contains the truth with the probability `level`."""
+        reach = float(stats.t.isf((1 - level) / 2, self.freedom)) * self.error
+        return Interval(self.value - reach, self.value + reach)
 
-def _over_reviews(
-    variants: Sequence[Correct], count: int, random: np.random.Generator
-) -> np.ndarray:
-    """Return mean accuracies on reviews drawn with replacement, (count, K)."""
-    means = np.stack([np.mean([*correct.values()], 0) for correct in variants], 1)
-    size, accuracies = len(means), np.empty((count, len(variants)))
-    for start in range(0, count, AT_ONCE):
-        part = accuracies[start : start + AT_ONCE]
-        weights = [np.bincount(random.integers(0, size, size), minlength=size) for _ in part]
-        part[:] = np.stack(weights) @ means / size
-    return accuracies
+    @property
+    def p(self) -> float:
+        """The two-sided p-value of the hypothesis that the truth is zero."""
+        return float(2 * stats.t.sf(abs(self.value) / self.error, self.freedom))
 
 
-def _over_seeds(variants: Sequence[Correct], count: int, random: np.random.Generator) -> np.ndarray:
-    """Return draws of the difference between a mean over seeds and the true mean, (count, K)."""
-    variances, by_reviews, freedom = seed_variances(variants)
-    deviations = random.standard_normal((count, len(variants)))
-    quantiles = random.uniform(size=(count, len(variants)))
-    for k, correct in enumerate(variants):
-        variance = np.zeros(count)
-        if freedom[k]:
-            # Drawn given the observed variance, so that the mean follows Student's distribution.
-            variance = variances[k] * freedom[k] / chi2.ppf(quantiles[:, k], freedom[k])
-        # The replicates over reviews already contain the variance due to reviews.
-        deviations[:, k] *= np.sqrt(np.maximum(variance - by_reviews[k], 0) / len(correct))
-    return deviations
+@dataclass(frozen=True)
+class Accuracies:
+    """The accuracies of K variants, means over seeds, and the two sources of their errors."""
 
+    observed: np.ndarray  # (K,)
+    by_reviews: np.ndarray  # (K, K), the covariance over samples of reviews
+    independent: np.ndarray  # (K,), the variances if reviews of one group were not alike
+    groups: int  # G, the number of reviews if their groups are unknown
+    seeds: np.ndarray  # (K,), their number
+    between_seeds: np.ndarray  # (K,), the variance of the accuracies of single seeds; 0 for one
+    by_chance: np.ndarray  # (K,), the part of `between_seeds` that is in `by_reviews` already
 
-def seed_variances(
-    variants: Sequence[Correct],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the variances between seeds, their parts due to reviews, and degrees of freedom.
+    @cached_property
+    def by_seeds(self) -> np.ndarray:
+        """The variances of the means over samples of seeds, (K,); 0 for one seed.
 
-    Each array is (K,). The first is the variance of the accuracies of a variant's seeds. The second
-    is the part of this variance due to the finite number of reviews, since two seeds differ on some
-    reviews by chance. The third is the degrees of freedom of the variance. All values are 0 for a
-    variant with one seed.
-    """
-    variances, by_reviews, freedom = np.zeros((3, len(variants)))
-    for k, correct in enumerate(variants):
-        if len(correct) > 1:
-            runs = np.stack([*correct.values()])
-            variances[k] = runs.mean(1).var(ddof=1)
-            by_reviews[k] = runs.var(0, ddof=1).mean() / runs.shape[1]
-            freedom[k] = len(correct) - 1
-    alike = freedom > 0
-    alike &= ~_outlying(variances, freedom)
-    if variances[alike].any():
-        variances[alike], freedom[alike] = moderated(variances[alike], freedom[alike])
-    return variances, by_reviews, freedom
+        Two seeds also differ because each classifies some of the finitely many reviews correctly by
+        chance. The variance over reviews contains this part, so it is not counted twice.
+        """
+        variances: np.ndarray = np.maximum(self.between_seeds - self.by_chance, 0) / self.seeds
+        return variances
 
+    def contrast(self, weights: np.ndarray) -> Estimate:
+        """Return the estimate of a weighted sum of the accuracies; `weights` is (K,).
 
-def _outlying(variances: np.ndarray, freedom: np.ndarray) -> np.ndarray:
-    """Return whether each variance exceeds the other variances (F test, 1 %), (K,) bool.
+        The error is that of Welch (1947): each variant has a variance of its own, and the degrees
+        of freedom follow from the shares of all variances (Satterthwaite 1946).
+        """
+        parts = [float(weights @ self.by_reviews @ weights), *(weights**2 * self.by_seeds)]
+        freedom = [max(self.groups - 1, 1), *(self.seeds - 1)]
+        return estimate(float(weights @ self.observed), parts, freedom)
 
-    Such a variance is estimated alone. Estimated together with small variances, it would be too
-    small, and the small variances would be too large.
-    """
-    rest = freedom.sum() - freedom
-    usual = ((variances * freedom).sum() - variances * freedom) / np.maximum(rest, 1)
-    return (
-        (rest > 0)
-        & (freedom > 0)
-        & (
-            variances
-            > usual * f_distribution.ppf(0.99, np.maximum(freedom, 1), np.maximum(rest, 1))
+    def difference(self, ours: int, other: int) -> Estimate:
+        """Return the estimate of the accuracy of a variant minus that of another one."""
+        return self.contrast(self.between(ours, other))
+
+    def between(self, ours: int, other: int) -> np.ndarray:
+        """Return the weights of a difference, (K,)."""
+        return self._unit(ours) - self._unit(other)
+
+    def accuracy(self, variant: int) -> Estimate:
+        """Return the estimate of the accuracy of a variant."""
+        return self.contrast(self._unit(variant))
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """The covariance of the accuracies over samples of reviews and of seeds, (K, K)."""
+        return self.by_reviews + np.diag(self.by_seeds)
+
+    @cached_property
+    def design_effects(self) -> np.ndarray:
+        """The variance of each accuracy over groups of reviews, relative to single reviews, (K,).
+
+        Kish (1965): it is 1 if reviews of one group are no more alike than any others.
+        """
+        return np.diag(self.by_reviews) / self.independent
+
+    def of(self, positions: Sequence[int]) -> "Accuracies":
+        """Return the accuracies of the variants at these positions."""
+        chosen = np.array(positions, int)
+        return Accuracies(
+            self.observed[chosen],
+            self.by_reviews[np.ix_(chosen, chosen)],
+            self.independent[chosen],
+            self.groups,
+            self.seeds[chosen],
+            self.between_seeds[chosen],
+            self.by_chance[chosen],
         )
+
+    def _unit(self, variant: int) -> np.ndarray:
+        return np.eye(len(self.observed))[variant]
+
+
+def accuracies(variants: Sequence[Correct], groups: np.ndarray | None = None) -> Accuracies:
+    """Return the accuracies of variants on the same reviews.
+
+    `groups` are the numbers of the groups of reviews, (N,) int, if they are known: reviews of one
+    group, such as of one film, are then sampled together.
+    """
+    means = np.stack([np.mean([*correct.values()], 0) for correct in variants], 1)  # (N, K)
+    numbers = _numbered(groups, len(means))
+    between, by_chance = np.transpose([_between_seeds(correct, numbers) for correct in variants])
+    return Accuracies(
+        means.mean(0),
+        _by_reviews(means, numbers),
+        np.diag(_by_reviews(means, np.arange(len(means)))),
+        int(numbers.max()) + 1,
+        np.array([len(correct) for correct in variants]),
+        between,
+        by_chance,
     )
 
 
-def moderated(variances: np.ndarray, freedom: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return variances shrunk towards each other and their degrees of freedom, both (K,).
+def _numbered(groups: np.ndarray | None, size: int) -> np.ndarray:
+    """Return a number from 0 to G - 1 for each of N reviews; each is alone in unknown groups."""
+    if groups is None or len(np.unique(groups)) < 2:
+        return np.arange(size)
+    return np.unique(groups, return_inverse=True)[1]
 
-    Three seeds give a poor estimate of a variance, but twenty variants together give a good one.
-    The less the variances differ, the more they are shrunk (empirical Bayes: Smyth 2004, equations
-    of section 6.2). The degrees of freedom are at most the sum over all variances.
+
+def _by_reviews(means: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return the covariance of the columns' means over samples of groups, (K, K).
+
+    `means` is (N, K) and `groups` (N,). This is the variance that a bootstrap over groups would
+    have with infinitely many draws (cluster-robust: Liang and Zeger 1986). As if one further review
+    were classified correctly by this variant alone, 1 / N^2 is added to each variance (after Bonett
+    and Price 2012). Otherwise, a variant without mistakes would have no error at all.
     """
-    if len(variances) == 1:
-        return variances, freedom
-    variances = np.maximum(variances, 1e-5 * np.median(variances[variances > 0]))
-    half = freedom / 2
-    logs = np.log(variances) - digamma(half) + np.log(half)
-    beyond_chance = logs.var(ddof=1) - polygamma(1, half).mean()
-    if beyond_chance < 1e-6:  # the variances differ no more than by chance
-        together = np.average(variances, weights=freedom)
-        return np.full_like(variances, together), np.full_like(freedom, freedom.sum())
-    prior = 2 * np.exp(brentq(lambda log: polygamma(1, np.exp(log)) - beyond_chance, -20, 20))
-    usual = np.exp(logs.mean() + digamma(prior / 2) - np.log(prior / 2))
-    mixed = (prior * usual + freedom * variances) / (prior + freedom)
-    return mixed, np.minimum(prior + freedom, freedom.sum())
+    size, K = means.shape
+    sums = _sums(means - means.mean(0), groups)
+    number = len(sums)
+    return (sums.T @ sums * number / max(number - 1, 1) + np.eye(K)) / size**2
 
 
-def interval(values: np.ndarray, level: float = LEVEL) -> Interval:
-    """Return the central interval of (count,) values."""
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(low), float(high))
+def _sums(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return the sum of the rows of each group, (G, K)."""
+    return np.stack([np.bincount(groups, column) for column in values.T], 1)
 
 
-def p_value(differences: np.ndarray) -> float:
-    """Return the two-sided bootstrap p-value of (count,) replicates of a difference."""
-    sides = [(differences <= 0).sum(), (differences >= 0).sum()]
-    return min(1.0, 2 * (1 + min(sides)) / (1 + len(differences)))
+def _between_seeds(correct: Correct, groups: np.ndarray) -> tuple[float, float]:
+    """Return the variance of the accuracies of single seeds, and its part due to the reviews.
+
+    The part is the variance over samples of reviews of the differences between the seeds. Both are
+    0 for a variant with one seed.
+    """
+    if len(correct) < 2:
+        return 0.0, 0.0
+    runs = np.stack([*correct.values()], 1).astype(float)  # (N, S)
+    by_chance = _sums(runs - runs.mean(0), groups).var(1, ddof=1).sum() / len(runs) ** 2
+    return float(runs.mean(0).var(ddof=1)), float(by_chance)
+
+
+def estimate(value: float, parts: Sequence[float], freedom: Sequence[float]) -> Estimate:
+    """Return the estimate whose variance is the sum of independent parts (Satterthwaite 1946).
+
+    Each part has its own degrees of freedom; those of a part of zero have no meaning.
+    """
+    total = sum(parts)
+    uncertain = sum(part**2 / known for part, known in zip(parts, freedom, strict=True) if part)
+    return Estimate(value, float(np.sqrt(total)), total**2 / uncertain)
+
+
+def local_level(covariance: np.ndarray) -> float:
+    """Return the level for each of E correlated estimates that gives their family `1 - LEVEL`.
+
+    `covariance` is (E, E). The level is that of the largest deviation of all, as in Dunnett's test
+    (1955). It is at most that of a single estimate, and at least that of Bonferroni's correction,
+    which holds whatever the correlations are.
+    """
+    error = np.sqrt(np.diag(covariance))
+    values, vectors = np.linalg.eigh(covariance / np.outer(error, error))
+    is_varying = values > ROUNDING
+    factor = (vectors[:, is_varying] * np.sqrt(values[is_varying])).astype(np.float32)
+    random = np.random.default_rng(0)
+    shape = factor.shape[1], AT_ONCE
+    largest = np.concatenate(
+        [
+            np.abs(factor @ random.standard_normal(shape, np.float32)).max(0)
+            for _ in range(0, DRAWS, AT_ONCE)
+        ]
+    )
+    level = 2 * stats.norm.sf(np.quantile(largest, LEVEL))
+    return float(np.clip(level, (1 - LEVEL) / len(covariance), 1 - LEVEL))
 
 
 def mcnemar(ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -160,25 +225,26 @@ def mcnemar(ours: np.ndarray, theirs: np.ndarray) -> float:
     """
     only_ours, only_theirs = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
     either = only_ours + only_theirs
-    return float(binomtest(only_ours, either).pvalue) if either else 1.0
+    return float(stats.binomtest(only_ours, either).pvalue) if either else 1.0
 
 
 @dataclass(frozen=True)
 class Verdict:
     """The accuracy of a variant minus the accuracy of another variant, on the same reviews.
 
-    Both p-values are corrected for the number of compared variants (Holm 1979).
+    The interval and the p-values account for all comparisons of the family: the interval excludes
+    zero if and only if p is below 0.05.
     """
 
     difference: float
     interval: Interval
-    p: float  # of the bootstrap
+    p: float
     mcnemar: Mapping[int, float]  # p-value for each seed of both variants
 
     @property
     def verdict(self) -> str:
         """The verdict of comparison.csv: better, worse or cannot be told apart."""
-        if self.p >= 1 - LEVEL:
+        if self.interval.low <= 0 <= self.interval.high:
             return UNDECIDED
         return "better" if self.difference > 0 else "worse"
 
@@ -188,33 +254,43 @@ class Verdict:
         return "not significantly different" if self.verdict == UNDECIDED else self.verdict
 
 
-def compare(variants: Sequence[Correct], other: int, samples: np.ndarray) -> dict[int, Verdict]:
-    """Return the verdicts on all variants relative to the variant at position `other`, by position.
+def compare(
+    variants: Sequence[Correct], pairs: Sequence[tuple[int, int]], measured: Accuracies
+) -> list[Verdict]:
+    """Return the verdicts on a family of pairs of variants, each relative to the second one.
 
-    `samples` are the replicates of all variants, (count, K).
+    The pairs are positions of variants. `measured` are the accuracies of all variants.
     """
-    rest = [k for k in range(len(variants)) if k != other]
-    if not rest:
-        return {}
-    differences = {k: samples[:, k] - samples[:, other] for k in rest}
-    corrected = holm({k: p_value(differences[k]) for k in rest})
-    theirs = variants[other]
-    exact: dict[int, dict[int, float]] = {
-        seed: holm(
-            {k: mcnemar(variants[k][seed], theirs[seed]) for k in rest if seed in variants[k]}
+    if not pairs:
+        return []
+    weights = np.stack([measured.between(*pair) for pair in pairs])
+    level = local_level(weights @ measured.covariance @ weights.T)
+    exact = _mcnemar_by_seed(variants, pairs)
+    verdicts = []
+    for position, pair in enumerate(pairs):
+        difference = measured.difference(*pair)
+        verdicts.append(
+            Verdict(
+                difference.value,
+                difference.interval(1 - level),
+                min(difference.p * (1 - LEVEL) / level, 1),
+                {seed: values[position] for seed, values in exact.items() if position in values},
+            )
         )
-        for seed in theirs
-    }
-    means = [np.mean([run.mean() for run in correct.values()]) for correct in variants]
-    return {
-        k: Verdict(
-            float(means[k] - means[other]),
-            interval(differences[k]),
-            corrected[k],
-            {seed: p_values[k] for seed, p_values in exact.items() if k in p_values},
-        )
-        for k in rest
-    }
+    return verdicts
+
+
+def _mcnemar_by_seed(
+    variants: Sequence[Correct], pairs: Sequence[tuple[int, int]]
+) -> dict[int, dict[int, float]]:
+    """Return the corrected p-values of a seed's networks, by seed and position of the pair."""
+    values: dict[int, dict[int, float]] = {}
+    for position, (ours, other) in enumerate(pairs):
+        for seed in variants[other]:
+            if seed in variants[ours]:
+                p = mcnemar(variants[ours][seed], variants[other][seed])
+                values.setdefault(seed, {})[position] = p
+    return {seed: holm(of_pairs) for seed, of_pairs in values.items()}
 
 
 def holm(p_values: Mapping[int, float]) -> dict[int, float]:
@@ -223,147 +299,3 @@ def holm(p_values: Mapping[int, float]) -> dict[int, float]:
         return {}
     corrected = multipletests([*p_values.values()], method="holm")[1]
     return {key: float(p) for key, p in zip(p_values, corrected, strict=True)}
-
-
-@dataclass(frozen=True)
-class Effect:
-    """The effect of a level of a factor on the mean accuracy, or the interaction of two levels."""
-
-    choice: Mapping[str, str]  # factor -> level
-    size: float
-    interval: Interval
-
-    @property
-    def significant(self) -> bool:
-        """Whether the interval excludes zero."""
-        return self.interval.low > ROUNDING or self.interval.high < -ROUNDING
-
-
-def main_effects(
-    choices: Sequence[Mapping[str, str]], observed: np.ndarray, samples: np.ndarray
-) -> list[Effect]:
-    """Return the mean contribution of each level of each factor, by least squares.
-
-    The effects of a factor add up to zero. `choices` are the levels of each variant, `observed` the
-    accuracies, (K,), and `samples` their replicates, (count, K). The intervals are simultaneous for
-    all effects. The result is empty if the variants do not determine all effects.
-    """
-    levels = _levels(choices)
-    fitted = _fit(_additive(choices), observed, samples)
-    if fitted is None:
-        return []
-    choice = [{factor: name} for factor, names in levels.items() for name in names]
-    values = [
-        row @ coefficients
-        for names, coefficients in zip(levels.values(), fitted, strict=True)
-        for row in _code_table(len(names))
-    ]
-    return simultaneous(choice, np.array(values))
-
-
-def interactions(
-    choices: Sequence[Mapping[str, str]], observed: np.ndarray, samples: np.ndarray
-) -> list[Effect]:
-    """Return the strongest interaction of each pair of factors, the strongest of all first.
-
-    An interaction is the difference between the effect of two levels together and the sum of their
-    effects. Its strength is measured in standard errors. The intervals are simultaneous for all
-    pairs of levels, since the largest of many differs from zero by chance. The arguments are as in
-    `main_effects`.
-    """
-    tables: list[list[Mapping[str, str]]] = []
-    values: list[np.ndarray] = []
-    for first, second in combinations(_levels(choices).items(), 2):
-        both = _codes(choices, *first)[:, :, None] * _codes(choices, *second)[:, None, :]
-        model = [*_additive(choices), both.reshape(len(choices), -1)]
-        fitted = _fit(model, observed, samples)
-        if fitted is None:
-            continue
-        codes = np.kron(_code_table(len(first[1])), _code_table(len(second[1])))
-        values += [*(codes @ fitted[-1])]
-        tables.append([{first[0]: x, second[0]: y} for x in first[1] for y in second[1]])
-    effects = iter(simultaneous([pair for table in tables for pair in table], np.array(values)))
-    strongest = [max((next(effects) for _ in table), key=_strength) for table in tables]
-    return sorted(strongest, key=_strength, reverse=True)
-
-
-def simultaneous(choices: Sequence[Mapping[str, str]], values: np.ndarray) -> list[Effect]:
-    """Return effects with simultaneous intervals, from their sizes and replicates, (E, 1 + count).
-
-    The half-width of the intervals, in standard errors, is the 95 % quantile of the largest
-    deviation in a replicate (maximum statistic: Westfall and Young 1993).
-    """
-    if not len(choices):
-        return []
-    sizes, samples = values[:, 0], values[:, 1:]
-    low, middle, high = np.quantile(samples, norm.cdf([-1, 0, 1]), axis=1)
-    deviations = samples - middle[:, None]
-    # From quantiles: with few seeds, the tails are heavy, and the variance may not exist.
-    errors = np.maximum((high - low) / 2, ROUNDING)
-    reach = np.quantile(np.abs(deviations / errors[:, None]).max(0), LEVEL)
-    return [
-        Effect(choice, float(size), Interval(float(size - reach * e), float(size + reach * e)))
-        for choice, size, e in zip(choices, sizes, errors, strict=True)
-    ]
-
-
-def _strength(effect: Effect) -> float:
-    """Return the size in units proportional to its standard error."""
-    return round(abs(effect.size) / (effect.interval.high - effect.size), 9)
-
-
-def with_residuals(
-    choices: Sequence[Mapping[str, str]], observed: np.ndarray, samples: np.ndarray, seed: int = 0
-) -> np.ndarray | None:
-    """Return the replicates with the effect of seeds added, (count, K).
-
-    Variants with one seed do not show the variance between seeds. It is therefore estimated from
-    the residuals of the additive model, as in an analysis of variance. Return None if the model has
-    as many parameters as there are variants. The arguments are as in `main_effects`.
-    """
-    design = np.hstack([np.ones((len(observed), 1)), *_additive(choices)])
-    freedom = len(observed) - np.linalg.matrix_rank(design)
-    if freedom == 0:
-        return None
-    residuals = observed - design @ np.linalg.lstsq(design, observed, rcond=None)[0]
-    random = np.random.default_rng(seed)
-    quantiles = random.uniform(size=(len(samples), 1))
-    variance = (residuals @ residuals) / chi2.ppf(quantiles, freedom)
-    return samples + np.sqrt(variance) * random.standard_normal(samples.shape)
-
-
-def _additive(choices: Sequence[Mapping[str, str]]) -> list[np.ndarray]:
-    """Return the columns of the model without interactions, (K, L - 1) for each factor."""
-    return [_codes(choices, factor, names) for factor, names in _levels(choices).items()]
-
-
-def _levels(choices: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
-    """Return the factors that vary, each with its levels in the order of their first occurrence."""
-    factors = {factor: list(dict.fromkeys(c[factor] for c in choices)) for factor in choices[0]}
-    return {factor: names for factor, names in factors.items() if len(names) > 1}
-
-
-def _code_table(levels: int) -> np.ndarray:
-    """Return the deviation coding of a factor, (L, L - 1): effects of all levels add up to zero."""
-    return np.vstack([np.eye(levels - 1), -np.ones(levels - 1)])
-
-
-def _codes(choices: Sequence[Mapping[str, str]], factor: str, names: Sequence[str]) -> np.ndarray:
-    """Return the coded levels of all variants for a factor, (K, L - 1)."""
-    return _code_table(len(names))[[names.index(choice[factor]) for choice in choices]]
-
-
-def _fit(
-    model: Sequence[np.ndarray], observed: np.ndarray, samples: np.ndarray
-) -> list[np.ndarray] | None:
-    """Return the coefficients of each part of the model, (columns, 1 + count).
-
-    The first column is fitted to the observed accuracies, and the others to the replicates. Return
-    None if the variants do not determine all coefficients.
-    """
-    design = np.hstack([np.ones((len(observed), 1)), *model])
-    if np.linalg.matrix_rank(design) < design.shape[1]:
-        return None
-    coefficients = np.linalg.lstsq(design, np.vstack([observed, samples]).T, rcond=None)[0]
-    ends = np.cumsum([1] + [part.shape[1] for part in model])
-    return np.split(coefficients, ends[:-1])[1:]

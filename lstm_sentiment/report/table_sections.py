@@ -39,9 +39,10 @@ SEEDS_NOTE = (
 )
 VERDICT_NOTE = (
     "Differences are percentage points of test accuracy on the same reviews. The interval and p "
-    "are from a bootstrap over seeds and reviews. McNemar's exact test compares two trained "
-    "networks, seed by seed, and does not account for other seeds. All p-values are corrected for "
-    "the number of comparisons (Holm); the intervals are not."
+    "account for other seeds and other reviews (Welch's t-test), and for all comparisons of the "
+    "table: an interval excludes zero if and only if p is below 0.05. McNemar's exact test "
+    "compares two trained networks, seed by seed, and does not account for other seeds; its "
+    "p-values are corrected for the number of comparisons (Holm)."
 )
 
 

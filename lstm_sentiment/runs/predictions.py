@@ -63,6 +63,7 @@ class Predictions(NamedTuple):
     tokens: np.ndarray | None  # (N,) int64, before truncation; older runs do not have it
     classes: Classes = BINARY
     decided: np.ndarray | None = None  # (N,) predicted labels of joined folds; see `predicted`
+    group: np.ndarray | None = None  # (N,) int64, such as a film; None if unknown
 
     @property
     def probability(self) -> np.ndarray:

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from lstm_sentiment.config import DataConfig, OptimizerConfig
-from lstm_sentiment.report.comparison import accuracy
-from lstm_sentiment.report.statistics import main_effects
+from lstm_sentiment.report.effects import NO_EFFECTS
 from lstm_sentiment.runs.folder import PREDICTIONS
 from tests.support.records import answers, network, put_baseline, put_run
 from tests.support.reports import comparison
@@ -27,7 +26,8 @@ def put_grid(root: Path, **more: Any) -> None:
 
 def test_known_effects_are_estimated(tmp_path: Path) -> None:
     put_grid(tmp_path)
-    main, pairs = comparison(tmp_path).effects()
+    found = comparison(tmp_path).effects
+    main, pairs = found.main, found.interactions
     expected = {"rnn": -0.06, "lstm": 0.02, "gru": 0.04, "last": -0.03, "max": 0.03}
     sizes = {level: effect.size for effect in main for level in effect.choice.values()}
     assert sizes == pytest.approx(expected)
@@ -35,16 +35,14 @@ def test_known_effects_are_estimated(tmp_path: Path) -> None:
     for effect in main:
         assert effect.interval.low < effect.size < effect.interval.high
         assert effect.significant
-    (pair,) = pairs
-    assert pair.choice.keys() == {"cell", "head"}
-    assert pair.size == pytest.approx(0)
+    assert pairs == []  # a model with all interactions leaves no residuals
 
 
 def test_effects_are_means_over_seeds(tmp_path: Path) -> None:
     put_grid(tmp_path)
     put_run(tmp_path, network("gru", "max", seed=1), answers(48), answers(36))  # seed 0 has 36
-    main, _ = comparison(tmp_path).effects()
-    sizes = {level: effect.size for effect in main for level in effect.choice.values()}
+    main = comparison(tmp_path).effects.main
+    sizes = {level: effect.equally_weighted for effect in main for level in effect.choice.values()}
     # The variant's mean falls by 6 / 200, that of gru by a half of it, and that of all by a sixth.
     assert sizes["gru"] == pytest.approx(0.04 - 0.03 / 2 + 0.03 / 6)
     assert sizes["max"] == pytest.approx(0.03 - 0.03 / 3 + 0.03 / 6)
@@ -58,7 +56,7 @@ def test_a_known_interaction_is_estimated(tmp_path: Path) -> None:
             answers(30 + 40 * (cell == "rnn" and head == "last")),
             answers(30),
         )
-    (pair,) = comparison(tmp_path).effects()[1]
+    (pair,) = comparison(tmp_path).effects.interactions
     assert abs(pair.size) == pytest.approx(0.05)  # 20 points in one of four
     lowered = dict(pair.choice) in (
         {"cell": "rnn", "head": "last"},
@@ -73,7 +71,8 @@ def test_effects_come_in_the_natural_order_of_levels(tmp_path: Path) -> None:
     for wrong, (cell, layers, both, head) in enumerate(grid):
         config = network(cell, head, num_layers=layers, bidirectional=both)
         put_run(tmp_path, config, answers(90 - wrong), answers(90 - wrong))  # the last is the best
-    main, pairs = comparison(tmp_path).effects()
+    found = comparison(tmp_path).effects
+    main, pairs = found.main, found.interactions
     assert [dict(effect.choice) for effect in main] == [
         {"cell": "rnn"},
         {"cell": "lstm"},
@@ -101,7 +100,7 @@ def test_any_setting_that_varies_has_an_effect_under_its_name(tmp_path: Path) ->
         config = network("lstm", data=DataConfig(padding=padding), optimizer=OptimizerConfig(lr=lr))
         wrong = answers(20 + 20 * (padding == "keras") + 10 * (lr == 1e-3))
         put_run(tmp_path, config, wrong, wrong)
-    main, _ = comparison(tmp_path).effects()
+    main = comparison(tmp_path).effects.main
     assert {name: round(e.size, 9) for e in main for name in e.choice.items()} == {
         ("data.padding", "data.padding=exact"): 0.05,
         ("data.padding", "data.padding=keras"): -0.05,
@@ -112,12 +111,12 @@ def test_any_setting_that_varies_has_an_effect_under_its_name(tmp_path: Path) ->
 
 def test_effects_exclude_baselines_and_untested_variants(tmp_path: Path) -> None:
     put_grid(tmp_path / "grid")
-    expected = comparison(tmp_path / "grid").effects()[0]
+    expected = comparison(tmp_path / "grid").effects.main
     put_baseline(tmp_path / "grid", answers(0), answers(0))
     put_baseline(tmp_path / "grid", answers(0), answers(199), kind="nb_svm")
     gone = put_run(tmp_path / "grid", network("gru", "avg"), answers(0), answers(40))
     (gone / PREDICTIONS).unlink()
-    main = comparison(tmp_path / "grid").effects()[0]
+    main = comparison(tmp_path / "grid").effects.main
     assert [effect.choice for effect in main] == [effect.choice for effect in expected]
     assert [e.size for e in main] == pytest.approx([e.size for e in expected])
 
@@ -126,22 +125,22 @@ def test_fewer_than_four_networks_have_no_effects(tmp_path: Path) -> None:
     for number, (cell, head) in enumerate(product(("rnn", "lstm"), ("last", "max"))):
         if number == 3:
             put_baseline(tmp_path, answers(20), answers(20))
-            assert comparison(tmp_path).effects() == ([], [])
+            assert comparison(tmp_path).effects == NO_EFFECTS
         put_run(tmp_path, network(cell, head), answers(20 + number), answers(20))
-    assert len(comparison(tmp_path).effects()[0]) == 4
+    assert len(comparison(tmp_path).effects.main) == 4
 
 
 def test_a_single_factor_has_no_effects(tmp_path: Path) -> None:
     for wrong, head in enumerate(("last", "flatten", "max", "avg", "attention")):
         put_run(tmp_path, network("lstm", head), answers(20 + wrong), answers(20))
-    assert comparison(tmp_path).effects() == ([], [])
+    assert comparison(tmp_path).effects == NO_EFFECTS
 
 
 def test_factors_that_vary_only_together_have_no_effects(tmp_path: Path) -> None:
     for (cell, lr), head in product((("rnn", 1e-3), ("lstm", 2e-3)), ("last", "max")):
         config = network(cell, head, optimizer=OptimizerConfig(lr=lr))
         put_run(tmp_path, config, answers(20 + (cell == "rnn")), answers(20))
-    assert comparison(tmp_path).effects() == ([], [])
+    assert comparison(tmp_path).effects == NO_EFFECTS
 
 
 def test_effects_within_the_variance_of_seeds_are_not_significant(tmp_path: Path) -> None:
@@ -151,18 +150,14 @@ def test_effects_within_the_variance_of_seeds_are_not_significant(tmp_path: Path
         put_run(tmp_path, network(cell, head), answers(wrong), answers(wrong))
     compared = comparison(tmp_path)
     assert compared.has_single_seeds
-    main, pairs = compared.effects()
-    assert not [effect for effect in (*main, *pairs) if effect.significant]
-    # Without the variance of seeds, some would be significant.
-    naive = main_effects(
-        [{"cell": v.network, "head": v.name.split("-")[1]} for v in compared.tested],
-        np.array([accuracy(correct) for correct in compared.correct]),
-        compared.replicates,
-    )
-    assert [effect for effect in naive if effect.significant]
+    found = compared.effects
+    assert not [e for e in (*found.main, *found.interactions) if e.significant]
+    # The variance between reviews alone would make some significant.
+    error = compared.accuracies.accuracy(0).error
+    assert any(abs(effect.size) > 2 * error / np.sqrt(3) for effect in found.main)
 
 
 def test_single_seeds_without_residuals_have_no_effects(tmp_path: Path) -> None:
     for cell, head in (("rnn", "last"), ("lstm", "last"), ("rnn", "max"), ("gru", "last")):
         put_run(tmp_path, network(cell, head), answers(20), answers(20))
-    assert comparison(tmp_path).effects() == ([], [])
+    assert comparison(tmp_path).effects == NO_EFFECTS

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 
 from lstm_sentiment.config import Reference
 from lstm_sentiment.report.page import Block, Paragraph, Table, markdown
@@ -74,13 +75,13 @@ def as_number(p: str) -> float:
 
 def test_a_verdict_needs_a_significant_difference(tmp_path: Path) -> None:
     put_run(tmp_path, network("gru", "max"), answers(40), answers(10))
-    for head, wrong in zip(("avg", "last", "attention"), (34, 41, 60), strict=True):
+    for head, wrong in zip(("avg", "last", "attention"), (30, 41, 60), strict=True):
         put_run(tmp_path, network("gru", head), answers(wrong), answers(20))
     put_baseline(tmp_path, answers(10), answers(30))
     blocks = report(tmp_path)
     to_best, to_baseline = (verdicts(blocks, name) for name in ("gru-max", "ngrams-logistic"))
     assert {name: row["points"] for name, row in to_best.items()} == {
-        "gru-avg": "+3.00",
+        "gru-avg": "+5.00",
         "gru-last": "-0.50",
         "gru-attention": "-10.00",
     }
@@ -97,20 +98,24 @@ def test_a_verdict_needs_a_significant_difference(tmp_path: Path) -> None:
 
 
 def test_p_values_are_corrected_for_the_number_of_comparisons(tmp_path: Path) -> None:
-    # On four reviews only the best network is right: p is 2 / e^4 = 0.037 alone, and three times
-    # that of three comparisons.
+    # On six reviews only the best network is right. The difference is 6 / 200, and its error
+    # sqrt(6 + 2) / 200 (less the square of the mean): t is 2.15. The three equal comparisons of
+    # the second report count as little more than one, but McNemar's p-values as three.
     put_run(tmp_path, network("gru", "max"), answers(20), answers(10))
-    put_run(tmp_path, network("gru", "avg"), answers(24), answers(20))
+    put_run(tmp_path, network("gru", "avg"), answers(26), answers(20))
     [alone] = verdicts(report(tmp_path), "gru-max").values()
-    assert as_number(alone["p"]) == pytest.approx(0.037, abs=0.006)
+    assert as_number(alone["p"]) == pytest.approx(
+        2 * student.sf(6 / np.sqrt(6 - 36 / 200 + 2), 199), abs=0.001
+    )
     assert alone["verdict"] == "worse"
-    assert alone["p of McNemar, by seed"] == "0.125"  # 2 / 2^4
+    assert alone["p of McNemar, by seed"] == "0.031"  # 2 / 2^6
     for head in ("last", "attention"):
-        put_run(tmp_path, network("gru", head), answers(24), answers(20))
-    for row in verdicts(report(tmp_path), "gru-max").values():
-        assert as_number(row["p"]) == pytest.approx(3 * as_number(alone["p"]), abs=0.002)
-        assert row["verdict"] == "not significantly different"
-        assert row["p of McNemar, by seed"] == "0.375"
+        other = np.roll(answers(26), 100 if head == "last" else 50)
+        put_run(tmp_path, network("gru", head), other, answers(20))
+    row = verdicts(report(tmp_path), "gru-max")["gru-avg"]
+    assert as_number(alone["p"]) < 0.05 < as_number(row["p"]) <= 3 * as_number(alone["p"])
+    assert row["verdict"] == "not significantly different"
+    assert row["p of McNemar, by seed"] == "0.094"
 
 
 def test_verdicts_are_relative_to_the_best_network_and_the_best_baseline(tmp_path: Path) -> None:
