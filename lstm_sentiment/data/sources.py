@@ -126,8 +126,8 @@ def _synthetic_corpus(classes: int) -> Corpus:
         size = SYNTHETIC_SIZE[split]
 
         def read() -> Iterator[Review]:
-            texts, labels = synthetic.generate(size, SYNTHETIC_SEED[split], classes=classes)
-            return map(Review, texts, [names[label] for label in labels])
+            for each in synthetic.generate_reviews(size, SYNTHETIC_SEED[split], classes=classes):
+                yield Review(each.text, names[each.label], construct=each.construct)
 
         version = f"synthetic-{synthetic.GRAMMAR}-{size}-{split}{suffix}"
         return Part(split, lambda: version, read, lambda: size)

@@ -204,7 +204,7 @@ def test_a_baseline_is_fitted_to_the_training_set_only(finished: Baseline) -> No
 def test_predictions_give_the_scores_of_the_record(finished: Baseline) -> None:
     config, record = finished
     table = prediction_table(folder_of_record(config, record))
-    assert set(table.columns) == {"split", "index", "label", "logit", "tokens"}
+    assert set(table.columns) == {"split", "index", "label", "logit", "tokens", "construct"}
     assert set(table["split"]) == {"val", "test"}
     for split in ("val", "test"):
         part = table[table["split"] == split]
