@@ -138,18 +138,34 @@ def read_table(path: Path) -> pa.Table:
     Raises InputError if the run's file or the sweep's file of reviews is missing or damaged.
     """
     table = _read(path)
-    reference = (table.schema.metadata or {}).get(REFERENCE)
-    if reference is None:
+    file = _reviews_file(path, table)
+    if file is None:
         return table
-    name = reference.decode(errors="replace")
-    if not REVIEWS_NAME.fullmatch(name):
-        raise InputError(f"{_shown(path)} cannot be read: it names no file of reviews")
-    reviews = _read_reviews(path.parent.parent / name)
+    reviews = _read_reviews(file)
     if table.column_names != _score_columns(table) or len(table) != len(reviews):
-        raise InputError(f"{_shown(path)} does not match {name}")
+        raise InputError(f"{_shown(path)} does not match {file.name}")
     for column in table.column_names:
         reviews = reviews.append_column(column, table[column])
     return reviews
+
+
+def reviews_file(path: Path) -> Path | None:
+    """Return the sweep's file of reviews that a run's predictions name.
+
+    None if the predictions have all columns themselves, as in older versions. Raises InputError if
+    they are missing or damaged.
+    """
+    return _reviews_file(path, _read(path))
+
+
+def _reviews_file(path: Path, table: pa.Table) -> Path | None:
+    reference = (table.schema.metadata or {}).get(REFERENCE)
+    if reference is None:
+        return None
+    name = reference.decode(errors="replace")
+    if not REVIEWS_NAME.fullmatch(name):
+        raise InputError(f"{_shown(path)} cannot be read: it names no file of reviews")
+    return path.parent.parent / name
 
 
 def read_predictions(run: RunSummary, stage: str) -> Predictions:
