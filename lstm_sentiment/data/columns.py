@@ -15,11 +15,12 @@ MAX_LABEL_LENGTH = 100  # characters; a longer label is probably a text
 
 
 class Review(NamedTuple):
-    """A text, its label, and the group of reviews to which it belongs."""
+    """A text, its label, the group of reviews to which it belongs, and what decides its label."""
 
     text: str
     label: str | None  # as in the column of the labels; None if it is not read
     group: str | None = None  # None: a group of its own
+    construct: str = ""  # of a synthetic review, see `synthetic.Construct`
 
 
 class Options(NamedTuple):

@@ -8,10 +8,16 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from lstm_sentiment.config import AugmentConfig, ClassWeights, DataConfig, Source, Tokenizer
+from lstm_sentiment.config import (
+    FILM,
+    AugmentConfig,
+    ClassWeights,
+    DataConfig,
+    Source,
+    Tokenizer,
+)
 from lstm_sentiment.data.batches import (
     AugmentedReviews,
     Batch,
@@ -200,10 +206,28 @@ class ReviewDataModule(L.LightningDataModule):
         """Return the words of the review in `row`; `stage` is "train", "val" or "test"."""
         return printable(" ".join(self._split_of(stage).tokenized.words_of(row)))
 
-    def token_counts(self, stage: str, rows: Tensor) -> Tensor:
-        """Return the number of tokens before truncation, (N,), of the reviews in `rows`, (N,)."""
-        offsets = self.in_tokens(self._split_of(stage)).tokenized.offsets
-        return torch.from_numpy(offsets[rows.numpy() + 1] - offsets[rows.numpy()])
+    def review_columns(self, stage: str, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the columns that describe the reviews in `rows`, (N,), beside their predictions.
+
+        `tokens` are the numbers of tokens before truncation. `group` has the numbers of the groups,
+        as in `TokenizedReviews.group_numbers`, if groups are known. `construct` is what decides the
+        labels of synthetic reviews.
+        """
+        reviews = self.in_tokens(self._split_of(stage)).tokenized
+        columns = {"tokens": reviews.offsets[rows + 1] - reviews.offsets[rows]}
+        if self.groups is not None:
+            columns["group"] = reviews.group_numbers(rows)
+        if reviews.constructs is not None and reviews.constructs.any():
+            columns["construct"] = reviews.constructs[rows]
+        return columns
+
+    @cached_property
+    def groups(self) -> str | None:
+        """What the known groups of the reviews are: the name of their column, "film" for IMDB."""
+        known = [self.split(name).tokenized.group_ids for name in self._split_names]
+        if not any(ids is not None and ids.any() for ids in known):
+            return None
+        return self.config.group_column or FILM
 
     def _split_of(self, stage: str) -> Split:
         return self.split(stage if stage in self._split_names else TRAIN)
@@ -217,6 +241,7 @@ class ReviewDataModule(L.LightningDataModule):
             "classes": [*self.classes.names],
             "held_out": self.corpus.test_fraction,
             "group_column": self.config.group_column,
+            "groups": self.groups,
             "folds": self.config.folds,
             "fold": self.config.fold,
             "train": len(self.train),
@@ -289,6 +314,8 @@ class ReviewDataModule(L.LightningDataModule):
             reviews = tokenized_reviews(
                 part, folder, self.cache, config.preparation, config.tokenizer
             )
+            if config.group_column is None:  # known films must not change the splits
+                reviews = reviews.ungrouped()
             with errors_named(part.name):
                 if name == TRAIN:
                     self.classes = required_classes(config, reviews)

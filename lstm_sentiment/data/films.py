@@ -68,6 +68,12 @@ def with_films(reviews: Iterable[Review], note: Callable[[str], object]) -> Iter
         note(f"{unknown:,} of {number:,} reviews are of an unknown film: each is its own group.")
 
 
+def with_known_films(reviews: Iterable[Review]) -> Iterator[Review]:
+    """Yield the reviews with their films as groups, by the index; others have no group."""
+    index = film_index()
+    return (review._replace(group=index.get(index_digest(review.text))) for review in reviews)
+
+
 def addresses_file(folder: Path) -> Path:
     """Return the file of the archive that names the films of the reviews in a folder.
 

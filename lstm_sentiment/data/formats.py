@@ -222,7 +222,7 @@ def _reviews(
             if columns.skip_missing and not text.strip():
                 raise MissingError("text")
             label = parser.parse(row[1]) if labelled else None
-            review = Review(text, label, *map(parse_group, row[2:]))
+            review = Review(text, label, parse_group(row[2]) if len(row) > 2 else None)
         except MissingError as error:
             if not columns.skip_missing:
                 option = columns.options.missing

@@ -22,7 +22,12 @@ from lstm_sentiment.data import synthetic
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.columns import NO_CLASS, Columns, Options, Review
 from lstm_sentiment.data.delimited import USUAL_FORMAT, TextFormat
-from lstm_sentiment.data.films import addresses_file, films_of_archive, with_films
+from lstm_sentiment.data.films import (
+    addresses_file,
+    films_of_archive,
+    with_films,
+    with_known_films,
+)
 from lstm_sentiment.data.formats import (
     column_names,
     count_rows,
@@ -121,8 +126,8 @@ def _synthetic_corpus(classes: int) -> Corpus:
         size = SYNTHETIC_SIZE[split]
 
         def read() -> Iterator[Review]:
-            texts, labels = synthetic.generate(size, SYNTHETIC_SEED[split], classes=classes)
-            return map(Review, texts, [names[label] for label in labels])
+            for each in synthetic.generate_reviews(size, SYNTHETIC_SEED[split], classes=classes):
+                yield Review(each.text, names[each.label], construct=each.construct)
 
         version = f"synthetic-{synthetic.GRAMMAR}-{size}-{split}{suffix}"
         return Part(split, lambda: version, read, lambda: size)
@@ -136,7 +141,7 @@ def _synthetic_corpus(classes: int) -> Corpus:
 def _imdb(path_text: str, films: bool) -> Corpus:
     """Return IMDB from a folder, or from Kaggle's CSV file of all reviews.
 
-    `films` says whether the films are the groups of the reviews.
+    Reviews have their films as groups. `films` says whether the files must name them.
     """
     with _checked_path("data.path", path_text) as path:
         name = path.resolve().name
@@ -173,15 +178,22 @@ def _parquet_parts(folder: Path, films: bool) -> Parts:
             )
         _require_all_shards(shards)
         labelled = split != UNSUPERVISED
-        named = films and labelled and FILM in column_names(shards[0])
+        named = labelled and _names_films(shards[0])
         columns = replace(IMDB_COLUMNS, group=FILM if named else None)
         part = _tables(shards, columns, USUAL_FORMAT, labelled)
-        return _by_film(part) if films and labelled and not named else part
+        return _by_film(part, films) if labelled and not named else part
 
     splits = [TRAIN, TEST]
     if _parquet_shards(folder, UNSUPERVISED):
         splits.append(UNSUPERVISED)
     return {split: partial(part, split) for split in splits}
+
+
+def _names_films(shard: Path) -> bool:
+    try:
+        return FILM in column_names(shard)
+    except InputError:
+        return False  # the error is reported when the file is read
 
 
 def _parquet_shards(folder: Path, split: str) -> Shards:
@@ -210,9 +222,10 @@ def _archive_parts(archive: Path, films: bool) -> Parts:
             if not files:
                 raise InputError(f"{folder} contains no .txt files: give all of aclImdb.")
         files_of_part = tuple(chain.from_iterable(by_folder))
-        named = films and split != f"{TRAIN}/unsup"
+        labelled = split != f"{TRAIN}/unsup"
+        named = films and labelled
         addresses = tuple(addresses_file(folder) for folder, _ in folders if named)
-        return Part(
+        part = Part(
             f"{archive / split}",
             lambda: _version(
                 f"tree {[len(files) for files in by_folder]}", files_of_part + addresses
@@ -220,6 +233,7 @@ def _archive_parts(archive: Path, films: bool) -> Parts:
             lambda: read_folders(folders, films_of_archive) if named else read_folders(folders),
             lambda: len(files_of_part),
         )
+        return _by_film(part, films) if labelled and not named else part
 
     negative, positive = BINARY.names
     parts: Parts = {
@@ -233,8 +247,13 @@ def _archive_parts(archive: Path, films: bool) -> Parts:
     return parts
 
 
-def _by_film(part: Part) -> Part:
-    """Return the part with the films of its reviews, which do not name them, as groups."""
+def _by_film(part: Part, films: bool) -> Part:
+    """Return the part with the films of its reviews, which do not name them, as groups.
+
+    `films` says whether films are asked for: then unknown ones are noted or refused.
+    """
+    if not films:
+        return replace(part, read=lambda: with_known_films(part.read()))
     return replace(
         part,
         version=lambda: f"{FILM} {part.version()}",
@@ -297,7 +316,7 @@ def _undivided(file: Path, films: bool) -> Corpus:
 
     def part() -> Part:
         reviews = _tables((file,), IMDB_COLUMNS, USUAL_FORMAT)
-        return _by_film(reviews) if films else reviews
+        return _by_film(reviews, films)
 
     return Corpus(file.name, {ALL: part}, test_fraction=0.5)
 
@@ -405,7 +424,7 @@ def _imdb_of_hub(cache: DataCache, films: bool) -> Corpus:
             lambda: f"{HUB_NAME}@{HUB_REVISION}-{split}",
             lambda: read_arrow(name, table(), IMDB_COLUMNS, labelled=split != UNSUPERVISED),
         )
-        return _by_film(reviews) if films and split != UNSUPERVISED else reviews
+        return reviews if split == UNSUPERVISED else _by_film(reviews, films)
 
     splits = (TRAIN, TEST, UNSUPERVISED)
     return Corpus(f"{HUB_NAME}@{HUB_REVISION[:8]}", {s: partial(part, s) for s in splits})

@@ -5,7 +5,7 @@ review agree with its label. The other sentences are about the plot, single aspe
 the evening and other people's opinions; they use the same positive and negative words almost
 independently of the label. Half of the verdicts name only the opposite polarity ("anything but
 dull") or both ("I expected a disaster and got a gem"). So word counts do not determine the label,
-but the order of the words does.
+but the order of the words does. `Construct` names what a reader has to understand in each review.
 
 In the templates, `{same}` is an adjective of the label's polarity, `{opposite}` one of the opposite
 polarity, and `{any}` one of either; with `_thing` they are nouns, with `_verb` verbs in the past
@@ -19,7 +19,9 @@ words decides between them.
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from enum import StrEnum, auto
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +38,25 @@ SKEW = (
 VERDICT_SHARE = 0.22  # probability of a verdict, after the first one
 AGREES = 0.56  # probability that `{any}` has the label's polarity: a hint, as in real reviews
 BREAK = 0.12  # probability of a paragraph break after a sentence
+
+
+class Construct(StrEnum):
+    """The constructs that decide a label, against the counts of its words.
+
+    `plain` verdicts name only the polarity of the label. The others name the opposite polarity, or
+    both, and the construct says which one holds.
+    """
+
+    plain = auto()
+    negation = auto()  # "It isn't dull."
+    concession = auto()  # "Although the music was dull, the film itself was great."
+    expectation = auto()  # "I expected a bore and got a gem."
+    reported_speech = auto()  # "My brother found it dull; I found it great."
+    several = auto()  # of a review: verdicts of several constructs, none of them plain
+
+
+NEGATION, CONCESSION = Construct.negation, Construct.concession
+EXPECTATION, REPORTED = Construct.expectation, Construct.reported_speech
 
 PRAISE = {
     "": (
@@ -164,67 +185,68 @@ DIRECT = (
     "I can think of few films as {same} as this one.",
     "I was promised a {same_thing}, and that's exactly what I got.",
 )
-# Verdicts that deny the opposite polarity.
-DENIED = (
-    "Nobody who stayed awake could call {film} {opposite}.",
-    "{film} is anything but {opposite}.",
-    "{film} is a very long way from being {opposite}.",
-    "There's nothing {opposite} about {film}, not even for a second.",
-    "Not for one moment did I find it {opposite}.",
-    "My {friend} swears that it's a {opposite_thing}; I couldn't disagree more.",
-    "Don't believe the people who call it {opposite}.",
-    "How anyone can think {film} {opposite} is beyond me.",
-    "Those who {opposite_verb} it must have seen another film than I did.",
-    "Whoever wrote that it was {very} {opposite} got it completely wrong.",
-    "If {film} is a {opposite_thing}, then I am a penguin.",
-    "I looked for something {opposite} in it and found nothing of the kind.",
-    "It isn't {opposite}, it isn't a {opposite_thing}, and I won't hear otherwise.",
-    "I'd been told that it was {very} {opposite}, but it was no such thing.",
-    "You may have read that it is {opposite} and {opposite}; it's neither.",
-    "I can't think of a film that is less {opposite}.",
-    "Never in two hours does {film} come close to being a {opposite_thing}.",
-    "Call it what you like, but please don't call it {opposite}.",
-)
+# Verdicts that deny the opposite polarity, with their constructs.
+DENIED = {
+    "Nobody who stayed awake could call {film} {opposite}.": NEGATION,
+    "{film} is anything but {opposite}.": NEGATION,
+    "{film} is a very long way from being {opposite}.": NEGATION,
+    "There's nothing {opposite} about {film}, not even for a second.": NEGATION,
+    "Not for one moment did I find it {opposite}.": NEGATION,
+    "My {friend} swears that it's a {opposite_thing}; I couldn't disagree more.": REPORTED,
+    "Don't believe the people who call it {opposite}.": REPORTED,
+    "How anyone can think {film} {opposite} is beyond me.": REPORTED,
+    "Those who {opposite_verb} it must have seen another film than I did.": REPORTED,
+    "Whoever wrote that it was {very} {opposite} got it completely wrong.": REPORTED,
+    "If {film} is a {opposite_thing}, then I am a penguin.": NEGATION,
+    "I looked for something {opposite} in it and found nothing of the kind.": NEGATION,
+    "It isn't {opposite}, it isn't a {opposite_thing}, and I won't hear otherwise.": NEGATION,
+    "I'd been told that it was {very} {opposite}, but it was no such thing.": REPORTED,
+    "You may have read that it is {opposite} and {opposite}; it's neither.": REPORTED,
+    "I can't think of a film that is less {opposite}.": NEGATION,
+    "Never in two hours does {film} come close to being a {opposite_thing}.": NEGATION,
+    "Call it what you like, but please don't call it {opposite}.": NEGATION,
+}
 # Verdicts that name both polarities and decide for the label's.
-SETTLED = (
-    "Although the {aspect} was {opposite}, {film} itself was {very} {same}.",
-    "{film} is {same}, even though the {aspect} is {opposite}.",
-    "The {aspect} may be {opposite}, but {film} as a whole is a {same_thing}.",
-    "I expected a {opposite_thing} and got a {same_thing}.",
-    "I got a {same_thing} where I had expected a {opposite_thing}.",
-    "What begins as a {opposite} little film ends up as a {same_thing}.",
-    "It's not {opposite} at all, it's {very} {same}.",
-    "It's {same}, not {opposite}, whatever the poster says.",
-    "My {friend} found it {opposite}; I found it {same}.",
-    "Where others saw a {opposite_thing}, I saw a {same_thing}.",
-    "I saw a {same_thing} where {crowd} saw a {opposite_thing}.",
-    "I wanted to call it {opposite}, but in all honesty I have to call it {same}.",
-    "Despite the {opposite} {aspect}, I {same_verb} it.",
-    "I {same_verb} it in spite of the {opposite} {aspect}.",
-    "However {opposite} the {aspect} may be, {film} remains a {same_thing}.",
-    "You'll hear that it is a {opposite_thing}, but trust me, it's a {same_thing}.",
-)
-VERDICTS = DIRECT + DENIED + SETTLED
+SETTLED = {
+    "Although the {aspect} was {opposite}, {film} itself was {very} {same}.": CONCESSION,
+    "{film} is {same}, even though the {aspect} is {opposite}.": CONCESSION,
+    "The {aspect} may be {opposite}, but {film} as a whole is a {same_thing}.": CONCESSION,
+    "I expected a {opposite_thing} and got a {same_thing}.": EXPECTATION,
+    "I got a {same_thing} where I had expected a {opposite_thing}.": EXPECTATION,
+    "What begins as a {opposite} little film ends up as a {same_thing}.": EXPECTATION,
+    "It's not {opposite} at all, it's {very} {same}.": NEGATION,
+    "It's {same}, not {opposite}, whatever the poster says.": NEGATION,
+    "My {friend} found it {opposite}; I found it {same}.": REPORTED,
+    "Where others saw a {opposite_thing}, I saw a {same_thing}.": REPORTED,
+    "I saw a {same_thing} where {crowd} saw a {opposite_thing}.": REPORTED,
+    "I wanted to call it {opposite}, but in all honesty I have to call it {same}.": EXPECTATION,
+    "Despite the {opposite} {aspect}, I {same_verb} it.": CONCESSION,
+    "I {same_verb} it in spite of the {opposite} {aspect}.": CONCESSION,
+    "However {opposite} the {aspect} may be, {film} remains a {same_thing}.": CONCESSION,
+    "You'll hear that it is a {opposite_thing}, but trust me, it's a {same_thing}.": REPORTED,
+}
+VERDICTS = (*DIRECT, *DENIED, *SETTLED)
 # Verdicts of reviews with grades.
-GRADED = (
-    "My grade for {film} is {same_grade}, not {opposite_grade}.",
-    "I expected {opposite_grade} and got {same_grade}.",
-    "I got {same_grade} where I had expected {opposite_grade}.",
-    "I give {film} {same_grade}, whatever my {friend} says about {opposite_grade}.",
-    "Others may say {opposite_grade}, but I say {same_grade}.",
-    "I say {same_grade}, but others may say {opposite_grade}.",
-    "I wanted to give it {opposite_grade}, but in all honesty it is {same_grade}.",
-    "It deserves {same_grade}, and I don't believe the people who say {opposite_grade}.",
-    "My {friend} gave it {opposite_grade}; I give it {same_grade}.",
-    "I give it {same_grade}; my {friend} gave it {opposite_grade}.",
-    "{film} isn't worth {opposite_grade} at all, it's worth {same_grade}.",
-    "Make it {same_grade}, and please don't make it {opposite_grade}.",
-    "Although the {aspect} is worth {opposite_grade}, {film} as a whole is worth {same_grade}.",
-    "{film} is worth {same_grade}, even though the {aspect} is worth {opposite_grade}.",
-    "Not {opposite_grade}, but {same_grade}: that's my verdict.",
-    "My verdict is {same_grade}, although {crowd} voted for {opposite_grade}.",
-    "{crowd} voted for {opposite_grade}, but my verdict is {same_grade}.",
-)
+GRADED = {
+    "My grade for {film} is {same_grade}, not {opposite_grade}.": NEGATION,
+    "I expected {opposite_grade} and got {same_grade}.": EXPECTATION,
+    "I got {same_grade} where I had expected {opposite_grade}.": EXPECTATION,
+    "I give {film} {same_grade}, whatever my {friend} says about {opposite_grade}.": REPORTED,
+    "Others may say {opposite_grade}, but I say {same_grade}.": REPORTED,
+    "I say {same_grade}, but others may say {opposite_grade}.": REPORTED,
+    "I wanted to give it {opposite_grade}, but in all honesty it is {same_grade}.": EXPECTATION,
+    "It deserves {same_grade}, and I don't believe the people who say {opposite_grade}.": REPORTED,
+    "My {friend} gave it {opposite_grade}; I give it {same_grade}.": REPORTED,
+    "I give it {same_grade}; my {friend} gave it {opposite_grade}.": REPORTED,
+    "{film} isn't worth {opposite_grade} at all, it's worth {same_grade}.": NEGATION,
+    "Make it {same_grade}, and please don't make it {opposite_grade}.": NEGATION,
+    "Although the {aspect} is worth {opposite_grade}, "
+    "{film} as a whole is worth {same_grade}.": CONCESSION,
+    "{film} is worth {same_grade}, even though the {aspect} is worth {opposite_grade}.": CONCESSION,
+    "Not {opposite_grade}, but {same_grade}: that's my verdict.": NEGATION,
+    "My verdict is {same_grade}, although {crowd} voted for {opposite_grade}.": REPORTED,
+    "{crowd} voted for {opposite_grade}, but my verdict is {same_grade}.": REPORTED,
+}
 
 # Sentences that are not verdicts. The first one about the plot is a premise; the others about the
 # plot directly follow it.
@@ -333,6 +355,8 @@ GRADED_HEARSAY = (
     "The {snack} deserves {any_grade}.",
 )
 
+CONSTRUCTS = dict.fromkeys(DIRECT, Construct.plain) | DENIED | SETTLED | GRADED  # of all verdicts
+
 WORDS = {
     label: {
         **NEUTRAL,
@@ -362,10 +386,26 @@ ARTICLE = re.compile(r"\b([Aa]) (?=[aeiou])")
 TOKEN = re.compile(r"[.,!?()']|[^\s.,!?()';:\"]+")
 
 
+class SyntheticReview(NamedTuple):
+    """A review, its label, and the construct that decides it."""
+
+    text: str
+    label: int
+    construct: Construct
+
+
 def generate(
     count: int, seed: int, max_tokens: int = 200, classes: int = 2
 ) -> tuple[list[str], NDArray[np.int8]]:
-    """Return `count` texts and their labels, (count,) int8 from 0 to `classes` - 1, shuffled.
+    """Return the texts of `generate_reviews` and their labels, (count,) int8."""
+    reviews = generate_reviews(count, seed, max_tokens, classes)
+    return [review.text for review in reviews], np.array([each.label for each in reviews], np.int8)
+
+
+def generate_reviews(
+    count: int, seed: int, max_tokens: int = 200, classes: int = 2
+) -> list[SyntheticReview]:
+    """Return `count` reviews, with labels from 0 to `classes` - 1, shuffled.
 
     Of two classes, 1 is positive; more classes are grades, from the lowest to the highest. Each has
     the same number of reviews; if they do not divide evenly, the last ones have one more. No text
@@ -386,17 +426,17 @@ def generate(
     rng = random.Random(seed)
     even = [label for label in reversed(range(classes)) for _ in range((count + label) // classes)]
     labels = [label for _, label in sorted((rng.random(), label) for label in even)]
-    texts = [_review(_Writer(rng, label, classes), max_tokens) for label in labels]
-    return texts, np.array(labels, dtype=np.int8)
+    return [_review(label, _Writer(rng, label, classes), max_tokens) for label in labels]
 
 
-def _review(writer: "_Writer", max_tokens: int) -> str:
+def _review(label: int, writer: "_Writer", max_tokens: int) -> SyntheticReview:
     """Return a review of sentences in random order, with a random length."""
     rng = writer.rng
     target = SHORTEST + (max_tokens - SHORTEST) * rng.random() ** SKEW
     story_position = rng.random()
     story_begun = False
     placed: list[tuple[float, str]] = []
+    constructs = set[Construct]()
     templates = writer.verdicts  # for the first sentence drawn, at any position in the text
     tokens = 0
     while tokens < target:
@@ -410,6 +450,8 @@ def _review(writer: "_Writer", max_tokens: int) -> str:
         if tokens > max_tokens:
             break
         placed.append((position, sentence))
+        if template in CONSTRUCTS:
+            constructs.add(CONSTRUCTS[template])
         templates = writer.verdicts if rng.random() < VERDICT_SHARE else writer.others
     placed.sort(
         key=lambda item: item[0]
@@ -417,7 +459,18 @@ def _review(writer: "_Writer", max_tokens: int) -> str:
     text = placed[0][1]
     for _, sentence in placed[1:]:
         text += ("<br /><br />" if rng.random() < BREAK else " ") + sentence
-    return text
+    return SyntheticReview(text, label, _deciding(constructs))
+
+
+def _deciding(constructs: Iterable[Construct]) -> Construct:
+    """Return the construct of a review from those of its verdicts, which agree with each other.
+
+    A plain verdict decides alone; without one, the reader must understand the others.
+    """
+    different = {*constructs}
+    if Construct.plain in different:
+        return Construct.plain
+    return different.pop() if len(different) == 1 else Construct.several
 
 
 class _Writer:
@@ -430,7 +483,7 @@ class _Writer:
         self.others: Sequence[str] = OTHERS
         self.words = dict(WORDS[2 * label // classes])  # the lower grades hint at negative
         if classes > 2:
-            self.verdicts, self.others = GRADED, OTHERS + GRADED_HEARSAY
+            self.verdicts, self.others = tuple(GRADED), OTHERS + GRADED_HEARSAY
             other = self.pick([*GRADES[:label], *GRADES[label + 1 : classes]])
             self.words |= {"same_grade": (GRADES[label],), "opposite_grade": (other,)}
         for name in STORY_SLOTS:

@@ -17,7 +17,7 @@ import numpy as np
 from lstm_sentiment.config import Tokenizer
 from lstm_sentiment.data.cache import DataCache, cache_key
 from lstm_sentiment.data.columns import join_names
-from lstm_sentiment.data.digests import DIGEST_SIZE, text_digest
+from lstm_sentiment.data.digests import DIGEST_SIZE, GROUP_ID_SIZE, group_id, text_digest
 from lstm_sentiment.data.sources import Part
 from lstm_sentiment.data.tokenizer import UNK, tokenize, tokenizer_key
 from lstm_sentiment.data.vocabulary import Vocabulary
@@ -25,11 +25,12 @@ from lstm_sentiment.display import Display, counted, track
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import UNLABELLED, Classes
 
-LAYOUT = "5"  # part of the cache's key: raise it if the format of the files changes
+LAYOUT = "6"  # part of the cache's key: raise it if the format of the files changes
 WORDS, LABELS, NOTES = "words.json", "labels.json", "notes.json"
-ARRAYS = ("tokens", "offsets", "labels", "digests", "copies", "groups")
+ARRAYS = ("tokens", "offsets", "labels", "digests", "copies", "groups", "group_ids", "constructs")
 FILES = (WORDS, LABELS, NOTES, *(f"{name}.npy" for name in ARRAYS))
 NO_GROUP = bytes(DIGEST_SIZE)  # in place of the digest of a group
+NO_GROUP_ID = bytes(GROUP_ID_SIZE)
 TOKENS_AT_ONCE = 2**22
 
 
@@ -51,6 +52,9 @@ class TokenizedReviews:
     # Labels as read, sorted by spelling, or names of classes; empty without labels.
     label_names: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # sentences about how they were read
+    # (N,) int64, see `group_id`; 0 without a group. Unlike `groups`, they never affect a split.
+    group_ids: np.ndarray | None = None
+    constructs: np.ndarray | None = None  # (N,) str, see `Review`; "" for reviews without one
     tokenizer: Tokenizer = Tokenizer.basic_english
     vocabulary: str = ""  # after `in_subwords`, a hash of the vocabulary
 
@@ -111,6 +115,19 @@ class TokenizedReviews:
         """
         groups = np.ascontiguousarray(self.groups[rows])
         return groups[groups.any(1)].view("V16")[:, 0]
+
+    def group_numbers(self, rows: np.ndarray) -> np.ndarray:
+        """Return the number of the group of each review in `rows`, (N,) int64.
+
+        A review without a group has a negative number of its own.
+        """
+        assert self.group_ids is not None
+        numbers = self.group_ids[rows]
+        return np.where(numbers == 0, -1 - rows, numbers)
+
+    def ungrouped(self) -> "TokenizedReviews":
+        """Return the same reviews without `groups`, so that splits may divide groups."""
+        return replace(self, groups=np.zeros_like(self.groups))
 
     def word_ids(self, vocabulary: Vocabulary) -> np.ndarray:
         """Return the vocabulary's id of each word, (W,) int32."""
@@ -186,11 +203,12 @@ def _tokenize(
     # The leading 0 makes the cumulative sum of the lengths the offsets.
     names: defaultdict[str | None, int] = defaultdict(lambda: len(names))
     labels, lengths = array("i"), array("q", [0])
-    digests, copies, groups, without_words = bytearray(), bytearray(), bytearray(), 0
+    digests, copies, groups, group_ids = bytearray(), bytearray(), bytearray(), bytearray()
+    constructs, without_words = list[str](), 0
     unsorted_tokens = folder / "tokens"
     reviews = track(part.read(), f"tokenizing {Path(part.name).name}", display, part.count())
     with unsorted_tokens.open("wb") as stream:
-        for text, label, group in reviews:
+        for text, label, group, construct in reviews:
             tokens = tokenize(text, preparation, tokenizer)
             without_words += tokens == [UNK]
             row = np.fromiter(map(numbers.__getitem__, tokens), np.int32, len(tokens))
@@ -200,6 +218,8 @@ def _tokenize(
             digests += text_digest(text)
             copies += text_digest(text if preparation == 1 else _spelling(text, tokens, tokenizer))
             groups += NO_GROUP if group is None else text_digest(group)
+            group_ids += NO_GROUP_ID if group is None else group_id(group)
+            constructs.append(construct)
     if not labels:
         raise InputError(f"{part.name}: there are no reviews.")
     words = sorted(numbers)
@@ -219,6 +239,8 @@ def _tokenize(
     np.save(folder / "labels.npy", by_number[np.frombuffer(labels, np.int32)])
     for name, content in (("digests", digests), ("copies", copies), ("groups", groups)):
         np.save(folder / f"{name}.npy", np.frombuffer(content, "<u8").reshape(-1, 2))
+    np.save(folder / "group_ids.npy", np.frombuffer(group_ids, "<i8"))
+    np.save(folder / "constructs.npy", np.array(constructs))
 
 
 def _spelling(text: str, tokens: list[str], tokenizer: Tokenizer) -> str:

@@ -1,7 +1,8 @@
 """The predictions of a run: written once, when training ends, and read by reports.
 
-Runs on the same data have the same reviews. A sweep therefore keeps their rows, labels and token
-counts once, in `reviews-<digest>.parquet` in the sweep's folder. A run's own `predictions.parquet`
+Runs on the same data have the same reviews. A sweep therefore keeps their rows, labels, token
+counts and, if they are known, their groups and constructs once, in `reviews-<digest>.parquet` in
+the sweep's folder. A run's own `predictions.parquet`
 holds the logits in the same order, in float32 as the network computes them, and its metadata name
 that file: the column `logit` for two classes, `logit_0`, `logit_1` and so on for more. Files of
 older versions hold probabilities instead of logits, and those of the oldest versions have all
@@ -11,7 +12,7 @@ columns in the run's own file. Both are still read.
 import hashlib
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -36,18 +37,20 @@ from lstm_sentiment.runs.reader import RunSummary
 from lstm_sentiment.runs.record import record_classes
 
 PredictionColumns = Mapping[str, Mapping[str, Tensor]]  # stage -> columns, (N,) each
+ReviewColumns = Callable[[str, np.ndarray], Mapping[str, np.ndarray]]
 
 REFERENCE = b"reviews"  # the key of the metadata that names the file of the reviews
 RESTORE = "`lstm-sentiment baseline` or a run of the sweep with rerun=true writes it again"
 SCORES = ("logit", "probability")  # the column of the predictions, in new and in older files
 LOGITS = tuple(f"logit_{label}" for label in range(MAX_CLASSES))  # those of more than two classes
+NAMES = ("split", "construct")
 HAS_TYPE = {
-    "split": lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind),
-    **dict.fromkeys(("index", "label", "tokens"), pa.types.is_integer),
+    **dict.fromkeys(NAMES, lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind)),
+    **dict.fromkeys(("index", "label", "tokens", "group"), pa.types.is_integer),
     **dict.fromkeys((*SCORES, *LOGITS), pa.types.is_floating),
 }
 ROWS_AT_ONCE = 100_000
-MAX_NAME_BYTES = 100  # far more than the name of a split has
+MAX_NAME_BYTES = 100  # far more than the name of a split or a construct has
 # In float32, large logits give probabilities of exactly 0 or 1. These stand for them: as close as
 # possible to 0 and 1, but still rounded to them.
 SMALLEST, LARGEST = 2.0**-151, 1 - 2.0**-26
@@ -63,7 +66,8 @@ class Predictions(NamedTuple):
     tokens: np.ndarray | None  # (N,) int64, before truncation; older runs do not have it
     classes: Classes = BINARY
     decided: np.ndarray | None = None  # (N,) predicted labels of joined folds; see `predicted`
-    group: np.ndarray | None = None  # (N,) int64, such as a film; None if unknown
+    group: np.ndarray | None = None  # (N,) int64, equal within a group; None if unknown
+    construct: np.ndarray | None = None  # (N,) str, of synthetic reviews; see `synthetic.Construct`
 
     @property
     def probability(self) -> np.ndarray:
@@ -84,15 +88,20 @@ class Predictions(NamedTuple):
         return self.predicted == self.label
 
 
-def save_predictions(path: Path, predictions: PredictionColumns) -> None:
+def save_predictions(
+    path: Path, predictions: PredictionColumns, review_columns: ReviewColumns = lambda *_: {}
+) -> None:
     """Write the predictions of a run to `path` in its folder; write no file if there are none.
 
-    Each stage has the columns `index` (the row of the review in its split of the corpus), `label`,
-    `logit`, (N,) or (N, K), and `tokens`. In the file, the column `split` names the stage.
+    Each stage has the columns `index` (the row of the review in its split of the corpus), `label`
+    and `logit`, (N,) or (N, K). `review_columns` returns further columns of the reviews in some
+    rows of a stage, the same columns for all stages: `tokens`, `group` and `construct`. In the
+    file, the column `split` names the stage.
     """
     tables = []
     for stage, columns in predictions.items():
         arrays = {name: values.numpy() for name, values in columns.items()}
+        arrays |= review_columns(stage, arrays["index"])
         arrays["label"] = arrays["label"].astype(np.int8)
         if "logit" in arrays and (logits := arrays["logit"]).ndim > 1:
             del arrays["logit"]
@@ -122,24 +131,41 @@ def _score_columns(table: pa.Table) -> list[str]:
 
 
 def read_table(path: Path) -> pa.Table:
-    """Return split, index, label, tokens and logits of all predictions of a run.
+    """Return split, index, label, tokens, group, construct and logits of a run's predictions.
 
-    Runs of older versions have the probability instead of the logit, and may lack the tokens.
+    Groups and constructs are only there if they are known. Runs of older versions have the
+    probability instead of the logit, and may lack the tokens.
     Raises InputError if the run's file or the sweep's file of reviews is missing or damaged.
     """
     table = _read(path)
-    reference = (table.schema.metadata or {}).get(REFERENCE)
-    if reference is None:
+    file = _reviews_file(path, table)
+    if file is None:
         return table
-    name = reference.decode(errors="replace")
-    if not REVIEWS_NAME.fullmatch(name):
-        raise InputError(f"{_shown(path)} cannot be read: it names no file of reviews")
-    reviews = _read_reviews(path.parent.parent / name)
+    reviews = _read_reviews(file)
     if table.column_names != _score_columns(table) or len(table) != len(reviews):
-        raise InputError(f"{_shown(path)} does not match {name}")
+        raise InputError(f"{_shown(path)} does not match {file.name}")
     for column in table.column_names:
         reviews = reviews.append_column(column, table[column])
     return reviews
+
+
+def reviews_file(path: Path) -> Path | None:
+    """Return the sweep's file of reviews that a run's predictions name.
+
+    None if the predictions have all columns themselves, as in older versions. Raises InputError if
+    they are missing or damaged.
+    """
+    return _reviews_file(path, _read(path))
+
+
+def _reviews_file(path: Path, table: pa.Table) -> Path | None:
+    reference = (table.schema.metadata or {}).get(REFERENCE)
+    if reference is None:
+        return None
+    name = reference.decode(errors="replace")
+    if not REVIEWS_NAME.fullmatch(name):
+        raise InputError(f"{_shown(path)} cannot be read: it names no file of reviews")
+    return path.parent.parent / name
 
 
 def read_predictions(run: RunSummary, stage: str) -> Predictions:
@@ -167,14 +193,20 @@ def _concatenated(parts: Sequence[Predictions]) -> Predictions:
     """Return the predictions of all parts, sorted by row."""
     row = np.concatenate([part.row for part in parts])
     order = np.argsort(row, kind="stable")
-    tokens = [part.tokens for part in parts if part.tokens is not None]
+
+    def joined(columns: Sequence[np.ndarray | None]) -> np.ndarray | None:
+        known = [column for column in columns if column is not None]
+        return np.concatenate(known)[order] if len(known) == len(parts) else None
+
     return Predictions(
         row[order],
         np.concatenate([part.label for part in parts])[order],
         np.concatenate([part.logit for part in parts])[order],
-        np.concatenate(tokens)[order] if len(tokens) == len(parts) else None,
+        joined([part.tokens for part in parts]),
         parts[0].classes,
-        np.concatenate([part.predicted for part in parts])[order],
+        joined([part.predicted for part in parts]),
+        joined([part.group for part in parts]),
+        joined([part.construct for part in parts]),
     )
 
 
@@ -209,8 +241,8 @@ def _checked(batch: pa.RecordBatch) -> pa.RecordBatch:
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         if column.null_count:
             raise InputError(f"a value of {name} is missing")
-        if name == "split" and (pc.max(pc.binary_length(column)).as_py() or 0) > MAX_NAME_BYTES:
-            raise InputError("a name of its splits is too long")
+        if name in NAMES and (pc.max(pc.binary_length(column)).as_py() or 0) > MAX_NAME_BYTES:
+            raise InputError(f"a name of its {name}s is too long")
     return batch
 
 
@@ -242,7 +274,7 @@ def _write_reviews(path: Path, reviews: pa.Table) -> None:
         return
     content = _parquet(
         reviews,
-        use_dictionary=["split", "label", "tokens"],
+        use_dictionary=["split", "label", "tokens", "group", "construct"],
         column_encoding={"index": "DELTA_BINARY_PACKED"},
     )
     write_atomically(path, content)
@@ -272,12 +304,15 @@ def _columns(table: pa.Table, classes: Classes) -> Predictions:
     Raises ValueError, KeyError or TypeError if the table does not have these columns.
     """
     row, label = (table[name].to_numpy() for name in ("index", "label"))
-    tokens = table["tokens"].to_numpy() if "tokens" in table.column_names else None
-    whole = [row, label] if tokens is None else [row, label, tokens]
+    tokens, group, construct = (
+        table[name].to_numpy() if name in table.column_names else None
+        for name in ("tokens", "group", "construct")
+    )
+    whole = [column for column in (row, label, tokens, group) if column is not None]
     labels = range(len(classes))
     if any(column.dtype.kind != "i" for column in whole) or not np.isin(label, labels).all():
         raise ValueError(
-            "index, label and tokens must be whole numbers, and labels at most "
+            "index, label, tokens and group must be signed whole numbers, and labels at most "
             f"{labels[-1]} and at least 0"
         )
     order = np.argsort(row, kind="stable")
@@ -287,6 +322,8 @@ def _columns(table: pa.Table, classes: Classes) -> Predictions:
         _logits(table, classes)[order],
         None if tokens is None else tokens[order],
         classes,
+        group=None if group is None else group[order].astype(np.int64),
+        construct=None if construct is None else construct[order].astype(str),
     )
 
 

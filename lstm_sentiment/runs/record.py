@@ -180,6 +180,8 @@ def _check(record: Mapping[str, Any]) -> None:
     for stage in ("val", "test"):
         if (size := record["data"][stage]) is not None:
             _require_number(f"data.{stage}", size)
+    if (groups := record["data"].get("groups")) is not None:
+        _require_text("data.groups", groups)
     if (copies := record["data"].get("test_copies")) is not None:
         _require_number("data.test_copies", copies)
     _check_environment(record["environment"])

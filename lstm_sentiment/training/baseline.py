@@ -224,10 +224,9 @@ def _evaluate_stages(
             evaluated = _evaluate(classifier, classes, reviews)
             reviews_per_second = len(reviews) / (time.perf_counter() - started)
             scores[stage] = evaluated.compute()
-            columns = evaluated.predictions()
-            predictions[stage] = columns | {"tokens": data.token_counts(stage, columns["index"])}
+            predictions[stage] = evaluated.predictions()
     del predictions["train"]
-    save_predictions(folder / PREDICTIONS, predictions)
+    save_predictions(folder / PREDICTIONS, predictions, data.review_columns)
     return {
         "epochs": [
             {"epoch": 1, "seconds": fit_seconds, "train": scores["train"], "val": scores["val"]}

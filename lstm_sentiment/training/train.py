@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from torch import Tensor
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.data.datamodule import ReviewDataModule
@@ -76,7 +75,7 @@ def train(
         # Record the results; `run.json` comes last, since it marks the run as finished.
         record = _make_record(plan, module, decision, vectors, costs, best.epoch, attempts)
         save_model(folder / MODEL, module.classifier, data.vocabulary, config, decision.classes)
-        save_predictions(folder / PREDICTIONS, predictions)
+        save_predictions(folder / PREDICTIONS, predictions, data.review_columns)
         save_plots(folder, record)
         board.finish(record, trainer.global_step, predictions, data.text)
         write_json(folder / RECORD, record)
@@ -171,16 +170,11 @@ def _evaluate(
     predictions = {}
     if len(data.val):
         trainer.validate(module, data, verbose=False)
-        predictions["val"] = _predictions(module, data, "val")
+        predictions["val"] = module.scores["val"].predictions()
     if data.test is not None:
         trainer.test(module, data, verbose=False)
-        predictions["test"] = _predictions(module, data, "test")
+        predictions["test"] = module.scores["test"].predictions()
     return predictions
-
-
-def _predictions(module: SentimentModule, data: ReviewDataModule, stage: str) -> dict[str, Tensor]:
-    columns = module.scores[stage].predictions()
-    return {**columns, "tokens": data.token_counts(stage, columns["index"])}
 
 
 def _make_record(

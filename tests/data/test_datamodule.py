@@ -335,6 +335,7 @@ def test_the_summary_of_a_worked_example(make: Make, tmp_path: Path) -> None:
         "classes": ["negative", "positive"],
         "held_out": None,
         "group_column": None,
+        "groups": None,
         "folds": None,
         "fold": None,
         "train": 3,

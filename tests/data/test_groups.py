@@ -1,5 +1,7 @@
 """Groups of reviews: read from every form, and never divided by a split."""
 
+import hashlib
+import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from tests.support.corpora import (
     version,
     write_archive,
 )
-from tests.support.datamodules import data_of_file
+from tests.support.datamodules import data_of_file, set_up
 from tests.support.tables import write_columns, write_rows
 
 CHECKED = settings(deadline=None, max_examples=150, derandomize=True)
@@ -486,6 +488,88 @@ def test_reviews_that_are_not_of_imdb_have_no_films(tmp_path: Path) -> None:
         "data.group_column=film: the reviews do not name their films, and none of them is a "
         "labelled review of IMDB: give IMDB's files, or leave out the field."
     )
+
+
+# Groups that are known, but do not affect the splits
+
+
+def imdb_data(folder: Path, cache: str, **fields: Any) -> ReviewDataModule:
+    chosen: dict[str, Any] = {"path": str(folder), "cache": cache, "batch_size": 2, **fields}
+    return set_up(DataConfig(Source.imdb, **chosen))
+
+
+def many_reviews(name: str) -> list[tuple[str, int, str]]:
+    """Return reviews of films of 4 reviews each; every tenth is a copy of the one before it."""
+    rows = [(f"{name} {row - (row % 10 == 9)}", row % 2, f"tt{row // 4:07}") for row in range(80)]
+    random.Random(name).shuffle(rows)
+    return rows
+
+
+@pytest.mark.parametrize("fields", [{}, {"folds": 4, "fold": 1}, {"limit_train": 30}])
+def test_known_films_change_no_split(tmp_path: Path, cache: str, fields: dict[str, Any]) -> None:
+    named, unnamed = tmp_path / "named", tmp_path / "unnamed"
+    for split in ("train", "test"):
+        rows = many_reviews(split)
+        write_rows(named / f"{split}.parquet", rows, "text label film")
+        write_rows(unnamed / f"{split}.parquet", [row[:2] for row in rows], "text label")
+    one, other = imdb_data(named, cache, **fields), imdb_data(unnamed, cache, **fields)
+    assert one.identity == other.identity
+    assert one.notes == other.notes
+    for stage in ("train", "val", "test"):
+        assert getattr(one, stage).rows.tolist() == getattr(other, stage).rows.tolist()
+    different = {"source", "groups"}
+    rest = [{k: v for k, v in d.summary().items() if k not in different} for d in (one, other)]
+    assert rest[0] == rest[1]
+    assert (one.summary()["groups"], other.summary()["groups"]) == ("film", None)
+    assert one.review_columns("test", np.arange(3)).keys() == {"tokens", "group"}
+    assert other.review_columns("test", np.arange(3)).keys() == {"tokens"}
+
+
+def group_number(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little", signed=True)
+
+
+def test_reviews_of_a_group_have_one_number_in_every_set(tmp_path: Path, cache: str) -> None:
+    for split in ("train", "test"):
+        rows = [(text, label, film if row else None)
+                for row, (text, label, film) in enumerate(many_reviews(split))]  # fmt: skip
+        write_rows(tmp_path / f"{split}.parquet", rows, "text label film")
+    for column in (None, "film"):
+        data = imdb_data(tmp_path, cache, group_column=column)
+        for stage, split in (("val", "train"), ("test", "test")):
+            numbers = data.review_columns(stage, np.arange(80))["group"]
+            assert numbers.dtype == np.int64
+            films = [film for _, _, film in many_reviews(split)]
+            # The first review has no film: it is a group of its own.
+            assert numbers.tolist() == [-1, *map(group_number, films[1:])]
+
+
+def test_groups_of_other_reviews_are_those_of_their_column(tmp_path: Path, cache: str) -> None:
+    rows = [(f"film {row}", row % 2, f" Lamp{row // 4}") for row in range(60)]
+    file = write_rows(tmp_path / "a.csv", rows, NAMES)
+    data = data_of_file(file, cache, group_column="product")
+    assert data.summary()["groups"] == "product"
+    numbers = data.review_columns("test", np.arange(60))["group"]
+    assert numbers.tolist() == [group_number(f"lamp{row // 4}") for row in range(60)]
+    data = data_of_file(file, cache)
+    assert data.summary()["groups"] is None
+    assert "group" not in data.review_columns("test", np.arange(60))
+
+
+@pytest.mark.usefixtures("index")
+@pytest.mark.parametrize("form", ["archive", "train.parquet", "IMDB Dataset.csv"])
+def test_films_are_known_without_being_asked_for(tmp_path: Path, form: str) -> None:
+    if form == "archive":
+        write_archive(tmp_path, IMDB_ROWS)  # without its files of addresses
+    else:
+        write_rows(tmp_path / form, IMDB_ROWS)
+    corpus = open_source(Source.imdb, path=str(tmp_path))
+    part = corpus.parts["all" if form == "IMDB Dataset.csv" else "train"]()
+    expected = {text: film for (text, _), film in zip(IMDB_ROWS[:3], FILMS, strict=False)}
+    reviews = list(part.read())
+    assert [review.group for review in reviews] == [expected.get(each.text) for each in reviews]
+    assert not part.notes
+    assert not part.version().startswith("film ")
 
 
 def test_the_shipped_index_has_the_labelled_reviews_of_imdb() -> None:

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from lstm_sentiment.config import AugmentConfig, DataConfig, EmbeddingConfig, Tokenizer
 from lstm_sentiment.data import word_vectors
@@ -49,7 +48,7 @@ def test_everything_behind_the_vocabulary_counts_subwords(make: Make) -> None:
             tokens = data.vocabulary.tokens_of(words_of(data, row))
             batch = reviews[np.array([position])]
             assert batch.ids[0].tolist() == data.vocabulary.encode(tokens).tolist()
-            assert data.token_counts(stage, torch.tensor([row])).tolist() == [len(tokens)]
+            assert data.review_columns(stage, np.array([row]))["tokens"].tolist() == [len(tokens)]
             assert data.text(stage, row) == " ".join(words_of(data, row))
     assert data.word_counts.sum() == data.train.token_counts.sum()
     assert data.train.tokenized is data.val.tokenized  # split once

@@ -370,6 +370,9 @@ def test_synthetic_splits_are_generated_and_share_no_review(
     for split, size in (("train", 40), ("test", 20)):
         texts, labels = synthetic.generate(size, sources.SYNTHETIC_SEED[split])
         assert read(corpus, split) == reviews(texts, labels.tolist())
+        expected = synthetic.generate_reviews(size, sources.SYNTHETIC_SEED[split])
+        constructs = [review.construct for review in corpus.parts[split]().read()]
+        assert constructs == [review.construct for review in expected]
         assert corpus.parts[split]().count() == size
         generated[split] = set(texts)
     assert not generated["train"] & generated["test"]

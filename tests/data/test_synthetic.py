@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -9,31 +10,34 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from lstm_sentiment.data import synthetic
-from lstm_sentiment.data.synthetic import MIN_TOKENS, generate
+from lstm_sentiment.data.synthetic import MIN_TOKENS, Construct, generate, generate_reviews
 from lstm_sentiment.data.tokenizer import tokenize
 
 # The digest of generate(200, seed=7), by GRAMMAR.
 PINNED = {1: "e3ca518f1e8fb30bd52ae1c363e92113ef262291b0bf3bc42cf2aa2d3d1f84d8"}
+# The digest of generate(200, seed=7, classes=5), by GRAMMAR.
+PINNED_GRADES = {1: "f3e90abdf433cb163f75a9e45bcdb2f2f8b7a5537deb1f065f8179e346236e54"}
+
+
+def pattern_of(template: str, words: Mapping[str, Sequence[str]]) -> re.Pattern[str]:
+    """Return a pattern of the sentences of a template that is filled with these words."""
+
+    def options(slot: re.Match[str]) -> str:
+        return "(?:" + "|".join(map(re.escape, words[slot[1]])) + ")"
+
+    escaped = re.escape(template).replace(r"\{", "{").replace(r"\}", "}")
+    escaped = re.sub(r"\b([Aa])\\ (?={)", r"\1n?\\ ", escaped)
+    sentence = synthetic.SLOT.sub(options, escaped)
+    return re.compile(rf"(?:^|[.!?>] ?)(?:{sentence})", re.IGNORECASE)
 
 
 def reading_of(label: int) -> re.Pattern[str]:
     """Return a pattern of all verdicts for this label."""
-
-    def words(slot: re.Match[str]) -> str:
-        name = slot[1]
-        options = synthetic.WORDS[label][name]
-        if name == "film":
-            options += synthetic.NEUTRAL["title"]
-        return "(?:" + "|".join(map(re.escape, options)) + ")"
-
-    templates = []
-    for template in synthetic.VERDICTS:
-        escaped = re.escape(template).replace(r"\{", "{").replace(r"\}", "}")
-        templates.append(re.sub(r"\b([Aa])\\ (?={)", r"\1n?\\ ", escaped))
-    return re.compile(
-        r"(?:^|[.!?>] ?)(?:" + "|".join(synthetic.SLOT.sub(words, t) for t in templates) + ")",
-        re.IGNORECASE,
-    )
+    words = synthetic.WORDS[label] | {
+        "film": synthetic.WORDS[label]["film"] + synthetic.NEUTRAL["title"]
+    }
+    patterns = [pattern_of(template, words).pattern for template in synthetic.VERDICTS]
+    return re.compile("|".join(patterns), re.IGNORECASE)
 
 
 @pytest.fixture(scope="module")
@@ -41,15 +45,72 @@ def corpus() -> tuple[list[str], np.ndarray]:
     return generate(6000, seed=13)
 
 
-def test_the_same_arguments_always_give_the_same_reviews() -> None:
-    texts, labels = generate(200, seed=7)
+@pytest.mark.parametrize(("classes", "pinned"), [(2, PINNED), (5, PINNED_GRADES)])
+def test_the_same_arguments_always_give_the_same_reviews(
+    classes: int, pinned: dict[int, str]
+) -> None:
+    texts, labels = generate(200, seed=7, classes=classes)
     digest = hashlib.sha256("\n".join([*texts, *map(str, labels)]).encode()).hexdigest()
-    assert PINNED.get(synthetic.GRAMMAR) == digest, (
+    assert pinned.get(synthetic.GRAMMAR) == digest, (
         "The grammar generates other reviews: raise GRAMMAR, then pin this digest."
     )
-    again, labels_again = generate(200, seed=7)
+    again, labels_again = generate(200, seed=7, classes=classes)
     assert again == texts
     assert np.array_equal(labels_again, labels)
+
+
+# Constructs
+
+# Words that any verdict of the construct has, and words that those of other constructs do not have.
+MARKS = {
+    Construct.negation: r"\bn[o'e]|n't|not|anything but|a very long way|less|penguin",
+    Construct.concession: r"although|though|despite|in spite|however|may be",
+    Construct.expectation: r"expected|begins|wanted to",
+    Construct.reported_speech: r"people|those who|whoever|anyone can|told|hear|read|others|"
+    r"\{friend\}|\{crowd\}",
+}
+
+
+def test_each_verdict_has_a_construct() -> None:
+    verdicts = {*synthetic.VERDICTS, *synthetic.GRADED}
+    assert synthetic.CONSTRUCTS.keys() == verdicts
+    for template, construct in synthetic.CONSTRUCTS.items():
+        if construct is Construct.plain:
+            assert "opposite" not in template
+        else:
+            assert "opposite" in template
+            assert re.search(MARKS[construct], template, re.IGNORECASE), template
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_the_construct_of_a_review_is_that_of_its_verdicts(classes: int) -> None:
+    """The verdicts are found again in the texts, apart from those that others may also match."""
+    verdicts = synthetic.VERDICTS if classes == 2 else tuple(synthetic.GRADED)
+    reviews = generate_reviews(400, seed=4, max_tokens=60, classes=classes)
+    texts, labels = generate(400, seed=4, max_tokens=60, classes=classes)
+    assert [review.text for review in reviews] == texts
+    assert [review.label for review in reviews] == labels.tolist()
+    assert len({review.construct for review in reviews}) == (6 if classes == 2 else 5)
+    for review in reviews:
+        side = review.label if classes == 2 else 2 * review.label // classes
+        words = dict(synthetic.WORDS[side])
+        words["film"] += synthetic.NEUTRAL["title"]
+        if classes > 2:
+            others = [*synthetic.GRADES[:classes]]
+            words["same_grade"] = (others.pop(review.label),)
+            words["opposite_grade"] = tuple(others)
+        found = {
+            synthetic.CONSTRUCTS[template]
+            for template in verdicts
+            if pattern_of(template, words).search(review.text)
+        }
+        if review.construct is Construct.plain:
+            assert Construct.plain in found
+        elif review.construct is Construct.several:
+            assert len(found) > 1
+            assert Construct.plain not in found
+        else:
+            assert found == {review.construct}
 
 
 @pytest.mark.parametrize(("count", "positive"), [(1, 1), (2, 1), (7, 4), (500, 250)])

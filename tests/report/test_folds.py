@@ -38,7 +38,9 @@ def put_fold(
 def test_the_folds_of_a_seed_are_one_run_with_all_reviews(tmp_path: Path) -> None:
     for seed in (0, 1):
         for fold in range(3):
-            put_fold(tmp_path, seed, fold, wrong=1 + fold + seed)
+            rows = ROWS[fold == ROWS % 3]
+            known = {"group": rows // 5, "construct": rows.astype(str)}
+            put_fold(tmp_path, seed, fold, wrong=1 + fold + seed, **known)
     group = only_group(tmp_path)
     (variant,) = group.variants
     assert [*variant.runs] == [0, 1]
@@ -48,6 +50,10 @@ def test_the_folds_of_a_seed_are_one_run_with_all_reviews(tmp_path: Path) -> Non
     comparison = Comparison(group)
     predictions = comparison.predictions[variant.name][0]
     assert predictions.row.tolist() == ROWS.tolist()
+    assert predictions.group is not None
+    assert predictions.group.tolist() == (ROWS // 5).tolist()
+    assert predictions.construct is not None
+    assert predictions.construct.tolist() == ROWS.astype(str).tolist()
     assert predictions.label.tolist() == (ROWS // 3 % 2 == 1).tolist()
     assert comparison.tested == [variant]
     expected = np.zeros(60)

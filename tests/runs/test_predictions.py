@@ -154,6 +154,40 @@ def test_other_reviews_are_in_another_file(tmp_path: Path, difference: dict[str,
         assert len(predictions_of(folder).row) == 200
 
 
+GROUPS = np.repeat(np.array([2**63 - 1, -(2**63), -1, 7]), 50)
+CONSTRUCTS = np.array(["negation", "plain"] * 100)
+
+
+def test_groups_and_constructs_are_kept_once_for_a_sweep(tmp_path: Path) -> None:
+    rows, columns = np.arange(200)[::-1].copy(), {"group": GROUPS, "construct": CONSTRUCTS}
+    folders = [
+        put_run(tmp_path, config, answers(20), answers(10), rows=rows, **columns)
+        for config in (Config(), GRU)
+    ]
+    [reviews] = reviews_of(tmp_path)
+    names = ["split", "index", "label", "tokens", "group", "construct"]
+    assert pq.read_schema(reviews).names == names
+    for folder in folders:
+        for stage in ("val", "test"):
+            predictions = predictions_of(folder, stage)
+            assert predictions.group is not None
+            assert predictions.group.dtype == np.int64
+            assert predictions.group.tolist() == GROUPS[::-1].tolist()
+            assert predictions.construct is not None
+            assert predictions.construct.tolist() == CONSTRUCTS[::-1].tolist()
+
+
+def test_predictions_of_older_versions_have_no_groups(tmp_path: Path) -> None:
+    predictions = predictions_of(put_run(tmp_path, Config(), answers(20), answers(10)))
+    assert (predictions.group, predictions.construct) == (None, None)
+
+
+def test_other_groups_are_in_another_file(tmp_path: Path) -> None:
+    for config, group in ((Config(), GROUPS), (GRU, GROUPS + 1)):
+        put_run(tmp_path, config, answers(20), answers(10), group=group)
+    assert len(reviews_of(tmp_path)) == 2
+
+
 def test_a_sweep_may_be_named_like_a_column(tmp_path: Path) -> None:
     folder = put_run(tmp_path / "tokens=1", Config(), answers(20), answers(10))
     assert predictions_of(folder).correct.sum() == 180
@@ -219,6 +253,14 @@ def rewrite(path: Path, **columns: Callable[[np.ndarray], np.ndarray]) -> None:
     for name, change in columns.items():
         values = pa.array(change(table[name].to_numpy().copy()))
         table = table.set_column(table.column_names.index(name), name, values)
+    pq.write_table(table, path)
+
+
+def add(path: Path, **columns: np.ndarray) -> None:
+    """Add columns to complete predictions."""
+    table = pq.read_table(path)
+    for name, values in columns.items():
+        table = table.append_column(name, pa.array(values))
     pq.write_table(table, path)
 
 
@@ -321,6 +363,22 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
             path, split=lambda column: np.array([f"{n:9999}" for n in range(len(column))])
         ),
         "a name of its splits is too long",
+    ),
+    "groups that are not whole numbers": (
+        lambda path: add(path, group=np.full(400, 0.5)),
+        "its column 'group' .double. is not one",
+    ),
+    "groups without a sign": (
+        lambda path: add(path, group=np.full(400, 2**63, np.uint64)),
+        "group must be signed whole numbers",
+    ),
+    "constructs that are numbers": (
+        lambda path: add(path, construct=np.arange(400)),
+        "its column 'construct' .int64. is not one",
+    ),
+    "a long construct": (
+        lambda path: add(path, construct=np.array(["x" * 101] * 400)),
+        "a name of its constructs is too long",
     ),
     "a large footer": (
         lambda path: path.write_bytes(path.read_bytes()[:-8] + b"\xff\xff\xff\x7fPAR1"),

@@ -160,6 +160,8 @@ def put_run(
     tokens: np.ndarray | None = None,
     column: str = "logit",
     classes: Classes = BINARY,
+    group: np.ndarray | None = None,
+    construct: np.ndarray | None = None,
     **changes: Any,
 ) -> Path:
     """Write a finished run into a folder below `sweep`, and return that folder.
@@ -176,7 +178,6 @@ def put_run(
             column: torch.from_numpy(
                 logits(probabilities) if column == "logit" else probabilities
             ).float(),
-            "tokens": torch.from_numpy(np.arange(len(labels)) + 1 if tokens is None else tokens),
         }
         for split, probabilities in (("val", val), ("test", test))
         if probabilities is not None
@@ -186,7 +187,13 @@ def put_run(
         config={name: content[name] for name in ("schema", "choices", "config")},
         run=content,
     )
-    save_predictions(folder / "predictions.parquet", columns)
+    described = {"tokens": np.arange(len(labels)) + 1 if tokens is None else tokens}
+    described |= {
+        name: values
+        for name, values in (("group", group), ("construct", construct))
+        if values is not None
+    }
+    save_predictions(folder / "predictions.parquet", columns, lambda *_: described)
     return folder
 
 

@@ -204,7 +204,7 @@ def test_a_baseline_is_fitted_to_the_training_set_only(finished: Baseline) -> No
 def test_predictions_give_the_scores_of_the_record(finished: Baseline) -> None:
     config, record = finished
     table = prediction_table(folder_of_record(config, record))
-    assert set(table.columns) == {"split", "index", "label", "logit", "tokens"}
+    assert set(table.columns) == {"split", "index", "label", "logit", "tokens", "construct"}
     assert set(table["split"]) == {"val", "test"}
     for split in ("val", "test"):
         part = table[table["split"] == split]
@@ -341,6 +341,8 @@ def test_the_folds_of_a_baseline_predict_every_review_once(tmp_path: Path, cache
         predictions = read_predictions(variant.runs[0], "test")
         assert predictions.row.tolist() == list(range(96))
         assert predictions.label.tolist() == [row % 2 == 1 for row in range(96)]
+        assert predictions.group is not None
+        assert len(set(zip(predictions.group, predictions.row // 4, strict=True))) == 24
         assert variant.scores("test", "accuracy").tolist() == [predictions.correct.mean()]
         products = [
             {row // 4 for row in read_predictions(fold, "test").row}

@@ -16,6 +16,8 @@ from sklearn import metrics as reference
 
 from lstm_sentiment import Config, run
 from lstm_sentiment.config import Cell, HeadKind
+from lstm_sentiment.data.sources import SYNTHETIC_SEED, SYNTHETIC_SIZE
+from lstm_sentiment.data.synthetic import generate_reviews
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.runs.folder import own_files
 from tests.support.project import (
@@ -125,15 +127,21 @@ def test_the_recorded_scores_are_those_of_the_best_epoch(finished: FinishedRun) 
 def test_predictions_have_row_label_and_length_of_each_review(finished: FinishedRun) -> None:
     config, _ = finished
     table = prediction_table(folder_of(config))
-    assert set(table.columns) == {"split", "index", "label", "logit", "tokens"}
+    assert set(table.columns) == {"split", "index", "label", "logit", "tokens", "construct"}
     data = reviews_of(config)
     assert data.test is not None
+    constructs = {
+        split: [each.construct for each in generate_reviews(SYNTHETIC_SIZE[split], seed)]
+        for split, seed in SYNTHETIC_SEED.items()
+    }
     for split, reviews in (("val", data.val), ("test", data.test)):
         part = table[table["split"] == split]
         assert part["index"].tolist() == sorted(reviews.rows.tolist())
         assert (part["label"] == reviews.tokenized.labels[part["index"]]).all()
         lengths = [len(reviews.tokenized.tokens_of(row)) for row in part["index"]]
         assert part["tokens"].tolist() == lengths
+        of_part = constructs["train" if split == "val" else split]
+        assert part["construct"].tolist() == [of_part[row] for row in part["index"]]
         assert max(lengths) > config.data.max_length  # lengths before truncation
 
 
