@@ -34,9 +34,10 @@ RANKING_NOTE = (
     "it is over reviews only."
 )
 SEEDS_NOTE = (
-    "± is the standard deviation over seeds. The variance between seeds is estimated from all "
-    "variants together, so an interval may be wider than the ± suggests."
+    "± is the standard deviation over seeds. With few seeds it is uncertain, so an interval is "
+    "wider than the ± suggests."
 )
+SINGLE_REVIEWS_NOTE = "Reviews are sampled one by one, since no groups of reviews are known."
 VERDICT_NOTE = (
     "Differences are percentage points of test accuracy on the same reviews. The interval and p "
     "account for other seeds and other reviews (Welch's t-test), and for all comparisons of the "
@@ -52,6 +53,7 @@ def ranking_section(comparison: Comparison) -> list[Block]:
     columns += ["AUROC", "loss", "calibration error", "parameters", "training s", "tokens/s", "MiB"]
     several_seeds = any(len(variant.runs) > 1 for variant in comparison.variants)
     notes = [order_of(comparison.variants), RANKING_NOTE, *[SEEDS_NOTE] * several_seeds]
+    notes += _sampling_notes(comparison)
     notes += score_notes(comparison.classes, "Precision, recall and F1 are each")
     if comparison.classes.values is not None:
         columns[columns.index("loss") : columns.index("loss")] = NUMERIC
@@ -63,6 +65,21 @@ def ranking_section(comparison: Comparison) -> list[Block]:
         notes.append(plain(majority.note(comparison.variants)))
     rows = [[row.get(name, NOTHING) for name in columns] for row in cells]
     return [Table(columns, rows), Paragraph(" ".join(notes))]
+
+
+def _sampling_notes(comparison: Comparison) -> list[str]:
+    """Return a sentence on the groups of reviews that the intervals account for."""
+    if not comparison.tested:
+        return []
+    measured, group = comparison.accuracies, plain(comparison.data.get("groups") or "group")
+    if comparison.groups is None:
+        return [SINGLE_REVIEWS_NOTE]
+    least, most = measured.design_effects.min(), measured.design_effects.max()
+    return [
+        f"Reviews are sampled by {group}, of which there are {measured.groups:,}: the variance of "
+        f"an accuracy over reviews is {least:.2f} to {most:.2f} times that of independent reviews "
+        "(design effect)."
+    ]
 
 
 def _majority_cells(majority: MajorityClass) -> dict[str, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.report.comparison import accuracy
@@ -256,3 +257,36 @@ def test_a_pair_has_one_verdict(tmp_path: Path) -> None:
     assert compared.baseline
     assert compared.against(compared.best_network).keys() == {"gru-max", "gru-avg"}
     assert compared.against(compared.baseline).keys() == {"gru-last", "gru-max", "gru-avg"}
+
+
+def test_the_interval_of_the_best_network_allows_for_the_choice(tmp_path: Path) -> None:
+    for number, cell in enumerate(("rnn", "lstm", "gru")):
+        wrong = np.roll(answers(40), 60 * number)
+        put_run(tmp_path, network(cell), wrong, answers(20 + number))
+    compared = comparison(tmp_path)
+    best = compared.best
+    assert best
+    accuracy = compared.accuracies.accuracy(compared.tested.index(best))
+    usual, ours = accuracy.interval(), compared.intervals[best.name]
+    assert ours.high == usual.high
+    # Bonferroni's correction for three networks is the most it can be.
+    assert accuracy.interval(1 - 0.05 / 3).low <= ours.low < usual.low
+    others = [v for v in compared.tested if v is not best]
+    for other in others:
+        estimate = compared.accuracies.accuracy(compared.tested.index(other))
+        assert compared.intervals[other.name] == estimate.interval()
+
+
+def test_reviews_of_one_group_are_sampled_together(tmp_path: Path) -> None:
+    """Mistakes in whole groups of ten reviews: the interval is as wide as that of 20 reviews."""
+    groups = np.arange(200) // 10
+    right = np.repeat(np.arange(20) % 4 > 0, 10)
+    wrong = np.where(right, answers(0), 1 - answers(0))
+    put_run(tmp_path, network("lstm"), wrong, answers(20), group=groups)
+    compared = comparison(tmp_path)
+    assert compared.accuracies.groups == 20
+    assert compared.accuracies.design_effects == pytest.approx([10], rel=0.06)
+    low, high = compared.intervals["lstm-last"]
+    error = np.sqrt(0.75 * 0.25 / 19)
+    reach = student.isf(0.025, 19) * error
+    assert (low, high) == pytest.approx((0.75 - reach, 0.75 + reach), abs=0.002)

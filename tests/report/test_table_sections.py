@@ -1,5 +1,6 @@
 """The tables of a report: the ranking, published results and verdicts."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,12 @@ from scipy.stats import t as student
 from lstm_sentiment.config import Reference
 from lstm_sentiment.report.page import Block, Paragraph, Table, markdown
 from lstm_sentiment.report.ranking import markdown as ranking_markdown
-from lstm_sentiment.report.table_sections import RANKING_NOTE, SEEDS_NOTE, VERDICT_NOTE
+from lstm_sentiment.report.table_sections import (
+    RANKING_NOTE,
+    SEEDS_NOTE,
+    SINGLE_REVIEWS_NOTE,
+    VERDICT_NOTE,
+)
 from lstm_sentiment.runs.reader import read_runs
 from tests.support.records import (
     COST,
@@ -59,14 +65,27 @@ def test_a_row_has_means_over_seeds(tmp_path: Path) -> None:
 
 
 def test_a_note_explains_the_ranking(three: list[Block]) -> None:
-    assert Paragraph(f"{BY_ACCURACY} {RANKING_NOTE}") in three
+    assert Paragraph(f"{BY_ACCURACY} {RANKING_NOTE} {SINGLE_REVIEWS_NOTE}") in three
     assert "with one seed, it is over reviews only" in RANKING_NOTE
 
 
 def test_a_note_explains_deviations_if_there_are_any(tmp_path: Path) -> None:
     for seed in range(2):
         put_run(tmp_path, network(seed=seed), answers(20), answers(10))
-    assert Paragraph(f"{BY_ACCURACY} {RANKING_NOTE} {SEEDS_NOTE}") in report(tmp_path)
+    note = f"{BY_ACCURACY} {RANKING_NOTE} {SEEDS_NOTE} {SINGLE_REVIEWS_NOTE}"
+    assert Paragraph(note) in report(tmp_path)
+
+
+def test_a_note_states_the_design_effect_of_groups(tmp_path: Path) -> None:
+    """All reviews of a group of ten are mistakes, or none: they count as one."""
+    right = np.repeat(np.arange(20) % 4 > 0, 10)
+    test = np.where(right, answers(0), 1 - answers(0))
+    data = DATA | {"groups": "film"}
+    put_run(tmp_path, network(), test, answers(10), group=np.arange(200) // 10, data=data)
+    text = markdown(report(tmp_path))
+    effect = re.search(r"by film, of which there are 20: .* is (\S+) to (\S+) times", text)
+    assert effect
+    assert [float(number) for number in effect.groups()] == pytest.approx([10, 10], rel=0.06)
 
 
 def as_number(p: str) -> float:
