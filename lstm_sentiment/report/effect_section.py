@@ -52,7 +52,7 @@ def _spread(deviations: Mapping[str, float]) -> list[Block]:
         Paragraph(
             "Networks are not equally reliable: the standard deviation of an accuracy from what "
             f"its choices let expect is {enumeration(spread)}. Each network therefore counts by "
-            "the inverse of its variance."
+            "the inverse of its variance, so that averages are mainly those of reliable networks."
         )
     ]
 
@@ -86,17 +86,17 @@ def _within(within: Mapping[str, Sequence[Effect]]) -> list[Block]:
     }
     rows = dict.fromkeys(name for column in cells.values() for name in column)
     table = [[plain(name), *(c.get(name, NOTHING) for c in cells.values())] for name in rows]
-    driven = [
+    unlike = [
         sentence
         for name in rows
-        if (sentence := _driven(name, {level: _named(name, e) for level, e in within.items()}))
+        if (sentence := _unlike(name, {level: _named(name, e) for level, e in within.items()}))
     ]
     levels = enumeration([*map(plain, within)])
     return [
         Heading(f"{WITHIN} {levels}", 4),
         Table(["", *map(plain, within)], table),
         Paragraph(WITHIN_NOTE),
-        *([Listing(driven)] if driven else []),
+        *([Listing(unlike)] if unlike else []),
     ]
 
 
@@ -110,9 +110,23 @@ def _named(name: str, effects: Sequence[Effect]) -> Effect | None:
     return next((effect for effect in effects if _levels(effect) == name), None)
 
 
-def _driven(name: str, by_level: Mapping[str, Effect | None]) -> str:
-    """Return a sentence on a contribution that is significant within one level only."""
-    found = [level for level, effect in by_level.items() if effect and effect.significant]
-    if len(found) != 1 or None in by_level.values():
-        return ""
-    return f"Only within {plain(found[0])} is the contribution of {plain(name)} significant."
+def _unlike(name: str, by_level: Mapping[str, Effect | None]) -> str:
+    """Return a sentence on the level within which a contribution is unlike those within all others.
+
+    Its interval and theirs do not overlap. (That only one of them is significant would not do: the
+    difference between significant and not significant may itself not be significant.)
+    """
+    known = {level: effect for level, effect in by_level.items() if effect is not None}
+    for level, effect in sorted(known.items(), key=lambda item: -abs(item[1].size)):
+        others = [other for other in known if other != level]
+        if others and all(_are_apart(effect, known[other]) for other in others):
+            elsewhere = enumeration([*map(plain, others)])
+            return (
+                f"The contribution of {plain(name)} within {plain(level)} "
+                f"({points(effect.size)}) is unlike that within {elsewhere}."
+            )
+    return ""
+
+
+def _are_apart(one: Effect, other: Effect) -> bool:
+    return one.interval.low > other.interval.high or one.interval.high < other.interval.low

@@ -283,12 +283,15 @@ class Fit(NamedTuple):
     def contrast(self, table: np.ndarray) -> Estimate:
         """Return the estimate of a weighted sum of the coefficients; `table` is (P,)."""
         row = table @ self.weights
-        parts = np.bincount(
-            self.spread.level, row**2 * self.by_seeds, minlength=len(self.spread.variance)
-        )
+        by_reviews = float(row @ self.measured.by_reviews @ row)
+        observed = self.spread.variance[self.spread.level] / self.measured.seeds
+        count = len(self.spread.variance)
+        # A variance between seeds is as uncertain before subtraction as after it.
+        parts = np.bincount(self.spread.level, row**2 * observed, minlength=count)
         return estimate(
             float(row @ self.measured.observed),
-            [float(row @ self.measured.by_reviews @ row), *parts],
+            by_reviews + float(row**2 @ self.by_seeds),
+            [by_reviews, *parts],
             [max(self.measured.groups - 1, 1), *self.spread.freedom],
         )
 

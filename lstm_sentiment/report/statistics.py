@@ -80,9 +80,15 @@ class Accuracies:
         The error is that of Welch (1947): each variant has a variance of its own, and the degrees
         of freedom follow from the shares of all variances (Satterthwaite 1946).
         """
-        parts = [float(weights @ self.by_reviews @ weights), *(weights**2 * self.by_seeds)]
-        freedom = [max(self.groups - 1, 1), *(self.seeds - 1)]
-        return estimate(float(weights @ self.observed), parts, freedom)
+        by_reviews = float(weights @ self.by_reviews @ weights)
+        # A variance between seeds is as uncertain before subtraction as after it.
+        observed = weights**2 * np.maximum(self.between_seeds, self.by_chance) / self.seeds
+        return estimate(
+            float(weights @ self.observed),
+            by_reviews + float(weights**2 @ self.by_seeds),
+            [by_reviews, *observed],
+            [max(self.groups - 1, 1), *(self.seeds - 1)],
+        )
 
     def difference(self, ours: int, other: int) -> Estimate:
         """Return the estimate of the accuracy of a variant minus that of another one."""
@@ -185,14 +191,16 @@ def _between_seeds(correct: Correct, groups: np.ndarray) -> tuple[float, float]:
     return float(runs.mean(0).var(ddof=1)), float(by_chance)
 
 
-def estimate(value: float, parts: Sequence[float], freedom: Sequence[float]) -> Estimate:
-    """Return the estimate whose variance is the sum of independent parts (Satterthwaite 1946).
+def estimate(
+    value: float, variance: float, parts: Sequence[float], freedom: Sequence[float]
+) -> Estimate:
+    """Return the estimate with a variance that is the sum of independent parts.
 
-    Each part has its own degrees of freedom; those of a part of zero have no meaning.
+    Each part has its own degrees of freedom (Satterthwaite 1946); those of a part of zero have no
+    meaning. The parts may add up to more than the variance, if something known was subtracted.
     """
-    total = sum(parts)
     uncertain = sum(part**2 / known for part, known in zip(parts, freedom, strict=True) if part)
-    return Estimate(value, float(np.sqrt(total)), total**2 / uncertain)
+    return Estimate(value, float(np.sqrt(variance)), variance**2 / uncertain)
 
 
 def local_level(covariance: np.ndarray) -> float:

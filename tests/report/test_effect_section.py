@@ -7,8 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lstm_sentiment.report.effect_section import NOTE, SINGLE_SEEDS_NOTE, TITLE
-from lstm_sentiment.report.page import Block, Listing, Paragraph, Plot
+from lstm_sentiment.report.effect_section import (
+    NOTE,
+    SINGLE_SEEDS_NOTE,
+    TITLE,
+    WITHIN,
+    WITHIN_NOTE,
+)
+from lstm_sentiment.report.page import Block, Listing, Paragraph, Plot, Table
 from tests.support.records import answers, network, put_run
 from tests.support.reports import below, headings, report
 
@@ -75,3 +81,35 @@ def test_an_effect_whose_interval_has_zero_is_not_significant(tmp_path: Path) ->
     assert isinstance(listing, Listing)
     assert [item.endswith("not significant.") for item in listing.items[2:]] == [True] * 3
     assert note == Paragraph(f"{NOTE} {SINGLE_SEEDS_NOTE}")
+
+
+def test_effects_within_cells_are_shown_if_variances_differ(tmp_path: Path) -> None:
+    """The accuracies of RNNs vary by many points, and avg helps them alone."""
+    grid = product(("rnn", "lstm", "gru"), (1, 2, 3), (False, True), ("last", "max", "avg"))
+    random = np.random.default_rng(1)
+    for cell, layers, both, head in grid:
+        spread = 6 if cell == "rnn" else 1
+        wrong = 60 + round(spread * random.standard_normal())
+        wrong -= 40 * (cell == "rnn" and head == "avg")
+        config = network(cell, head, num_layers=layers, bidirectional=both)
+        put_run(tmp_path, config, answers(wrong), answers(wrong))
+    blocks = report(tmp_path)
+    spread_note, listing, *_ = below(blocks, TITLE)
+    assert isinstance(spread_note, Paragraph)
+    assert re.search(r"\d points with rnn, 0\.\d\d points with lstm and", spread_note.text)
+    assert isinstance(listing, Listing)
+    (avg,) = (item for item in listing.items if item.startswith("With avg"))
+    assert re.search(r"If all networks counted equally, it would be \+\d\.\d\d points\.", avg)
+    table, note, unlike = below(blocks, f"{WITHIN} rnn, lstm and gru")
+    assert isinstance(table, Table)
+    assert note == Paragraph(WITHIN_NOTE)
+    assert table.columns == ["", "rnn", "lstm", "gru"]
+    rows = {row[0]: row[1:] for row in table.rows}
+    assert [*rows] == [
+        *("one layer", "two layers", "three layers"),
+        *("one direction", "two directions", "last", "max", "avg"),
+    ]
+    assert rows["avg"][0].startswith("**+1")
+    assert not any(cell.startswith("**") for cell in rows["avg"][1:])
+    assert isinstance(unlike, Listing)
+    assert any(" of avg within rnn (+1" in item for item in unlike.items)

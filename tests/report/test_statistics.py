@@ -54,11 +54,9 @@ def test_a_difference_of_seeds_is_welchs_test() -> None:
         for shares in (ours, theirs)
     ]
     measured = accuracies(variants)
-    found = estimate(
-        measured.difference(0, 1).value,
-        (measured.between_seeds / measured.seeds).tolist(),
-        (measured.seeds - 1).tolist(),
-    )
+    parts = (measured.between_seeds / measured.seeds).tolist()
+    freedom = (measured.seeds - 1).tolist()
+    found = estimate(measured.difference(0, 1).value, sum(parts), parts, freedom)
     expected = ttest_ind(ours, theirs, equal_var=False)
     assert found.p == pytest.approx(expected.pvalue)
     assert found.freedom == pytest.approx(expected.df)
@@ -120,8 +118,10 @@ def test_equal_predictions_are_no_difference() -> None:
 
 def test_the_degrees_of_freedom_follow_from_the_shares_of_the_variances() -> None:
     # Satterthwaite by hand: (1 + 2)^2 / (1 / 4 + 4 / 2)
-    assert estimate(0, [1.0, 2.0], [4, 2]).freedom == pytest.approx(9 / 2.25)
-    assert estimate(0, [1.0, 0.0], [4, 0]).freedom == pytest.approx(4)
+    assert estimate(0, 3.0, [1.0, 2.0], [4, 2]).freedom == pytest.approx(9 / 2.25)
+    assert estimate(0, 1.0, [1.0, 0.0], [4, 0]).freedom == pytest.approx(4)
+    # A known 0.5 was subtracted from the second part, whose uncertainty stays the same.
+    assert estimate(0, 2.5, [1.0, 2.0], [4, 2]).freedom == pytest.approx(6.25 / 2.25)
 
 
 @pytest.mark.parametrize("seed", range(5))
