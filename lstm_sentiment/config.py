@@ -400,8 +400,9 @@ class DataConfig(Checked, prefix="data."):
         high=2,
         if_missing=1,
         help="version of the preparation of texts and splits; 1 is that of runs from before this "
-        "field existed: texts are not normalized, only equal texts count as copies, and sets drawn "
-        "from many copies may lose the proportions of the classes",
+        "field existed: texts are not normalized, only equal texts count as copies, sets drawn "
+        "from many copies may lose the proportions of the classes, and word2vec also learns from "
+        "unlabelled reviews that are copies of held-out ones",
     )
     tokenizer: Tokenizer = choice(
         Tokenizer.basic_english,

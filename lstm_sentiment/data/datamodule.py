@@ -64,8 +64,9 @@ class ReviewDataModule(L.LightningDataModule):
     """The training, validation and test set of the reviews of a configuration.
 
     `seed` determines the order of the training batches, and `config.split_seed` alone determines
-    limits and validation set. If `test` is false, the test set is not opened. A given `corpus`
-    takes the place of the one that the configuration names. `setup` sets the attributes below.
+    limits and validation set. If `test` is false, only `whole_test` opens the test set. A given
+    `corpus` takes the place of the one that the configuration names. `setup` sets the attributes
+    below.
     """
 
     train_split: Split
@@ -330,6 +331,23 @@ class ReviewDataModule(L.LightningDataModule):
                 train, test = self._divided(whole)
                 self.splits |= {ALL: whole, TRAIN: train, TEST: test}
         return self.splits[name]
+
+    @property
+    def whole_test(self) -> Split | None:
+        """The test set before limits, also if `test` is false, or None if there is none.
+
+        Models that learn from unlabelled reviews need it, to keep its texts out of them. Raises
+        InputError if its reviews cannot be read or cached.
+        """
+        if not {TEST, ALL} & self.corpus.parts.keys():
+            return None
+        if not self.with_test:
+            try:
+                self._part(TEST)
+            except InputError as error:
+                self.cache.note(f"The texts of the test set are not known: {error}")
+                return None
+        return self.split(TEST)
 
     @property
     def class_weights(self) -> np.ndarray | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from datasketch import MinHash, MinHashLSH
 
-from lstm_sentiment.data.splits import Split
+from lstm_sentiment.data.splits import Split, are_copies
 from lstm_sentiment.data.tokenized import TokenizedReviews
 from lstm_sentiment.display import SILENT, Display, track
 
@@ -74,8 +74,7 @@ class NearCopies:
 
     def count(self, reviews: Split) -> int:
         """Return the number of reviews that are near copies, but not copies, of indexed reviews."""
-        copies = self.indexed.tokenized.copies_of(self.indexed.rows)
-        is_copy = np.isin(reviews.tokenized.copies_of(reviews.rows), copies)
+        is_copy = are_copies(reviews, self.indexed)
         rows, shingles = reviews.rows[~is_copy], Shingles(reviews.tokenized)
         signatures = self._signatures(shingles, rows, "comparing")
         return sum(

@@ -136,10 +136,15 @@ def count_shared_groups(reviews: Split, *others: Split) -> int:
     return int(np.isin(groups, elsewhere).sum())
 
 
+def are_copies(reviews: Split, *others: Split) -> np.ndarray:
+    """Return which reviews, (N,) bool, are copies of reviews in other splits."""
+    copies = np.concatenate([other.tokenized.copies_of(other.rows) for other in others])
+    return np.isin(reviews.tokenized.copies_of(reviews.rows), copies)
+
+
 def count_copies(reviews: Split, *others: Split) -> int:
     """Return the number of reviews that are copies of reviews in other splits."""
-    copies = np.concatenate([other.tokenized.copies_of(other.rows) for other in others])
-    return int(np.isin(reviews.tokenized.copies_of(reviews.rows), copies).sum())
+    return int(are_copies(reviews, *others).sum())
 
 
 def copies_note(

@@ -13,8 +13,7 @@ from lstm_sentiment.config import EmbeddingConfig, EmbeddingKind
 from lstm_sentiment.data import skip_gram
 from lstm_sentiment.data.cache import cache_key
 from lstm_sentiment.data.datamodule import ReviewDataModule
-from lstm_sentiment.data.sources import UNSUPERVISED
-from lstm_sentiment.data.splits import Split
+from lstm_sentiment.data.pretraining import pretraining_identity, pretraining_reviews
 from lstm_sentiment.data.vector_files import (
     check_first_line,
     errors_of,
@@ -40,12 +39,16 @@ class WordVectors:
     has_vector: np.ndarray  # (V,) bool
     source: str  # the name of a file, or a description
     fingerprint: str  # equal for the same vectors
+    # Unlabelled reviews that were left out of the learning; None if none were looked for.
+    left_out: int | None = None
 
     def summary(self, data: ReviewDataModule) -> dict[str, Any]:
         """Return the entry `vectors` of a record.
 
         `words` is the share of the vocabulary's words that have a vector, and `tokens` is the share
-        of the training set's tokens.
+        of the training set's tokens. `left_out` is the number of unlabelled reviews from which the
+        vectors were not learned, since they are copies of validation or test reviews; null if none
+        were looked for.
         """
         counts, has_vector = data.word_counts, self.has_vector[data.train.word_ids]
         return {
@@ -54,6 +57,7 @@ class WordVectors:
             "dim": self.matrix.shape[1],
             "words": float(self.has_vector[len(SPECIALS) :].mean()),
             "tokens": float(counts[has_vector].sum() / counts.sum()),
+            "left_out": self.left_out,
         }
 
 
@@ -72,9 +76,7 @@ def identify(config: EmbeddingConfig, data: ReviewDataModule) -> str:
         return identity
     if config.kind is EmbeddingKind.glove:
         return _glove_name(config)
-    return " ".join(
-        [json.dumps(skip_gram.SETTINGS), *(split.identity for split in _unlabelled(data))]
-    )
+    return " ".join([json.dumps(skip_gram.SETTINGS), *pretraining_identity(data)])
 
 
 def load(config: EmbeddingConfig, data: ReviewDataModule) -> WordVectors | None:
@@ -85,7 +87,7 @@ def load(config: EmbeddingConfig, data: ReviewDataModule) -> WordVectors | None:
     """
     if config.kind is EmbeddingKind.random:
         return None
-    root = Path(data.config.cache).expanduser()
+    root, left_out = Path(data.config.cache).expanduser(), None
     # Pretrained vectors are those of words: a subword has one if it is a whole word.
     words = data.vocabulary.whole_words
     if config.path is not None:
@@ -96,8 +98,11 @@ def load(config: EmbeddingConfig, data: ReviewDataModule) -> WordVectors | None:
         source = fingerprint = _glove_name(config)
         read = partial(_read_glove, config, root, words)
     else:
-        splits = [data.train_split, *map(data.in_tokens, _unlabelled(data))]
-        source, path = skip_gram.learn_vectors(splits, config.dim, root, data.cache)
+        reviews = pretraining_reviews(data)
+        left_out = reviews.left_out
+        if reviews.note:
+            data.cache.note(reviews.note)
+        source, path = skip_gram.learn_vectors(reviews.splits, config.dim, root, data.cache)
         fingerprint, words = _file_identity(path), data.vocabulary.words
         read = partial(_read_file, path, words)
     make = partial(_extract, read, source, config, data)
@@ -105,7 +110,8 @@ def load(config: EmbeddingConfig, data: ReviewDataModule) -> WordVectors | None:
     folder = data.cache.entry(
         root, f"vectors-{key}", (MATRIX, HAS_VECTOR), f"vectors of {source}", make
     )
-    return WordVectors(np.load(folder / MATRIX), np.load(folder / HAS_VECTOR), source, fingerprint)
+    matrix, has_vector = np.load(folder / MATRIX), np.load(folder / HAS_VECTOR)
+    return WordVectors(matrix, has_vector, source, fingerprint, left_out)
 
 
 def _extract(
@@ -167,7 +173,3 @@ def _file_identity(path: Path) -> str:
 
 def _glove_name(config: EmbeddingConfig) -> str:
     return f"glove.{config.name}.{config.dim}d"
-
-
-def _unlabelled(data: ReviewDataModule) -> list[Split]:
-    return [data.split(UNSUPERVISED)] if UNSUPERVISED in data.corpus.parts else []

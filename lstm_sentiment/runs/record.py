@@ -174,6 +174,8 @@ def _check(record: Mapping[str, Any]) -> None:
         _require_number("peak_memory_mib", peak)
     if (vectors := record.get("vectors")) is not None:
         _require_text("vectors.fingerprint", vectors["fingerprint"])
+        if (left_out := vectors.get("left_out")) is not None:
+            _require_number("vectors.left_out", left_out)
     for name in ("source", "fingerprint"):
         _require_text(f"data.{name}", record["data"][name])
     _require_number("data.train", record["data"]["train"])

@@ -144,6 +144,7 @@ def test_the_summary_contains_the_shares_with_a_vector(
         "dim": 2,
         "words": words,
         "tokens": tokens,
+        "left_out": None,
     }
 
 

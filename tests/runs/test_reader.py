@@ -187,6 +187,12 @@ def test_a_record_of_a_baseline_has_no_network(run: Path) -> None:
         (("data", "train"), "900", "data.train is 900"),
         (("data", "val"), DELETED, "val is missing"),
         (("data", "test"), [], "data.test is []"),
+        (("data", "groups"), "film", None),
+        (("data", "groups"), None, None),
+        (("data", "groups"), 1, "data.groups is 1"),
+        (("vectors",), {"fingerprint": "sha256-0"}, None),  # older versions left out no reviews
+        (("vectors",), {"fingerprint": "sha256-0", "left_out": 270}, None),
+        (("vectors",), {"fingerprint": "sha256-0", "left_out": -1}, "vectors.left_out is -1"),
         (("environment",), DELETED, "environment is missing"),
         (("environment", "device"), 0, "environment.device is 0"),
         (("environment", "threads"), "2", "environment.threads is 2"),

@@ -1,0 +1,69 @@
+"""The reviews from which word vectors and language models may learn.
+
+These are the training set and the unlabelled reviews, if there are any, but never a text of a
+held-out set: unlabelled reviews that are copies of validation or test reviews are left out. In
+version 1 of `data.preparation`, they are not.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lstm_sentiment.data.datamodule import ReviewDataModule
+from lstm_sentiment.data.sources import UNSUPERVISED
+from lstm_sentiment.data.splits import Split, are_copies
+from lstm_sentiment.display import counted
+
+
+class PretrainingReviews(NamedTuple):
+    """Reviews to learn from, and the number of unlabelled reviews that are not among them."""
+
+    splits: list[Split]  # the training set and, if there are any, the unlabelled reviews, in tokens
+    left_out: int | None = None  # None if no review was looked for
+
+    @property
+    def note(self) -> str | None:
+        """A sentence on the reviews that are left out; None if there are none."""
+        if not self.left_out:
+            return None
+        left_out = counted(self.left_out, "unlabelled review", "is", "are")
+        return f"{left_out} left out of the corpus: validation or test reviews have the same words."
+
+
+def pretraining_reviews(data: ReviewDataModule) -> PretrainingReviews:
+    """Return the reviews from which a model may learn before training; `data` must be set up.
+
+    Held out are the validation set and the whole test set, also if `test` is false. With folds, the
+    held-out fold is the test set. Raises InputError if reviews cannot be read or cached.
+    """
+    if UNSUPERVISED not in data.corpus.parts:
+        return PretrainingReviews([data.train_split])
+    unlabelled, left_out = data.split(UNSUPERVISED), None
+    if _leaves_out(data):
+        held_out = filter(None, [data.val_split, data.whole_test])
+        is_copy = are_copies(unlabelled, *held_out)
+        unlabelled, left_out = unlabelled.take(np.flatnonzero(~is_copy)), int(is_copy.sum())
+    return PretrainingReviews([data.train_split, data.in_tokens(unlabelled)], left_out)
+
+
+def pretraining_identity(data: ReviewDataModule) -> list[str]:
+    """Return what identifies `pretraining_reviews`, beside the labelled reviews.
+
+    Without unlabelled reviews, these are the training set, and the list is empty. `data` need not
+    be set up. Raises InputError if reviews cannot be read or cached.
+    """
+    if UNSUPERVISED not in data.corpus.parts:
+        return []
+    unlabelled = data.split(UNSUPERVISED).identity
+    if not _leaves_out(data):
+        return [unlabelled]
+    test = data.whole_test
+    return [unlabelled, "without", "no test set" if test is None else test.identity]
+
+
+def _leaves_out(data: ReviewDataModule) -> bool:
+    """Return whether copies of held-out reviews are left out: since version 2 of the preparation.
+
+    The published runs have version 1, and must give the same numbers when they are trained again.
+    """
+    return data.config.preparation > 1
