@@ -169,7 +169,8 @@ def _added_fields(config: Any, prefix: str = "") -> Iterator[str]:
 
 def one_line(error: Exception) -> str:
     """Return the message of Hydra's error as one sentence, without its hints on Hydra itself."""
-    if unknown := UNKNOWN_FIELD.match(str(error)):
+    unknown = UNKNOWN_FIELD.match(str(error))
+    if unknown and unknown[1] not in flat(Config()):  # else an item of a list has no such field
         return _unknown_field(unknown[1])
     lines = f"{error}\n{error.__cause__ or ''}".partition("Config search path")[0].splitlines()
     words = [line.strip() for line in lines if not line.strip().startswith(HINTS)]

@@ -8,11 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lstm_sentiment.config import DEPTHS, Cell, EmbeddingKind, HeadKind, Source
+from lstm_sentiment.report.overrides import matches
 from lstm_sentiment.report.variants import Variant
-
-NETWORKS = [f"{depth}{bi}{cell}" for depth in DEPTHS.values() for bi in ("", "bi") for cell in Cell]
-OURS = {"encoder": NETWORKS, "head": [*HeadKind], "embedding": [*EmbeddingKind], "data": [*Source]}
 
 OPTIONAL = ("accuracy", "loss", "reviews")  # fields that the reference of a record may lack
 
@@ -72,33 +69,9 @@ def _with_ours(
     theirs = Published(
         reference["run"], reference["source"], score, reference[score], reference["reviews"]
     )
-    overrides = reference["run"].split()
     rows = [
         replace(theirs, name=variant.name, ours=float(variant.scores("test", score).mean()))
         for variant in variants
-        if len(variant.scores("test", score))
-        and overrides
-        and all(_has(variant, override) for override in overrides)
+        if len(variant.scores("test", score)) and matches(variant, reference["run"])
     ]
     return rows or [theirs]
-
-
-def _has(variant: Variant, override: str) -> bool:
-    """Return whether the variant has a choice, given as an override such as head=max."""
-    name, _, text = override.partition("=")
-    if name in OURS:
-        # A name of this project is compared with the network itself, since different overrides may
-        # give the same network. Any other name is compared with the override that was typed.
-        typed = variant.records[0]["choices"].get(name)
-        known = {"encoder": variant.network, "head": variant.settings.get("head.kind")}
-        known |= {"embedding": variant.settings.get("embedding.kind")}
-        return text == (known.get(name, typed) if text in OURS[name] else typed)
-    value = variant.settings.get(name, "")
-    if isinstance(value, bool):
-        return text == str(value).lower()
-    if isinstance(value, int | float):
-        try:
-            return float(text) == value
-        except ValueError:
-            return False
-    return text == ("null" if value is None else str(value))
