@@ -37,6 +37,7 @@ SEEDS_NOTE = (
     "± is the standard deviation over seeds. The variance between seeds is estimated from all "
     "variants together, so an interval may be wider than the ± suggests."
 )
+NOT_STATED = "not stated"  # the number of labels of a published result
 VERDICT_NOTE = (
     "Differences are percentage points of test accuracy on the same reviews. The interval and p "
     "are from a bootstrap over seeds and reviews. McNemar's exact test compares two trained "
@@ -109,13 +110,20 @@ def published_section(comparison: Comparison) -> list[Block]:
     if not results:
         return []
     rows = [
-        [plain(row.name or row.run), plain(_source(row)), row.score, *_published_scores(row)]
+        [
+            plain(row.name or row.run),
+            plain(_source(row)),
+            row.score,
+            *_published_scores(row),
+            NOT_STATED if row.labels is None else f"{row.labels:,}",
+            plain(published_note(row, comparison)) or NOTHING,
+        ]
         for row in results
     ]
     columns = ["", "source of the published score", "test score", "published", "ours", "difference"]
     return [
         Heading("Comparison with published results", 3),
-        Table(columns, rows),
+        Table([*columns, "labels there", "what differs there"], rows),
         *_amounts_of_reviews(comparison, results),
     ]
 
@@ -124,9 +132,27 @@ def _source(row: Published) -> str:
     return f"{row.source or 'source not named'}: {row.run}"
 
 
+def published_note(row: Published, comparison: Comparison) -> str:
+    """Return how the published system differs from our runs, as far as known; "" if in nothing."""
+    amounts = (
+        (row.labels, "labels", comparison.data["train"]),
+        (row.reviews, "reviews in all", _labelled_reviews(comparison)),
+    )
+    notes = [
+        f"{theirs:,} {kind}, ours {ours:,}"
+        for theirs, kind, ours in amounts
+        if row.ours is not None and theirs not in (None, ours)
+    ]
+    return "; ".join([*notes, *([row.otherwise] if row.otherwise else [])])
+
+
+def _labelled_reviews(comparison: Comparison) -> int:
+    return sum(comparison.data[stage] or 0 for stage in ("train", "val", "test"))
+
+
 def _amounts_of_reviews(comparison: Comparison, results: Sequence[Published]) -> list[Block]:
     """Return a note if published results are of another, or an unknown, number of reviews."""
-    ours = sum(comparison.data[stage] or 0 for stage in ("train", "val", "test"))
+    ours = _labelled_reviews(comparison)
     compared = [row for row in results if row.ours is not None]
     parts = []
     for reviews in dict.fromkeys(row.reviews for row in compared if row.reviews != ours):
