@@ -5,7 +5,7 @@ Only this module and `train` import Hydra.
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from difflib import get_close_matches
@@ -69,6 +69,20 @@ def compose_all(overrides: list[str], config_dir: Path | None = None) -> list[Co
         composed.hydra.overrides.task = overrides
         runs = list(combinations(composed))
     return [compose(run, config_dir=config_dir) for run in runs]
+
+
+def seed_experiments(names: Iterable[str]) -> dict[str, Config]:
+    """Return the first configuration of each experiment whose runs differ only in their seed.
+
+    Other names are left out.
+    """
+    known = {file.stem for file in (CONF / "experiment").glob("*.yaml")}
+    experiments = {}
+    for name in sorted(known.intersection(names)):
+        first, *others = compose_all([f"experiment={name}"])
+        if others and all(replace(run, seed=first.seed) == first for run in others):
+            experiments[name] = first
+    return experiments
 
 
 @contextmanager

@@ -52,6 +52,7 @@ def compared(text: str) -> CompareConfig:
 
 def run(options: argparse.Namespace) -> None:
     """Print the ranking and write the report."""
+    from lstm_sentiment.commands.hydra_config import seed_experiments
     from lstm_sentiment.files.manifest import ADVICE
     from lstm_sentiment.files.outputs import errors_of_writing
     from lstm_sentiment.report import csv_files, page, ranking
@@ -64,7 +65,8 @@ def run(options: argparse.Namespace) -> None:
     folder = options.output or options.runs
     # Before the report is built, which takes a minute.
     with errors_of_writing(folder, ADVICE), page.report_folder(folder) as manifest:
-        blocks, comparisons = build_report(runs, compare)
+        sweeps = [str(run.record.get("sweep")) for run in runs if run.record]
+        blocks, comparisons = build_report(runs, compare, seed_experiments(sweeps))
         title = f"Comparison of {options.runs.resolve().name}"
         tables = {
             page.COMPARISON: csv_files.comparison_table(comparisons).encode(),

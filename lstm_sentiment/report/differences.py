@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from lstm_sentiment.config import (
@@ -27,6 +28,8 @@ from lstm_sentiment.report.settings import flattened
 from lstm_sentiment.report.variants import VECTORS, Variant
 from lstm_sentiment.runs.record import FIELDS
 
+NO_EXPERIMENTS: Mapping[str, Config] = MappingProxyType({})
+NOT_TYPED = ("reference", "compare")  # fields that describe an experiment
 LEARNED = "word2vec of "  # the source of vectors that were not read from a file begins like this
 BARE = re.compile(r"[\w./+-]+")  # a text that Hydra reads without quotes
 
@@ -88,12 +91,18 @@ def confounded_sentence(variant: Variant, other: Variant, named: frozenset[str])
 
 
 def missing_cells(
-    variant: Variant, other: Variant, named: frozenset[str], variants: Iterable[Variant]
+    variant: Variant,
+    other: Variant,
+    named: frozenset[str],
+    variants: Iterable[Variant],
+    experiments: Mapping[str, Config] = NO_EXPERIMENTS,
 ) -> list[str]:
     """Return the commands that train the missing cells of a confounded comparison of networks.
 
     One cell has the settings of `other` with the value in question of `variant`, the other cell
-    the reverse. There is no command for a cell that is among the `variants`.
+    the reverse. There is no command for a cell that is among the `variants`. A command starts from
+    the default configuration or, if the sweep of its cell is one of the `experiments`, from this
+    experiment, whose runs differ only in their seed.
     """
     if variant.is_baseline or other.is_baseline or not named:
         return []
@@ -101,7 +110,7 @@ def missing_cells(
         return []
     known = [_without_learned_vectors(each.settings) for each in variants]
     commands = [
-        _command(base, source, named)
+        _command(base, source, named, experiments)
         for base, source in ((other, variant), (variant, other))
         if _without_learned_vectors(_mixed(base.settings, source.settings, named)) not in known
     ]
@@ -139,7 +148,9 @@ def _without_learned_vectors(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {n: v for n, v in settings.items() if not (n == "vectors" and is_learned)}
 
 
-def _command(base: Variant, source: Variant, named: frozenset[str]) -> str:
+def _command(
+    base: Variant, source: Variant, named: frozenset[str], experiments: Mapping[str, Config]
+) -> str:
     """Return the command that trains a cell with the seeds of both variants.
 
     It is "" if the values exclude each other, such as GloVe vectors and their number of components.
@@ -150,15 +161,20 @@ def _command(base: Variant, source: Variant, named: frozenset[str]) -> str:
         cell = updated(Config(), _mixed(_fields(base), _fields(source), named))
     except InputError:
         return ""
-    default = flat(Config())
-    words = [_word(name, value) for name, value in flat(cell).items() if value != default[name]]
     axes = {"seed": sorted({*base.runs, *source.runs})}
     if cell.data.folds is not None:
-        words.remove(_word("data.fold", 0))
         axes["data.fold"] = [*range(cell.data.folds)]
+    start = experiments.get(str(cell.sweep))
+    default = flat(start or Config())
+    words = [
+        _word(name, value)
+        for name, value in flat(cell).items()
+        if value != default[name] and name not in (*axes, *NOT_TYPED)
+    ]
     words += [f"{name}={','.join(map(str, numbers))}" for name, numbers in axes.items()]
     several = any(len(numbers) > 1 for numbers in axes.values())
-    return shlex.join(["python", "train.py", *["-m"] * several, *words])
+    begin = [f"experiment={cell.sweep}"] if start else ["-m"] * several
+    return shlex.join(["python", "train.py", *begin, *words])
 
 
 def _fields(variant: Variant) -> dict[str, Any]:

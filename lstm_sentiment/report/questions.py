@@ -3,11 +3,16 @@
 The comparisons that answer one question are a family: their p-values are corrected together.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lstm_sentiment.config import CompareConfig
-from lstm_sentiment.report.differences import confounders
+from lstm_sentiment.config import CompareConfig, Config
+from lstm_sentiment.report.differences import (
+    NO_EXPERIMENTS,
+    confounded_sentence,
+    confounders,
+    missing_cells,
+)
 from lstm_sentiment.report.overrides import matches, settings_in_question
 from lstm_sentiment.report.variants import Variant
 
@@ -18,6 +23,7 @@ class Pair:
 
     variant: Variant
     other: Variant
+    confounded: str  # a sentence on the differences that are not in question, "" without any
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,22 +33,31 @@ class Question:
     text: str
     pairs: Sequence[Pair]
     named: frozenset[str]  # the settings in question, see `settings_in_question`
+    commands: Sequence[str]  # that train the runs which confounded pairs lack
 
 
 def questions(
-    variants: Sequence[Variant], more: Iterable[CompareConfig] = ()
+    variants: Sequence[Variant],
+    more: Iterable[CompareConfig] = (),
+    experiments: Mapping[str, Config] = NO_EXPERIMENTS,
 ) -> tuple[list[Question], list[str]]:
     """Return the questions in the records and `more` questions, and notes on those without pairs.
 
     Each variant that has the choices `run` is compared with the variants that have the choices
     `other`: with those that differ from it in the fewest settings that are not in question.
+    `experiments` make commands shorter, see `missing_cells`.
     """
     asked: list[Question] = []
     notes = []
     for text, run, other in dict.fromkeys([*_recorded(variants), *map(_sides, more)]):
         named = settings_in_question(run, other)
         if pairs := _pairs(variants, run, other, named):
-            asked.append(Question(text, pairs, named))
+            commands = [
+                command
+                for pair in pairs
+                for command in missing_cells(pair.variant, pair.other, named, variants, experiments)
+            ]
+            asked.append(Question(text, pairs, named, [*dict.fromkeys(commands)]))
         else:
             notes.append(f"“{text}” has no answer: {_lacking(variants, run, other)}.")
     return asked, notes
@@ -75,7 +90,10 @@ def _pairs(variants: Sequence[Variant], run: str, other: str, named: frozenset[s
         if matches(variant, run):
             known = [pair.variant for pair in pairs if pair.other is variant]
             others = [each for each in candidates if each is not variant and each not in known]
-            pairs += [Pair(variant, nearest) for nearest in _nearest(variant, others, named)]
+            pairs += [
+                Pair(variant, nearest, confounded_sentence(variant, nearest, named))
+                for nearest in _nearest(variant, others, named)
+            ]
     return pairs
 
 

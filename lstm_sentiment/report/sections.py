@@ -1,18 +1,19 @@
 """runs -> report: its sections in their order, for every data set."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from lstm_sentiment.config import CompareConfig
+from lstm_sentiment.config import CompareConfig, Config
 from lstm_sentiment.display import counted
 from lstm_sentiment.report.comparison import Comparison
 from lstm_sentiment.report.decision_section import decision_section
+from lstm_sentiment.report.differences import NO_EXPERIMENTS
 from lstm_sentiment.report.effect_section import effect_section
 from lstm_sentiment.report.folds import joined_folds
 from lstm_sentiment.report.markup import plain
 from lstm_sentiment.report.page import Block, Details, Heading, Listing, Paragraph
 from lstm_sentiment.report.plot_sections import plot_section
 from lstm_sentiment.report.question_section import question_section
-from lstm_sentiment.report.questions import questions
+from lstm_sentiment.report.questions import Question, questions
 from lstm_sentiment.report.ranking import not_compared
 from lstm_sentiment.report.table_sections import published_section, ranking_section, verdict_section
 from lstm_sentiment.report.variant_sections import variant_section
@@ -24,11 +25,14 @@ MAX_VARIANTS = 72  # with their own section; with more plots, the page opens slo
 
 
 def build_report(
-    runs: Sequence[RunSummary], compare: Sequence[CompareConfig] = ()
+    runs: Sequence[RunSummary],
+    compare: Sequence[CompareConfig] = (),
+    experiments: Mapping[str, Config] = NO_EXPERIMENTS,
 ) -> tuple[list[Block], list[Comparison]]:
     """Return the blocks of the report, and its comparisons, one for each data set.
 
-    The report answers the questions in the records of the runs, and those of `compare`.
+    The report answers the questions in the records of the runs, and those of `compare`. The
+    `experiments` make commands shorter, see `missing_cells`.
     """
     joined, left_out = joined_folds(runs)
     comparisons = [Comparison(group) for group in variant_groups(joined)]
@@ -43,7 +47,9 @@ def build_report(
         blocks.append(Listing([_contents(comparison) for comparison in comparisons]))
     for number, comparison in enumerate(comparisons, 1):
         prefix = f"{number}_" if len(comparisons) > 1 else ""
-        blocks += _data_set(comparison, compare, prefix)
+        asked, unanswered = questions(comparison.variants, compare, experiments)
+        comparison.notes += unanswered
+        blocks += _data_set(comparison, asked, prefix)
     if failures := not_compared(joined, left_out):
         blocks.append(Heading("Runs that are not compared"))
         blocks.append(Listing([plain(f"{name}: {trouble}") for name, trouble in failures]))
@@ -54,10 +60,8 @@ def _contents(comparison: Comparison) -> str:
     return f"{plain(comparison.title)} ({counted(len(comparison.variants), 'variant')})"
 
 
-def _data_set(comparison: Comparison, compare: Sequence[CompareConfig], prefix: str) -> list[Block]:
+def _data_set(comparison: Comparison, asked: Sequence[Question], prefix: str) -> list[Block]:
     """Return the sections on a data set; the names of its plots begin with `prefix`."""
-    asked, unanswered = questions(comparison.variants, compare)
-    comparison.notes += unanswered
     return [
         Heading(comparison.title),
         *summary(comparison),

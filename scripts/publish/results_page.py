@@ -7,12 +7,15 @@ not trained yet.
 from collections.abc import Callable
 
 from lstm_sentiment.report.comparison import Comparison
+from lstm_sentiment.report.formatting import enumeration
+from lstm_sentiment.report.markup import plain
 from lstm_sentiment.report.page import Block, Heading, Paragraph
 from scripts.publish.architecture_sections import architectures, cells, influence
+from scripts.publish.experiments import commands
 from scripts.publish.pooling_sections import padding, pooling
 from scripts.publish.recipe_sections import baselines, contributions, recipe, vectors
 from scripts.publish.trained import comparison_of
-from scripts.publish.wording import titled_list
+from scripts.publish.wording import published_list, titled_list
 
 INTRODUCTION = (
     "Scores are accuracies in per cent on the 25,000 test reviews of IMDB, unless a column says "
@@ -50,8 +53,11 @@ def results_page() -> list[Block]:
         if comparison is None:
             blocks.append(Paragraph(f"Not trained yet: `experiment={experiment}`."))
             continue
+        typed = [f"`{plain(command)}`" for command in commands(experiment, comparison.networks)]
+        blocks.append(Paragraph(f"Trained by {enumeration(typed)}."))
         blocks += section(comparison)
         if experiment not in noted:
+            blocks += published_list(comparison)
             blocks += titled_list("Notes:", comparison.notes)
         noted.add(experiment)
     return [*blocks, Heading("How do the networks compare with n-gram baselines?"), *baselines()]

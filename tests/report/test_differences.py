@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lstm_sentiment.commands.hydra_config import compose_all
+from lstm_sentiment.commands.hydra_config import compose_all, seed_experiments
 from lstm_sentiment.config import (
     AugmentConfig,
     CompareConfig,
@@ -31,6 +31,7 @@ from lstm_sentiment.report.differences import (
 from lstm_sentiment.report.overrides import MODEL, is_in_question, settings_in_question
 from lstm_sentiment.report.questions import Pair, questions
 from lstm_sentiment.runs.identity import NOT_FINGERPRINTED
+from tests.support.experiments import experiment
 from tests.support.records import answers, network, put_baseline, put_run
 from tests.support.reports import only_group
 
@@ -120,6 +121,26 @@ def test_the_commands_train_the_missing_cells(vectors: Path) -> None:
             results(replace(config, seed=seed)) for seed in (0, 1, 2)
         ]
     assert {run.sweep for run in composed(commands[0])} == {"best with random"}
+
+
+def test_a_command_starts_from_the_experiment_of_its_sweep(tmp_path: Path) -> None:
+    for config in (*experiment("best_scratch"), *experiment("best_vectors")):
+        learned = LEARNED if config.embedding.kind == "word2vec" else None
+        put_run(tmp_path, config, answers(20), answers(20), vectors=learned)
+    asked = [CompareConfig(run="embedding=word2vec", other="embedding=random")]
+    known = seed_experiments(["best_scratch"])
+    variants = only_group(tmp_path).variants
+    [*_, question], _ = questions(variants, asked, known)
+    first, second = question.commands
+    assert first == "python train.py experiment=best_scratch embedding.kind=word2vec seed=0,1,2"
+    assert second.startswith("python train.py -m encoder.cell=gru")
+    assert second.endswith("sweep=best_vectors seed=0,1,2")
+    for command, name, changed in (
+        (first, "best_scratch", {"embedding.kind": "word2vec"}),
+        (second, "best_vectors", {"embedding.kind": "random"}),
+    ):
+        expected = [updated(config, changed) for config in experiment(name)]
+        assert [*map(results, composed(command))] == [*map(results, expected)]
 
 
 def test_a_cell_that_was_trained_is_not_missing(vectors: Path) -> None:
