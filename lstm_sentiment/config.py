@@ -674,29 +674,47 @@ class Reference(Checked, prefix="reference."):
         "",
         pattern=CHOICES,
         allowed="choices as on the command line, NAME=VALUE ...",
+        fingerprinted=False,
         help="the choices of the runs to compare, such as encoder=lstm head=max",
     )
-    accuracy: float | None = number(None, low=0, high=1, help="published accuracy on the test set")
-    loss: float | None = number(None, low=0, help="published loss on the test set")
-    source: str = text("", help="where the result was published")
+    accuracy: float | None = number(
+        None, low=0, high=1, fingerprinted=False, help="published accuracy on the test set"
+    )
+    loss: float | None = number(
+        None, low=0, fingerprinted=False, help="published loss on the test set"
+    )
+    source: str = text("", fingerprinted=False, help="where the result was published")
     reviews: int | None = whole(
-        None, low=2, help="labelled reviews of the published result, for training and test together"
+        None,
+        low=2,
+        fingerprinted=False,
+        help="labelled reviews of the published result, for training and test together",
     )
     labels: int | None = whole(
-        None, low=2, help="labelled reviews that the published system was trained on"
+        None,
+        low=2,
+        fingerprinted=False,
+        help="labelled reviews that the published system was trained on",
     )
-    otherwise: str = text("", help="what was done otherwise there, such as: padding not described")
+    otherwise: str = text(
+        "",
+        fingerprinted=False,
+        help="what was done otherwise there, such as: padding not described",
+    )
 
 
 @dataclass
 class CompareConfig(Checked, prefix="compare."):
     """A question, which reports answer by comparing runs with others in pairs."""
 
-    question: str = text("", help="the question; made from run and other if it is empty")
+    question: str = text(
+        "", fingerprinted=False, help="the question; made from run and other if it is empty"
+    )
     run: str = text(
         "",
         pattern=CHOICES,
         allowed="choices as on the command line, NAME=VALUE ...",
+        fingerprinted=False,
         help="the choices of the runs in question, such as head=max,avg data.padding=exact; a "
         "comma separates alternatives",
     )
@@ -704,6 +722,7 @@ class CompareConfig(Checked, prefix="compare."):
         "",
         pattern=CHOICES,
         allowed="choices as on the command line, NAME=VALUE ...",
+        fingerprinted=False,
         help="the choices of the runs that they are compared with, such as head=last; of several, "
         "those that differ in the fewest settings",
     )
