@@ -14,7 +14,6 @@ from typing import Any
 
 from lstm_sentiment.config import (
     Config,
-    EmbeddingKind,
     Source,
     flat,
     updated,
@@ -51,9 +50,12 @@ def differing(variant: Variant, other: Variant) -> list[Difference]:
     """Return the settings in which two variants differ, except the seed.
 
     Settings that only networks or only n-gram baselines have are one difference, the kind of the
-    model. Settings that identify word vectors are one difference, too.
+    model. Settings that identify word vectors are one difference, too. The content of vectors that
+    follow from other settings counts only if nothing else differs.
     """
-    ours, theirs = _described(variant), _described(other)
+    ours, theirs = _chosen(variant), _chosen(other)
+    if ours == theirs:
+        ours, theirs = variant.settings, other.settings
     names = [*dict.fromkeys([*ours, *theirs])]
     differences = []
     if variant.is_baseline is not other.is_baseline:
@@ -62,7 +64,7 @@ def differing(variant: Variant, other: Variant) -> list[Difference]:
     unlike = [name for name in names if ours.get(name) != theirs.get(name)]
     further_vectors = [name for name in unlike if name in VECTORS][1:]
     return differences + [
-        Difference(name, ours.get(name), theirs.get(name))
+        Difference(name, _described(variant, name), _described(other, name))
         for name in unlike
         if name not in further_vectors
     ]
@@ -108,22 +110,30 @@ def missing_cells(
         return []
     if not confounders(variant, other, named):
         return []
-    known = [_without_learned_vectors(each.settings) for each in variants]
+    known = [_chosen(each) for each in variants]
     commands = [
         _command(base, source, named, experiments)
         for base, source in ((other, variant), (variant, other))
-        if _without_learned_vectors(_mixed(base.settings, source.settings, named)) not in known
+        if _mixed(_chosen(base), _chosen(source), named) not in known
     ]
     return [command for command in commands if command]
 
 
-def _described(variant: Variant) -> dict[str, Any]:
-    """Return the settings, with the content of word vectors as a file's name and a fingerprint."""
-    values = dict(variant.settings)
-    if "vectors" in values:
-        vectors = variant.records[0]["vectors"]
-        values["vectors"] = f"{vectors.get('source')}, {vectors['fingerprint'][:15]}"
-    return values
+def _chosen(variant: Variant) -> dict[str, Any]:
+    """Return the settings without the content of word vectors, unless they are read from a file.
+
+    The content of other vectors follows from the settings: they are learned, or have a name.
+    """
+    is_file = _vector_file(variant.settings, variant.records[0].get("vectors")) is not None
+    return {n: value for n, value in variant.settings.items() if n != "vectors" or is_file}
+
+
+def _described(variant: Variant, name: str) -> Any:
+    """Return the value of a setting; the content of vectors as their source and a fingerprint."""
+    vectors = variant.records[0].get("vectors")
+    if name == "vectors" and vectors:
+        return f"{vectors.get('source')}, {vectors['fingerprint'][:15]}"
+    return variant.settings.get(name)
 
 
 def _model(variant: Variant) -> str:
@@ -140,12 +150,6 @@ def _mixed(
     """Return the values of `base`, but those in question of `source`."""
     kept = {name: value for name, value in base.items() if not is_in_question(name, named)}
     return kept | {name: value for name, value in source.items() if is_in_question(name, named)}
-
-
-def _without_learned_vectors(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings without the fingerprint of vectors that follows from the others."""
-    is_learned = settings.get("embedding.kind") == EmbeddingKind.word2vec
-    return {n: v for n, v in settings.items() if not (n == "vectors" and is_learned)}
 
 
 def _command(
@@ -200,7 +204,7 @@ def _fields(variant: Variant) -> dict[str, Any]:
 
 def _vector_file(values: Mapping[str, Any], vectors: Mapping[str, Any] | None) -> str | None:
     """Return the name of the file from which word vectors were read, if there was one."""
-    if not vectors or values["embedding.name"] is not None:
+    if not vectors or values.get("embedding.name") is not None:
         return None
     source = str(vectors.get("source"))
     return None if source.startswith(LEARNED) else source

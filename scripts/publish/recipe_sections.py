@@ -96,7 +96,9 @@ def baselines() -> list[Block]:
             "the only one. The n-gram baseline is logistic regression on TF-IDF features or NB-SVM "
             "(Wang and Manning 2012), trained on words and bigrams of the same reviews: the one "
             "with the higher validation accuracy. For networks that were trained on all labels, "
-            "without a validation set, it is the kind that was better in most other experiments."
+            "without a validation set, it is the kind that was better in most other experiments. "
+            "The baselines of an experiment are trained by `lstm-sentiment baseline "
+            "experiment=NAME`, with the further arguments of its networks if there are any."
         ),
         Table(columns, rows),
     ]

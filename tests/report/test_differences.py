@@ -213,6 +213,19 @@ def test_vectors_count_once_and_are_read_from_the_recorded_file(tmp_path: Path) 
     }
 
 
+def test_vectors_that_follow_from_other_settings_do_not_count(tmp_path: Path) -> None:
+    for dim in (50, 100):
+        for kind in ("glove", "word2vec"):
+            embedding = EmbeddingConfig(kind, dim=dim)  # type: ignore[arg-type]
+            vectors = LEARNED | {"fingerprint": f"sha256-{kind}{dim}"}
+            put_variant(tmp_path, replace(network("lstm"), embedding=embedding), vectors=vectors)
+    for kind in ("glove", "word2vec"):
+        of_kind = f"embedding={kind} embedding.dim"
+        both = pair(tmp_path, f"{of_kind}=50", f"{of_kind}=100")
+        assert differing(both.variant, both.other) == [Difference("embedding.dim", 50, 100)]
+        assert both.confounded == ""
+
+
 def test_files_of_vectors_are_told_apart_by_their_content(tmp_path: Path) -> None:
     file = EmbeddingConfig("glove", path="vectors.txt")  # type: ignore[arg-type]
     for digit in "12":
