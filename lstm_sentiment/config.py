@@ -29,7 +29,7 @@ from lstm_sentiment.config_fields import (
     text,
     whole,
 )
-from lstm_sentiment.display import NO_TEXT
+from lstm_sentiment.display import NO_TEXT, shortened
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import MAX_CLASSES, MAX_SYNTHETIC_CLASSES, THRESHOLD
 
@@ -171,6 +171,7 @@ PRECISIONS = ("32-true", "bf16-mixed")
 DEPTHS = {1: "", 2: "stacked_", 3: "deep_"}  # number of layers -> prefix of a network's name
 SWEEP_NAME = re.compile(rf"(?![.\s])[^/\\\t\n{NO_TEXT.pattern[1:-1]}]{{1,100}}")
 CHOICES = re.compile(r"\s*[^\s=]+=\S+(\s+[^\s=]+=\S+)*\s*")  # NAME=VALUE ...
+CHOICE_GROUPS = ("encoder", "head", "embedding", "data")  # whose choices are recorded
 SCORES = ("accuracy", "precision", "recall", "f1", "auroc", "loss")
 # The fields of `data` that only data=reviews reads.
 FIELDS_OF_REVIEWS = (
@@ -674,14 +675,79 @@ class Reference(Checked, prefix="reference."):
         "",
         pattern=CHOICES,
         allowed="choices as on the command line, NAME=VALUE ...",
+        fingerprinted=False,
         help="the choices of the runs to compare, such as encoder=lstm head=max",
     )
-    accuracy: float | None = number(None, low=0, high=1, help="published accuracy on the test set")
-    loss: float | None = number(None, low=0, help="published loss on the test set")
-    source: str = text("", help="where the result was published")
-    reviews: int | None = whole(
-        None, low=2, help="labelled reviews of the published result, for training and test together"
+    accuracy: float | None = number(
+        None, low=0, high=1, fingerprinted=False, help="published accuracy on the test set"
     )
+    loss: float | None = number(
+        None, low=0, fingerprinted=False, help="published loss on the test set"
+    )
+    source: str = text("", fingerprinted=False, help="where the result was published")
+    reviews: int | None = whole(
+        None,
+        low=2,
+        fingerprinted=False,
+        help="labelled reviews of the published result, for training and test together",
+    )
+    labels: int | None = whole(
+        None,
+        low=2,
+        fingerprinted=False,
+        help="labelled reviews that the published system was trained on",
+    )
+    otherwise: str = text(
+        "",
+        fingerprinted=False,
+        help="what was done otherwise there, such as: padding not described",
+    )
+
+
+@dataclass
+class CompareConfig(Checked, prefix="compare."):
+    """A question, which reports answer by comparing runs with others in pairs."""
+
+    question: str = text(
+        "", fingerprinted=False, help="the question; made from run and other if it is empty"
+    )
+    run: str = text(
+        "",
+        pattern=CHOICES,
+        allowed="choices as on the command line, NAME=VALUE ...",
+        fingerprinted=False,
+        help="the choices of the runs in question, such as head=max,avg data.padding=exact; a "
+        "comma separates alternatives",
+    )
+    other: str = text(
+        "",
+        pattern=CHOICES,
+        allowed="choices as on the command line, NAME=VALUE ...",
+        fingerprinted=False,
+        help="the choices of the runs that they are compared with, such as head=last; of several, "
+        "those that differ in the fewest settings",
+    )
+
+    def check_combination(self) -> None:
+        """Check that both sides name choices or fields by which runs differ in their results."""
+        for side in ("run", "other"):
+            overrides = getattr(self, side).split()
+            if not overrides:
+                raise InputError(f"compare.{side} must be choices, NAME=VALUE ... (got '').")
+            for name in (override.partition("=")[0] for override in overrides):
+                if not is_compared(name):
+                    raise InputError(
+                        f"compare.{side} must name choices of {', '.join(CHOICE_GROUPS)} or fields "
+                        "that are part of the fingerprint, but not seed or test (got "
+                        f"{shortened(repr(name))})."
+                    )
+
+
+def is_compared(name: str) -> bool:
+    """Return whether runs can be compared by this name: a group of choices, or a setting."""
+    settings = {known.name for known in fields_of(Config) if known.fingerprinted}
+    is_setting = name in settings - {"seed", "test"} or name.startswith("ngrams.")
+    return is_setting or name in CHOICE_GROUPS
 
 
 @dataclass
@@ -705,6 +771,9 @@ class Config(Checked):
     )
     reference: list[Reference] = list_of(
         Reference, fingerprinted=False, help="published results that reports compare with this run"
+    )
+    compare: list[CompareConfig] = list_of(
+        CompareConfig, fingerprinted=False, help="questions that reports answer with these runs"
     )
     root: str = location(
         "runs",

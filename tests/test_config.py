@@ -13,6 +13,7 @@ from lstm_sentiment.config import (
     GLOVE_DIMS,
     SCORES,
     Cell,
+    CompareConfig,
     Config,
     DataConfig,
     EarlyStoppingConfig,
@@ -27,7 +28,9 @@ from lstm_sentiment.config import (
 from lstm_sentiment.config_fields import Field, fields_of
 from lstm_sentiment.errors import InputError
 
-FIELDS = {field.name: field for kind in (Config, Reference) for field in fields_of(kind)}
+FIELDS = {
+    field.name: field for kind in (Config, Reference, CompareConfig) for field in fields_of(kind)
+}
 
 
 def composed(*words: str) -> Config:

@@ -95,6 +95,10 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> 
         def change(record: dict[str, Any], cell: str = cell, reference: Any = reference) -> None:
             record["config"]["data"] |= {f"={CONTROLS}": cell, "note": f"={cell} {HOSTILE}"}
             record["config"]["reference"] = [reference]
+            record["config"]["compare"] = [
+                {"question": f"{HOSTILE}?", "run": "encoder=gru", "other": "encoder=lstm"},
+                {"question": HOSTILE, "run": f"=x {HOSTILE}", "other": HOSTILE},
+            ]
             record["data"]["source"] = record["environment"]["device"] = HOSTILE
             record["environment"]["device"] += cell
 

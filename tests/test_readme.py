@@ -174,6 +174,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Callable[..., Co
     (folder / "glove.6B.100d.txt").write_text(f"the{numbers}\nfilm{numbers}\n")
     with zipfile.ZipFile(tmp_path / "glove.6B.zip", "w") as archive:
         archive.write(folder / "glove.6B.100d.txt", "glove.6B.100d.txt")
+        archive.writestr("glove.6B.50d.txt", f"the{' 0.5' * 50}\nfilm{' 0.5' * 50}\n")
     monkeypatch.setattr(word_vectors, "fetch_glove", lambda *_: tmp_path / "glove.6B.zip")
     for run in {*RUNS.values()}:
         saved(folder / run, tiny(encoder={"cell": "gru"}, head={"kind": "max_attention"}))

@@ -5,7 +5,7 @@ Only this module and `train` import Hydra.
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from difflib import get_close_matches
@@ -69,6 +69,20 @@ def compose_all(overrides: list[str], config_dir: Path | None = None) -> list[Co
         composed.hydra.overrides.task = overrides
         runs = list(combinations(composed))
     return [compose(run, config_dir=config_dir) for run in runs]
+
+
+def seed_experiments(names: Iterable[str]) -> dict[str, Config]:
+    """Return the first configuration of each experiment whose runs differ only in their seed.
+
+    Other names are left out.
+    """
+    known = {file.stem for file in (CONF / "experiment").glob("*.yaml")}
+    experiments = {}
+    for name in sorted(known.intersection(names)):
+        first, *others = compose_all([f"experiment={name}"])
+        if others and all(replace(run, seed=first.seed) == first for run in others):
+            experiments[name] = first
+    return experiments
 
 
 @contextmanager
@@ -169,7 +183,8 @@ def _added_fields(config: Any, prefix: str = "") -> Iterator[str]:
 
 def one_line(error: Exception) -> str:
     """Return the message of Hydra's error as one sentence, without its hints on Hydra itself."""
-    if unknown := UNKNOWN_FIELD.match(str(error)):
+    unknown = UNKNOWN_FIELD.match(str(error))
+    if unknown and unknown[1] not in flat(Config()):  # else an item of a list has no such field
         return _unknown_field(unknown[1])
     lines = f"{error}\n{error.__cause__ or ''}".partition("Config search path")[0].splitlines()
     words = [line.strip() for line in lines if not line.strip().startswith(HINTS)]

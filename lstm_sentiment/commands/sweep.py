@@ -19,7 +19,7 @@ from lstm_sentiment.commands.terminal import (
     typed_path,
     typed_program,
 )
-from lstm_sentiment.config import Config
+from lstm_sentiment.config import CHOICE_GROUPS, Config
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.errors import InputError, RunError
 from lstm_sentiment.files.locks import LOCK, HeldError, is_held, sole_writer
@@ -31,7 +31,6 @@ from lstm_sentiment.runs.reader import read_run
 from lstm_sentiment.training.plan import Plan
 from lstm_sentiment.training.run import describe_error, execute, remove_leftovers
 
-GROUPS = ("encoder", "head", "embedding", "data")  # groups of conf/ whose choices are recorded
 POLL = 0.5  # seconds between two checks whether another process has finished its run
 
 MakeConfig = Callable[[], Config]  # may raise InputError
@@ -114,7 +113,7 @@ class Sweep:
         """Plan a run and add it to `configs`."""
         config = make_config()
         config = replace(config, sweep=config.sweep or choices.get("experiment"))
-        recorded_choices = {group: choices[group] for group in GROUPS}
+        recorded_choices = {group: choices[group] for group in CHOICE_GROUPS}
         plan = Plan.of(config, self.cache, recorded_choices, self.command)
         self.configs[plan.folder] = (config, recorded_choices)
         return plan

@@ -1,6 +1,6 @@
 """variants -> comparison: the best variant, intervals and tests, and the effects of choices."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -114,15 +114,21 @@ class Comparison:
             return {}
         if other.name not in self._verdicts:
             among = [v for v in self.tested if other.is_baseline or not v.is_baseline]
-            pairs = [(v, other) for v in among if v is not other]
-            verdicts = zip(pairs, self.verdicts(pairs), strict=True)
-            self._verdicts[other.name] = {v.name: verdict for (v, _), verdict in verdicts}
+            family = self.family([(v, other) for v in among if v is not other])
+            self._verdicts[other.name] = {ours.name: v for (ours, _), v in family.items()}
         return self._verdicts[other.name]
 
-    def verdicts(self, pairs: Sequence[tuple[Variant, Variant]]) -> list[Verdict]:
-        """Return the verdicts on a family of pairs of tested variants, relative to the second."""
-        positions = [(self.tested.index(ours), self.tested.index(other)) for ours, other in pairs]
-        return statistics.compare(self.correct, positions, self.accuracies)
+    def family(
+        self, pairs: Iterable[tuple[Variant, Variant]]
+    ) -> dict[tuple[Variant, Variant], Verdict]:
+        """Return the verdicts on pairs of variants, each relative to the second one.
+
+        They are corrected together. Pairs with a variant that was not tested are left out.
+        """
+        tested = [(ours, other) for ours, other in pairs if {ours, other} <= {*self.tested}]
+        positions = [(self.tested.index(ours), self.tested.index(other)) for ours, other in tested]
+        verdicts = statistics.compare(self.correct, positions, self.accuracies) if tested else []
+        return dict(zip(tested, verdicts, strict=True))
 
     @cached_property
     def effects(self) -> Effects:

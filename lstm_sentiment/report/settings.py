@@ -26,7 +26,7 @@ def settings(run: RunSummary) -> dict[str, Any]:
     config = run.record["config"]
     is_baseline = BASELINE in config
     implied = IF_MISSING | BASELINE_DEFAULTS if is_baseline else values_if_missing()
-    values = {**implied, **_flat(config)}
+    values = {**implied, **flattened(config)}
     for name in values.keys() & {"seed", "test", *NOT_FINGERPRINTED}:
         del values[name]
     if vectors := run.record.get("vectors"):  # identified by their content, not by their path
@@ -34,9 +34,10 @@ def settings(run: RunSummary) -> dict[str, Any]:
     return values
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the values of a nested configuration by dotted name."""
     values: dict[str, Any] = {}
     for name, value in config.items():
         is_group = isinstance(value, dict)
-        values |= _flat(value, f"{prefix}{name}.") if is_group else {prefix + name: value}
+        values |= flattened(value, f"{prefix}{name}.") if is_group else {prefix + name: value}
     return values

@@ -7,10 +7,12 @@ import numpy as np
 from lstm_sentiment.model.metrics import CALIBRATION_BINS, calibration_error
 from lstm_sentiment.report.class_wording import score_notes
 from lstm_sentiment.report.comparison import Comparison
+from lstm_sentiment.report.differences import differing
 from lstm_sentiment.report.formatting import (
     NOTHING,
     bounds,
     enumeration,
+    first_names,
     mean,
     mean_percent,
     p_value,
@@ -38,12 +40,17 @@ SEEDS_NOTE = (
     "wider than the ± suggests."
 )
 SINGLE_REVIEWS_NOTE = "Reviews are sampled one by one, since no groups of reviews are known."
+NOT_STATED = "not stated"  # the number of labels of a published result
 VERDICT_NOTE = (
     "Differences are percentage points of test accuracy on the same reviews. The interval and p "
     "account for other seeds and other reviews (Welch's t-test), and for all comparisons of the "
     "table: an interval excludes zero if and only if p is below 0.05. McNemar's exact test "
     "compares two trained networks, seed by seed, and does not account for other seeds; its "
     "p-values are corrected for the number of comparisons (Holm)."
+)
+CONFOUNDED_NOTE = (
+    "If two variants differ in several settings, their comparison is confounded: the difference "
+    "may come from any of the settings."
 )
 
 
@@ -127,13 +134,20 @@ def published_section(comparison: Comparison) -> list[Block]:
     if not results:
         return []
     rows = [
-        [plain(row.name or row.run), plain(_source(row)), row.score, *_published_scores(row)]
+        [
+            plain(row.name or row.run),
+            plain(_source(row)),
+            row.score,
+            *_published_scores(row),
+            NOT_STATED if row.labels is None else f"{row.labels:,}",
+            plain(published_note(row, comparison)) or NOTHING,
+        ]
         for row in results
     ]
     columns = ["", "source of the published score", "test score", "published", "ours", "difference"]
     return [
         Heading("Comparison with published results", 3),
-        Table(columns, rows),
+        Table([*columns, "labels there", "what differs there"], rows),
         *_amounts_of_reviews(comparison, results),
     ]
 
@@ -142,9 +156,27 @@ def _source(row: Published) -> str:
     return f"{row.source or 'source not named'}: {row.run}"
 
 
+def published_note(row: Published, comparison: Comparison) -> str:
+    """Return how the published system differs from our runs, as far as known; "" if in nothing."""
+    amounts = (
+        (row.labels, "labels", comparison.data["train"]),
+        (row.reviews, "reviews in all", _labelled_reviews(comparison)),
+    )
+    notes = [
+        f"{theirs:,} {kind}, ours {ours:,}"
+        for theirs, kind, ours in amounts
+        if row.ours is not None and theirs not in (None, ours)
+    ]
+    return "; ".join([*notes, *([row.otherwise] if row.otherwise else [])])
+
+
+def _labelled_reviews(comparison: Comparison) -> int:
+    return sum(comparison.data[stage] or 0 for stage in ("train", "val", "test"))
+
+
 def _amounts_of_reviews(comparison: Comparison, results: Sequence[Published]) -> list[Block]:
     """Return a note if published results are of another, or an unknown, number of reviews."""
-    ours = sum(comparison.data[stage] or 0 for stage in ("train", "val", "test"))
+    ours = _labelled_reviews(comparison)
     compared = [row for row in results if row.ours is not None]
     parts = []
     for reviews in dict.fromkeys(row.reviews for row in compared if row.reviews != ours):
@@ -183,19 +215,25 @@ def verdict_section(comparison: Comparison) -> list[Block]:
             continue
         kind = "n-gram baseline" if other.is_baseline else "network"
         title = f"Comparison with {other.name}, the best {kind}"
-        columns = ["", "points", "95 % interval", "p", "p of McNemar, by seed", "verdict"]
-        rows = [_verdict_row(name, verdict) for name, verdict in verdicts.items()]
-        blocks += [Heading(title, 3), Table(columns, rows)]
-    return [*blocks, Paragraph(VERDICT_NOTE)] if blocks else []
+        columns = ["", "points", "95 % interval", "p", "p of McNemar, by seed", "differs in"]
+        rows = [
+            _verdict_row(variant, other, verdicts[variant.name])
+            for variant in comparison.tested
+            if variant.name in verdicts
+        ]
+        blocks += [Heading(title, 3), Table([*columns, "verdict"], rows)]
+    return [*blocks, Paragraph(f"{VERDICT_NOTE} {CONFOUNDED_NOTE}")] if blocks else []
 
 
-def _verdict_row(name: str, verdict: Verdict) -> list[str]:
+def _verdict_row(variant: Variant, other: Variant, verdict: Verdict) -> list[str]:
     low, high = verdict.interval
+    names = [difference.setting for difference in differing(variant, other)]
     return [
-        plain(name),
+        plain(variant.name),
         points(verdict.difference),
         f"{points(low)} to {points(high)}",
         p_value(verdict.p),
         ", ".join(p_value(p) for p in verdict.mcnemar.values()) or NOTHING,
+        plain(first_names(names)),
         verdict.wording,
     ]

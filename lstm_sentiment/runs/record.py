@@ -8,8 +8,15 @@ from math import isclose, isfinite
 from pathlib import Path
 from typing import Any
 
-from lstm_sentiment.config import SCORES, Config, EmbeddingKind, Reference, Source
-from lstm_sentiment.config_fields import fields_of
+from lstm_sentiment.config import (
+    SCORES,
+    CompareConfig,
+    Config,
+    EmbeddingKind,
+    Reference,
+    Source,
+)
+from lstm_sentiment.config_fields import Checked, fields_of
 from lstm_sentiment.display import on_one_line, shortened
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import JSON_BYTES
@@ -27,7 +34,9 @@ READ = " and ".join(map(str, READABLE))  # for messages
 ROUNDING = 1e-6  # allowed in scores: older versions computed them in float32
 LARGEST = 1e15  # of any count or duration in a record
 LARGEST_LOSS = 1e39  # beyond any number in float32
-FIELDS = {field.name: field for kind in (Config, Reference) for field in fields_of(kind)}
+LISTS: dict[str, type[Checked]] = {"reference": Reference, "compare": CompareConfig}
+KINDS = (Config, *LISTS.values())  # of which a record consists
+FIELDS = {field.name: field for kind in KINDS for field in fields_of(kind)}
 UNRECORDED = frozenset(name for name, field in FIELDS.items() if not field.recorded)
 IF_MISSING = {
     name: field.if_missing for name, field in FIELDS.items() if field.if_missing is not None
@@ -80,8 +89,8 @@ def _restored(kind: type[Any], nested: Any, prefix: str) -> Any:
             raise InputError(f"{prefix}{name:.60} is not a field of a model's configuration.")
         if name in groups:
             value = _restored(groups[name], value, f"{prefix}{name}.")
-        elif prefix + name == "reference" and isinstance(value, list):
-            value = [_restored(Reference, reference, "reference.") for reference in value]
+        elif prefix + name in LISTS and isinstance(value, list):
+            value = [_restored(LISTS[name], item, f"{name}.") for item in value]
         chosen[name] = value
     return kind(**chosen, **_unrecorded_paths(prefix, chosen))
 
@@ -267,8 +276,12 @@ def _check_config(config: Mapping[str, Any]) -> None:
     for reference in config.get("reference") or []:
         for name in ("run", "source"):
             _require_text(f"reference.{name}", reference[name])
-        for name in ("accuracy", "loss", "reviews"):
+        for name in ("accuracy", "loss", "reviews", "labels"):
             _require_allowed(f"reference.{name}", reference.get(name))
+        _require_text("reference.otherwise", reference.get("otherwise", ""))
+    for question in config.get("compare") or []:
+        for name in ("question", "run", "other"):
+            _require_text(f"compare.{name}", question[name])
 
 
 def _check_scores(stage: str, scores: Mapping[str, Any] | None, classes: Classes) -> None:

@@ -10,10 +10,11 @@ from lstm_sentiment.report.formatting import points, spread
 from lstm_sentiment.report.page import Block, Paragraph, Plot, Table
 from lstm_sentiment.report.variants import Variant
 from scripts.publish import trained
+from scripts.publish.experiments import questions_of
 from scripts.publish.trained import find, published_accuracy
 from scripts.publish.wording import (
+    answers,
     interval,
-    judgement,
     loss,
     optional_percent,
     parameters,
@@ -24,13 +25,6 @@ from scripts.publish.wording import (
 
 DEPTHS = ("lstm", "stacked_lstm", "deep_lstm")
 ARCHITECTURES = ("rnn", *DEPTHS, "bilstm")
-PAIRS = (
-    ("bilstm", "lstm"),
-    ("bilstm", "stacked_lstm"),
-    ("lstm", "rnn"),
-    ("stacked_lstm", "lstm"),
-    ("deep_lstm", "lstm"),
-)
 LAST_WORDS = 100  # of a review; the page gives the gain from the words before them
 
 
@@ -47,12 +41,14 @@ def cells(comparison: Comparison) -> list[Block]:
         for variant in comparison.networks
     ]
     blocks: list[Block] = [Table(["", "test %", "95 % interval", "loss", "published"], rows)]
+    for question in questions_of("lstm_vs_gru", comparison):
+        blocks += answers(comparison, question, lambda variant: variant.network.upper())
     lstm, gru = (find(comparison, network=name) for name in ("lstm", "gru"))
     if lstm and gru:
-        blocks.append(Paragraph(f"GRU compared with LSTM: {judgement(comparison, gru, lstm)}"))
         theirs = [published_accuracy(comparison, variant) for variant in (gru, lstm)]
         if theirs[0] is not None and theirs[1] is not None:
-            blocks.append(Paragraph(f"Published: {points(theirs[0] - theirs[1])} points."))
+            difference = points(theirs[0] - theirs[1])
+            blocks.append(Paragraph(f"The published difference is {difference} points."))
     return blocks
 
 
@@ -73,10 +69,10 @@ def architectures(comparison: Comparison) -> list[Block]:
         ]
         for name, variant in variants.items()
     ]
-    sentences = [
-        f"{ours} compared with {other}: {judgement(comparison, variants[ours], variants[other])}"
-        for ours, other in PAIRS
-        if variants.keys() >= {ours, other}
+    results = [
+        block
+        for question in questions_of("architectures", comparison)
+        for block in answers(comparison, question, lambda variant: variant.network)
     ]
     gaps = [
         f"{name}: {100 * _gap(variants[name]):+.1f} points." for name in DEPTHS if name in variants
@@ -88,7 +84,7 @@ def architectures(comparison: Comparison) -> list[Block]:
             "than a simple RNN."
         ),
         Table([*columns, "training s"], rows),
-        *titled_list("Our results:", sentences),
+        *results,
         *titled_list(
             "Overfitting by depth, as training accuracy minus validation accuracy in the best "
             "epoch:",
@@ -121,6 +117,7 @@ def influence(_: Comparison) -> list[Block]:
     ]
     title = "Influence of a word on the prediction, by its distance from the end of the review."
     return [
+        Paragraph("Measured by `python -m scripts.benchmarks.influence`."),
         Paragraph(
             f"Accuracy on the {record['reviews']:,} test reviews of more than {last[-1]} tokens "
             "if the network reads only the last words of each review, mean over seeds:"

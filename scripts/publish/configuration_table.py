@@ -5,7 +5,7 @@ docs/configuration.md shows them; `make results` writes them there.
 
 from collections.abc import Iterator
 
-from lstm_sentiment.config import Config, Reference
+from lstm_sentiment.config import CompareConfig, Config, Reference
 from lstm_sentiment.config_fields import Checked, Field, own_fields
 
 COLUMNS = ("field", "default", "allowed", "in fingerprint", "meaning")
@@ -17,7 +17,8 @@ INTRODUCTION = (
 
 def markdown() -> str:
     """Return a heading, a description and a table for each group of fields."""
-    return "\n\n".join([INTRODUCTION, *(_section(kind) for kind in (*_groups(Config), Reference))])
+    kinds = (*_groups(Config), Reference, CompareConfig)
+    return "\n\n".join([INTRODUCTION, *map(_section, kinds)])
 
 
 def _groups(kind: type[Checked]) -> Iterator[type[Checked]]:

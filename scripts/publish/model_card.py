@@ -127,14 +127,14 @@ def _evaluation(comparison: Comparison, model: Variant) -> list[Block]:
 
 def _compared_with_baseline(comparison: Comparison, model: Variant) -> list[Block]:
     baseline = baseline_of(comparison)
-    if baseline is None or model.name not in comparison.against(baseline):
-        return []
+    verdicts = comparison.family([(model, baseline)] if baseline else [])
     return [
         Paragraph(
             f"Compared with the n-gram baseline {baseline.name}, which uses the words and bigrams "
             f"of a review without their order ({score(baseline)} %, {parameters(baseline)} "
-            f"parameters): {judgement(comparison, model, baseline)}"
+            f"parameters): {judgement(verdict)}"
         )
+        for (_, baseline), verdict in verdicts.items()
     ]
 
 

@@ -4,7 +4,7 @@ from lstm_sentiment.report.comparison_plots import accuracy_bars
 from lstm_sentiment.report.page import Plot, Table
 from scripts.publish.pooling_sections import pooling_plots
 from scripts.publish.trained import baseline_of, highlights, published_accuracy
-from scripts.publish.wording import interval, labels, network, optional_percent, score
+from scripts.publish.wording import interval, labels, network, published_cell, score
 
 
 def summary() -> Table:
@@ -15,7 +15,7 @@ def summary() -> Table:
             network(variant),
             labels(variant),
             str(len(variant.runs)),
-            optional_percent(published_accuracy(comparison, variant)),
+            published_cell(comparison, variant),
             score(variant),
             interval(comparison, variant),
             score(baseline_of(comparison)),

@@ -11,8 +11,9 @@ from lstm_sentiment.report.comparison_plots import heat_map
 from lstm_sentiment.report.formatting import percent, points
 from lstm_sentiment.report.page import Block, Listing, Paragraph, Plot, Table
 from lstm_sentiment.report.variants import Variant
+from scripts.publish.experiments import questions_of
 from scripts.publish.trained import comparison_of, find, published_accuracy
-from scripts.publish.wording import interval, judgement, optional_percent, score, titled_list
+from scripts.publish.wording import answers, interval, optional_percent, score, titled_list
 
 HEADS = ("last", "flatten", "max", "avg")
 PADDINGS = {
@@ -34,17 +35,25 @@ def pooling(comparison: Comparison) -> list[Block]:
         ]
         for head, row in zip(HEADS, variants, strict=True)
     ]
-    last, *others = variants
-    sentences = [
-        f"{head}, {padding}: {judgement(comparison, variant, reference)}"
-        for padding, reference, *column in zip(PADDINGS.values(), last, *others, strict=True)
-        for head, variant in zip(HEADS[1:], column, strict=True)
-        if variant and reference
-    ]
     return [
         Table(["head", *PADDINGS.values(), "published"], rows),
-        *titled_list("Compared with the last state, with the same padding:", sentences),
+        *_answers(comparison, about_padding=False),
     ]
+
+
+def _answers(comparison: Comparison, about_padding: bool) -> list[Block]:
+    """Return the answers to the questions about padding, or to those about heads."""
+    return [
+        block
+        for question in questions_of("pooling", comparison)
+        if ("data.padding" in question.named) == about_padding
+        for block in answers(comparison, question, _head_and_padding)
+    ]
+
+
+def _head_and_padding(variant: Variant) -> str:
+    settings = variant.settings
+    return f"{settings['head.kind']}, {PADDINGS[Padding(settings['data.padding'])]}"
 
 
 def pooling_plots() -> list[Plot]:
@@ -71,17 +80,9 @@ def _accuracy(variant: Variant | None) -> float:
 def padding(comparison: Comparison) -> list[Block]:
     """Return the accuracies of a last state by padding, compared with the published accuracy."""
     variants = {p: v for p in PADDINGS if (v := find(comparison, head="last", padding=p))}
-    masked = variants.get(Padding.exact)
-    blocks: list[Block] = [Listing([_seeds(PADDINGS[p], v) for p, v in variants.items()])]
-    if masked is not None:
-        sentences = [
-            f"{PADDINGS[p]}: {judgement(comparison, variant, masked)}"
-            for p, variant in variants.items()
-            if variant is not masked
-        ]
-        blocks += titled_list("Compared with masked padding:", sentences)
     return [
-        *blocks,
+        Listing([_seeds(PADDINGS[p], v) for p, v in variants.items()]),
+        *_answers(comparison, about_padding=True),
         *_closest_to_published(comparison, variants),
         *_learning_curves(comparison),
         *_trailing_padding(),
@@ -164,7 +165,8 @@ def _trailing_padding() -> list[Block]:
     if comparison is None:
         return [Paragraph("Not trained yet: `experiment=trailing_padding`.")]
     sentences = [_first_learning(r) for variant in comparison.networks for r in variant.records]
-    title = "Unmasked post-padding with more epochs than in the table:"
+    command = "`python train.py experiment=trailing_padding`"
+    title = f"Unmasked post-padding with more epochs than in the table ({command}):"
     return titled_list(title, sentences)
 
 

@@ -3,17 +3,20 @@
 from lstm_sentiment.report.comparison import Comparison
 from lstm_sentiment.report.effect_section import effect_section
 from lstm_sentiment.report.page import Block, Paragraph, Table
+from lstm_sentiment.report.variants import Variant
+from scripts.publish.experiments import note_on_vectors, questions_of, vectors_of
 from scripts.publish.trained import EXPERIMENTS, baseline_of, comparison_of
 from scripts.publish.wording import (
+    answers,
     difference,
     interval,
-    judgement,
     labels,
     loss,
     p_value,
     parameters,
     score,
     seconds,
+    titled_list,
 )
 
 
@@ -32,25 +35,36 @@ def recipe(comparison: Comparison) -> list[Block]:
         for variant in comparison.variants
     ]
     columns = ["", "seeds", "test %", "95 % interval", "loss", "parameters", "training s"]
-    return [Paragraph(f"{comparison.title}."), Table(columns, rows)]
+    vectors = [
+        f"{variant.name}: {', '.join(filter(None, (used, note_on_vectors(variant))))}."
+        for variant in comparison.networks
+        if (used := vectors_of(variant))
+    ]
+    return [
+        Paragraph(f"{comparison.title}."),
+        Table(columns, rows),
+        *titled_list("Word vectors at the start of training:", vectors),
+    ]
 
 
 def vectors(comparison: Comparison) -> list[Block]:
     """Return the network with word vectors, compared with the same network without them."""
-    both = comparison_of("best_scratch", "best_vectors")
-    variants = {v.settings["embedding.kind"]: v for v in both.networks} if both else {}
     blocks = recipe(comparison)
-    if both and variants.keys() >= {"word2vec", "random"}:
-        ours, other = variants["word2vec"], variants["random"]
-        replaced = [variant.settings["data.augment.replace"] for variant in (ours, other)]
+    if both := comparison_of("best_scratch", "best_vectors"):
+        for question in questions_of("best_vectors", both):
+            blocks += answers(both, question, _with_or_without)
         blocks.append(
             Paragraph(
-                f"With word vectors compared with without: {judgement(both, ours, other)} The "
-                "share of words that training replaces by the unknown word was selected by "
-                f"validation accuracy: {replaced[0]} with vectors, {replaced[1]} without."
+                "The share of words that training replaces by the unknown word "
+                "(`data.augment.replace`) was selected by validation accuracy, with and without "
+                "vectors."
             )
         )
     return blocks
+
+
+def _with_or_without(variant: Variant) -> str:
+    return vectors_of(variant) or "random vectors"
 
 
 def contributions(comparison: Comparison) -> list[Block]:
@@ -70,7 +84,7 @@ def baselines() -> list[Block]:
         if comparison is None or baseline is None:
             continue
         best = comparison.best_network or comparison.networks[0]
-        verdict = comparison.against(baseline).get(best.name)
+        verdict = comparison.family([(best, baseline)]).get((best, baseline))
         if verdict is not None:
             scores = [best.name, labels(best), score(best), score(baseline)]
             judged = [difference(verdict), f"{verdict.wording}, {p_value(verdict)}"]
@@ -82,7 +96,9 @@ def baselines() -> list[Block]:
             "the only one. The n-gram baseline is logistic regression on TF-IDF features or NB-SVM "
             "(Wang and Manning 2012), trained on words and bigrams of the same reviews: the one "
             "with the higher validation accuracy. For networks that were trained on all labels, "
-            "without a validation set, it is the kind that was better in most other experiments."
+            "without a validation set, it is the kind that was better in most other experiments. "
+            "The baselines of an experiment are trained by `lstm-sentiment baseline "
+            "experiment=NAME`, with the further arguments of its networks if there are any."
         ),
         Table(columns, rows),
     ]

@@ -7,9 +7,10 @@ import numpy as np
 
 from lstm_sentiment.config import Padding
 from lstm_sentiment.report.comparison import Comparison, natural_order
-from lstm_sentiment.report.published import published
+from lstm_sentiment.report.published import Published, published
 from lstm_sentiment.report.variants import Variant, variant_groups
 from lstm_sentiment.runs.reader import read_runs
+from scripts.publish.experiments import references_of
 
 RESULTS = Path(__file__).parents[2] / "results"
 EXPERIMENTS = (
@@ -90,10 +91,19 @@ def usual_baseline() -> str | None:
 
 def published_accuracy(comparison: Comparison, variant: Variant | None) -> float | None:
     """Return the published test accuracy of a network, if there is one."""
-    if variant is None:
-        return None
-    rows = published(comparison.variants)
-    return next((r.theirs for r in rows if r.name == variant.name and r.score == "accuracy"), None)
+    result = variant and published_result(comparison, variant)
+    return result.theirs if result else None
+
+
+def published_result(comparison: Comparison, variant: Variant) -> Published | None:
+    """Return the published result with a test accuracy of a network, if there is one."""
+    rows = published_results(comparison)
+    return next((r for r in rows if r.name == variant.name and r.score == "accuracy"), None)
+
+
+def published_results(comparison: Comparison) -> list[Published]:
+    """Return the published results, described as by the experiments today."""
+    return published(comparison.variants, references_of(comparison))
 
 
 @cache

@@ -1,10 +1,26 @@
 """comparisons and variants -> the numbers and verdicts of the pages, as text."""
 
+from collections.abc import Callable
+
 from lstm_sentiment.report.comparison import Comparison
-from lstm_sentiment.report.formatting import NOTHING, bounds, mean, percent, points, spread
+from lstm_sentiment.report.formatting import (
+    NOTHING,
+    bounds,
+    enumeration,
+    mean,
+    percent,
+    points,
+    spread,
+)
+from lstm_sentiment.report.markup import plain
 from lstm_sentiment.report.page import Block, Listing, Paragraph
+from lstm_sentiment.report.question_section import missing_runs
+from lstm_sentiment.report.questions import Question
 from lstm_sentiment.report.statistics import Verdict
+from lstm_sentiment.report.table_sections import published_note
 from lstm_sentiment.report.variants import Variant
+from scripts.publish.experiments import vectors_of
+from scripts.publish.trained import published_result, published_results
 
 
 def score(variant: Variant | None) -> str:
@@ -38,13 +54,22 @@ def labels(variant: Variant) -> str:
 
 
 def network(variant: Variant) -> str:
-    """Return a network's encoder and head, such as "bilstm, max"."""
-    return f"{variant.network}, {variant.settings['head.kind']}"
+    """Return a network's encoder, head and pretrained vectors, such as "bilstm, max"."""
+    parts = [variant.network, str(variant.settings["head.kind"]), vectors_of(variant)]
+    return ", ".join(filter(None, parts))
 
 
 def optional_percent(value: float | None) -> str:
     """Return a share in per cent, or a dash if it is None."""
     return NOTHING if value is None else percent(value)
+
+
+def published_cell(comparison: Comparison, variant: Variant) -> str:
+    """Return the published accuracy in per cent, with the number of labels if ours is another."""
+    result = published_result(comparison, variant)
+    if result is None or result.labels in (None, comparison.data["train"]):
+        return optional_percent(result and result.theirs)
+    return f"{percent(result.theirs)} ({result.labels:,} labels)"
 
 
 def difference(verdict: Verdict) -> str:
@@ -58,10 +83,37 @@ def p_value(verdict: Verdict) -> str:
     return "p below 0.001" if verdict.p < 0.001 else f"p = {verdict.p:.3f}"
 
 
-def judgement(comparison: Comparison, ours: Variant, other: Variant) -> str:
+def judgement(verdict: Verdict) -> str:
     """Return the difference between a variant and another one, and the verdict on it."""
-    verdict = comparison.against(other)[ours.name]
     return f"{difference(verdict)}, {verdict.wording} ({p_value(verdict)})."
+
+
+def answers(
+    comparison: Comparison, question: Question, name: Callable[[Variant], str]
+) -> list[Block]:
+    """Return the judgements that answer a question, and what else differs between the pairs."""
+    verdicts = comparison.family(pair.variants for pair in question.pairs)
+    sentences = [
+        f"{name(pair.variant)} compared with {name(pair.other)}: "
+        f"{judgement(verdicts[pair.variants])} {plain(pair.confounded)}".rstrip()
+        for pair in question.pairs
+    ]
+    return [*titled_list(question.text, sentences), *missing_runs(question)]
+
+
+def published_list(comparison: Comparison) -> list[Block]:
+    """Return the published results with their sources, and what differs there."""
+    figures: dict[str, dict[str, None]] = {}
+    for row in published_results(comparison):
+        labels = "labels not stated" if row.labels is None else f"{row.labels:,} labels"
+        note = published_note(row, comparison)
+        notes = [note] if note.startswith(labels) else [labels, *filter(None, [note])]
+        figure = f"loss {row.theirs:.4f}" if row.score == "loss" else f"{percent(row.theirs)} %"
+        about = f"{plain(row.source) or 'source not named'} ({'; '.join(notes)})"
+        figures.setdefault(about, {})[f"{figure} for `{row.run}`"] = None
+    return titled_list(
+        "Published:", [f"{about}: {enumeration([*each])}." for about, each in figures.items()]
+    )
 
 
 def titled_list(title: str, items: list[str]) -> list[Block]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lstm_sentiment import Config, InputError
-from lstm_sentiment.commands.hydra_config import compose, compose_all, refuse_code
+from lstm_sentiment.commands.hydra_config import compose, compose_all, refuse_code, seed_experiments
 from lstm_sentiment.commands.main import main
 
 
@@ -115,3 +115,9 @@ def test_a_function_for_hydra_to_call_is_refused(
 def test_other_overrides_and_words_are_left_to_hydra() -> None:
     words = ["data.path=my_target_file.csv", "head=glob(max*)", "encoder=lstm,gru", "a b", "x=${y}"]
     refuse_code([*words, "my_conf", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "x={y: 1}"])
+
+
+def test_the_commands_of_missing_runs_start_from_experiments_with_seeds_only() -> None:
+    names = ["best_vectors", "pooling", "demo", "smoke", "None", "../experiment/best_scratch"]
+    known = seed_experiments(names)
+    assert known == {"best_vectors": compose(["experiment=best_vectors"])}

@@ -306,7 +306,7 @@ def test_of_two_reports_at_once_one_is_refused(
 def few_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let reports consist of one plot."""
     blocks = [Plot("one", "A plot.", Figure(figsize=(1, 1)))]
-    monkeypatch.setattr("lstm_sentiment.report.sections.build_report", lambda _: (blocks, []))
+    monkeypatch.setattr("lstm_sentiment.report.sections.build_report", lambda *_: (blocks, []))
 
 
 def test_a_path_that_cannot_exist_is_an_error(
@@ -451,3 +451,43 @@ def test_two_sets_of_reviews_make_one_page(tmp_path: Path) -> None:
     page = (tmp_path / "report.html").read_text()
     assert "2 different data sets" in page
     assert (tmp_path / "figures" / "2_accuracy.svg").exists()
+
+
+@pytest.mark.usefixtures("few_plots")
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("encoder=gru", "must be two sets of choices with a colon between blanks"),
+        ("encoder=gru:encoder=lstm", "must be two sets of choices"),
+        ("encoder=gru : encoder=lstm : head=max", "must be two sets of choices"),
+        ("Better? encoder=gru : encoder=lstm", "compare.run must be choices as on the command"),
+        ("encoder=gru : encodr=lstm", "compare.other must name choices of encoder"),
+    ],
+)
+def test_an_impossible_comparison_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, problem: str
+) -> None:
+    put_run(tmp_path, network("gru"), answers(10), answers(20))
+    before = content_of(tmp_path)
+    assert main(["report", str(tmp_path), "--compare", text]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("--compare ")
+    assert problem in error
+    assert repr(text) in error
+    assert error.count("\n") == 1
+    assert content_of(tmp_path) == before
+
+
+def test_comparisons_of_the_command_line_are_answered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for cell, wrong in (("gru", 10), ("lstm", 60)):
+        put_run(tmp_path, network(cell), answers(wrong), answers(wrong))
+    compare = ["--compare", "encoder=gru : encoder=lstm", "--compare", "head=max : head=last"]
+    assert main(["report", str(tmp_path), *compare]) == 0
+    text = (tmp_path / "report.md").read_text()
+    assert "### encoder=gru compared with encoder=lstm" in text
+    assert re.search(r"^\| gru-last \| lstm-last \| \+25\.00 \| .* \| better \|$", text, re.M)
+    note = "“head=max compared with head=last” has no answer: no run has head=max."
+    assert f"- {note}" in text
+    assert note in " ".join(capsys.readouterr().out.split())

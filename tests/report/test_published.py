@@ -9,7 +9,7 @@ import pytest
 
 from lstm_sentiment.config import Config, DataConfig, Reference
 from lstm_sentiment.report.published import Published, published
-from tests.support.records import DATA, answers, network, put_baseline, put_run
+from tests.support.records import DATA, amend, answers, network, put_baseline, put_run
 from tests.support.reports import only_group
 
 
@@ -66,6 +66,23 @@ def test_a_result_that_was_described_better_later_has_one_row(tmp_path: Path) ->
         ("a book", 50_000),
         ("a book", 25_000),
     ]
+
+
+def test_an_older_record_is_completed_by_its_experiment_of_today(tmp_path: Path) -> None:
+    folder = put_run(tmp_path, referring(Config(), "encoder=lstm", source="a blog"), answers(20))
+    more = {"source": "A blog, on IMDB", "labels": 20_000, "otherwise": "trained once"}
+    today = [Reference("encoder=lstm", 0.8, **more), Reference("encoder=lstm", 0.9, source="new")]  # type: ignore[arg-type]
+
+    def shorten(record: dict[str, Any]) -> None:
+        for name in ("reviews", "labels", "otherwise"):
+            del record["config"]["reference"][0][name]
+
+    amend(folder, shorten)
+    variants = only_group(tmp_path).variants
+    [known] = published(variants)
+    assert (known.source, known.labels, known.otherwise) == ("a blog", None, "")
+    rows = [(row.source, row.labels, row.otherwise) for row in published(variants, today)]
+    assert rows == [("A blog, on IMDB", 20_000, "trained once"), ("new", None, "")]
 
 
 def test_results_of_two_sources_with_the_same_score_stay_apart(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from lstm_sentiment.config import Reference
 from lstm_sentiment.report.page import Block, Paragraph, Table, markdown
 from lstm_sentiment.report.ranking import markdown as ranking_markdown
 from lstm_sentiment.report.table_sections import (
+    CONFOUNDED_NOTE,
     RANKING_NOTE,
     SEEDS_NOTE,
     SINGLE_REVIEWS_NOTE,
@@ -113,7 +115,9 @@ def test_a_verdict_needs_a_significant_difference(tmp_path: Path) -> None:
     assert len(undecided) == 1
     low, high = map(float, to_best["gru-attention"]["95 % interval"].split(" to "))
     assert low < -10 < high < 0
-    assert blocks.count(Paragraph(VERDICT_NOTE)) == 1
+    assert blocks.count(Paragraph(f"{VERDICT_NOTE} {CONFOUNDED_NOTE}")) == 1
+    assert to_best["gru-avg"]["differs in"] == "head.kind"
+    assert to_baseline["gru-avg"]["differs in"].startswith("kind of model")
 
 
 def test_p_values_are_corrected_for_the_number_of_comparisons(tmp_path: Path) -> None:
@@ -163,13 +167,41 @@ def test_published_scores_are_beside_ours(tmp_path: Path) -> None:
         "published",
         "ours",
         "difference",
+        "labels there",
+        "what differs there",
     ]
     # A tenth of the predictions, all with probability 0.9, is wrong: -0.9 ln 0.9 - 0.1 ln 0.1.
+    unknown = ["not stated", "–"]
+    paper = ["gru-max", "a paper: encoder=gru head=max"]
     assert table.rows == [
-        ["gru-max", "a paper: encoder=gru head=max", "accuracy", "87.00", "90.00", "+3.00"],
-        ["gru-max", "a paper: encoder=gru head=max", "loss", "0.3500", "0.3251", "-0.0249"],
-        ["encoder=lstm", "a blog: encoder=lstm", "accuracy", "90.00", "not trained", "–"],
+        [*paper, "accuracy", "87.00", "90.00", "+3.00", *unknown],
+        [*paper, "loss", "0.3500", "0.3251", "-0.0249", *unknown],
+        ["encoder=lstm", "a blog: encoder=lstm", "accuracy", "90.00", "not trained", "–", *unknown],
     ]
+
+
+@pytest.mark.parametrize(
+    ("description", "cells"),
+    [
+        ({"labels": 900, "reviews": 1_300}, ["900", "–"]),
+        ({"labels": 25_000}, ["25,000", "25,000 labels, ours 900"]),
+        (
+            {"labels": 25_000, "reviews": 50_000, "otherwise": "one *run*"},
+            ["25,000", "25,000 labels, ours 900; 50,000 reviews in all, ours 1,300; one \\*run\\*"],
+        ),
+        ({"otherwise": "padding not described"}, ["not stated", "padding not described"]),
+    ],
+)
+def test_a_row_says_what_differs_from_the_published_system(
+    tmp_path: Path, description: dict[str, Any], cells: list[str]
+) -> None:
+    """Our runs use 900 reviews for training, 200 for validation and 200 for the test."""
+    reference = Reference("encoder=gru", accuracy=0.87, source="a paper", **description)
+    put_run(tmp_path, network("gru", reference=[reference]), answers(20), answers(10))
+    table, *_ = below(report(tmp_path), PUBLISHED)
+    assert isinstance(table, Table)
+    [row] = table.rows
+    assert row[-2:] == cells
 
 
 def note_on_published(root: Path, reviews: int | None, source: str = "a paper") -> str:

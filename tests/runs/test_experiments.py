@@ -106,7 +106,8 @@ def test_the_grid_has_every_combination() -> None:
 def test_a_record_has_the_published_results() -> None:
     config = Config(reference=[Reference("encoder=lstm", 0.8715, source="a paper")])
     expected = {"run": "encoder=lstm", "accuracy": 0.8715, "loss": None, "source": "a paper"}
-    assert recorded(config)["reference"] == [{**expected, "reviews": None}]
+    unknown = {"reviews": None, "labels": None, "otherwise": ""}
+    assert recorded(config)["reference"] == [{**expected, **unknown}]
 
 
 @pytest.mark.parametrize(
@@ -128,3 +129,20 @@ def test_an_impossible_published_result_is_refused(fields: dict[str, object], na
 def test_published_results_are_a_list_of_references() -> None:
     with pytest.raises(InputError, match="reference"):
         Config(reference=["encoder=lstm"])  # type: ignore[list-item]
+
+
+def test_glove_bilstm_uses_published_vectors_of_50_dimensions() -> None:
+    for config in experiment("glove_bilstm"):
+        vectors = config.embedding
+        assert (vectors.kind, vectors.name, vectors.dim) == ("glove", "6B", 50)
+        assert (config.encoder.network, config.data.limit_train) == ("bilstm", 10_000)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_questions_of_an_experiment_are_of_its_own_runs(name: str) -> None:
+    """Except for best_vectors, which is compared with best_scratch."""
+    asked = experiment(name)[0].compare
+    assert len({entry.question for entry in asked}) == len(asked)
+    assert all(entry.question.endswith("?") for entry in asked)
+    if name in ("pooling", "architectures", "lstm_vs_gru", "best_vectors", "demo"):
+        assert asked

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from lstm_sentiment.commands.status import status_table
-from lstm_sentiment.config import Config, EncoderConfig, HeadConfig, Reference
+from lstm_sentiment.config import CompareConfig, Config, EncoderConfig, HeadConfig, Reference
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.report import page
 from lstm_sentiment.report.csv_files import run_table
@@ -40,7 +40,8 @@ Location = tuple[str | int, ...]  # the keys that lead to a part of a record
 def good_run(root: Path) -> Path:
     """Write a run whose record has every part that reports read; return its folder."""
     figure = Reference(run="encoder=lstm", accuracy=0.9, loss=0.3, source="a paper")
-    config = Config(head=HeadConfig(kind="max"), reference=[figure])
+    asked = CompareConfig("Better?", "encoder=gru", "encoder=lstm")
+    config = Config(head=HeadConfig(kind="max"), reference=[figure], compare=[asked])
     vectors = {"fingerprint": "abc"}
     return put_run(root, config, answers(30), answers(20), vectors=vectors)
 
@@ -130,6 +131,10 @@ def test_a_record_of_a_baseline_has_no_network(run: Path) -> None:
         (("config", "reference", 0, "run"), 1, "reference.run is 1"),
         (("config", "reference", 0, "accuracy"), "0.9", "reference.accuracy is 0.9"),
         (("config", "reference", 0, "loss"), math.nan, "(NaN is not a number of JSON)"),
+        (("config", "reference", 0, "labels"), "many", "reference.labels is many"),
+        (("config", "reference", 0, "otherwise"), None, "reference.otherwise is None"),
+        (("config", "compare", 0, "run"), DELETED, "run is missing"),
+        (("config", "compare", 0, "other"), 1, "compare.other is 1"),
         (("epochs",), None, ""),
         (("epochs",), [], "best_epoch is 1"),
         (("epochs", 0), [], ""),
@@ -336,6 +341,8 @@ def test_any_value_anywhere_in_a_record_is_either_read_or_refused(
         (("cost", "peak_memory_mib"), "much"),
         (("cost", "peak_memory_mib"), [1.0]),
         (("config", "reference", 0, "source"), DELETED),
+        (("config", "compare"), 1),
+        (("config", "compare", 0, "question"), DELETED),
         (("config", "encoder", "num_layers"), 1.0),
         (("config",), {"seed": 0, "ngrams": {"kind": "nb_svm"}}),  # the name is that of a network
         (("environment", "device"), "\ud800"),

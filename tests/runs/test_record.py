@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lstm_sentiment.config import (
+    CompareConfig,
     Config,
     DataConfig,
     EmbeddingConfig,
@@ -47,6 +48,7 @@ def test_places_do_not_change_the_fingerprint() -> None:
         rerun=True,
         keep_checkpoints=True,
         reference=[Reference("encoder=lstm", 0.8715, source="a paper")],
+        compare=[CompareConfig("Better?", "encoder=gru", "encoder=lstm")],
         data=DataConfig(
             "reviews",  # type: ignore[arg-type]
             path="somewhere",

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,13 @@ import pytest
 from lstm_sentiment.config import Config, DataConfig, EmbeddingConfig, Reference
 from lstm_sentiment.report import page
 from lstm_sentiment.report.page import Table
+from lstm_sentiment.report.variants import variant_groups
 from lstm_sentiment.runs.reader import read_runs
 from scripts.publish import overview, pages, trained
+from scripts.publish.experiments import FILES_OF_VECTORS, OF_IMDB, commands
 from scripts.publish.model_card import model_card
 from scripts.publish.results_page import QUESTIONS, results_page
+from tests.support.experiments import experiment, typed
 from tests.support.records import (
     LABELS,
     amend,
@@ -88,8 +92,8 @@ def words(svg: str) -> list[str]:
 @pytest.mark.usefixtures("results")
 def test_experiments_without_records_are_named() -> None:
     text = page.markdown(results_page())
-    for experiment, _ in QUESTIONS.values():
-        assert f"`experiment={experiment}`" in text
+    for name, _ in QUESTIONS.values():
+        assert f"`experiment={name}`" in text
     assert overview.summary().rows == []
     assert overview.plots() == []
     assert "`experiment=best_vectors`" in page.markdown(model_card())
@@ -120,7 +124,9 @@ def test_pooling_by_hand(results: Path) -> None:
     assert "+20.00 points" in better
     assert "better (p = 0.00" in better
     assert UNDECIDED in line(text, "- avg, masked")
-    assert text.count("\n- ") == 9
+    assert text.count(" compared with last") == 9
+    assert line(text, "- them (labels not stated): 77.00 % for `head=last`.")
+    assert line(text, "- source not named (labels not stated): 87.00 % for `head=max`.")
 
 
 def test_padding_by_hand(results: Path) -> None:
@@ -204,7 +210,7 @@ def test_cells_by_hand(results: Path) -> None:
     text = section("LSTM or GRU?")
     assert "87.77" in line(text, "| gru-last | 93.75 ± 0.35 |")
     assert "better" in line(text, "GRU", "LSTM", "+14.00 points")
-    assert line(text, "Published", "+0.62 points")
+    assert line(text, "published difference", "+0.62 points")
 
 
 def test_architectures_by_hand(results: Path) -> None:
@@ -269,8 +275,8 @@ def test_the_influence_of_words_by_hand(results: Path) -> None:
 
 
 def test_the_baseline_is_the_better_one_on_validation(results: Path) -> None:
-    for experiment, validated in (("lstm_vs_gru", True), ("best_scratch", False)):
-        sweep = results / experiment
+    for name, validated in (("lstm_vs_gru", True), ("best_scratch", False)):
+        sweep = results / name
         for seed, mistakes in enumerate((10, 11)):
             val = answers(mistakes) if validated else None
             put_run(sweep, network("gru", seed=seed), answers(mistakes), val)
@@ -278,8 +284,8 @@ def test_the_baseline_is_the_better_one_on_validation(results: Path) -> None:
             val = answers(mistakes) if validated else None
             put_baseline(sweep, answers(mistakes), val, kind)
     text = section(BASELINES)
-    for experiment in ("lstm_vs_gru", "best_scratch"):
-        row = line(text, f"`{experiment}`")
+    for name in ("lstm_vs_gru", "best_scratch"):
+        row = line(text, f"`{name}`")
         assert "| 900 | 94.75 ± 0.35 | 85.00 | +9.75 points" in row
         assert "better" in row
 
@@ -291,7 +297,67 @@ def test_vectors_are_compared_with_none(results: Path) -> None:
         config = network("gru", seed=seed, embedding=EmbeddingConfig("word2vec"))
         put_run(results / "best_vectors", config, answers(10 + seed), None, vectors=vectors)
     text = section("How much do word vectors")
-    assert line(text, "+15.00 points", "0.0 with vectors, 0.0 without")
+    assert line(text, "- skip-gram vectors of IMDB itself compared with random", "+15.00 points")
+    assert "They also differ" not in text
+    assert "Runs that would separate" not in text
+
+
+def test_vectors_with_another_difference_are_confounded(results: Path) -> None:
+    for name, wrong in (("best_scratch", 40), ("best_vectors", 10)):
+        for config in experiment(name):
+            vectors = {"fingerprint": "1", "source": "word2vec of 900 + 100 reviews"}
+            more = {"vectors": vectors} if name == "best_vectors" else {}
+            put_run(results / name, config, answers(wrong + config.seed), None, **more)
+    text = section("How much do word vectors")
+    sentence = line(text, "- skip-gram vectors of IMDB itself compared with random", "+15.00")
+    assert "They also differ in data.augment.replace (0.15 and 0.3)" in sentence
+    assert line(
+        text, "`python train.py experiment=best_scratch embedding.kind=word2vec seed=0,1,2`"
+    )
+    assert line(text, "`python train.py experiment=best_vectors embedding.kind=random seed=0,1,2`")
+
+
+@pytest.mark.parametrize("name", trained.EXPERIMENTS)
+def test_each_section_names_the_command_of_its_runs(name: str) -> None:
+    [group, *_] = variant_groups(read_runs(trained.RESULTS / name))
+    networks = [variant for variant in group.variants if not variant.is_baseline]
+    lines = [f"experiment={name}" + "".join(f" {word}" for word in line) for line in typed(name)]
+    named = {command.removeprefix("python train.py ") for command in commands(name, networks)}
+    assert lines[0] in named
+    assert named <= {*lines}
+
+
+def test_the_page_shows_the_command(results: Path) -> None:
+    for config in experiment("lstm_vs_gru"):
+        put_run(results / "lstm_vs_gru", config, answers(20), answers(20))
+    text = section("LSTM or GRU?")
+    assert line(text, "Trained by `python train.py experiment=lstm_vs_gru`.")
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "label"),
+    [(next(iter(FILES_OF_VECTORS)), OF_IMDB), ("sha256-1", "GloVe vectors (vectors.txt)")],
+)
+def test_vectors_of_a_file_are_named(results: Path, fingerprint: str, label: str) -> None:
+    vectors = {"fingerprint": fingerprint, "source": "vectors.txt"}
+    for config in experiment("glove_bilstm", *typed("glove_bilstm")[0]):
+        put_run(results / "glove_bilstm", config, answers(20), answers(20), vectors=vectors)
+    assert overview.summary().rows[0][1] == f"bilstm, last, {label}"
+    text = section("How accurate is a BiLSTM with word vectors")
+    command = "experiment=glove_bilstm embedding.path=vectors.txt embedding.dim=128"
+    assert line(text, f"Trained by `python train.py {command}`.")
+    described = line(text, f"- bilstm-last: {label}")
+    assert ("1,605 of the 2,000 validation reviews" in described) == (label == OF_IMDB)
+
+
+def test_published_results_are_described_by_their_experiment(results: Path) -> None:
+    for config in experiment("keras_lstm"):
+        old = replace(config, reference=[])  # as in the records of results/
+        put_run(results / "keras_lstm", old, answers(20), answers(20))
+    text = section("How accurate is the Keras recipe?")
+    published = line(text, "84.40 % for `encoder=lstm` and loss 0.4050")
+    assert "25,000 labels, ours 900; 50,000 reviews in all, ours 1,300; trained once" in published
+    assert overview.summary().rows[0][4] == "84.40 (25,000 labels)"
 
 
 def test_networks_without_predictions_are_left_out(results: Path) -> None:
