@@ -15,7 +15,7 @@ import safetensors.numpy
 from lstm_sentiment.config import Config
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import Classes
-from lstm_sentiment.model.ngrams import NgramClassifier, NgramModel
+from lstm_sentiment.model.ngrams import NgramClassifier, NgramModel, TrainingNgrams
 from lstm_sentiment.runs.ngram_folder import read_ngrams, save_ngrams
 from lstm_sentiment.serving.predictor import Predictor
 from lstm_sentiment.training.baseline import recorded_baseline
@@ -28,7 +28,7 @@ def trained(kind: NgramModel) -> NgramClassifier:
     draw = random.Random(0)
     reviews = [draw.choices(WORDS, k=12) for _ in range(60)]
     labels = np.array([review.count("good") > review.count("bad") for review in reviews])
-    return NgramClassifier.fitted(kind, reviews, labels.astype(int))
+    return TrainingNgrams(kind, reviews, labels.astype(int)).fitted(1.0)
 
 
 def saved(folder: Path, kind: NgramModel, config: Config | None = None) -> Path:
@@ -66,7 +66,7 @@ def test_a_saved_baseline_is_read_unchanged(tmp_path: Path, kind: NgramModel) ->
 def test_a_baseline_of_three_classes_is_read_unchanged(tmp_path: Path, kind: NgramModel) -> None:
     draw, folder = random.Random(0), tmp_path / "model"
     reviews = [draw.choices(WORDS, k=12) for _ in range(60)]
-    before = NgramClassifier.fitted(kind, reviews, np.arange(60) % 3, 3)
+    before = TrainingNgrams(kind, reviews, np.arange(60) % 3, 3).fitted(1.0)
     settings = recorded_baseline(kind, Config())["ngrams"]
     classes = Classes(("1", "2", "3"))
     save_ngrams(folder, before, settings, Config(), classes)
@@ -147,7 +147,7 @@ def change_json(name: str, change: Callable[[Any], object]) -> Callable[[Path], 
         (change_json("vocab.json", lambda v: v.clear()), "at least one"),
         (change_json("config.json", lambda c: c["ngrams"].update(kind="trees")), "'trees'"),
         (change_json("config.json", lambda c: c["ngrams"].update(kind=["nb_svm"])), "nb_svm"),
-        (change_json("config.json", lambda c: c["ngrams"].update(longest=3)), "got 3"),
+        (change_json("config.json", lambda c: c["ngrams"].update(longest=4)), "got 4"),
         (change_json("config.json", lambda c: c.update(ngrams=3)), "group of fields"),
         (change_json("config.json", lambda c: c.update(schema=3)), "schema 3"),
         (change_json("config.json", lambda c: c["config"].update(more=2)), "more"),
