@@ -35,10 +35,10 @@ class NgramModel(StrEnum):
 
 # The inverse strengths of the L2 penalty that are tried, the strongest penalty first.
 GRID = {
-    NgramModel.logistic: (1.0, 3.0, 10.0, 30.0, 100.0),
+    NgramModel.logistic: (3.0, 10.0, 30.0, 100.0, 300.0),
     NgramModel.nb_svm: (0.03, 0.1, 0.3, 1.0, 3.0),
 }
-# Those that are used if there are too few reviews to choose one; chosen on IMDB.
+# The values that are used if there are too few reviews to choose one.
 DEFAULT_C = {NgramModel.logistic: 30.0, NgramModel.nb_svm: 0.3}
 TOLERANCE = 1e-7  # of the mean loss's gradient; with scikit-learn's 1e-4, training stops early
 INTERCEPT = "unpenalised"  # recorded, since liblinear penalised it in earlier baselines
