@@ -132,8 +132,8 @@ def _compared_with_baseline(comparison: Comparison, model: Variant) -> list[Bloc
     return [
         Paragraph(
             f"Compared with the n-gram baseline {baseline.name}, which uses the words, bigrams "
-            f"and trigrams of a review without their order ({score(baseline)} %, {parameters(baseline)} "
-            f"parameters): {judgement(comparison, model, baseline)}"
+            f"and trigrams of a review without their order ({score(baseline)} %, "
+            f"{parameters(baseline)} parameters): {judgement(comparison, model, baseline)}"
         )
     ]
 
