@@ -84,6 +84,27 @@ def test_a_folder_has_the_files_of_a_model_and_the_choices_of_the_reviews(tmp_pa
     assert read_ngrams(folder)[1].data.text_column == "said"
 
 
+@pytest.mark.parametrize("kind", NgramModel)
+def test_a_baseline_of_an_earlier_version_is_used_with_its_bigrams(
+    tmp_path: Path, kind: NgramModel
+) -> None:
+    """Its settings were the longest n-gram, 2, and a fixed C; it had no grid."""
+    ngrams, weights = ["good", "not good"], np.array([1, -2], np.float32)
+    idf = np.array([1, 2], np.float32) if kind is NgramModel.logistic else None
+    before = NgramClassifier(ngrams, weights, np.float32(0.5), idf, longest=2)
+    settings = {"kind": str(kind), "longest": 2, "least": 2, "c": 0.3}
+    save_ngrams(tmp_path / "model", before, settings, Config())
+    after, *_ = read_ngrams(tmp_path / "model")
+    assert after.longest == 2
+    predictor = Predictor.load(tmp_path / "model")
+    values = np.array([1, 1]) if idf is None else idf / np.linalg.norm(idf)
+    logit = 0.5 + values @ weights
+    np.testing.assert_allclose(predictor.logits(["not good"]), [logit], rtol=1e-6)
+    attribution = predictor.explain("not good").attribution
+    half = values[1] * -2 / 2
+    np.testing.assert_allclose(attribution.contributions, [half, half + values[0]], rtol=1e-6)
+
+
 class Bomb:
     """An object that makes a folder when it is unpickled."""
 

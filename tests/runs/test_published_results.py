@@ -16,7 +16,7 @@ from lstm_sentiment.data import skip_gram
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.model.ngrams import NgramModel
-from lstm_sentiment.runs.identity import BASELINE, digest, run_folder, sweep_folder
+from lstm_sentiment.runs.identity import BASELINE, run_folder
 from lstm_sentiment.runs.record import defect, restored
 from lstm_sentiment.training.baseline import baseline_folder, distinct, recorded_baseline
 from tests.support.experiments import NAMES, experiment
@@ -50,18 +50,6 @@ def identity(record: dict[str, Any]) -> str:
     return reviews
 
 
-def published_baseline(kind: NgramModel, config: Config, identity: str) -> tuple[dict, Path]:
-    """Return the configuration and the folder that a baseline had when the results were made.
-
-    Its intercept was penalised, which was not a setting yet.
-    """
-    recorded = recorded_baseline(kind, config)
-    del recorded[BASELINE]["intercept"]
-    settings = {**recorded, "data": {k: v for k, v in recorded["data"].items() if k != "source"}}
-    name = f"{BASELINE}-{kind}-s0-{digest(1, identity, settings)}"
-    return recorded, sweep_folder(config) / name
-
-
 def test_there_are_published_results() -> None:
     assert len(FOLDERS) > 170
     assert len(EXPERIMENTS) == 9
@@ -83,8 +71,8 @@ def test_a_published_record_has_the_fingerprint_of_its_folder(folder: Path) -> N
             test=record["config"]["test"],
             data=restored({"data": data}).data,
         )
-        assert published_baseline(kind, config, reviews) == (record["config"], folder)
-        assert baseline_folder(kind, config, reviews) != folder  # the intercept is free now
+        assert recorded_baseline(kind, config) == record["config"]
+        assert baseline_folder(kind, config, reviews) == folder
     else:
         config = replace(restored(record["config"]), root=str(RESULTS))
         assert run_folder(config, identity(record)) == folder
@@ -103,7 +91,7 @@ def test_the_command_of_an_experiment_finds_its_published_runs_and_no_others(
     assert len(runs) == len(networks)
     if baselines:
         assert baselines == {
-            published_baseline(kind, config, f"{TRAIN} {TEST}")[1]
+            baseline_folder(kind, config, f"{TRAIN} {TEST}")
             for config in distinct(runs)
             for kind in NgramModel
         }
