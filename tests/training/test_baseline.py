@@ -77,7 +77,7 @@ def films(tmp_path: Path) -> WriteFilms:
     def write(name: str = "films", flipped: int = -1) -> DataConfig:
         folder = tmp_path / name
         folder.mkdir()
-        for seed, (split, count) in enumerate({"train": 120, "test": 60}.items()):
+        for seed, (split, count) in enumerate({"train": 240, "test": 60}.items()):
             draw = random.Random(seed)
             rows = []
             for number in range(count):
