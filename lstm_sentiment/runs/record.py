@@ -172,6 +172,8 @@ def _check(record: Mapping[str, Any]) -> None:
         _require_number(name, record["cost"][name])
     if (peak := record["cost"].get("peak_memory_mib")) is not None:
         _require_number("peak_memory_mib", peak)
+    if "grid" in record["config"].get(BASELINE, ()):  # the penalty of older baselines was fixed
+        _require_number("penalty.c", record["penalty"]["c"])
     if (vectors := record.get("vectors")) is not None:
         _require_text("vectors.fingerprint", vectors["fingerprint"])
     for name in ("source", "fingerprint"):

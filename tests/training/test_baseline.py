@@ -29,6 +29,7 @@ from lstm_sentiment.model.ngrams import NgramClassifier, NgramModel, bag_of_ngra
 from lstm_sentiment.report.variants import variant_groups
 from lstm_sentiment.runs.predictions import read_predictions
 from lstm_sentiment.runs.reader import State, read_run, read_runs
+from lstm_sentiment.runs.record import defect
 from lstm_sentiment.serving.predictor import Predictor
 from lstm_sentiment.training import penalty, runtime
 from lstm_sentiment.training.baseline import baseline, distinct
@@ -323,6 +324,13 @@ def test_equal_losses_choose_the_stronger_penalty(
     )
     _, chosen = fit_baseline(kind, reviews_of(tiny()))
     assert chosen.c == min(ngrams.GRID[kind])
+
+
+@pytest.mark.parametrize("damage", [None, {}, {"c": "1"}, {"c": -1.0}])
+def test_a_record_without_its_penalty_is_damaged(finished: Baseline, damage: Any) -> None:
+    _, record = finished
+    assert defect(record, record["name"]) is None
+    assert "is damaged" in str(defect(record | {"penalty": damage}, record["name"]))
 
 
 def test_without_validation_set_the_penalty_is_chosen_on_a_fifth_of_the_training_set(
