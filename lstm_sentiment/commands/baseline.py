@@ -23,9 +23,10 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "baseline",
         help="train the n-gram baselines on the same reviews",
-        description="Train logistic regression and NB-SVM on words and bigrams of the reviews that "
-        "a training command names, and write their records into its sweep. Settings that only "
-        "networks use are ignored.",
+        description="Train logistic regression and NB-SVM on words, bigrams and trigrams of the "
+        "reviews that a training command names, and write their records into its sweep. The "
+        "strength of the penalty is chosen on the validation set. Settings that only networks use "
+        "are ignored.",
         epilog="example: lstm-sentiment baseline experiment=pooling data.path=../imdb",
     )
     parser.add_argument("-m", "--multirun", action="store_true", help=argparse.SUPPRESS)
@@ -53,13 +54,13 @@ def run(options: argparse.Namespace) -> None:
     with DataCache(terminal) as cache:
         for kind, config in product(NgramModel, configs):
             try:
-                with terminal.progress(f"training {kind} on words and bigrams"):
-                    record = baseline(kind, config, cache)
+                record = baseline(kind, config, cache)
             except OSError as error:
                 raise unwritable(config.root, error) from error
             scores = [accuracy_text(stage, record[stage]) for stage in STAGES if record[stage]]
+            penalty = f"C={record['penalty']['c']:g}"
             seconds = f"trained in {record['cost']['fit_seconds']:.1f} s"
-            results = f"  {', '.join([*scores, seconds])}"
+            results = f"  {', '.join([*scores, penalty, seconds])}"
             console.print(Text.assemble((record["name"], "bold"), results))
     sweep = typed_path(sweep_folder(config))
     print_next(f"{typed_program('lstm-sentiment')} report {sweep}")

@@ -1,4 +1,4 @@
-"""tokens -> bag of words and bigrams -> logits: the n-gram baselines.
+"""tokens -> bag of words, bigrams and trigrams -> logits: the n-gram baselines.
 
 The models use the n-grams of a review and ignore all other word order. The report shows when a
 network does not beat them.
@@ -22,7 +22,7 @@ from sklearn.preprocessing import normalize
 from lstm_sentiment.config import ClassWeights
 from lstm_sentiment.labels import POSITIVE
 
-MAX_TOKENS = 2  # of an n-gram
+LONGEST = 3  # tokens of an n-gram
 MIN_REVIEWS = 2  # of the training set in which an n-gram must occur
 
 
@@ -33,18 +33,27 @@ class NgramModel(StrEnum):
     nb_svm = auto()  # logistic regression on the presence of n-grams, weighted by naive Bayes
 
 
-# The inverse strength of the L2 penalty, chosen on a validation set of IMDB.
-C = {NgramModel.logistic: 10.0, NgramModel.nb_svm: 0.3}
+# The inverse strengths of the L2 penalty that are tried, the strongest penalty first.
+GRID = {
+    NgramModel.logistic: (3.0, 10.0, 30.0, 100.0, 300.0),
+    NgramModel.nb_svm: (0.03, 0.1, 0.3, 1.0, 3.0),
+}
+# The values that are used if there are too few reviews to choose one.
+DEFAULT_C = {NgramModel.logistic: 30.0, NgramModel.nb_svm: 0.3}
 TOLERANCE = 1e-7  # of the mean loss's gradient; with scikit-learn's 1e-4, training stops early
 INTERCEPT = "unpenalised"  # recorded, since liblinear penalised it in earlier baselines
 
 
 def bag_of_ngrams(
-    kind: NgramModel, count: int = 2, class_weights: ClassWeights = ClassWeights.none
+    kind: NgramModel,
+    count: int = 2,
+    class_weights: ClassWeights = ClassWeights.none,
+    c: float | None = None,
 ) -> Pipeline:
     """Return an untrained classifier of reviews, each of which is a list of tokens.
 
-    `count` is the number of classes, whose labels are 0 to `count` - 1. The `decision_function`
+    `count` is the number of classes, whose labels are 0 to `count` - 1, and `c` the inverse
+    strength of the penalty, by default that of `DEFAULT_C`. The `decision_function`
     returns the log-odds of the second of two classes, (N,), or the logits of more, (N, K), whose
     softmax gives the probabilities.
 
@@ -55,9 +64,10 @@ def bag_of_ngrams(
     """
     # liblinear, the usual solver of sparse problems, would penalise the intercept.
     regression = LogisticRegression(
-        C=C[kind],
+        C=DEFAULT_C[kind] if c is None else c,
         solver="newton-cg",
         tol=TOLERANCE,
+        warm_start=True,  # a repeated fit with another C is faster
         class_weight=None if class_weights is ClassWeights.none else str(class_weights),
     )
     if kind is NgramModel.logistic:
@@ -70,13 +80,15 @@ def bag_of_ngrams(
     return Pipeline([("counts", counts), ("one_vs_rest", OneVsRestClassifier(Pipeline(weighted)))])
 
 
-def _vectorizer(kind: type[CountVectorizer], **options: bool | dict[str, int]) -> CountVectorizer:
+def _vectorizer(
+    kind: type[CountVectorizer], longest: int = LONGEST, **options: bool | dict[str, int]
+) -> CountVectorizer:
     """Return a vectorizer of reviews that are tokenized already."""
     return kind(
         tokenizer=_identity,
         token_pattern=None,
         lowercase=False,
-        ngram_range=(1, MAX_TOKENS),
+        ngram_range=(1, longest),
         min_df=MIN_REVIEWS,
         **options,
     )
@@ -119,22 +131,7 @@ class NgramClassifier:
     weights: np.ndarray  # (W,) float32 for two classes, (K, W) for more
     intercept: np.ndarray | np.float32  # () float32 for two classes, (K,) for more
     idf: np.ndarray | None  # (W,) float32
-
-    @classmethod
-    def fitted(
-        cls,
-        kind: NgramModel,
-        reviews: Sequence[Sequence[str]],
-        labels: np.ndarray,
-        count: int = 2,
-        class_weights: ClassWeights = ClassWeights.none,
-    ) -> "NgramClassifier":
-        """Fit a baseline to N reviews, each a list of tokens, and their labels, (N,).
-
-        `count` is the number of classes, all of which must occur. Raises ValueError if no n-gram
-        occurs in `MIN_REVIEWS` reviews.
-        """
-        return cls.of_pipeline(bag_of_ngrams(kind, count, class_weights).fit(reviews, labels))
+    longest: int = LONGEST  # tokens of an n-gram; 2 in baselines of earlier versions
 
     @classmethod
     def of_pipeline(cls, pipeline: Pipeline) -> "NgramClassifier":
@@ -166,7 +163,11 @@ class NgramClassifier:
         """
         if not reviews:  # scikit-learn refuses an empty matrix
             return np.empty((0, *self.weights.shape[:-1]))
-        return self._values(reviews) @ self.weights.T.astype(float) + self.intercept.astype(float)
+        return self.logits_of_values(self._values(reviews))
+
+    def logits_of_values(self, values: csr_matrix) -> np.ndarray:
+        """Return the logits of N reviews, as `logits` does, from the values of their n-grams."""
+        return values @ self.weights.T.astype(float) + self.intercept.astype(float)
 
     def contributions(self, tokens: Sequence[str], label: int = POSITIVE) -> np.ndarray:
         """Return the contribution of each token of a review to a logit, (T,) float64.
@@ -181,7 +182,7 @@ class NgramClassifier:
         of_ngrams = dict(zip(values.indices.tolist(), products.tolist(), strict=True))
         occurrences = [
             (number, slice(start, start + length))
-            for length in range(1, MAX_TOKENS + 1)
+            for length in range(1, self.longest + 1)
             for start in range(len(tokens) - length + 1)
             if (number := self._numbers.get(" ".join(tokens[start : start + length]))) is not None
         ]
@@ -204,11 +205,49 @@ class NgramClassifier:
 
     @cached_property
     def _vectorizer(self) -> CountVectorizer:
-        return _vectorizer(CountVectorizer, vocabulary=self._numbers)
+        return _vectorizer(CountVectorizer, self.longest, vocabulary=self._numbers)
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
         return {ngram: number for number, ngram in enumerate(self.ngrams)}
+
+
+class TrainingNgrams:
+    """The n-grams of training reviews, counted once to fit baselines with several penalties."""
+
+    def __init__(
+        self,
+        kind: NgramModel,
+        reviews: Sequence[Sequence[str]],
+        labels: np.ndarray,
+        count: int = 2,
+        class_weights: ClassWeights = ClassWeights.none,
+    ) -> None:
+        """Count the n-grams of N reviews, each a list of tokens; `labels` is (N,).
+
+        `count` is the number of classes, all of which must occur. Raises ValueError if no n-gram
+        occurs in `MIN_REVIEWS` reviews.
+        """
+        self._pipeline, self._labels = bag_of_ngrams(kind, count, class_weights), labels
+        self._train_values = self._pipeline["counts"].fit_transform(reviews)
+
+    def values(self, reviews: Sequence[Sequence[str]]) -> csr_matrix:
+        """Return the values of the n-grams of N other reviews, (N, W)."""
+        return self._pipeline["counts"].transform(reviews)
+
+    def fitted(self, c: float) -> NgramClassifier:
+        """Fit a baseline with the inverse strength `c` of the penalty.
+
+        The solver starts from the weights of the last fit, so fits are fastest in the order of `c`.
+        """
+        model = self._pipeline[1:]  # of the same objects
+        model.set_params(**{_parameter_c(model): c}).fit(self._train_values, self._labels)
+        return NgramClassifier.of_pipeline(self._pipeline)
+
+
+def _parameter_c(model: Pipeline) -> str:
+    """Return the name of the parameter C of the regression, which may be inside one_vs_rest."""
+    return next(name for name in model.get_params() if name.endswith("regression__C"))
 
 
 def _of_model(pipeline: Pipeline) -> tuple[np.ndarray, np.ndarray]:

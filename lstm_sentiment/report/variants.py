@@ -24,7 +24,9 @@ from lstm_sentiment.runs.reader import RunSummary
 from lstm_sentiment.runs.record import record_classes
 
 # The settings that are part of a run's name.
-NAMED = {field.name for field in fields_of(Config) if field.factor} | {"ngrams.kind", "ngrams.c"}
+NAMED = {field.name for field in fields_of(Config) if field.factor} | {"ngrams.kind"}
+# The settings that follow from the kind of a baseline.
+NAMED |= {"ngrams.c", "ngrams.grid"}
 # The settings that identify word vectors.
 VECTORS = {field.name for field in fields_of(Config) if field.describes == "vectors"} | {"vectors"}
 

@@ -24,7 +24,7 @@ from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.reading import errors_named
 from lstm_sentiment.files.writing import write_atomically, write_json
 from lstm_sentiment.labels import BINARY, Classes
-from lstm_sentiment.model.ngrams import MAX_TOKENS, NgramClassifier, NgramModel
+from lstm_sentiment.model.ngrams import LONGEST, NgramClassifier, NgramModel
 from lstm_sentiment.runs.identity import BASELINE
 from lstm_sentiment.runs.model_folder import (
     CONFIG,
@@ -77,7 +77,7 @@ def read_ngrams(folder: Path) -> tuple[NgramClassifier, Config, Classes]:
     """
     settings = read_content(folder).get(BASELINE)
     with errors_named(folder / CONFIG):
-        kind = _checked_kind(settings)
+        kind, longest = _checked_settings(settings)
     config, ngrams = read_config(folder), read_words(folder)
     with errors_named(folder / VOCABULARY):
         _check_ngrams(ngrams)
@@ -89,11 +89,13 @@ def read_ngrams(folder: Path) -> tuple[NgramClassifier, Config, Classes]:
     expected = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
     tensors = {name: tensor.numpy() for name, tensor in read_weights(folder, expected).items()}
     intercept = tensors["intercept"] if outputs else tensors["intercept"][0]
-    classifier = NgramClassifier(ngrams, tensors["weights"], intercept, tensors.get("idf"))
+    weights, idf = tensors["weights"], tensors.get("idf")
+    classifier = NgramClassifier(ngrams, weights, intercept, idf, longest)
     return classifier, config, classes
 
 
-def _checked_kind(settings: object) -> NgramModel:
+def _checked_settings(settings: object) -> tuple[NgramModel, int]:
+    """Return the kind of a baseline, and the tokens of its longest n-grams."""
     if not isinstance(settings, dict):
         raise InputError(f"{BASELINE} must be a group of fields (got {settings!r:.60}).")
     name, longest = settings.get("kind"), settings.get("longest")
@@ -102,9 +104,9 @@ def _checked_kind(settings: object) -> NgramModel:
         raise InputError(
             f"{BASELINE}.kind must be one of {', '.join(NgramModel)} (got {name!r:.60})."
         )
-    if longest != MAX_TOKENS:
-        raise InputError(f"{BASELINE}.longest must be {MAX_TOKENS} (got {longest!r:.60}).")
-    return kind
+    if type(longest) is not int or not 1 <= longest <= LONGEST:
+        raise InputError(f"{BASELINE}.longest must be from 1 to {LONGEST} (got {longest!r:.60}).")
+    return kind, longest
 
 
 def _check_ngrams(ngrams: list[str]) -> None:

@@ -35,7 +35,7 @@ ROUNDING = 1e-6  # allowed in scores: older versions computed them in float32
 LARGEST = 1e15  # of any count or duration in a record
 LARGEST_LOSS = 1e39  # beyond any number in float32
 LISTS: dict[str, type[Checked]] = {"reference": Reference, "compare": CompareConfig}
-KINDS = (Config, *LISTS.values())  # of which a record consists
+KINDS: tuple[type[Checked], ...] = (Config, Reference, CompareConfig)
 FIELDS = {field.name: field for kind in KINDS for field in fields_of(kind)}
 UNRECORDED = frozenset(name for name, field in FIELDS.items() if not field.recorded)
 IF_MISSING = {
@@ -181,6 +181,8 @@ def _check(record: Mapping[str, Any]) -> None:
         _require_number(name, record["cost"][name])
     if (peak := record["cost"].get("peak_memory_mib")) is not None:
         _require_number("peak_memory_mib", peak)
+    if "grid" in record["config"].get(BASELINE, ()):  # the penalty of older baselines was fixed
+        _require_number("penalty.c", record["penalty"]["c"])
     if (vectors := record.get("vectors")) is not None:
         _require_text("vectors.fingerprint", vectors["fingerprint"])
         if (left_out := vectors.get("left_out")) is not None:

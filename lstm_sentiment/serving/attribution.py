@@ -32,8 +32,8 @@ INTEGRATED_GRADIENTS = Method(
     "The contributions to the logit are integrated gradients.", "all word vectors zero"
 )
 LINEAR = Method(
-    "The contribution of an n-gram to the logit is its weight times its value; that of a bigram is "
-    "divided between its two tokens.",
+    "The contribution of an n-gram to the logit is its weight times its value; that of a bigram or "
+    "trigram is divided equally among its tokens.",
     "intercept",
 )
 

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from lstm_sentiment.config import ClassWeights, Config, DataConfig, Tokenizer
-from lstm_sentiment.data.batches import Batch, EncodedReviews
+from lstm_sentiment.data.batches import Batch
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.datamodule import ReviewDataModule
+from lstm_sentiment.data.splits import Split
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import MODEL_BYTES, WORDS
 from lstm_sentiment.files.locks import LOCK, sole_writer
@@ -45,6 +46,7 @@ from lstm_sentiment.runs.record import (
 )
 from lstm_sentiment.training import runtime
 from lstm_sentiment.training.decision import Decision, decide, require_possible
+from lstm_sentiment.training.penalty import CHOSEN_BY, Penalty, fit_baseline, tokens
 
 NGRAM_RECIPE = 2  # raise it when the computation changes
 # The fields of `data` that determine a baseline, and the fields that only networks use.
@@ -121,21 +123,24 @@ def _train(
     }
     write_json(folder / CONFIG, {"schema": SCHEMA, **request})
     try:
-        classifier, seconds = _fit(kind, data)
+        classifier, penalty, seconds = _fit(kind, data)
     except InputError:
         remove_own_files(folder)
         raise
     decision = _decide(classifier, config, data)
     decision.show(display)
-    classifier, settings = classifier.divided_by(decision.temperature), request["config"][BASELINE]
+    classifier = classifier.divided_by(decision.temperature)
+    settings = request["config"][BASELINE] | {"c": penalty.c}
     save_ngrams(folder / MODEL, classifier, settings, config, decision.classes)
-    outcome = _evaluate_stages(classifier, decision.classes, seconds, data, folder)
+    with display.progress(f"evaluating {kind}"):
+        outcome = _evaluate_stages(classifier, decision.classes, seconds, data, folder)
     record = {
         "schema": SCHEMA,
         "name": folder.name,
         "sweep": folder.parent.name,
         **request,
         **outcome,
+        "penalty": penalty.recorded,
         "decision": decision.recorded,
         "data": data.summary(),
         "vectors": None,
@@ -172,18 +177,26 @@ def recorded_baseline(kind: NgramModel, config: Config) -> dict[str, Any]:
 
     The seed is always 0, since a baseline uses no random numbers. A field with the value that its
     absence implies is left out, so that it does not change the fingerprints of older baselines.
+    The penalty is part of the result: the settings hold the grid from which it is chosen.
     """
     data = {
         name: value
         for name, value in asdict(config.data).items()
         if name in DATA_FIELDS and (f"data.{name}", value) not in UNCHANGED.items()
     }
-    model = {"kind": str(kind), "longest": ngrams.MAX_TOKENS, "least": ngrams.MIN_REVIEWS}
+    model = {
+        "kind": str(kind),
+        "longest": ngrams.LONGEST,
+        "least": ngrams.MIN_REVIEWS,
+        "grid": [*ngrams.GRID[kind]],
+        "chosen_by": CHOSEN_BY,
+        "intercept": ngrams.INTERCEPT,
+    }
     decision = {} if config.decision.is_usual else {"decision": asdict(config.decision)}
     return {
         "seed": 0,
         "test": config.test,
-        BASELINE: {**model, "c": ngrams.C[kind], "intercept": ngrams.INTERCEPT},
+        BASELINE: model,
         "data": data,
         **decision,
     }
@@ -203,7 +216,7 @@ def _decide(classifier: NgramClassifier, config: Config, data: ReviewDataModule)
     """Choose the decision of the configuration on the validation set, as for a network."""
     if config.decision.is_usual:
         return Decision(data.classes)
-    logits = classifier.logits(_tokens(data.val))
+    logits = classifier.logits(tokens(data.val_split))
     return decide(config.decision, data.classes, data.val.labels, logits)
 
 
@@ -215,14 +228,15 @@ def _evaluate_stages(
     folder: Path,
 ) -> dict[str, Any]:
     """Write the predictions of a baseline, and return its scores and costs for the record."""
-    stages = {"train": data.train, "val": data.val if len(data.val) else None, "test": data.test}
+    val = data.val_split if len(data.val) else None
+    stages = {"train": data.train_split, "val": val, "test": data.test_split}
     scores: dict[str, dict[str, Any] | None] = dict.fromkeys(stages)
     predictions, reviews_per_second = {}, None
     for stage, reviews in stages.items():
         if reviews is not None:
             started = time.perf_counter()
             evaluated = _evaluate(classifier, classes, reviews)
-            reviews_per_second = len(reviews) / (time.perf_counter() - started)
+            reviews_per_second = len(reviews.rows) / (time.perf_counter() - started)
             scores[stage] = evaluated.compute()
             predictions[stage] = evaluated.predictions()
     del predictions["train"]
@@ -245,20 +259,14 @@ def _evaluate_stages(
     }
 
 
-def _fit(kind: NgramModel, data: ReviewDataModule) -> tuple[NgramClassifier, float]:
-    """Return a trained baseline and the seconds of its training.
+def _fit(kind: NgramModel, data: ReviewDataModule) -> tuple[NgramClassifier, Penalty, float]:
+    """Return a trained baseline, its penalty and the seconds of its training.
 
     Raises InputError if no n-gram is frequent enough, or if there are more than a model may have.
     """
     started = time.perf_counter()
     try:
-        classifier = NgramClassifier.fitted(
-            kind,
-            _tokens(data.train),
-            data.train.labels,
-            len(data.classes),
-            data.config.class_weights,
-        )
+        classifier, penalty = fit_baseline(kind, data)
     except ValueError as error:  # scikit-learn raises it for an empty vocabulary
         raise InputError(
             f"{data.corpus.name}: no word occurs in {ngrams.MIN_REVIEWS} of the {len(data.train)} "
@@ -268,18 +276,12 @@ def _fit(kind: NgramModel, data: ReviewDataModule) -> tuple[NgramClassifier, flo
         # Otherwise, its model could not be read.
         WORDS.check(len(classifier.ngrams))
         MODEL_BYTES.check(classifier.weights.nbytes)
-    return classifier, time.perf_counter() - started
+    return classifier, penalty, time.perf_counter() - started
 
 
-def _tokens(reviews: EncodedReviews) -> list[list[str]]:
-    return [reviews.tokenized.words_of(row) for row in reviews.rows]
-
-
-def _evaluate(
-    classifier: NgramClassifier, classes: Classes, reviews: EncodedReviews
-) -> StageScores:
+def _evaluate(classifier: NgramClassifier, classes: Classes, reviews: Split) -> StageScores:
     """Return the scores of a baseline, with the code that computes the scores of a network."""
-    logits = torch.from_numpy(classifier.logits(_tokens(reviews)))
+    logits = torch.from_numpy(classifier.logits(tokens(reviews)))
     labels = torch.from_numpy(reviews.labels.astype(np.float32))
     empty = Tensor()
     scores = StageScores(classes)

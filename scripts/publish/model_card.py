@@ -130,9 +130,9 @@ def _compared_with_baseline(comparison: Comparison, model: Variant) -> list[Bloc
     verdicts = comparison.family([(model, baseline)] if baseline else [])
     return [
         Paragraph(
-            f"Compared with the n-gram baseline {baseline.name}, which uses the words and bigrams "
-            f"of a review without their order ({score(baseline)} %, {parameters(baseline)} "
-            f"parameters): {judgement(verdict)}"
+            f"Compared with the n-gram baseline {baseline.name}, which uses the words, bigrams "
+            f"and trigrams of a review without their order ({score(baseline)} %, "
+            f"{parameters(baseline)} parameters): {judgement(verdict)}"
         )
         for (_, baseline), verdict in verdicts.items()
     ]

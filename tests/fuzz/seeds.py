@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from lstm_sentiment.config import Config, DataConfig, EmbeddingConfig, EncoderConfig, HeadConfig
 from lstm_sentiment.data.vocabulary import SPECIALS, Vocabulary
 from lstm_sentiment.labels import Classes
-from lstm_sentiment.model.ngrams import NgramClassifier, NgramModel
+from lstm_sentiment.model.ngrams import NgramModel, TrainingNgrams
 from lstm_sentiment.runs.model_folder import save_model
 from lstm_sentiment.runs.ngram_folder import save_ngrams
 from lstm_sentiment.training.baseline import recorded_baseline
@@ -83,7 +83,7 @@ def ngrams() -> list[Case]:
     def save(folder: Path, kind: NgramModel) -> None:
         reviews = [[*WORDS[:4], word, *WORDS[:number]] for number, word in enumerate(WORDS * 2)]
         labels = np.arange(len(reviews)) % 2
-        classifier = NgramClassifier.fitted(kind, reviews, labels)
+        classifier = TrainingNgrams(kind, reviews, labels).fitted(1.0)
         settings = recorded_baseline(kind, Config())["ngrams"]
         save_ngrams(folder / "run" / "model", classifier, settings, Config())
 

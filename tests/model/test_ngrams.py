@@ -1,6 +1,7 @@
 """The n-gram baselines: which n-grams they count, and how they weight them."""
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from lstm_sentiment.model.ngrams import (
     NaiveBayesWeights,
     NgramClassifier,
     NgramModel,
+    TrainingNgrams,
     bag_of_ngrams,
 )
 
@@ -73,8 +75,9 @@ def test_swapped_labels_negate_the_weights() -> None:
 
 
 @pytest.mark.parametrize("kind", NgramModel)
-def test_words_and_bigrams_are_counted_but_nothing_longer(kind: NgramModel) -> None:
-    assert ngrams_of(kind, "a b c", "a b c") == {"a", "b", "c", "a b", "b c"}
+def test_words_bigrams_and_trigrams_are_counted_but_nothing_longer(kind: NgramModel) -> None:
+    expected = {"a", "b", "c", "d", "a b", "b c", "c d", "a b c", "b c d"}
+    assert ngrams_of(kind, "a b c d", "a b c d") == expected
 
 
 @pytest.mark.parametrize("kind", NgramModel)
@@ -103,6 +106,7 @@ def test_logistic_regression_reads_tf_idf() -> None:
 def test_nb_svm_reads_the_weights_of_present_ngrams() -> None:
     model = bag_of_ngrams(NgramModel.nb_svm)
     model.fit([["a", "a"], ["b"], ["a", "a", "a"], ["a", "b"]], np.array([1, 0, 1, 0]))
+    # "a a" occurs in two reviews, and "a a a" in one.
     assert model[0].get_feature_names_out().tolist() == ["a", "a a", "b"]
     # With one added, the numbers of reviews are 3, 3, 1 of 7 and 2, 1, 3 of 6: an n-gram counts
     # once in a review, however often it occurs.
@@ -120,12 +124,15 @@ def test_repetitions_change_only_the_tf_idf_model() -> None:
 
 
 @pytest.mark.parametrize("kind", NgramModel)
-def test_the_order_beyond_two_words_does_not_matter(kind: NgramModel) -> None:
+def test_the_order_beyond_three_words_does_not_matter(kind: NgramModel) -> None:
     texts, labels = reviews(200, 0)
     model = bag_of_ngrams(kind).fit([[*text, "the", "end"] for text in texts], labels)
     first, second = model.decision_function(
-        # The same words and the same bigrams.
-        [text.split() for text in ("a good a film a not bad a", "a not bad a film a good a")]
+        # The same words, bigrams and trigrams.
+        [
+            text.split()
+            for text in ("a a good a a film a a not bad a a", "a a not bad a a film a a good a a")
+        ]
     )
     assert first == pytest.approx(second, abs=1e-12)
     first, second = model.decision_function(["not bad film".split(), "bad not film".split()])
@@ -149,7 +156,7 @@ def test_weights_balance_the_likelihood_against_their_size(kind: NgramModel) -> 
     model = bag_of_ngrams(kind).fit(texts, labels)
     residuals = labels - model.predict_proba(texts)[:, 1]
     gradient = model[:-1].transform(texts).T @ residuals
-    np.testing.assert_allclose(model[-1].coef_[0], ngrams.C[kind] * gradient, atol=1e-3)
+    np.testing.assert_allclose(model[-1].coef_[0], ngrams.DEFAULT_C[kind] * gradient, atol=1e-3)
     assert np.abs(model[-1].coef_).max() > 0.5
 
 
@@ -168,7 +175,9 @@ def test_the_intercept_is_not_penalised(kind: NgramModel) -> None:
     assert labels.mean() == pytest.approx(0.95, abs=0.005)
     model = bag_of_ngrams(kind).fit(texts, labels)
     assert model.predict_proba(texts)[:, 1].mean() == pytest.approx(labels.mean(), abs=1e-5)
-    reference = LogisticRegression(C=ngrams.C[kind], solver="lbfgs", tol=1e-10, max_iter=10_000)
+    reference = LogisticRegression(
+        C=ngrams.DEFAULT_C[kind], solver="lbfgs", tol=1e-10, max_iter=10_000
+    )
     features = model[:-1].transform(texts)
     np.testing.assert_allclose(
         model.decision_function(texts),
@@ -184,6 +193,19 @@ def test_bigrams_are_learned(kind: NgramModel) -> None:
     assert (model.predict(texts) == labels).all()
     words = bag_of_ngrams(kind).set_params(counts__ngram_range=(1, 1)).fit(*reviews(400, 0))
     assert (words.predict(texts) == labels).mean() < 0.9
+
+
+@pytest.mark.parametrize("kind", NgramModel)
+def test_trigrams_are_learned(kind: NgramModel) -> None:
+    """Only the three words in a row tell the classes apart: "not so bad" and "so not bad"."""
+    draw, labels = random.Random(0), np.arange(400) % 2
+    verdicts = ["not so dull . so not bad", "not so bad . so not dull"]
+    texts = [
+        [*draw.choices(FILLER, k=5), *verdicts[label].split(), *draw.choices(FILLER, k=5)]
+        for label in labels.tolist()
+    ]
+    model = bag_of_ngrams(kind).set_params(counts__min_df=20).fit(texts[:200], labels[:200])
+    assert (model.predict(texts[200:]) == labels[200:]).all()
 
 
 @pytest.mark.parametrize("kind", NgramModel)
@@ -208,8 +230,8 @@ def test_a_classifier_computes_the_probabilities_of_scikit_learns_pipeline(
     kind: NgramModel,
 ) -> None:
     texts, labels = reviews(300, 0)
-    pipeline = bag_of_ngrams(kind).fit(texts, labels)
-    classifier = NgramClassifier.fitted(kind, texts, labels)
+    pipeline = bag_of_ngrams(kind, c=1.0).fit(texts, labels)
+    classifier = TrainingNgrams(kind, texts, labels).fitted(1.0)
     draw = random.Random(1)
     words = [*FILLER, "good", "bad", "not", "unknown"]
     others = [[], ["?"], ["good"] * 50, *(draw.choices(words, k=k) for k in range(1, 60))]
@@ -236,9 +258,36 @@ def test_the_contribution_of_an_ngram_is_its_weight_times_its_value(kind: NgramM
 
 
 @pytest.mark.parametrize("kind", NgramModel)
+def test_the_part_of_a_trigram_is_divided_among_its_three_tokens(kind: NgramModel) -> None:
+    idf = np.ones(1, np.float32) if kind is NgramModel.logistic else None
+    classifier = NgramClassifier(["a b c"], np.array([6], np.float32), np.float32(0), idf)
+    np.testing.assert_allclose(classifier.contributions("x a b c".split()), [0, 2, 2, 2])
+    assert classifier.logits(["x a b c".split()])[0] == 6
+    bigrams_only = replace(classifier, longest=2)
+    assert bigrams_only.logits(["x a b c".split()])[0] == 0
+
+
+@pytest.mark.parametrize("kind", NgramModel)
+@pytest.mark.parametrize("count", [2, 3])
+def test_several_penalties_need_one_count_of_the_ngrams(kind: NgramModel, count: int) -> None:
+    """Each classifier is that of a pipeline with its penalty, whatever was fitted before."""
+    texts, labels = graded_reviews(200, 0)
+    labels = np.minimum(labels, count - 1)
+    others = [*graded_reviews(50, 1)[0], [], ["?"]]
+    training = TrainingNgrams(kind, texts, labels, count, ClassWeights.balanced)
+    for c in (0.1, 10.0, 0.1):
+        classifier = training.fitted(c)
+        pipeline = bag_of_ngrams(kind, count, ClassWeights.balanced, c).fit(texts, labels)
+        expected = pipeline.decision_function(others)
+        np.testing.assert_allclose(classifier.logits(others), expected, atol=1e-5)
+        of_values = classifier.logits_of_values(training.values(others))
+        np.testing.assert_allclose(of_values, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", NgramModel)
 def test_contributions_and_intercept_add_up_to_the_logit(kind: NgramModel) -> None:
     texts, labels = reviews(300, 0)
-    classifier = NgramClassifier.fitted(kind, texts, labels)
+    classifier = TrainingNgrams(kind, texts, labels).fitted(1.0)
     for text in [[], ["?"], *texts[:50]]:
         total = classifier.intercept + classifier.contributions(text).sum()
         assert total == pytest.approx(classifier.logits([text])[0], abs=1e-12)
@@ -267,10 +316,10 @@ def scikit_learns_logits(
 ) -> np.ndarray:
     """Return the logits of a model that is made of scikit-learn's parts alone."""
     options = {"tokenizer": list, "token_pattern": None, "lowercase": False}
-    options |= {"ngram_range": (1, 2), "min_df": 2}
+    options |= {"ngram_range": (1, 3), "min_df": 2}
     if kind is NgramModel.logistic:
         bag = TfidfVectorizer(sublinear_tf=True, **options)
-        model = LogisticRegression(C=10, **solver)
+        model = LogisticRegression(C=30, **solver)
         features = bag.fit_transform(texts)
         return model.fit(features, labels).decision_function(bag.transform(others))
     bag = CountVectorizer(binary=True, **options)
@@ -296,7 +345,7 @@ def test_probabilities_of_three_classes_are_those_of_scikit_learn(
 ) -> None:
     texts, labels = graded_reviews(300, 0)
     others = [*graded_reviews(100, 1)[0], [], ["?"]]
-    classifier = NgramClassifier.fitted(kind, texts, labels, 3)
+    classifier = TrainingNgrams(kind, texts, labels, 3).fitted(ngrams.DEFAULT_C[kind])
     assert classifier.weights.shape == (3, len(classifier.ngrams))
     logits = classifier.logits(others)
     assert logits.shape == (102, 3)
@@ -310,14 +359,14 @@ def test_probabilities_of_three_classes_are_those_of_scikit_learn(
 
 def test_no_review_has_no_logits_of_three_classes() -> None:
     texts, labels = graded_reviews(60, 0)
-    classifier = NgramClassifier.fitted(NgramModel.nb_svm, texts, labels, 3)
+    classifier = TrainingNgrams(NgramModel.nb_svm, texts, labels, 3).fitted(1.0)
     assert classifier.logits([]).shape == (0, 3)
 
 
 @pytest.mark.parametrize("kind", NgramModel)
 def test_contributions_add_up_to_the_logit_of_their_class(kind: NgramModel) -> None:
     texts, labels = graded_reviews(300, 0)
-    classifier = NgramClassifier.fitted(kind, texts, labels, 3)
+    classifier = TrainingNgrams(kind, texts, labels, 3).fitted(1.0)
     for text in [[], *texts[:20]]:
         totals = [
             classifier.intercept[label] + classifier.contributions(text, label).sum()
@@ -333,7 +382,7 @@ def test_contributions_add_up_to_the_logit_of_their_class(kind: NgramModel) -> N
 @pytest.mark.parametrize("count", [2, 3])
 def test_a_temperature_divides_the_logits(kind: NgramModel, count: int) -> None:
     texts, labels = graded_reviews(200, 0)
-    classifier = NgramClassifier.fitted(kind, texts, np.minimum(labels, count - 1), count)
+    classifier = TrainingNgrams(kind, texts, np.minimum(labels, count - 1), count).fitted(1.0)
     np.testing.assert_allclose(
         classifier.divided_by(2.5).logits(texts), classifier.logits(texts) / 2.5, atol=1e-6
     )

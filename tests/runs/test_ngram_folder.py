@@ -15,7 +15,7 @@ import safetensors.numpy
 from lstm_sentiment.config import Config
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import Classes
-from lstm_sentiment.model.ngrams import NgramClassifier, NgramModel
+from lstm_sentiment.model.ngrams import NgramClassifier, NgramModel, TrainingNgrams
 from lstm_sentiment.runs.ngram_folder import read_ngrams, save_ngrams
 from lstm_sentiment.serving.predictor import Predictor
 from lstm_sentiment.training.baseline import recorded_baseline
@@ -28,7 +28,7 @@ def trained(kind: NgramModel) -> NgramClassifier:
     draw = random.Random(0)
     reviews = [draw.choices(WORDS, k=12) for _ in range(60)]
     labels = np.array([review.count("good") > review.count("bad") for review in reviews])
-    return NgramClassifier.fitted(kind, reviews, labels.astype(int))
+    return TrainingNgrams(kind, reviews, labels.astype(int)).fitted(1.0)
 
 
 def saved(folder: Path, kind: NgramModel, config: Config | None = None) -> Path:
@@ -66,7 +66,7 @@ def test_a_saved_baseline_is_read_unchanged(tmp_path: Path, kind: NgramModel) ->
 def test_a_baseline_of_three_classes_is_read_unchanged(tmp_path: Path, kind: NgramModel) -> None:
     draw, folder = random.Random(0), tmp_path / "model"
     reviews = [draw.choices(WORDS, k=12) for _ in range(60)]
-    before = NgramClassifier.fitted(kind, reviews, np.arange(60) % 3, 3)
+    before = TrainingNgrams(kind, reviews, np.arange(60) % 3, 3).fitted(1.0)
     settings = recorded_baseline(kind, Config())["ngrams"]
     classes = Classes(("1", "2", "3"))
     save_ngrams(folder, before, settings, Config(), classes)
@@ -82,6 +82,27 @@ def test_a_folder_has_the_files_of_a_model_and_the_choices_of_the_reviews(tmp_pa
     folder = saved(tmp_path / "model", NgramModel.nb_svm, config)
     assert {file.name for file in folder.iterdir()} == {*FILES}
     assert read_ngrams(folder)[1].data.text_column == "said"
+
+
+@pytest.mark.parametrize("kind", NgramModel)
+def test_a_baseline_of_an_earlier_version_is_used_with_its_bigrams(
+    tmp_path: Path, kind: NgramModel
+) -> None:
+    """Its settings were the longest n-gram, 2, and a fixed C; it had no grid."""
+    ngrams, weights = ["good", "not good"], np.array([1, -2], np.float32)
+    idf = np.array([1, 2], np.float32) if kind is NgramModel.logistic else None
+    before = NgramClassifier(ngrams, weights, np.float32(0.5), idf, longest=2)
+    settings = {"kind": str(kind), "longest": 2, "least": 2, "c": 0.3}
+    save_ngrams(tmp_path / "model", before, settings, Config())
+    after, *_ = read_ngrams(tmp_path / "model")
+    assert after.longest == 2
+    predictor = Predictor.load(tmp_path / "model")
+    values = np.array([1, 1]) if idf is None else idf / np.linalg.norm(idf)
+    logit = 0.5 + values @ weights
+    np.testing.assert_allclose(predictor.logits(["not good"]), [logit], rtol=1e-6)
+    attribution = predictor.explain("not good").attribution
+    half = values[1] * -2 / 2
+    np.testing.assert_allclose(attribution.contributions, [half, half + values[0]], rtol=1e-6)
 
 
 class Bomb:
@@ -147,7 +168,7 @@ def change_json(name: str, change: Callable[[Any], object]) -> Callable[[Path], 
         (change_json("vocab.json", lambda v: v.clear()), "at least one"),
         (change_json("config.json", lambda c: c["ngrams"].update(kind="trees")), "'trees'"),
         (change_json("config.json", lambda c: c["ngrams"].update(kind=["nb_svm"])), "nb_svm"),
-        (change_json("config.json", lambda c: c["ngrams"].update(longest=3)), "got 3"),
+        (change_json("config.json", lambda c: c["ngrams"].update(longest=4)), "got 4"),
         (change_json("config.json", lambda c: c.update(ngrams=3)), "group of fields"),
         (change_json("config.json", lambda c: c.update(schema=3)), "schema 3"),
         (change_json("config.json", lambda c: c["config"].update(more=2)), "more"),

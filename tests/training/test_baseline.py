@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,14 +20,20 @@ from lstm_sentiment import Config, InputError, run
 from lstm_sentiment.commands.main import main
 from lstm_sentiment.config import DataConfig
 from lstm_sentiment.data.batches import EncodedReviews
+from lstm_sentiment.data.cache import DataCache
+from lstm_sentiment.data.datamodule import ReviewDataModule
+from lstm_sentiment.data.splits import Split
+from lstm_sentiment.display import Printed
 from lstm_sentiment.model import ngrams
-from lstm_sentiment.model.ngrams import NgramModel, bag_of_ngrams
+from lstm_sentiment.model.ngrams import NgramClassifier, NgramModel, bag_of_ngrams
 from lstm_sentiment.report.variants import variant_groups
 from lstm_sentiment.runs.predictions import read_predictions
 from lstm_sentiment.runs.reader import State, read_run, read_runs
+from lstm_sentiment.runs.record import defect
 from lstm_sentiment.serving.predictor import Predictor
-from lstm_sentiment.training import runtime
+from lstm_sentiment.training import penalty, runtime
 from lstm_sentiment.training.baseline import baseline, distinct
+from lstm_sentiment.training.penalty import fit_baseline, tokens
 from tests.support.project import (
     MakeConfig,
     folder_of_record,
@@ -35,6 +42,7 @@ from tests.support.project import (
     tiny_config,
     without_times,
 )
+from tests.support.records import amend
 from tests.support.tables import write_rows
 
 KIND = NgramModel.nb_svm
@@ -70,7 +78,7 @@ def films(tmp_path: Path) -> WriteFilms:
     def write(name: str = "films", flipped: int = -1) -> DataConfig:
         folder = tmp_path / name
         folder.mkdir()
-        for seed, (split, count) in enumerate({"train": 120, "test": 60}.items()):
+        for seed, (split, count) in enumerate({"train": 240, "test": 60}.items()):
             draw = random.Random(seed)
             rows = []
             for number in range(count):
@@ -119,9 +127,10 @@ def test_a_record_holds_the_settings_of_model_and_reviews(finished: Baseline) ->
         "test": True,
         "ngrams": {
             "kind": kind,
-            "longest": 2,
+            "longest": 3,
             "least": 2,
-            "c": ngrams.C[NgramModel(kind)],
+            "grid": [*ngrams.GRID[NgramModel(kind)]],
+            "chosen_by": "val/loss",
             "intercept": "unpenalised",
         },
         "data": {
@@ -187,7 +196,8 @@ def test_a_baseline_is_fitted_to_the_training_set_only(finished: Baseline) -> No
     config, record = finished
     data = reviews_of(config)
     texts, labels = texts_and_labels(data.train)
-    model = bag_of_ngrams(NgramModel(record["choices"]["head"])).fit(texts, labels)
+    kind, c = NgramModel(record["choices"]["head"]), record["penalty"]["c"]
+    model = bag_of_ngrams(kind, c=c).fit(texts, labels)
     for split, part in (("val", data.val), ("test", data.test)):
         assert part is not None
         expected = model.predict_proba(texts_and_labels(part)[0])[np.argsort(part.rows), 1]
@@ -281,6 +291,139 @@ def test_without_validation_set_there_are_no_validation_predictions(tiny: MakeCo
     assert summary.state is State.done
     assert len(read_predictions(summary, "test").row) == 40
     assert set(prediction_table(summary.folder)["split"]) == {"test"}
+
+
+# The penalty
+
+
+def test_the_penalty_has_the_least_validation_loss_of_its_grid(finished: Baseline) -> None:
+    config, record = finished
+    chosen, kind = record["penalty"], NgramModel(record["choices"]["head"])
+    assert chosen["chosen_on"] == "validation set"
+    assert [each["c"] for each in chosen["tried"]] == [*ngrams.GRID[kind]]
+    data = reviews_of(config)
+    texts, labels = texts_and_labels(data.val)
+    for each in chosen["tried"]:
+        model = bag_of_ngrams(kind, c=each["c"]).fit(*texts_and_labels(data.train))
+        loss = reference.log_loss(labels, model.predict_proba(texts))
+        assert each["accuracy"] == pytest.approx(model.score(texts, labels))
+        assert each["loss"] == pytest.approx(loss, abs=5e-5)
+    best = min(chosen["tried"], key=lambda each: float(each["loss"]))
+    assert best["c"] == chosen["c"]
+    assert best["loss"] == pytest.approx(record["val"]["loss"], abs=1e-6)
+    model_content = json.loads((folder_of_record(config, record) / "model/config.json").read_text())
+    assert model_content["ngrams"]["c"] == chosen["c"]
+
+
+@pytest.mark.parametrize("kind", NgramModel)
+def test_equal_losses_choose_the_stronger_penalty(
+    tiny: MakeConfig, kind: NgramModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        NgramClassifier, "logits_of_values", lambda _, values: np.ones(values.shape[0])
+    )
+    _, chosen = fit_baseline(kind, reviews_of(tiny()))
+    assert chosen.c == min(ngrams.GRID[kind])
+
+
+@pytest.mark.parametrize("damage", [None, {}, {"c": "1"}, {"c": -1.0}])
+def test_a_record_without_its_penalty_is_damaged(finished: Baseline, damage: Any) -> None:
+    _, record = finished
+    assert defect(record, record["name"]) is None
+    assert "is damaged" in str(defect(record | {"penalty": damage}, record["name"]))
+
+
+def test_without_validation_set_the_penalty_is_chosen_on_a_fifth_of_the_training_set(
+    tiny: MakeConfig,
+) -> None:
+    """The model with this penalty is then fitted to all training reviews."""
+    record = baseline(KIND, tiny(data={"val_fraction": 0.0}))
+    chosen = record["penalty"]
+    assert chosen["chosen_on"] == "20% of the training set"
+    whole = reviews_of(tiny(data={"val_fraction": 0.0})).train_split
+    parts = whole.split_off(np.arange(120), 0.2, np.random.default_rng(0))
+    (texts, labels), held_out = ((tokens(part), part.labels) for part in parts)
+    assert (len(labels), len(held_out[1])) == (96, 24)
+    for each in chosen["tried"]:
+        model = bag_of_ngrams(KIND, c=each["c"]).fit(texts, labels)
+        loss = reference.log_loss(held_out[1], model.predict_proba(held_out[0]))
+        assert each["loss"] == pytest.approx(loss, abs=5e-5)
+    model = bag_of_ngrams(KIND, c=chosen["c"]).fit(tokens(whole), whole.labels)
+    loss = reference.log_loss(whole.labels, model.predict_proba(tokens(whole)))
+    assert record["epochs"][0]["train"]["loss"] == pytest.approx(loss, abs=1e-6)
+
+
+def test_copies_and_groups_are_not_divided_to_choose_a_penalty(
+    tmp_path: Path, cache: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [(f"{'good' if row % 2 else 'bad'} thing {row // 3}", row % 2, row // 6)
+            for row in range(120)]  # fmt: skip
+    file = write_rows(tmp_path / "a.csv", rows, "text label product")
+    data = DataConfig("reviews", str(file), cache=cache, group_column="product", val_fraction=0.0)
+    parts: list[Split] = []
+    monkeypatch.setattr(penalty, "tokens", lambda part: parts.append(part) or tokens(part))
+    module = ReviewDataModule(replace(data, batch_size=1))
+    module.setup()
+    fit_baseline(KIND, module)
+    train, held_out, whole = parts
+    products = [{*part.tokenized.groups_of(part.rows).tolist()} for part in (train, held_out)]
+    assert not products[0] & products[1]
+    assert sorted([*train.rows, *held_out.rows]) == sorted(whole.rows)
+
+
+@pytest.mark.parametrize("rows", [
+    [("good", 1)] * 9 + [("bad", 0)] * 9,  # all reviews of a class are copies
+    [(f"good w{row}", 1) for row in range(2)] + [(f"bad v{row}", 0) for row in range(2)],
+])  # fmt: skip
+def test_too_few_reviews_to_choose_a_penalty_get_the_default_and_a_note(
+    tmp_path: Path, cache: str, rows: list[tuple[str, int]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_rows(tmp_path / "a.csv", rows)
+    test = write_rows(tmp_path / "t.csv", [("good x", 1), ("bad y", 0)])
+    data = DataConfig("reviews", str(file), test_path=str(test), cache=cache, val_fraction=0.0)
+    config = replace(Config(), root=str(tmp_path), data=data)
+    record = baseline(KIND, config, DataCache(Printed()))
+    assert record["penalty"] == {"c": ngrams.DEFAULT_C[KIND], "chosen_on": None, "tried": []}
+    assert "too few to choose the penalty" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", NgramModel)
+def test_three_classes_with_weights_choose_a_penalty(
+    tmp_path: Path, cache: str, kind: NgramModel
+) -> None:
+    draw = random.Random(0)
+    words = "poor fair great".split()
+    rows = [
+        (" ".join(draw.sample([words[row % 3], *draw.choices("a film of taste".split(), k=9)], 10)),
+         row % 3 + 1)
+        for row in range(150)
+    ]  # fmt: skip
+    data = DataConfig("reviews", str(write_rows(tmp_path / "a.csv", rows)), cache=cache,
+                      class_weights="balanced")  # type: ignore[arg-type]  # fmt: skip
+    record = baseline(kind, replace(Config(), root=str(tmp_path), data=data))
+    losses = [each["loss"] for each in record["penalty"]["tried"]]
+    assert len(losses) == len(ngrams.GRID[kind])
+    assert min(losses) == pytest.approx(record["val"]["loss"], abs=1e-6)
+
+
+def test_a_report_tells_older_baselines_apart(tiny: MakeConfig) -> None:
+    """Earlier versions counted bigrams, with a fixed C and a penalised intercept."""
+    config = tiny()
+    record = baseline(KIND, config)
+    folder = folder_of_record(config, record)
+    older = folder.with_name(f"{folder.name[:-8]}01234567")
+    shutil.copytree(folder, older)
+    older_ngrams = {"kind": str(KIND), "longest": 2, "least": 2, "c": 0.3}
+    amend(older, lambda content: content.update(
+        name=older.name, config=content["config"] | {"ngrams": older_ngrams}))  # fmt: skip
+    amend(older, lambda content: content.pop("penalty"))
+    [group] = variant_groups(read_runs(Path(config.root)))
+    assert not group.notes
+    names = sorted(variant.name for variant in group.variants)
+    assert names == [
+        "ngrams-nb_svm ngrams.intercept=penalised ngrams.longest=2",
+        "ngrams-nb_svm ngrams.intercept=unpenalised ngrams.longest=3",
+    ]
 
 
 # The report

@@ -96,16 +96,17 @@ def test_reviews_model_and_recipe_change_the_name(
     config = tiny()
     names = [baseline_folder(kind, config, reviews).name for kind in NgramModel for reviews in "ab"]
     for owner, constant, value in (
-        (ngrams, "MAX_TOKENS", 3),
+        (ngrams, "LONGEST", 2),
         (ngrams, "MIN_REVIEWS", 1),
-        (ngrams, "C", {KIND: 7.0}),
+        (ngrams, "GRID", {KIND: (7.0,)}),
+        (module, "CHOSEN_BY", "val/accuracy"),
         (ngrams, "INTERCEPT", "penalised"),
         (module, "NGRAM_RECIPE", 3),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(owner, constant, value)
             names.append(baseline_folder(KIND, config, "a").name)
-    assert len({name.split("-")[-1] for name in names}) == 9
+    assert len({name.split("-")[-1] for name in names}) == 10
 
 
 def test_the_same_reviews_from_another_source_have_the_same_name(tiny: MakeConfig) -> None:
