@@ -116,7 +116,7 @@ def test_the_command_of_an_experiment_finds_its_published_runs_and_no_others(
             assert planned <= networks or planned.isdisjoint(networks)  # not trained yet
             found += planned & networks
     assert sorted(found) == sorted(networks)  # each is of one line
-    runs = [replace(config, root=str(RESULTS)) for config in experiment(name)]
+    runs = [replace(config, root=str(RESULTS)) for config in published_lines(name)[0]]
     for earlier in {is_earlier(folder) for folder in baselines}:  # one
         assert baselines == {
             published_baseline(kind, config, f"{TRAIN} {TEST}", earlier)[1]
