@@ -35,6 +35,7 @@ class Design:
     shared: float  # over samples of N0 reviews, of a difference with infinitely many seeds
     by_chance: float  # over samples of N0 reviews, of a seed's accuracy beyond its network's
     between_seeds: float | None  # of a seed's accuracy on infinitely many reviews; None: unknown
+    freedom: int  # degrees of freedom of `between_seeds`; 0 if they are unknown
     seeds: int  # S, of each network
     reviews: int  # N0
     groups: int  # G of the N0 reviews, as in `Accuracies`
@@ -58,6 +59,14 @@ class Design:
     def by_reviews(self) -> float:
         """The variance of the difference over samples of reviews."""
         return self.shared + 2 * self.by_chance / self.seeds
+
+    @property
+    def largest_between_seeds(self) -> float | None:
+        """The upper bound of the variance between seeds, with the probability `LEVEL`."""
+        if self.between_seeds is None or not self.freedom:
+            return None
+        ratio = float(stats.chi2.ppf(1 - LEVEL, self.freedom)) / self.freedom
+        return (self.between_seeds + self.by_chance) / ratio - self.by_chance
 
     def power(self, difference: float) -> float:
         """Return the probability that a true difference is significant.
@@ -171,6 +180,7 @@ def design(measured: Accuracies, reviews: int) -> Design:
         _shared(measured, np.where(several, measured.by_chance, by_chance or 0) / measured.seeds),
         by_chance or 0,
         between,
+        int(freedom.sum()),
         int(np.quantile(measured.seeds, 0.5, method="lower")),
         reviews,
         measured.groups,

@@ -10,6 +10,7 @@ from lstm_sentiment.report.folds import joined_folds
 from lstm_sentiment.report.markup import plain
 from lstm_sentiment.report.page import Block, Details, Heading, Listing, Paragraph
 from lstm_sentiment.report.plot_sections import plot_section
+from lstm_sentiment.report.power_section import power_section
 from lstm_sentiment.report.ranking import not_compared
 from lstm_sentiment.report.table_sections import published_section, ranking_section, verdict_section
 from lstm_sentiment.report.variant_sections import variant_section
@@ -55,6 +56,7 @@ def _data_set(comparison: Comparison, prefix: str) -> list[Block]:
         *decision_section(comparison),
         *published_section(comparison),
         *verdict_section(comparison),
+        *power_section(comparison),
         *effect_section(comparison, prefix),
         *plot_section(comparison, prefix),
         *_notes(comparison),
