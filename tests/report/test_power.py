@@ -40,7 +40,7 @@ def test_the_variance_by_reviews_has_a_part_that_decreases_with_seeds() -> None:
     assert USUAL.by_reviews == pytest.approx(0.002**2)
     assert USUAL.with_seeds(6).by_reviews == pytest.approx(1.44e-6 + 1.28e-6)
     assert USUAL.with_reviews(100_000).by_reviews == pytest.approx(0.001**2)
-    assert USUAL.with_reviews(50_000).with_seeds(1_000_000).by_reviews == pytest.approx(0.72e-6)
+    assert USUAL.with_reviews(50_000).with_seeds(10**9).by_reviews == pytest.approx(0.72e-6)
 
 
 def test_more_reviews_are_as_many_of_each_group() -> None:
@@ -101,7 +101,7 @@ def test_power_increases_with_the_difference_seeds_and_reviews() -> None:
     assert USUAL.power(-0.005) == pytest.approx(USUAL.power(0.005))
 
 
-@pytest.mark.parametrize("difference", [0.003, 0.005, 0.01])
+@pytest.mark.parametrize("difference", [0.004, 0.005, 0.01])
 @pytest.mark.parametrize("start", [2, 3, 40])
 def test_the_number_of_seeds_is_the_least_that_is_enough(difference: float, start: int) -> None:
     needed = replace(USUAL, seeds=start).seeds_needed(difference, 0.8)
