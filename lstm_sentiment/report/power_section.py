@@ -24,6 +24,7 @@ NOTES = {  # on cells
     UNKNOWN: "The variance between seeds is unknown, since each network has a single seed: the "
     "power is that of a comparison of these trained networks on other reviews.",
 }
+GROUPS = "More reviews are more groups of reviews, each as large as now."
 FROM_RESIDUALS = (
     "Since some networks have a single seed, the variance between seeds is estimated from the "
     "residuals of the additive model."
@@ -81,6 +82,7 @@ def power_table(comparison: Comparison, differences: Sequence[float], power: flo
         _compared(usual),
         *_between_seeds(designs),
         *[FROM_RESIDUALS] * (from_effects and not is_replicated),
+        *[GROUPS] * (usual.groups < usual.reviews),
         *[SINGLE] * (len(networks) == 1),
         _meaning(power),
         *(note for cell, note in NOTES.items() if any(cell in row for row in rows)),
