@@ -8,6 +8,7 @@ from lstm_sentiment.report.decision_section import decision_section
 from lstm_sentiment.report.effect_section import effect_section
 from lstm_sentiment.report.folds import joined_folds
 from lstm_sentiment.report.markup import plain
+from lstm_sentiment.report.order_section import order_section
 from lstm_sentiment.report.page import Block, Details, Heading, Listing, Paragraph
 from lstm_sentiment.report.plot_sections import plot_section
 from lstm_sentiment.report.ranking import not_compared
@@ -56,6 +57,7 @@ def _data_set(comparison: Comparison, prefix: str) -> list[Block]:
         *published_section(comparison),
         *verdict_section(comparison),
         *effect_section(comparison, prefix),
+        *order_section(comparison, prefix),
         *plot_section(comparison, prefix),
         *_notes(comparison),
         *_variants(comparison, prefix),
