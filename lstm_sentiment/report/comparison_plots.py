@@ -344,9 +344,8 @@ def accuracy_by_part(
         axes.axvline(between, color=GREY, linewidth=0.5)
     names = [f"{wrapped(part, PART_WIDTH)}\n({size:,})" for part, size in sizes.items()]
     axes.set_xticks(positions, names, fontsize="small")
-    axes.set(
-        xlabel=label, ylabel="test accuracy", xlim=(-0.5, len(sizes) - 0.5), ylim=(-0.03, 1.03)
-    )
+    axes.set(xlabel=wrapped(label, 2 * NAME_WIDTH), ylabel="test accuracy")
+    axes.set(xlim=(-0.5, len(sizes) - 0.5), ylim=(-0.03, 1.03))
     axes.yaxis.set_major_formatter(PER_CENT)
     axes.grid(axis="y", alpha=0.3)
     _legend_on_the_right(axes)

@@ -35,6 +35,7 @@ def test_a_report_has_its_sections_in_order(tmp_path: Path) -> None:
         TITLE,
         "Comparison with gru-max, the best network",
         "Comparison with ngrams-logistic, the best n-gram baseline",
+        "Where words and order disagree",
         "Plots",
         "Variants",
     ]
