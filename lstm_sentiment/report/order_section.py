@@ -66,7 +66,7 @@ def _by_construct(comparison: Comparison, networks: Sequence[Variant], prefix: s
     """Return the accuracies by construct; empty if the constructs are unknown."""
     runs = (run for v in comparison.tested for run in comparison.predictions[v.name].values())
     constructs = next((run.construct for run in runs if run.construct is not None), None)
-    if constructs is None:
+    if constructs is None or not np.isin(constructs, [*Construct]).any():
         return []
     baselines = _baselines(comparison)
     measured = _Measured(comparison, [*networks, *baselines])
@@ -78,7 +78,8 @@ def _by_construct(comparison: Comparison, networks: Sequence[Variant], prefix: s
     ]
     if baselines:
         which = "without a plain verdict, whose order of words decides"
-        blocks += measured.differences(baselines[0], constructs != Construct.plain, which)
+        reviews = np.isin(constructs, [each for each in Construct if each is not Construct.plain])
+        blocks += measured.differences(baselines[0], reviews, which)
     return blocks
 
 
@@ -139,7 +140,9 @@ class _Measured:
     def __init__(self, comparison: Comparison, variants: Sequence[Variant]) -> None:
         self.variants = variants
         self.groups = comparison.groups
-        self.correct = [comparison.correct[comparison.tested.index(v)] for v in variants]
+        positions = [comparison.tested.index(v) for v in variants]
+        self.correct = [comparison.correct[k] for k in positions]
+        self.everywhere = comparison.accuracies.observed[positions]  # on all reviews
 
     def on(self, reviews: np.ndarray) -> tuple[list[Correct], Accuracies]:
         """Return the correct predictions for some reviews, and their accuracies."""
@@ -156,10 +159,9 @@ class _Measured:
             v.name: [each.accuracy(k) for each in by_part] for k, v in enumerate(self.variants)
         }
         baselines = {v.name for v in self.variants if v.is_baseline}
-        everywhere = self.on(np.full(len(next(iter(parts.values()))), True))[1].observed
         rows = [
             [plain(v.name), *(percent(each.value) for each in estimates[v.name]), percent(total)]
-            for v, total in zip(self.variants, everywhere, strict=True)
+            for v, total in zip(self.variants, self.everywhere, strict=True)
         ]
         columns = ["", *(f"{part} ({size:,})" for part, size in sizes.items()), "all reviews"]
         figure = accuracy_by_part(sizes, estimates, baselines, f"{label} (number of reviews)")

@@ -250,6 +250,18 @@ def test_constructs_need_no_baseline(tmp_path: Path) -> None:
     assert "confidence" not in [each.name for each in plots(blocks)]
 
 
+def test_unknown_constructs_are_not_shown(tmp_path: Path) -> None:
+    unknown = np.full(200, "irony")
+    put_run(tmp_path / "all", network("gru", "max"), answers(20), answers(10), construct=unknown)
+    assert TITLE not in headings(report(tmp_path / "all"))
+    some = np.where(np.arange(200) < 50, unknown, "negation")
+    put_run(tmp_path / "some", network("gru", "max"), answers(20), answers(10), construct=some)
+    put_baseline(tmp_path / "some", answers(20), answers(10), construct=some)
+    blocks = report(tmp_path / "some")
+    assert [*table(blocks)["gru-max"]] == ["negation (150)", "all reviews"]
+    assert next(iter(differences(blocks))).startswith("On the 150 reviews")
+
+
 def test_there_is_no_section_without_networks_baselines_or_test_predictions(
     tmp_path: Path,
 ) -> None:
