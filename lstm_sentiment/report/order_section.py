@@ -146,7 +146,9 @@ class _Measured:
 
     def on(self, reviews: np.ndarray) -> tuple[list[Correct], Accuracies]:
         """Return the correct predictions for some reviews, and their accuracies."""
-        correct = [{seed: run[reviews] for seed, run in runs.items()} for runs in self.correct]
+        correct: list[Correct] = [
+            {seed: run[reviews] for seed, run in runs.items()} for runs in self.correct
+        ]
         groups = None if self.groups is None else self.groups[reviews]
         return correct, accuracies(correct, groups)
 

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,10 +67,8 @@ def differences(blocks: list[Block]) -> dict[str, list[str]]:
 
 def heights(figure: Plot) -> dict[str, list[float]]:
     """Return the accuracies in a plot, by the names of the variants."""
-    return {
-        str(each.get_label()): [float(y) for y in each.lines[0].get_ydata()]
-        for each in figure.figure.axes[0].containers
-    }
+    drawn: list[Any] = figure.figure.axes[0].containers
+    return {str(each.get_label()): [float(y) for y in each.lines[0].get_ydata()] for each in drawn}
 
 
 def test_accuracies_are_shown_by_the_confidence_of_another_baseline(tmp_path: Path) -> None:
@@ -166,7 +165,7 @@ def test_a_prediction_of_several_classes_may_be_correct_with_a_low_probability(
         return np.where(np.eye(3, dtype=bool)[predicted], confidence, rest)
 
     mixed = np.concatenate([several(30, 0.95)[:45], several(30, 0.4)[45:]])
-    fields = {"labels": labels, "classes": classes}
+    fields: dict[str, Any] = {"labels": labels, "classes": classes}
     put_baseline(tmp_path, mixed, several(9, 0.9), **fields)
     put_baseline(tmp_path, several(24, 0.9), several(6, 0.9), "nb_svm", **fields)
     put_run(tmp_path, network("gru", "max"), several(12, 0.9), several(3, 0.9), **fields)
@@ -284,7 +283,8 @@ def test_many_networks_are_limited_and_all_points_lie_in_their_part(tmp_path: Pa
     axes = plot(report(tmp_path), "constructs").figure.axes[0]
     names = [f"{cell}-{head}" for cell, head in grid[:MAX_NETWORKS]]
     assert legend(axes) == [*names, "ngrams-nb_svm", "ngrams-logistic"]
-    lines = [each.lines[0] for each in axes.containers]
+    drawn: list[Any] = axes.containers
+    lines = [each.lines[0] for each in drawn]
     positions = np.array([each.get_xdata() for each in lines])
     assert np.abs(positions - [0, 1, 2]).max() < 0.45
     assert len(np.unique(positions)) == positions.size
