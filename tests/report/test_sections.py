@@ -36,6 +36,7 @@ def test_a_report_has_its_sections_in_order(tmp_path: Path) -> None:
         "Comparison with gru-max, the best network",
         "Comparison with ngrams-logistic, the best n-gram baseline",
         "What these runs can show",
+        "Where words and order disagree",
         "Plots",
         "Variants",
     ]
