@@ -27,10 +27,10 @@ Choice = dict[str, str]  # factor -> level
 class Comparison:
     """The variants of a group, compared on the same test reviews.
 
-    `best` is the variant with the highest validation accuracy, `baseline` the best n-gram baseline
-    and `best_network` the best network; each may be None. `tested` are the variants with
-    predictions for the same test reviews, and `correct` says whether their predictions are correct.
-    `notes` are the limits of the comparison.
+    `best` is the variant with the highest validation accuracy, `baseline` the n-gram baseline with
+    the least validation loss and `best_network` the best network; each may be None. `tested` are
+    the variants with predictions for the same test reviews, and `correct` says whether their
+    predictions are correct. `notes` are the limits of the comparison.
     """
 
     def __init__(self, group: VariantGroup) -> None:
@@ -45,7 +45,7 @@ class Comparison:
         ]
         validated = [v for v in self.variants if not np.isnan(v.val_accuracy)]
         self.best = next(iter(validated), None)
-        self.baseline = next((v for v in self.variants if v.is_baseline), None)
+        self.baseline = _best_baseline(self.variants)
         self.networks = [v for v in self.variants if not v.is_baseline]
         self.best_network = next((v for v in validated if not v.is_baseline), None)
         self.predictions = {v.name: self._predictions(v) for v in self.variants}
@@ -183,6 +183,18 @@ class Comparison:
 def accuracy(correct: Correct) -> float:
     """Return the mean accuracy over seeds."""
     return float(np.mean([seed.mean() for seed in correct.values()]))
+
+
+def _best_baseline(variants: Sequence[Variant]) -> Variant | None:
+    """Return the n-gram baseline with the least validation loss, or the first one without any.
+
+    The penalty of a baseline is chosen in the same way. By accuracy, a few of few validation
+    reviews would decide, since a baseline has a single run.
+    """
+    baselines = [v for v in variants if v.is_baseline]
+    validated = [v for v in baselines if len(v.scores("val", "loss"))]
+    first = next(iter(baselines), None)
+    return min(validated, key=lambda v: float(v.scores("val", "loss").mean()), default=first)
 
 
 def _copies_notes(variants: Sequence[Variant]) -> list[str]:

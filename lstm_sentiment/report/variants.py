@@ -4,6 +4,7 @@ Only variants that were trained on the same reviews are compared, so each group 
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ NAMED = {field.name for field in fields_of(Config) if field.factor} | {"ngrams.k
 # The settings that follow from the kind of a baseline.
 NAMED |= {"ngrams.c", "ngrams.grid"}
 # The settings that identify word vectors.
+FINGERPRINT = re.compile(r"\b(sha256-[0-9a-f]{8})[0-9a-f]{50,}")  # names show its beginning
 VECTORS = {field.name for field in fields_of(Config) if field.describes == "vectors"} | {"vectors"}
 
 
@@ -182,9 +184,12 @@ def _variants(members: Collection[Mapping[int, RunSummary]]) -> list[Variant]:
     unnamed = [{n: v for n, v in values.items() if n not in NAMED} for values in chosen]
     names = distinguishing_settings(unnamed)
     usual = {name: _usual([values[name] for values in chosen if name in values]) for name in names}
+    full = [_name(runs, values, usual) for values, runs in zip(chosen, members, strict=True)]
+    short = [FINGERPRINT.sub(r"\1", name) for name in full]
+    named = short if len({*short}) == len(short) else full
     return [
-        Variant(_name(runs, values, usual), values, dict(sorted(runs.items())))
-        for values, runs in zip(chosen, members, strict=True)
+        Variant(name, values, dict(sorted(runs.items())))
+        for name, values, runs in zip(named, chosen, members, strict=True)
     ]
 
 

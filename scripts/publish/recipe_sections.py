@@ -95,7 +95,7 @@ def baselines() -> list[Block]:
             "The network of each experiment is the one with the highest validation accuracy, or "
             "the only one. The n-gram baseline is logistic regression on TF-IDF features or NB-SVM "
             "(Wang and Manning 2012), trained on words, bigrams and trigrams of the same reviews: "
-            "the one with the higher validation accuracy. For networks that were trained on all "
+            "the one with the lower validation loss. For networks that were trained on all "
             "labels, without a validation set, it is the kind that was better in most other "
             "experiments. The baselines of an experiment are trained by `lstm-sentiment baseline "
             "experiment=NAME`, with the further arguments of its networks if there are any."

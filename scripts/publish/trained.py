@@ -68,7 +68,7 @@ def find(
 def baseline_of(comparison: Comparison) -> Variant | None:
     """Return the n-gram baseline that the networks are compared with.
 
-    This baseline has the higher validation accuracy. Without a validation set, it is the kind that
+    This baseline has the lower validation loss. Without a validation set, it is the kind that
     is better in most other experiments.
     """
     baselines = {v.settings["ngrams.kind"]: v for v in comparison.variants if v.is_baseline}

@@ -290,3 +290,12 @@ def test_reviews_of_one_group_are_sampled_together(tmp_path: Path) -> None:
     error = np.sqrt(0.75 * 0.25 / 19)
     reach = student.isf(0.025, 19) * error
     assert (low, high) == pytest.approx((0.75 - reach, 0.75 + reach), abs=0.002)
+
+
+def test_the_best_baseline_has_the_least_validation_loss(tmp_path: Path) -> None:
+    """It is more accurate on one review less, but more certain of all others."""
+    put_baseline(tmp_path, answers(30), answers(20, confidence=0.6))
+    put_baseline(tmp_path, answers(30), answers(21, confidence=0.9), kind="nb_svm")
+    compared = comparison(tmp_path)
+    assert named(compared.best) == "ngrams-logistic"
+    assert named(compared.baseline) == "ngrams-nb_svm"

@@ -11,6 +11,7 @@ from lstm_sentiment.config import (
     Config,
     DataConfig,
     EmbeddingConfig,
+    EmbeddingKind,
     OptimizerConfig,
     Reference,
     TrainerConfig,
@@ -306,3 +307,23 @@ def test_a_name_omits_settings_that_most_variants_share(tmp_path: Path) -> None:
     put_run(tmp_path, unusual, answers(20), answers(10))
     expected = ["lstm-avg", "lstm-last", "lstm-max", "lstm-max optimizer.lr=0.1"]
     assert sorted(names(tmp_path)) == expected
+
+
+def put_with_vectors(root: Path, *digests: str) -> list[str]:
+    """Write a run with GloVe vectors of each digest, and return the names of the variants."""
+    for number, digest in enumerate(digests):
+        vectors = {"fingerprint": f"sha256-{digest}", "source": "vectors.txt"}
+        config = network("lstm", embedding=EmbeddingConfig(EmbeddingKind.glove, dim=50))
+        name = f"lstm-last-s0-{number}"
+        put_run(root, config, answers(20), answers(10), name=name, vectors=vectors)
+    return sorted(v.name for v in only_group(root).variants)
+
+
+def test_names_show_the_beginning_of_fingerprints(tmp_path: Path) -> None:
+    names = put_with_vectors(tmp_path, "a" * 64, "b" * 64)
+    assert names == [f"lstm-last vectors=sha256-{digit * 8}" for digit in "ab"]
+
+
+def test_fingerprints_that_begin_alike_are_shown_in_full(tmp_path: Path) -> None:
+    names = put_with_vectors(tmp_path, "c" * 63 + "a", "c" * 63 + "b")
+    assert names == [f"lstm-last vectors=sha256-{'c' * 63}{digit}" for digit in "ab"]
