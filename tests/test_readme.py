@@ -90,8 +90,8 @@ def test_the_readme_is_short_and_shows_what_matters() -> None:
 def test_every_subcommand_is_shown_and_run() -> None:
     shown = {line[1] for lines in EVERY_COMMAND.values() for line in lines if len(line) > 1}
     assert {
-        "baseline", "data", "evaluate", "explain", "export", "predict", "report", "status",
-        "tensorboard", "train",
+        "baseline", "data", "evaluate", "explain", "export", "power", "predict", "report",
+        "status", "tensorboard", "train",
     } <= shown  # fmt: skip
 
 
@@ -234,7 +234,7 @@ def test_the_commands_of_a_page_run(
             rest = on_few_reviews(rest, small)
         if subcommand == "data":
             rest.append(f"data.cache={cache}")
-        reads_runs = subcommand in ("report", "status", "tensorboard")
+        reads_runs = subcommand in ("power", "report", "status", "tensorboard")
         if reads_runs and not [*Path(rest[0]).rglob("run.json")]:
             root, sweep = rest[0].split("/")
             assert train("experiment=smoke", f"root={root}", f"sweep={sweep}", *small).code == 0

@@ -14,6 +14,7 @@ from lstm_sentiment.commands import (
     evaluate,
     explain,
     export,
+    power,
     predict,
     report,
     status,
@@ -28,6 +29,7 @@ from lstm_sentiment.errors import InputError, UsageError
 COMMANDS = (
     train_options,
     report,
+    power,
     status,
     tensorboard,
     data,

@@ -19,7 +19,7 @@ from lstm_sentiment.labels import POSITIVE, Classes
 from lstm_sentiment.model.metrics import auroc, margins, mean_auroc
 from lstm_sentiment.report.class_wording import class_name
 from lstm_sentiment.report.formatting import NOTHING
-from lstm_sentiment.report.statistics import Interval
+from lstm_sentiment.report.statistics import Estimate, Interval
 from lstm_sentiment.report.variants import Variant
 from lstm_sentiment.runs.predictions import Predictions
 from lstm_sentiment.runs.run_plots import (
@@ -35,6 +35,8 @@ from lstm_sentiment.runs.run_plots import (
 
 FIFTHS = 5
 NAME_WIDTH = 40  # characters in a line of a variant's name
+PART_WIDTH = 11  # characters in a line of the name of a part of the reviews
+STEP = 0.09  # between the points of a part, where the distance between parts is 1
 # Rates at which curves are drawn: more points are not visible, and make the page larger.
 GRID = np.linspace(0, 1, 201)
 PER_CENT = FuncFormatter(lambda share, _: f"{100 * share:g} %")
@@ -303,6 +305,49 @@ def accuracy_by_length(predictions: Mapping[str, Sequence[Predictions]]) -> Figu
     axes.set_xticks(positions, spans, fontsize="small")
     axes.set(xlabel="length of the review (tokens)", ylabel="test accuracy")
     axes.yaxis.set_major_formatter(PER_CENT)
+    _legend_on_the_right(axes)
+    return despine(figure)
+
+
+def accuracy_by_part(
+    sizes: Mapping[str, int],
+    estimates: Mapping[str, Sequence[Estimate]],
+    baselines: set[str],
+    label: str,
+) -> Figure:
+    """Return a plot of test accuracies on parts of the reviews, with their 95 % intervals.
+
+    `sizes` are the numbers of reviews of the parts, and `estimates` the accuracies on them, by the
+    names of the variants. `baselines` are drawn as open diamonds. The `label` names the parts.
+    """
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    axes = figure.subplots()
+    positions, count = np.arange(len(sizes)), len(estimates)
+    offsets = (np.arange(count) - (count - 1) / 2) * STEP
+    styles = zip(offsets, _styles(count), strict=True)
+    for (name, values), (offset, style) in zip(estimates.items(), styles, strict=True):
+        means = np.array([each.value for each in values])
+        bounds = np.clip([each.interval() for each in values], 0, 1)  # (P, 2)
+        is_baseline = name in baselines
+        axes.errorbar(
+            positions + offset,
+            means,
+            yerr=np.abs(bounds.T - means),
+            fmt="D" if is_baseline else "o",
+            markerfacecolor="none" if is_baseline else style["color"],
+            markersize=4,
+            capsize=2,
+            color=style["color"],
+            label=wrapped(name, NAME_WIDTH),
+        )
+    for between in positions[1:] - 0.5:
+        axes.axvline(between, color=GREY, linewidth=0.5)
+    names = [f"{wrapped(part, PART_WIDTH)}\n({size:,})" for part, size in sizes.items()]
+    axes.set_xticks(positions, names, fontsize="small")
+    axes.set(xlabel=wrapped(label, 2 * NAME_WIDTH), ylabel="test accuracy")
+    axes.set(xlim=(-0.5, len(sizes) - 0.5), ylim=(-0.03, 1.03))
+    axes.yaxis.set_major_formatter(PER_CENT)
+    axes.grid(axis="y", alpha=0.3)
     _legend_on_the_right(axes)
     return despine(figure)
 

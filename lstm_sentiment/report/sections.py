@@ -10,8 +10,10 @@ from lstm_sentiment.report.differences import NO_EXPERIMENTS
 from lstm_sentiment.report.effect_section import effect_section
 from lstm_sentiment.report.folds import joined_folds
 from lstm_sentiment.report.markup import plain
+from lstm_sentiment.report.order_section import order_section
 from lstm_sentiment.report.page import Block, Details, Heading, Listing, Paragraph
 from lstm_sentiment.report.plot_sections import plot_section
+from lstm_sentiment.report.power_section import power_section
 from lstm_sentiment.report.question_section import question_section
 from lstm_sentiment.report.questions import Question, questions
 from lstm_sentiment.report.ranking import not_compared
@@ -70,7 +72,9 @@ def _data_set(comparison: Comparison, asked: Sequence[Question], prefix: str) ->
         *published_section(comparison),
         *question_section(comparison, asked),
         *verdict_section(comparison),
+        *power_section(comparison),
         *effect_section(comparison, prefix),
+        *order_section(comparison, prefix),
         *plot_section(comparison, prefix),
         *_notes(comparison),
         *_variants(comparison, prefix),

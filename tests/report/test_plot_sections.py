@@ -28,6 +28,7 @@ def test_plots_show_the_numbers_of_the_records(tmp_path: Path) -> None:
     legend = curves.figure.legends[0].get_texts()
     assert [text.get_text().split(":")[0] for text in legend] == ["gru-max", "ngrams-logistic"]
     assert [each.name for each in plots(blocks)] == [
+        "confidence",
         *("accuracy", "time", "curves", "reliability", "length", "confusion", "gap"),
         *("model_1_curves", "model_1_confusion", "model_2_confusion"),
     ]

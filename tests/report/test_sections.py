@@ -35,6 +35,8 @@ def test_a_report_has_its_sections_in_order(tmp_path: Path) -> None:
         TITLE,
         "Comparison with gru-max, the best network",
         "Comparison with ngrams-logistic, the best n-gram baseline",
+        "What these runs can show",
+        "Where words and order disagree",
         "Plots",
         "Variants",
     ]
@@ -96,6 +98,7 @@ def test_there_are_no_empty_sections(three: list[Block]) -> None:
         "Comparison",
         TITLE,
         "Comparison with gru-max, the best network",
+        "What these runs can show",
         "Plots",
         "Variants",
     ]

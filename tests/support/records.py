@@ -227,7 +227,8 @@ def put_baseline(
     name, choices = f"ngrams-{kind}-s0-0", {"encoder": "ngrams", "head": kind}
     folder = put_run(sweep, Config(), test, val, name=name, choices=choices, **changes)
     config = recorded_baseline(NgramModel(kind), Config())
-    amend(folder, lambda record: record.update(config=config))
+    penalty = {"c": 1.0, "chosen_on": "validation set", "tried": []}
+    amend(folder, lambda record: record.update(config=config, penalty=penalty))
     return folder
 
 
