@@ -291,7 +291,7 @@ def test_verdicts_relative_to_the_best_network_account_for_its_choice(tmp_path: 
     asked = compared.family([(compared.networks[1], compared.networks[0])])
     ((pair, verdict),) = asked.items()
     assert verdict.family == 1
-    assert verdict.p < compared.against(pair[1])[pair[0].name].p
+    assert verdict.interval.low > compared.against(pair[1])[pair[0].name].interval.low
 
 
 def test_the_best_of_a_network_and_baselines_was_chosen_from_all(tmp_path: Path) -> None:

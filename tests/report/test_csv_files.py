@@ -87,8 +87,12 @@ def test_intervals_and_verdicts_are_of_the_comparison(
         assert tuple(bounds) == pytest.approx(interval)
     for other, prefix in ((compared.best, ""), (compared.baseline, "baseline/")):
         for name, verdict in compared.against(other).items():
-            numbers = table.loc[name, [f"{prefix}difference", f"{prefix}p"]]
-            assert tuple(numbers) == pytest.approx((verdict.difference, verdict.p))
+            columns = ("difference", "difference/low", "difference/high", "p", "family")
+            numbers = table.loc[name, [f"{prefix}{column}" for column in columns]]
+            expected = (verdict.difference, *verdict.interval, verdict.p, verdict.family)
+            assert tuple(numbers) == pytest.approx(expected)
+            assert other is not None
+            assert table.loc[name, f"{prefix}compared_with"] == other.name
             assert table.loc[name, f"{prefix}verdict"] == verdict.verdict
     assert table.loc["gru-max", "difference"] == pytest.approx(0.7 - (0.9 + 0.88 + 0.845) / 3)
     assert table.loc["gru-max", "verdict"] == "worse"
