@@ -107,15 +107,18 @@ class Comparison:
         Otherwise a pair could get two verdicts that are corrected for different numbers of tests.
         The best network was chosen among the networks, and its luck with its seeds makes others
         look worse. Verdicts relative to a network therefore belong to the family of all pairs of
-        networks. The result is empty if the other variant was not tested.
+        networks, unless all have single seeds: then the verdicts are on these trained networks, and
+        the choice does not depend on the test reviews. The result is empty if the other variant was
+        not tested.
         """
         if other is None or other not in self.tested:
             return {}
         if other.name not in self._verdicts:
             among = [v for v in self.tested if other.is_baseline or not v.is_baseline]
+            is_lucky = not other.is_baseline and any(len(v.runs) > 1 for v in among)
             family = self.family(
                 [(v, other) for v in among if v is not other],
-                chosen_from=() if other.is_baseline else among,
+                chosen_from=among if is_lucky else (),
             )
             self._verdicts[other.name] = {ours.name: v for (ours, _), v in family.items()}
         return self._verdicts[other.name]

@@ -239,7 +239,7 @@ def _family(other: Variant, comparisons: int, verdict: Verdict) -> Paragraph:
     """Return a sentence on the family of the verdicts of a table."""
     if verdict.family > comparisons:
         return Paragraph(
-            f"Since {plain(other.name)} was chosen by its scores, the family are the "
+            f"Since {plain(other.name)} was chosen by its validation accuracy, the family are all "
             f"{verdict.family} pairs of networks."
         )
     return Paragraph(f"The family has {counted(verdict.family, 'comparison')}.")
