@@ -42,8 +42,8 @@ def comparison_table(comparisons: Iterable[Comparison]) -> str:
                 row |= {"test/accuracy/low": interval.low, "test/accuracy/high": interval.high}
             for prefix, other in others.items():
                 if other and (verdict := comparison.against(other).get(variant.name)):
-                    values = {"compared_with": other.name} | _verdict(verdict)
-                    row |= {f"{prefix}{name}": value for name, value in values.items()}
+                    cells = {"compared_with": other.name} | _verdict(verdict)
+                    row |= {f"{prefix}{name}": value for name, value in cells.items()}
             row |= {cost: values.mean() for cost in COSTS if len(values := variant.costs(cost))}
             rows.append(row | dict(variant.settings))
     return _csv(rows)
