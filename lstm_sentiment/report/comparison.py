@@ -71,30 +71,27 @@ class Comparison:
     def intervals(self) -> dict[str, Interval]:
         """The 95 % intervals of the test accuracies, by variant name.
 
-        The best variant and the best network were chosen from several. They are chosen more often
-        if they were lucky, so the lower end of their intervals allows for the choice.
+        If the variant was chosen, its lower end is that of simultaneous intervals for all
+        candidates, which holds whichever of them is chosen (Berk et al. 2013).
         """
-        intervals = {v.name: self._interval(v) for v in self.tested}
-        for best, candidates in ((self.best, self.variants), (self.best_network, self.networks)):
-            if best in self.tested:
-                intervals[best.name] = self._interval(best, candidates)
-        return intervals
+        return {v.name: self._interval(v) for v in self.tested}
 
-    def _interval(self, variant: Variant, candidates: Sequence[Variant] = ()) -> Interval:
-        """Return the interval of the accuracy of a variant that was chosen from the candidates.
+    def candidates(self, variant: Variant) -> list[Variant]:
+        """Return the tested variants that a variant was chosen from; none if it was not chosen.
 
-        The lower end is that of simultaneous intervals for all candidates, which holds whichever
-        of them is chosen (Berk et al. 2013).
+        The best variant and the best network are chosen more often if they were lucky.
         """
+        if variant not in (self.best, self.best_network):
+            return []
+        among = self.variants if variant is self.best else self.networks
+        known = [v for v in among if v in self.tested and not np.isnan(v.val_accuracy)]
+        return known if len(known) > 1 else []
+
+    def _interval(self, variant: Variant) -> Interval:
         accuracy = self.accuracies.accuracy(self.tested.index(variant))
         low, high = accuracy.interval()
-        chosen_from = [
-            self.tested.index(v)
-            for v in candidates
-            if v in self.tested and not np.isnan(v.val_accuracy)
-        ]
-        if len(chosen_from) > 1:
-            level = statistics.local_level(self.accuracies.of(chosen_from).covariance)
+        if candidates := [self.tested.index(v) for v in self.candidates(variant)]:
+            level = statistics.local_level(self.accuracies.of(candidates).covariance)
             low = accuracy.interval(1 - level).low
         return Interval(max(low, 0.0), min(high, 1.0))
 
@@ -108,26 +105,38 @@ class Comparison:
 
         All variants are compared with a baseline, but only networks are compared with a network.
         Otherwise a pair could get two verdicts that are corrected for different numbers of tests.
-        The result is empty if the other variant was not tested.
+        The best network was chosen among the networks, and its luck with its seeds makes others
+        look worse. Verdicts relative to a network therefore belong to the family of all pairs of
+        networks, unless all have single seeds: then the verdicts are on these trained networks, and
+        the choice does not depend on the test reviews. The result is empty if the other variant was
+        not tested.
         """
         if other is None or other not in self.tested:
             return {}
         if other.name not in self._verdicts:
             among = [v for v in self.tested if other.is_baseline or not v.is_baseline]
-            family = self.family([(v, other) for v in among if v is not other])
+            is_lucky = not other.is_baseline and any(len(v.runs) > 1 for v in among)
+            family = self.family(
+                [(v, other) for v in among if v is not other],
+                chosen_from=among if is_lucky else (),
+            )
             self._verdicts[other.name] = {ours.name: v for (ours, _), v in family.items()}
         return self._verdicts[other.name]
 
     def family(
-        self, pairs: Iterable[tuple[Variant, Variant]]
+        self, pairs: Iterable[tuple[Variant, Variant]], chosen_from: Sequence[Variant] = ()
     ) -> dict[tuple[Variant, Variant], Verdict]:
         """Return the verdicts on pairs of variants, each relative to the second one.
 
-        They are corrected together. Pairs with a variant that was not tested are left out.
+        They are corrected together, see `statistics.compare`. Pairs with a variant that was not
+        tested are left out.
         """
         tested = [(ours, other) for ours, other in pairs if {ours, other} <= {*self.tested}]
         positions = [(self.tested.index(ours), self.tested.index(other)) for ours, other in tested]
-        verdicts = statistics.compare(self.correct, positions, self.accuracies) if tested else []
+        if not tested:
+            return {}
+        candidates = [self.tested.index(variant) for variant in chosen_from]
+        verdicts = statistics.compare(self.correct, positions, self.accuracies, candidates)
         return dict(zip(tested, verdicts, strict=True))
 
     @cached_property

@@ -13,6 +13,7 @@ from lstm_sentiment.config import SCORES
 from lstm_sentiment.display import printable
 from lstm_sentiment.report.comparison import Comparison
 from lstm_sentiment.report.settings import settings
+from lstm_sentiment.report.statistics import Verdict
 from lstm_sentiment.report.variants import Variant, recorded_scores
 from lstm_sentiment.runs.reader import RunSummary
 
@@ -28,26 +29,35 @@ def comparison_table(comparisons: Iterable[Comparison]) -> str:
 
     A row has the scores over seeds, the interval of the test accuracy, the verdicts relative to
     the best variant and to the best baseline, and the costs. Scores are shares, and costs are
-    means. Unknown values are empty.
+    means. `family` is the number of comparisons for which p and the interval of the difference are
+    corrected. Unknown values are empty.
     """
     rows = []
     for comparison in comparisons:
-        verdicts = {
-            "": comparison.against(comparison.best),
-            "baseline/": comparison.against(comparison.baseline),
-        }
+        others = {"": comparison.best, "baseline/": comparison.baseline}
         for rank, variant in enumerate(comparison.variants, 1):
             row: dict[str, Any] = {"reviews": comparison.title, "rank": rank}
             row |= {"configuration": variant.name, "seeds": len(variant.runs)} | _scores(variant)
             if interval := comparison.intervals.get(variant.name):
                 row |= {"test/accuracy/low": interval.low, "test/accuracy/high": interval.high}
-            for prefix, by_name in verdicts.items():
-                if verdict := by_name.get(variant.name):
-                    row |= {f"{prefix}difference": verdict.difference, f"{prefix}p": verdict.p}
-                    row[f"{prefix}verdict"] = verdict.verdict
+            for prefix, other in others.items():
+                if other and (verdict := comparison.against(other).get(variant.name)):
+                    cells = {"compared_with": other.name} | _verdict(verdict)
+                    row |= {f"{prefix}{name}": value for name, value in cells.items()}
             row |= {cost: values.mean() for cost in COSTS if len(values := variant.costs(cost))}
             rows.append(row | dict(variant.settings))
     return _csv(rows)
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "difference": verdict.difference,
+        "difference/low": verdict.interval.low,
+        "difference/high": verdict.interval.high,
+        "p": verdict.p,
+        "family": verdict.family,
+        "verdict": verdict.verdict,
+    }
 
 
 def _scores(variant: Variant) -> dict[str, float]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from lstm_sentiment.report.comparison import Comparison
+from lstm_sentiment.report.comparison import FACTORS, Comparison
 from lstm_sentiment.report.comparison_plots import effect_sizes
-from lstm_sentiment.report.effects import Effect
+from lstm_sentiment.report.effects import Effect, Effects
 from lstm_sentiment.report.formatting import NOTHING, enumeration, points
 from lstm_sentiment.report.markup import plain
 from lstm_sentiment.report.page import Block, Heading, Listing, Paragraph, Plot, Table
@@ -32,9 +32,9 @@ def effect_section(comparison: Comparison, prefix: str) -> list[Block]:
     )
     blocks: list[Block] = [
         Heading(TITLE, 3),
-        *_spread(effects.deviations),
+        *_spread(effects),
         Listing([_sentence(effect) for effect in effects.main]),
-        Paragraph(f"{NOTE} {SINGLE_SEEDS_NOTE}" if comparison.has_single_seeds else NOTE),
+        Paragraph(NOTE if effects.is_replicated else f"{NOTE} {SINGLE_SEEDS_NOTE}"),
         Plot(f"{prefix}effects", "Contribution of each choice to the average accuracy.", figure),
     ]
     if effects.interactions:
@@ -43,16 +43,18 @@ def effect_section(comparison: Comparison, prefix: str) -> list[Block]:
     return blocks + _within(effects.within)
 
 
-def _spread(deviations: Mapping[str, float]) -> list[Block]:
+def _spread(effects: Effects) -> list[Block]:
     """Return a paragraph on the variances, if those of the levels of a factor differ."""
+    deviations = effects.deviations.items()
     if len(deviations) < 2:
         return []
-    spread = [f"{100 * value:.2f} points with {plain(n)}" for n, value in deviations.items()]
+    spread = [f"{100 * value:.2f} points with {plain(name)}" for name, value in deviations]
+    source = "between seeds" if effects.is_replicated else "from what its choices let expect"
     return [
         Paragraph(
-            "Networks are not equally reliable: the standard deviation of an accuracy from what "
-            f"its choices let expect is {enumeration(spread)}. Each network therefore counts by "
-            "the inverse of its variance, so that averages are mainly those of reliable networks."
+            f"Networks are not equally reliable: the standard deviation of an accuracy {source} "
+            f"is {enumeration(spread)}. Each network therefore counts by the inverse of its "
+            "variance, so that averages are mainly those of reliable networks."
         )
     ]
 
@@ -65,7 +67,7 @@ def _sentence(effect: Effect) -> str:
     low, high = effect.interval
     amount = f"{points(abs(effect.size))[1:]} points {'lower' if effect.size < 0 else 'higher'}"
     single = len(effect.choice) == 1
-    reference = "the average of all networks" if single else "the sum of both contributions"
+    reference = _average(*effect.choice) if single else "the sum of both contributions"
     doubt = "" if effect.significant else "; this is not significant"
     equal = (
         f" If all networks counted equally, it would be {points(effect.equally_weighted)} points."
@@ -74,6 +76,12 @@ def _sentence(effect: Effect) -> str:
         f"With {plain(_levels(effect))}, accuracy is {amount} than {reference} "
         f"({points(low)} to {points(high)}){doubt}.{equal * (single and effect.depends_on_weights)}"
     )
+
+
+def _average(factor: str) -> str:
+    """Return the name of the average from which the effects of a factor are measured."""
+    levels = f"{factor}s" if factor in FACTORS.values() else f"values of {plain(factor)}"
+    return f"the average over all {levels}"
 
 
 def _within(within: Mapping[str, Sequence[Effect]]) -> list[Block]:

@@ -66,11 +66,12 @@ class Effects:
 
     main: Sequence[Effect]
     interactions: Sequence[Effect]  # the strongest of each pair of factors, the strongest first
-    deviations: Mapping[str, float]  # between seeds, by level; one without a name if all are alike
+    deviations: Mapping[str, float]  # of one seed, by level; one without a name if all are alike
     within: Mapping[str, Sequence[Effect]]  # of the other factors within each level of a factor
+    is_replicated: bool  # whether all networks have several seeds, which give the variances
 
 
-NO_EFFECTS = Effects([], [], {}, {})
+NO_EFFECTS = Effects([], [], {}, {}, is_replicated=False)
 
 
 def effects(
@@ -86,7 +87,8 @@ def effects(
     if not main or grid.spread is None:
         return NO_EFFECTS
     pairs = grid.interactions()
-    return Effects(main, pairs, grid.deviations(), grid.effects_within(pairs))
+    within = grid.effects_within(pairs)
+    return Effects(main, pairs, grid.deviations(), within, grid.is_replicated)
 
 
 class Grid:

@@ -40,8 +40,9 @@ def bounds(interval: tuple[float, float] | None) -> str:
 
 
 def p_value(p: float) -> str:
-    """Return a p-value with three digits."""
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
+    """Return a p-value with three digits, which show whether it is below 0.05."""
+    text = "<0.001" if p < 0.001 else f"{p:.3f}"
+    return "<0.050" if text == "0.050" and p < 0.05 else text
 
 
 def first_names(names: Sequence[str]) -> str:

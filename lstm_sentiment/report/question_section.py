@@ -1,7 +1,8 @@
 """comparison, questions -> the section with the answers, what else differs, and missing runs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from lstm_sentiment.display import counted
 from lstm_sentiment.report.comparison import Comparison
 from lstm_sentiment.report.formatting import NOTHING, p_value, points
 from lstm_sentiment.report.markup import plain
@@ -28,8 +29,22 @@ def _section(comparison: Comparison, question: Question) -> list[Block]:
     return [
         Heading(question.text, 3),
         Table(COLUMNS, [_row(pair, verdicts.get(pair.variants)) for pair in question.pairs]),
+        *_family([*verdicts.values()]),
         *([Listing(sentences)] if sentences else []),
         *missing_runs(question),
+    ]
+
+
+def _family(verdicts: Sequence[Verdict]) -> list[Block]:
+    """Return a sentence on the family of a question; none if no pair was tested."""
+    if not verdicts:
+        return []
+    comparisons = counted(verdicts[0].family, "comparison")
+    return [
+        Paragraph(
+            f"The interval and p account for the {comparisons} of this question, but not for those "
+            "of other questions."
+        )
     ]
 
 

@@ -9,7 +9,7 @@ corrected together. docs/statistics.md describes the methods and measures their 
 Shapes: K variants, N reviews, G groups of reviews, E estimates.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from statsmodels.stats.multitest import multipletests
 LEVEL = 0.95
 UNDECIDED = "cannot be told apart"  # part of the format of comparison.csv
 DRAWS, AT_ONCE = 100_000, 5_000  # for the largest of correlated deviations
+MAX_PAIRS = 5_000  # whose largest deviation is drawn
 ROUNDING = 1e-9  # a value of zero may be this far from zero after rounding
 
 Correct = Mapping[int, np.ndarray]  # seed -> (N,) bool, whether each prediction is correct
@@ -211,19 +212,50 @@ def local_level(covariance: np.ndarray) -> float:
     which holds whatever the correlations are.
     """
     error = np.sqrt(np.diag(covariance))
-    values, vectors = np.linalg.eigh(covariance / np.outer(error, error))
+    draws = _draws(covariance / np.outer(error, error))
+    return _level_of_largest([np.abs(drawn).max(0) for drawn in draws], len(covariance))
+
+
+def level_of_all_pairs(covariance: np.ndarray) -> float:
+    """Return the same level for the differences of all pairs of K accuracies.
+
+    `covariance` is (K, K), that of the accuracies. Without correlations and with equal variances,
+    it is the level of Tukey's test (1953). For very many accuracies, it is that of Bonferroni's
+    correction, which is little lower then and needs no draws.
+    """
+    pairs = len(covariance) * (len(covariance) - 1) // 2
+    if pairs > MAX_PAIRS:
+        return (1 - LEVEL) / pairs
+    scaled = covariance / np.diag(covariance).mean()
+    own = np.diag(scaled)
+    errors = np.sqrt(own[:, None] + own - 2 * scaled).astype(np.float32)[:, :, None]
+    largest = []
+    for drawn in _draws(scaled):
+        deviations = [
+            (np.abs(drawn[k] - drawn[k + 1 :]) / errors[k, k + 1 :]).max(0)
+            for k in range(len(own) - 1)
+        ]
+        largest.append(np.max(deviations, 0))
+    return _level_of_largest(largest, pairs)
+
+
+def _draws(covariance: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield `DRAWS` draws of normal numbers with this covariance, (E, E), as (E, AT_ONCE) arrays.
+
+    The variances are about 1.
+    """
+    values, vectors = np.linalg.eigh(covariance)
     is_varying = values > ROUNDING
     factor = (vectors[:, is_varying] * np.sqrt(values[is_varying])).astype(np.float32)
     random = np.random.default_rng(0)
-    shape = factor.shape[1], AT_ONCE
-    largest = np.concatenate(
-        [
-            np.abs(factor @ random.standard_normal(shape, np.float32)).max(0)
-            for _ in range(0, DRAWS, AT_ONCE)
-        ]
-    )
-    level = 2 * stats.norm.sf(np.quantile(largest, LEVEL))
-    return float(np.clip(level, (1 - LEVEL) / len(covariance), 1 - LEVEL))
+    for _ in range(0, DRAWS, AT_ONCE):
+        yield factor @ random.standard_normal((factor.shape[1], AT_ONCE), np.float32)
+
+
+def _level_of_largest(largest: Sequence[np.ndarray], count: int) -> float:
+    """Return the level of a single estimate from draws of the largest of `count` deviations."""
+    level = 2 * stats.norm.sf(np.quantile(np.concatenate(largest), LEVEL))
+    return float(np.clip(level, (1 - LEVEL) / count, 1 - LEVEL))
 
 
 def mcnemar(ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -248,6 +280,7 @@ class Verdict:
     interval: Interval
     p: float
     mcnemar: Mapping[int, float]  # p-value for each seed of both variants
+    family: int  # the number of comparisons in the family
 
     @property
     def verdict(self) -> str:
@@ -263,16 +296,25 @@ class Verdict:
 
 
 def compare(
-    variants: Sequence[Correct], pairs: Sequence[tuple[int, int]], measured: Accuracies
+    variants: Sequence[Correct],
+    pairs: Sequence[tuple[int, int]],
+    measured: Accuracies,
+    chosen_from: Sequence[int] = (),
 ) -> list[Verdict]:
-    """Return the verdicts on a family of pairs of variants, each relative to the second one.
+    """Return the verdicts on pairs of variants, each relative to the second one.
 
-    The pairs are positions of variants. `measured` are the accuracies of all variants.
+    The pairs are positions of variants. `measured` are the accuracies of all variants. The pairs
+    are a family. But if the second variant was chosen by its scores, the family is all pairs of the
+    variants that it was chosen from, so that the verdicts hold whichever is chosen.
     """
     if not pairs:
         return []
-    weights = np.stack([measured.between(*pair) for pair in pairs])
-    level = local_level(weights @ measured.covariance @ weights.T)
+    if chosen_from:
+        level = level_of_all_pairs(measured.of(chosen_from).covariance)
+        family = len(chosen_from) * (len(chosen_from) - 1) // 2
+    else:
+        weights = np.stack([measured.between(*pair) for pair in pairs])
+        level, family = local_level(weights @ measured.covariance @ weights.T), len(pairs)
     exact = _mcnemar_by_seed(variants, pairs)
     verdicts = []
     for position, pair in enumerate(pairs):
@@ -283,6 +325,7 @@ def compare(
                 difference.interval(1 - level),
                 min(difference.p * (1 - LEVEL) / level, 1),
                 {seed: values[position] for seed, values in exact.items() if position in values},
+                family,
             )
         )
     return verdicts

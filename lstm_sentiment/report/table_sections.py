@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lstm_sentiment.display import counted
 from lstm_sentiment.model.metrics import CALIBRATION_BINS, calibration_error
 from lstm_sentiment.report.class_wording import score_notes
 from lstm_sentiment.report.comparison import Comparison
@@ -39,14 +40,15 @@ SEEDS_NOTE = (
     "± is the standard deviation over seeds. With few seeds it is uncertain, so an interval is "
     "wider than the ± suggests."
 )
+CHOICE_NOTE = "The lower end of the interval of a variant that was chosen allows for the choice."
 SINGLE_REVIEWS_NOTE = "Reviews are sampled one by one, since no groups of reviews are known."
 NOT_STATED = "not stated"  # the number of labels of a published result
 VERDICT_NOTE = (
     "Differences are percentage points of test accuracy on the same reviews. The interval and p "
-    "account for other seeds and other reviews (Welch's t-test), and for all comparisons of the "
-    "table: an interval excludes zero if and only if p is below 0.05. McNemar's exact test "
-    "compares two trained networks, seed by seed, and does not account for other seeds; its "
-    "p-values are corrected for the number of comparisons (Holm)."
+    "account for other seeds and other reviews (Welch's t-test), and for all comparisons of their "
+    "family: an interval excludes zero if and only if p is below 0.05. McNemar's exact test "
+    "compares two trained networks, seed by seed, and does not account for other seeds or for "
+    "groups of reviews; its p-values are corrected for the comparisons of the table (Holm)."
 )
 CONFOUNDED_NOTE = (
     "If two variants differ in several settings, their comparison is confounded: the difference "
@@ -60,6 +62,7 @@ def ranking_section(comparison: Comparison) -> list[Block]:
     columns += ["AUROC", "loss", "calibration error", "parameters", "training s", "tokens/s", "MiB"]
     several_seeds = any(len(variant.runs) > 1 for variant in comparison.variants)
     notes = [order_of(comparison.variants), RANKING_NOTE, *[SEEDS_NOTE] * several_seeds]
+    notes += [CHOICE_NOTE] * any(map(comparison.candidates, comparison.tested))
     notes += _sampling_notes(comparison)
     notes += score_notes(comparison.classes, "Precision, recall and F1 are each")
     if comparison.classes.values is not None:
@@ -81,6 +84,8 @@ def _sampling_notes(comparison: Comparison) -> list[str]:
     measured, group = comparison.accuracies, plain(comparison.data.get("groups") or "group")
     if comparison.groups is None:
         return [SINGLE_REVIEWS_NOTE]
+    if len(np.unique(comparison.groups)) == 1:
+        return [f"All reviews are of one {group}, so they are sampled one by one."]
     least, most = measured.design_effects.min(), measured.design_effects.max()
     return [
         f"Reviews are sampled by {group}, of which there are {measured.groups:,}: the variance of "
@@ -221,8 +226,23 @@ def verdict_section(comparison: Comparison) -> list[Block]:
             for variant in comparison.tested
             if variant.name in verdicts
         ]
-        blocks += [Heading(title, 3), Table([*columns, "verdict"], rows)]
+        table = Table([*columns, "verdict"], rows)
+        blocks += [
+            Heading(title, 3),
+            table,
+            _family(other, len(rows), next(iter(verdicts.values()))),
+        ]
     return [*blocks, Paragraph(f"{VERDICT_NOTE} {CONFOUNDED_NOTE}")] if blocks else []
+
+
+def _family(other: Variant, comparisons: int, verdict: Verdict) -> Paragraph:
+    """Return a sentence on the family of the verdicts of a table."""
+    if verdict.family > comparisons:
+        return Paragraph(
+            f"Since {plain(other.name)} was chosen by its validation accuracy, the family are all "
+            f"{verdict.family} pairs of networks."
+        )
+    return Paragraph(f"The family has {counted(verdict.family, 'comparison')}.")
 
 
 def _verdict_row(variant: Variant, other: Variant, verdict: Verdict) -> list[str]:

@@ -73,7 +73,7 @@ def _test_accuracy(comparison: Comparison, variant: Variant) -> list[str]:
     if not len(scores):
         return []
     interval = comparison.intervals.get(variant.name)
-    chosen = "; its lower end allows for the choice" * (len(comparison.variants) > 1)
+    chosen = "; its lower end allows for the choice" * bool(comparison.candidates(variant))
     within = f" (95 % interval {bounds(interval)}{chosen})" if interval else ""
     return [f"Its test accuracy is {spread(scores)} %{within}."]
 

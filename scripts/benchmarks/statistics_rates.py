@@ -5,8 +5,8 @@
 Simulates sweeps of networks with known true accuracies, and prints the tables of
 docs/statistics.md: how often a difference is found and how often one is reported that does not
 exist; how often the interval of a network contains its true accuracy, also if the network was
-chosen as the best; and how often effects in a grid are found or reported that do not exist. It
-takes half an hour.
+chosen as the best, and how often equal networks are called worse than it; and how often effects in
+a grid are found or reported that do not exist. It takes half an hour.
 """
 
 import argparse
@@ -166,12 +166,15 @@ class WinnerRates(NamedTuple):
     too_high: float  # the accuracy of the chosen network minus its true one, mean over the sweeps
     usual: float  # its usual interval contains the true accuracy
     covered: float  # so does the interval that allows for the choice
+    usual_alarms: float  # another network is called better or worse, in its usual family
+    alarms: float  # so it is in the family of all pairs, which the report uses
 
 
 def winner_rates(scenario: Scenario, repeats: int) -> WinnerRates:
     """Return the rates for the network with the highest validation accuracy of equal networks."""
     random = np.random.default_rng(0)
-    sums = np.zeros(3)
+    sums = np.zeros(5)
+    networks = range(scenario.variants)
     for _ in range(repeats):
         correct, validated, truth = simulated(scenario, random)
         best = int(np.argmax(accuracies(validated).observed))
@@ -179,10 +182,13 @@ def winner_rates(scenario: Scenario, repeats: int) -> WinnerRates:
         accuracy = measured.accuracy(best)
         usual = accuracy.interval()
         low = accuracy.interval(1 - local_level(measured.covariance)).low
+        pairs = [(k, best) for k in networks if k != best]
+        families = [compare(correct, pairs, measured, chosen) for chosen in ((), networks)]
         sums += (
             accuracy.value - truth[best],
             usual.low <= truth[best] <= usual.high,
             low <= truth[best] <= usual.high,
+            *(any(v.verdict in ("better", "worse") for v in family) for family in families),
         )
     return WinnerRates(*(sums / repeats))
 
@@ -280,7 +286,7 @@ def winners(repeats: int) -> str:
         numbers = [str(scenario.variants), f"{scenario.reviews:,}", str(scenario)]
         rows.append([*numbers, f"{100 * found.too_high:+.2f}", *_percent(found[1:])])
     columns = ["networks", "reviews", "between seeds", "too high", "usual interval", "covered"]
-    return table(columns, rows, left=0)
+    return table([*columns, "usual alarms", "alarms"], rows, left=0)
 
 
 def grids(repeats: int) -> str:

@@ -127,14 +127,15 @@ def _evaluation(comparison: Comparison, model: Variant) -> list[Block]:
 
 def _compared_with_baseline(comparison: Comparison, model: Variant) -> list[Block]:
     baseline = baseline_of(comparison)
-    verdicts = comparison.family([(model, baseline)] if baseline else [])
+    verdict = comparison.against(baseline).get(model.name)
+    if baseline is None or verdict is None:
+        return []
     return [
         Paragraph(
             f"Compared with the n-gram baseline {baseline.name}, which uses the words, bigrams "
             f"and trigrams of a review without their order ({score(baseline)} %, "
             f"{parameters(baseline)} parameters): {judgement(verdict)}"
         )
-        for (_, baseline), verdict in verdicts.items()
     ]
 
 

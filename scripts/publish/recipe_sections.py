@@ -84,7 +84,7 @@ def baselines() -> list[Block]:
         if comparison is None or baseline is None:
             continue
         best = comparison.best_network or comparison.networks[0]
-        verdict = comparison.family([(best, baseline)]).get((best, baseline))
+        verdict = comparison.against(baseline).get(best.name)
         if verdict is not None:
             scores = [best.name, labels(best), score(best), score(baseline)]
             judged = [difference(verdict), f"{verdict.wording}, {p_value(verdict)}"]
@@ -93,9 +93,10 @@ def baselines() -> list[Block]:
     return [
         Paragraph(
             "The network of each experiment is the one with the highest validation accuracy, or "
-            "the only one. The n-gram baseline is logistic regression on TF-IDF features or NB-SVM "
-            "(Wang and Manning 2012), trained on words, bigrams and trigrams of the same reviews: "
-            "the one with the lower validation loss. For networks that were trained on all "
+            "the only one. The comparison is corrected for all networks of the experiment. The "
+            "n-gram baseline is logistic regression on TF-IDF features or NB-SVM (Wang and Manning "
+            "2012), trained on words, bigrams and trigrams of the same reviews: the one with the "
+            "lower validation loss. For networks that were trained on all "
             "labels, without a validation set, it is the kind that was better in most other "
             "experiments. The baselines of an experiment are trained by `lstm-sentiment baseline "
             "experiment=NAME`, with the further arguments of its networks if there are any."

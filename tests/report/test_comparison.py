@@ -277,6 +277,50 @@ def test_the_interval_of_the_best_network_allows_for_the_choice(tmp_path: Path) 
         assert compared.intervals[other.name] == estimate.interval()
 
 
+def test_verdicts_relative_to_the_best_network_account_for_its_choice(tmp_path: Path) -> None:
+    """It is favoured by the luck of its seeds; a baseline, or a trained network, has none."""
+    for number, cell in enumerate(("rnn", "lstm", "gru", "gru")):
+        config = network(cell, "last" if number < 3 else "max")
+        put_run(tmp_path, config, np.roll(answers(40), 60 * number), answers(20 + number))
+    put_baseline(tmp_path, answers(50), answers(50))
+    single = comparison(tmp_path)
+    assert {verdict.family for verdict in single.against(single.best).values()} == {3}
+    put_run(tmp_path, network("rnn", seed=1), answers(40), answers(20))
+    compared = comparison(tmp_path)
+    families = [
+        {verdict.family for verdict in compared.against(other).values()}
+        for other in (compared.best, compared.baseline)
+    ]
+    assert families == [{6}, {4}]  # the pairs of four networks, and each with the baseline
+    asked = compared.family([(compared.networks[1], compared.networks[0])])
+    ((pair, verdict),) = asked.items()
+    assert verdict.family == 1
+    assert verdict.interval.low > compared.against(pair[1])[pair[0].name].interval.low
+
+
+def test_the_best_of_a_network_and_baselines_was_chosen_from_all(tmp_path: Path) -> None:
+    put_run(tmp_path, network("lstm"), answers(20), answers(10))
+    put_baseline(tmp_path, np.roll(answers(30), 50), answers(30))
+    put_baseline(tmp_path, np.roll(answers(33), 90), answers(31), kind="nb_svm")
+    compared = comparison(tmp_path)
+    best, baseline = compared.best, compared.baseline
+    assert best
+    assert baseline
+    assert best is compared.best_network
+    assert compared.candidates(best) == compared.variants
+    assert compared.candidates(baseline) == []
+    usual = compared.accuracies.accuracy(compared.tested.index(best)).interval()
+    assert compared.intervals[best.name].low < usual.low
+
+
+def test_a_single_network_behind_a_baseline_was_not_chosen(tmp_path: Path) -> None:
+    put_run(tmp_path, network("lstm"), answers(20), answers(40))
+    put_baseline(tmp_path, answers(30), answers(30))
+    compared = comparison(tmp_path)
+    assert compared.best_network
+    assert compared.candidates(compared.best_network) == []
+
+
 def test_reviews_of_one_group_are_sampled_together(tmp_path: Path) -> None:
     """Mistakes in whole groups of ten reviews: the interval is as wide as that of 20 reviews."""
     groups = np.arange(200) // 10

@@ -87,8 +87,12 @@ def test_intervals_and_verdicts_are_of_the_comparison(
         assert tuple(bounds) == pytest.approx(interval)
     for other, prefix in ((compared.best, ""), (compared.baseline, "baseline/")):
         for name, verdict in compared.against(other).items():
-            numbers = table.loc[name, [f"{prefix}difference", f"{prefix}p"]]
-            assert tuple(numbers) == pytest.approx((verdict.difference, verdict.p))
+            columns = ("difference", "difference/low", "difference/high", "p", "family")
+            numbers = table.loc[name, [f"{prefix}{column}" for column in columns]]
+            expected = (verdict.difference, *verdict.interval, verdict.p, verdict.family)
+            assert tuple(numbers) == pytest.approx(expected)
+            assert other is not None
+            assert table.loc[name, f"{prefix}compared_with"] == other.name
             assert table.loc[name, f"{prefix}verdict"] == verdict.verdict
     assert table.loc["gru-max", "difference"] == pytest.approx(0.7 - (0.9 + 0.88 + 0.845) / 3)
     assert table.loc["gru-max", "verdict"] == "worse"
@@ -117,6 +121,8 @@ def test_settings_stand_beside_the_scores(compared: Comparison, table: pd.DataFr
     for (_, row), variant in zip(table.iterrows(), compared.variants, strict=True):
         settings = {name: value for name, value in variant.settings.items() if value is not None}
         settings["decision.threshold"] = float(settings["decision.threshold"])
+        if variant.is_baseline:
+            settings["ngrams.grid"] = str(settings["ngrams.grid"])
         assert {name: row[name] for name in settings} == settings
     assert "seed" not in table.columns
 

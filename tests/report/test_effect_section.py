@@ -7,16 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lstm_sentiment.config import OptimizerConfig
 from lstm_sentiment.report.effect_section import (
     NOTE,
     SINGLE_SEEDS_NOTE,
     TITLE,
     WITHIN,
     WITHIN_NOTE,
+    effect_section,
 )
 from lstm_sentiment.report.page import Block, Listing, Paragraph, Plot, Table
 from tests.support.records import answers, network, put_run
-from tests.support.reports import below, headings, report
+from tests.support.reports import below, comparison, headings, report
 
 SENTENCE = re.compile(
     r"With (.+), accuracy is (\d+\.\d\d) points (higher|lower) than the (average|sum) .+ "
@@ -67,6 +69,28 @@ def test_every_effect_has_an_interval_and_says_if_it_is_not_significant(tmp_path
     assert sorted(points) == pytest.approx([-4.333, -4, 2, 2, 4.333], abs=0.001)
 
 
+def test_the_variances_of_several_seeds_are_called_those_between_seeds(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    for cell, head, seed in product(("rnn", "gru"), ("last", "max", "avg"), range(4)):
+        wrong = answers(60 + round((15 if cell == "rnn" else 1) * random.standard_normal()))
+        put_run(tmp_path, network(cell, head, seed=seed), wrong, wrong)
+    _, note, *_ = effect_section(comparison(tmp_path), "")
+    assert isinstance(note, Paragraph)
+    assert "standard deviation of an accuracy between seeds is" in note.text
+
+
+def test_the_average_of_a_setting_is_that_over_its_values(tmp_path: Path) -> None:
+    for cell, lr in product(("lstm", "gru"), (1e-3, 2e-3)):
+        for seed in range(2):
+            optimizer = OptimizerConfig(lr=lr)
+            wrong = answers(20 + seed)
+            put_run(tmp_path, network(cell, seed=seed, optimizer=optimizer), wrong, wrong)
+    listing = next(b for b in effect_section(comparison(tmp_path), "") if isinstance(b, Listing))
+    averages = [re.search(r"average over all (.+?) \(", item) for item in listing.items]
+    names = [match[1].replace("\\", "") for match in averages if match]
+    assert names == ["cells", "cells", "values of optimizer.lr", "values of optimizer.lr"]
+
+
 def test_few_variants_have_no_effects(three: list[Block]) -> None:
     assert TITLE not in headings(three)
 
@@ -100,6 +124,8 @@ def test_effects_within_cells_are_shown_if_variances_differ(tmp_path: Path) -> N
     assert isinstance(listing, Listing)
     (avg,) = (item for item in listing.items if item.startswith("With avg"))
     assert re.search(r"If all networks counted equally, it would be \+\d\.\d\d points\.", avg)
+    assert "average over all heads" in avg
+    assert "accuracy from what its choices let expect is" in spread_note.text
     table, note, unlike = below(blocks, f"{WITHIN} rnn, lstm and gru")
     assert isinstance(table, Table)
     assert note == Paragraph(WITHIN_NOTE)

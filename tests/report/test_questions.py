@@ -9,7 +9,7 @@ import pytest
 
 from lstm_sentiment.config import CompareConfig, Config, DataConfig, EncoderConfig
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.report.page import Listing
+from lstm_sentiment.report.page import Listing, Paragraph
 from lstm_sentiment.report.questions import questions
 from lstm_sentiment.report.sections import build_report
 from lstm_sentiment.runs.reader import read_runs
@@ -118,7 +118,12 @@ def test_a_report_answers_the_question_and_says_what_else_differs(tmp_path: Path
     assert (row[""], row["points"]) == ("gru-last encoder.hidden_size=64", "+25.00")
     assert row["compared with"] == "lstm-last encoder.hidden_size=128"
     assert row["verdict"] == "better, confounded"
-    sentences, commands = (b for b in below(blocks, "Is a GRU better?") if isinstance(b, Listing))
+    section = below(blocks, "Is a GRU better?")
+    assert section[1] == Paragraph(
+        "The interval and p account for the 1 comparison of this question, but not for those of "
+        "other questions."
+    )
+    sentences, commands = (block for block in section if isinstance(block, Listing))
     assert sentences.items == [
         "gru-last encoder.hidden_size=64 and lstm-last encoder.hidden_size=128: They also differ "
         "in encoder.hidden_size (64 and 128), so the difference may come from it."

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import norm, ttest_1samp, ttest_ind
+from scipy.stats import norm, studentized_range, ttest_1samp, ttest_ind
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 
 from lstm_sentiment.report.statistics import (
@@ -12,6 +12,7 @@ from lstm_sentiment.report.statistics import (
     compare,
     estimate,
     holm,
+    level_of_all_pairs,
     local_level,
     mcnemar,
 )
@@ -157,6 +158,25 @@ def test_comparisons_with_one_variant_are_corrected_as_by_dunnett() -> None:
         assert critical == pytest.approx(expected, abs=0.012)
 
 
+def test_all_pairs_are_corrected_as_by_tukey() -> None:
+    """The critical values of the studentized range, for accuracies that share their reviews."""
+    for count in (2, 3, 10):
+        critical = norm.isf(level_of_all_pairs(1e-6 * (np.eye(count) + 2)) / 2)
+        expected = studentized_range.isf(0.05, count, np.inf) / np.sqrt(2)
+        assert critical == pytest.approx(expected, abs=0.012)
+
+
+def test_all_pairs_are_the_family_of_all_their_differences() -> None:
+    covariance = np.diag([1e-4, 1e-6, 1e-6, 4e-6]) + 1e-5
+    pairs = np.array([np.eye(4)[i] - np.eye(4)[j] for i in range(4) for j in range(i)])
+    expected = local_level(pairs @ covariance @ pairs.T)
+    assert level_of_all_pairs(covariance) == pytest.approx(expected, rel=0.04)
+
+
+def test_very_many_pairs_are_corrected_as_by_bonferroni() -> None:
+    assert level_of_all_pairs(np.eye(300)) == pytest.approx(0.05 / (300 * 299 / 2))
+
+
 def variants_of(*mistakes: int) -> list[Correct]:
     """Return variants with one seed, each with that many mistakes in 1,000 reviews of its own."""
     return [{0: (np.arange(1000) + 100 * k) % 1000 >= n} for k, n in enumerate(mistakes)]
@@ -201,6 +221,20 @@ def test_a_family_is_corrected_together() -> None:
     assert compare(variants, [], measured) == []
 
 
+def test_verdicts_relative_to_a_chosen_variant_account_for_all_pairs() -> None:
+    variants = variants_of(100, 140, 160, 130)
+    measured = accuracies(variants)
+    pairs = [(1, 0), (2, 0), (3, 0)]
+    usual = compare(variants, pairs, measured)
+    chosen = compare(variants, pairs, measured, chosen_from=range(4))
+    assert {verdict.family for verdict in usual} == {3}
+    assert {verdict.family for verdict in chosen} == {6}
+    for one, other in zip(usual, chosen, strict=True):
+        assert one.difference == other.difference
+        assert one.interval.low > other.interval.low
+        assert one.p < other.p <= 6 * measured.difference(1, 0).p or other.p > 0.05
+
+
 def test_mcnemars_test_uses_the_seeds_that_both_have() -> None:
     right = np.arange(100) < 80
     variants = [{0: right, 1: right}, {1: right, 2: right}]
@@ -220,6 +254,13 @@ def test_variances_of_zero_are_allowed() -> None:
     same = {seed: np.arange(100) < 80 for seed in range(3)}
     found = accuracies([same, same]).difference(0, 1)
     assert np.isfinite([found.error, found.freedom, found.p]).all()
+
+
+@pytest.mark.slow
+def test_equal_networks_are_not_worse_than_the_one_that_was_chosen() -> None:
+    """At the rates of docs/statistics.md, within the error of 100 simulations."""
+    scenario = statistics_rates.Scenario(12, 2_000, behind=0.0, spread=0.01)
+    assert statistics_rates.winner_rates(scenario, 100).alarms <= 0.1
 
 
 @pytest.mark.slow

@@ -12,11 +12,14 @@ from lstm_sentiment.config import Reference
 from lstm_sentiment.report.page import Block, Paragraph, Table, markdown
 from lstm_sentiment.report.ranking import markdown as ranking_markdown
 from lstm_sentiment.report.table_sections import (
+    CHOICE_NOTE,
     CONFOUNDED_NOTE,
     RANKING_NOTE,
     SEEDS_NOTE,
     SINGLE_REVIEWS_NOTE,
     VERDICT_NOTE,
+    ranking_section,
+    verdict_section,
 )
 from lstm_sentiment.runs.reader import read_runs
 from tests.support.records import (
@@ -29,7 +32,7 @@ from tests.support.records import (
     put_run,
     scores_of_probabilities,
 )
-from tests.support.reports import below, headings, ranking, report, verdicts
+from tests.support.reports import below, comparison, headings, ranking, report, verdicts
 
 PUBLISHED = "Comparison with published results"
 BY_ACCURACY = "Variants are ranked by validation accuracy."
@@ -67,7 +70,8 @@ def test_a_row_has_means_over_seeds(tmp_path: Path) -> None:
 
 
 def test_a_note_explains_the_ranking(three: list[Block]) -> None:
-    assert Paragraph(f"{BY_ACCURACY} {RANKING_NOTE} {SINGLE_REVIEWS_NOTE}") in three
+    note = f"{BY_ACCURACY} {RANKING_NOTE} {CHOICE_NOTE} {SINGLE_REVIEWS_NOTE}"
+    assert Paragraph(note) in three
     assert "with one seed, it is over reviews only" in RANKING_NOTE
 
 
@@ -88,6 +92,36 @@ def test_a_note_states_the_design_effect_of_groups(tmp_path: Path) -> None:
     effect = re.search(r"by film, of which there are 20: .* is (\S+) to (\S+) times", text)
     assert effect
     assert [float(number) for number in effect.groups()] == pytest.approx([10, 10], rel=0.06)
+
+
+def test_a_note_states_that_all_reviews_are_of_one_group(tmp_path: Path) -> None:
+    data = DATA | {"groups": "film"}
+    group = np.zeros(200, int)
+    put_run(tmp_path, network(), answers(20), answers(10), group=group, data=data)
+    [note] = [
+        block.text
+        for block in ranking_section(comparison(tmp_path))
+        if isinstance(block, Paragraph)
+    ]
+    assert note.endswith("All reviews are of one film, so they are sampled one by one.")
+    assert "design effect" not in note
+
+
+def test_each_table_of_verdicts_names_its_family(tmp_path: Path) -> None:
+    for head, wrong in zip(("max", "avg", "last", "attention"), (10, 20, 30, 40), strict=True):
+        put_run(tmp_path, network("gru", head), answers(wrong), answers(wrong))
+    put_run(tmp_path, network("gru", "avg", seed=1), answers(20), answers(20))
+    put_baseline(tmp_path, answers(50), answers(50))
+    texts = [
+        block.text
+        for block in verdict_section(comparison(tmp_path))
+        if isinstance(block, Paragraph)
+    ]
+    assert texts[:2] == [
+        "Since gru-max was chosen by its validation accuracy, the family are all 6 pairs of "
+        "networks.",
+        "The family has 4 comparisons.",
+    ]
 
 
 def as_number(p: str) -> float:
