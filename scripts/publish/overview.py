@@ -12,7 +12,7 @@ def summary() -> Table:
     rows = [
         [
             f"`{experiment}`",
-            network(variant),
+            name,
             labels(variant),
             str(len(variant.runs)),
             published_cell(comparison, variant),
@@ -20,10 +20,20 @@ def summary() -> Table:
             interval(comparison, variant),
             score(baseline_of(comparison)),
         ]
-        for experiment, comparison, variant in highlights()
+        for name, (experiment, comparison, variant) in zip(_names(), highlights(), strict=True)
     ]
     columns = ["`experiment=`", "network", "labels", "seeds", "published %", "test %"]
     return Table([*columns, "95 % interval", "n-gram baseline %"], rows)
+
+
+def _names() -> list[str]:
+    """Return the names of all networks; those that an experiment has twice have more settings."""
+    names = [(experiment, network(variant)) for experiment, _, variant in highlights()]
+    further = [variant.name.partition(" ")[2] for _, _, variant in highlights()]
+    return [
+        f"{each[1]}, {settings}" if names.count(each) > 1 else each[1]
+        for each, settings in zip(names, further, strict=True)
+    ]
 
 
 def plots() -> list[Plot]:
@@ -31,8 +41,8 @@ def plots() -> list[Plot]:
     if not highlights():
         return []
     networks = {
-        f"{experiment}: {network(variant)}": (comparison, variant)
-        for experiment, comparison, variant in highlights()
+        f"{experiment}: {name}": (comparison, variant)
+        for name, (experiment, comparison, variant) in zip(_names(), highlights(), strict=True)
     }
     baselines = {
         f"{variant.settings['ngrams.kind']}, {labels(variant)} labels": (comparison, variant)

@@ -56,8 +56,9 @@ def vectors(comparison: Comparison) -> list[Block]:
         blocks.append(
             Paragraph(
                 "The share of words that training replaces by the unknown word "
-                "(`data.augment.replace`) was selected by validation accuracy, with and without "
-                "vectors."
+                "(`data.augment.replace`) was selected by validation accuracy: 0.15 with vectors "
+                "and 0.3 without. The networks without vectors and with 0.15 were trained for this "
+                "comparison only."
             )
         )
     return blocks

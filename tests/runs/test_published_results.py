@@ -16,7 +16,7 @@ from lstm_sentiment.data import skip_gram
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.model.ngrams import NgramModel
-from lstm_sentiment.runs.identity import BASELINE, digest, run_folder, sweep_folder
+from lstm_sentiment.runs.identity import BASELINE, run_folder
 from lstm_sentiment.runs.record import defect, restored
 from lstm_sentiment.training.baseline import baseline_folder, distinct, recorded_baseline
 from tests.support.experiments import NAMES, published_lines
@@ -28,7 +28,6 @@ FOLDERS = sorted(file.parent for file in RESULTS.glob("*/*/run.json"))
 TRAIN = "sha256-49e492d8fed0987dce46d62ce01117af269a4a25633a9f11d7cb0ca6e9def148"
 TEST = "sha256-15b34a4698abaef567b3d27ce60fb493d5730f6034d84d687e10e69b52ae6c51"
 UNLABELLED = "sha256-96229a9ab8729827c5c70ef573ed8a4ab1caccd9f4ff1ef2c71f7a25579407de"
-EARLIER_C = {NgramModel.logistic: 10.0, NgramModel.nb_svm: 0.3}
 EXPERIMENTS = [name for name in NAMES if (RESULTS / name).is_dir()]
 
 
@@ -49,26 +48,6 @@ def identity(record: dict[str, Any]) -> str:
     if kind == "word2vec":
         return f"{reviews} {json.dumps(skip_gram.SETTINGS)} {UNLABELLED}"
     return reviews
-
-
-def published_baseline(
-    kind: NgramModel, config: Config, identity: str, earlier: bool
-) -> tuple[dict[str, Any], Path]:
-    """Return the configuration and the folder of a baseline.
-
-    Those of an earlier version had bigrams, a fixed C and a penalised intercept.
-    """
-    recorded = recorded_baseline(kind, config)
-    if not earlier:
-        return recorded, baseline_folder(kind, config, identity)
-    recorded[BASELINE] = {"kind": str(kind), "longest": 2, "least": 2, "c": EARLIER_C[kind]}
-    settings = {**recorded, "data": {k: v for k, v in recorded["data"].items() if k != "source"}}
-    name = f"{BASELINE}-{kind}-s0-{digest(1, identity, settings)}"
-    return recorded, sweep_folder(config) / name
-
-
-def is_earlier(folder: Path) -> bool:
-    return "c" in record_of(folder)["config"][BASELINE]
 
 
 def test_there_are_published_results() -> None:
@@ -92,8 +71,8 @@ def test_a_published_record_has_the_fingerprint_of_its_folder(folder: Path) -> N
             test=record["config"]["test"],
             data=restored({"data": data}).data,
         )
-        expected = published_baseline(kind, config, reviews, is_earlier(folder))
-        assert expected == (record["config"], folder)
+        assert recorded_baseline(kind, config) == record["config"]
+        assert baseline_folder(kind, config, reviews) == folder
     else:
         config = replace(restored(record["config"]), root=str(RESULTS))
         assert run_folder(config, identity(record)) == folder
@@ -117,9 +96,9 @@ def test_the_command_of_an_experiment_finds_its_published_runs_and_no_others(
             found += planned & networks
     assert sorted(found) == sorted(networks)  # each is of one line
     runs = [replace(config, root=str(RESULTS)) for config in published_lines(name)[0]]
-    for earlier in {is_earlier(folder) for folder in baselines}:  # one
+    if baselines:
         assert baselines == {
-            published_baseline(kind, config, f"{TRAIN} {TEST}", earlier)[1]
+            baseline_folder(kind, config, f"{TRAIN} {TEST}")
             for config in distinct(runs)
             for kind in NgramModel
         }
