@@ -13,7 +13,7 @@ from lstm_sentiment.report.differences import (
     confounders,
     missing_cells,
 )
-from lstm_sentiment.report.overrides import matches, settings_in_question
+from lstm_sentiment.report.overrides import matches, settings_in_question, without_runs
 from lstm_sentiment.report.variants import Variant
 
 
@@ -46,7 +46,7 @@ def questions(
     more: Iterable[CompareConfig] = (),
     experiments: Mapping[str, Config] = NO_EXPERIMENTS,
 ) -> tuple[list[Question], list[str]]:
-    """Return the questions in the records and `more` questions, and notes on those without pairs.
+    """Return the questions in the records and `more` questions, and notes on missing runs.
 
     Each variant that has the choices `run` is compared with the variants that have the choices
     `other`: with those that differ from it in the fewest settings that are not in question.
@@ -63,6 +63,8 @@ def questions(
                 for command in missing_cells(pair.variant, pair.other, named, variants, experiments)
             ]
             asked.append(Question(text, pairs, named, [*dict.fromkeys(commands)]))
+            if lacking := without_runs(variants, f"{run} {other}"):
+                notes.append(f"“{text}” is answered in part: no run has {' or '.join(lacking)}.")
         else:
             notes.append(f"“{text}” has no answer: {_lacking(variants, run, other)}.")
     return asked, notes
@@ -111,5 +113,6 @@ def _nearest(variant: Variant, others: Sequence[Variant], named: frozenset[str])
 def _lacking(variants: Sequence[Variant], run: str, other: str) -> str:
     for overrides in (run, other):
         if not any(matches(variant, overrides) for variant in variants):
-            return f"no run has {overrides}"
+            lacking = without_runs(variants, overrides)
+            return f"no run has {' or '.join(lacking) or overrides}"
     return f"only one variant has {run} and {other}"
