@@ -218,8 +218,7 @@ def verdict_section(comparison: Comparison) -> list[Block]:
         verdicts = comparison.against(other)
         if other is None or not verdicts:
             continue
-        kind = "n-gram baseline" if other.is_baseline else "network"
-        title = f"Comparison with {other.name}, the best {kind}"
+        title = f"Comparison with {other.name}, {_described(other, comparison)}"
         columns = ["", "points", "95 % interval", "p", "p of McNemar, by seed", "differs in"]
         rows = [
             _verdict_row(variant, other, verdicts[variant.name])
@@ -233,6 +232,16 @@ def verdict_section(comparison: Comparison) -> list[Block]:
             _family(other, len(rows), next(iter(verdicts.values()))),
         ]
     return [*blocks, Paragraph(f"{VERDICT_NOTE} {CONFOUNDED_NOTE}")] if blocks else []
+
+
+def _described(other: Variant, comparison: Comparison) -> str:
+    """Return what the variant is that others are compared with."""
+    if not other.is_baseline:
+        return "the best network"
+    is_chosen = bool(len(other.scores("val", "loss")))
+    if is_chosen or sum(v.is_baseline for v in comparison.variants) == 1:
+        return "the best n-gram baseline"
+    return "the first n-gram baseline (none has validation scores)"
 
 
 def _family(other: Variant, comparisons: int, verdict: Verdict) -> Paragraph:
