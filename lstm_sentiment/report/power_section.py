@@ -154,8 +154,8 @@ def _between_seeds(designs: Mapping[str, Design]) -> list[str]:
     if not known:
         return []
     sentence = (
-        f"The standard deviation of accuracies between seeds is {' to '.join(known)}, without the "
-        "part that comes from the finite number of test reviews"
+        "Without the part that comes from the finite number of test reviews, the standard deviation "
+        f"of accuracies between seeds is {' to '.join(known)}"
     )
     each = next(iter(designs.values()))
     if each.largest_between_seeds is not None:
