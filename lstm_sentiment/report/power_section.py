@@ -154,8 +154,8 @@ def _between_seeds(designs: Mapping[str, Design]) -> list[str]:
     if not known:
         return []
     sentence = (
-        "Without the part that comes from the finite number of test reviews, the standard deviation "
-        f"of accuracies between seeds is {' to '.join(known)}"
+        "Without the part that comes from the finite number of test reviews, the standard "
+        f"deviation of accuracies between seeds is {' to '.join(known)}"
     )
     each = next(iter(designs.values()))
     if each.largest_between_seeds is not None:

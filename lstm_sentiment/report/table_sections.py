@@ -87,9 +87,10 @@ def _sampling_notes(comparison: Comparison) -> list[str]:
     if len(np.unique(comparison.groups)) == 1:
         return [f"All reviews are of one {group}, so they are sampled one by one."]
     least, most = measured.design_effects.min(), measured.design_effects.max()
+    factors = " to ".join(dict.fromkeys([f"{least:.2f}", f"{most:.2f}"]))
     return [
         f"Reviews are sampled by {group}, of which there are {measured.groups:,}: the variance of "
-        f"an accuracy over reviews is {least:.2f} to {most:.2f} times that of independent reviews "
+        f"an accuracy over reviews is {factors} times that of independent reviews "
         "(design effect)."
     ]
 

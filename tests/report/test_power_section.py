@@ -96,8 +96,8 @@ def test_with_single_seeds_a_grid_shows_the_variance_between_seeds(tmp_path: Pat
     assert (now, reviews, smallest) == ("no test", "no number", "no test")
     assert 3 <= int(seeds) <= 8
     assert (
-        "Without the part that comes from the finite number of test reviews, the standard deviation "
-        "of accuracies between seeds is 1.40 points." in notes
+        "Without the part that comes from the finite number of test reviews, the standard "
+        "deviation of accuracies between seeds is 1.40 points." in notes
     )
     assert FROM_RESIDUALS in notes
     assert NOTES["no test"] in notes
