@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lstm_sentiment.config import CompareConfig, Config
+from lstm_sentiment.config_fields import LONGEST_SHOWN
+from lstm_sentiment.display import shortened
 from lstm_sentiment.report.differences import (
     NO_EXPERIMENTS,
     confounded_sentence,
@@ -56,6 +58,7 @@ def questions(
     notes = []
     for text, run, other in dict.fromkeys([*_recorded(variants), *map(_sides, more)]):
         named = settings_in_question(run, other)
+        shown = f"“{shortened(text, LONGEST_SHOWN)}”"
         if pairs := _pairs(variants, run, other, named):
             commands = [
                 command
@@ -64,9 +67,9 @@ def questions(
             ]
             asked.append(Question(text, pairs, named, [*dict.fromkeys(commands)]))
             if lacking := without_runs(variants, f"{run} {other}"):
-                notes.append(f"“{text}” is answered in part: no run has {' or '.join(lacking)}.")
+                notes.append(f"{shown} is answered in part: no run has {_alternatives(lacking)}.")
         else:
-            notes.append(f"“{text}” has no answer: {_lacking(variants, run, other)}.")
+            notes.append(f"{shown} has no answer: {_lacking(variants, run, other)}.")
     return asked, notes
 
 
@@ -114,5 +117,9 @@ def _lacking(variants: Sequence[Variant], run: str, other: str) -> str:
     for overrides in (run, other):
         if not any(matches(variant, overrides) for variant in variants):
             lacking = without_runs(variants, overrides)
-            return f"no run has {' or '.join(lacking) or overrides}"
-    return f"only one variant has {run} and {other}"
+            return f"no run has {_alternatives(lacking or [overrides])}"
+    return f"only one variant has {_alternatives([run])} and {_alternatives([other])}"
+
+
+def _alternatives(choices: Sequence[str]) -> str:
+    return shortened(" or ".join(choices), LONGEST_SHOWN)

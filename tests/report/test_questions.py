@@ -101,6 +101,12 @@ def test_alternatives_that_no_run_has_are_a_note(pooling: Path) -> None:
     assert notes == ["“Which?” is answered in part: no run has head=averge or head=atention."]
 
 
+def test_a_note_on_a_long_question_is_short(pooling: Path) -> None:
+    entry = CompareConfig(run=f"encoder={'x' * 5000}", other="head=last")
+    _, [note] = questions(only_group(pooling).variants, [entry])
+    assert len(note) < 500
+
+
 def test_the_questions_of_all_records_are_asked_once(tmp_path: Path) -> None:
     entry = CompareConfig("Is a GRU better?", "encoder=gru", "encoder=lstm")
     for cell, seed in product(("lstm", "gru"), (0, 1)):
