@@ -170,7 +170,8 @@ GLOVE_DIMS = {
 PRECISIONS = ("32-true", "bf16-mixed")
 DEPTHS = {1: "", 2: "stacked_", 3: "deep_"}  # number of layers -> prefix of a network's name
 SWEEP_NAME = re.compile(rf"(?![.\s])[^/\\\t\n{NO_TEXT.pattern[1:-1]}]{{1,100}}")
-CHOICES = re.compile(r"\s*[^\s=]+=\S+(\s+[^\s=]+=\S+)*\s*")  # NAME=VALUE ...
+CHOICE = r"[^\s=]+=[^\s,]+(,[^\s,]+)*"  # NAME=VALUE, of which commas separate alternatives
+CHOICES = re.compile(rf"\s*{CHOICE}(\s+{CHOICE})*\s*")
 CHOICE_GROUPS = ("encoder", "head", "embedding", "data")  # whose choices are recorded
 SCORES = ("accuracy", "precision", "recall", "f1", "auroc", "loss")
 # The fields of `data` that only data=reviews reads.

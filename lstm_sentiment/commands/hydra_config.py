@@ -23,9 +23,12 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from lstm_sentiment.commands.choices import CONF
-from lstm_sentiment.config import Config, flat
+from lstm_sentiment.config import CompareConfig, Config, Reference, flat
+from lstm_sentiment.config_fields import fields_of
 from lstm_sentiment.errors import InputError
 
+LISTS = {"reference": Reference, "compare": CompareConfig}  # the fields with entries of this type
+NO_LIST = re.compile(rf"full_key: ({'|'.join(LISTS)})(\[\d+\])?\n")
 UNKNOWN_FIELD = re.compile(r"Could not override '([^']*)'")
 TARGET = "_target_"  # the key of a function in Hydra's configurations
 HINTS = ("full_key:", "reference_type=", "object_type=", "See https://hydra.cc")
@@ -186,9 +189,18 @@ def one_line(error: Exception) -> str:
     unknown = UNKNOWN_FIELD.match(str(error))
     if unknown and unknown[1] not in flat(Config()):  # else an item of a list has no such field
         return _unknown_field(unknown[1])
-    lines = f"{error}\n{error.__cause__ or ''}".partition("Config search path")[0].splitlines()
+    text = f"{error}\n{error.__cause__ or ''}"
+    if no_list := NO_LIST.search(text):
+        return _no_list(text.splitlines()[0], no_list[1])
+    lines = text.partition("Config search path")[0].splitlines()
     words = [line.strip() for line in lines if not line.strip().startswith(HINTS)]
     return " ".join(" ".join(words).split())
+
+
+def _no_list(where: str, name: str) -> str:
+    """Return a sentence on a value of a list such as `compare`; `where` begins with its place."""
+    keys = ", ".join(field.name.removeprefix(f"{name}.") for field in fields_of(LISTS[name]))
+    return f"{where.partition(': ')[0]}: {name} must be a list of entries with the keys {keys}."
 
 
 def _unknown_field(name: str) -> str:

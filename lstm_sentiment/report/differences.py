@@ -24,7 +24,7 @@ from lstm_sentiment.errors import InputError
 from lstm_sentiment.report.formatting import enumeration
 from lstm_sentiment.report.overrides import MODEL, is_in_question
 from lstm_sentiment.report.settings import flattened
-from lstm_sentiment.report.variants import VECTORS, Variant
+from lstm_sentiment.report.variants import FOLLOW_FROM_KIND, KIND, VECTORS, Variant
 from lstm_sentiment.runs.record import FIELDS
 
 NO_EXPERIMENTS: Mapping[str, Config] = MappingProxyType({})
@@ -51,7 +51,8 @@ def differing(variant: Variant, other: Variant) -> list[Difference]:
 
     Settings that only networks or only n-gram baselines have are one difference, the kind of the
     model. Settings that identify word vectors are one difference, too. The content of vectors that
-    follow from other settings counts only if nothing else differs.
+    follow from other settings counts only if nothing else differs. The penalties of baselines of
+    different kinds follow from the kinds.
     """
     ours, theirs = _chosen(variant), _chosen(other)
     if ours == theirs:
@@ -62,6 +63,9 @@ def differing(variant: Variant, other: Variant) -> list[Difference]:
         differences.append(Difference(MODEL, _model(variant), _model(other)))
         names = [name for name in names if name in ours and name in theirs]
     unlike = [name for name in names if ours.get(name) != theirs.get(name)]
+    if KIND in unlike:
+        following = FOLLOW_FROM_KIND & ours.keys() & theirs.keys()
+        unlike = [name for name in unlike if name not in following]
     further_vectors = [name for name in unlike if name in VECTORS][1:]
     return differences + [
         Difference(name, _described(variant, name), _described(other, name))

@@ -3,6 +3,8 @@
 Published results (`reference`) and questions (`compare`) name runs in this way.
 """
 
+from collections.abc import Collection
+
 from lstm_sentiment.config import DEPTHS, Cell, EmbeddingKind, HeadKind, Source
 from lstm_sentiment.report.variants import VECTORS, Variant
 from lstm_sentiment.runs.identity import BASELINE
@@ -24,6 +26,17 @@ def matches(variant: Variant, overrides: str) -> bool:
     """Return whether the variant has all choices, of which a comma separates alternatives."""
     parts = overrides.split()
     return bool(parts) and all(_has(variant, part) for part in parts)
+
+
+def without_runs(variants: Collection[Variant], overrides: str) -> list[str]:
+    """Return the choices, each with one of its alternatives, that no variant has."""
+    parts = [part.partition("=") for part in overrides.split()]
+    choices = [f"{name}={text}" for name, _, texts in parts for text in texts.split(",")]
+    return [
+        choice
+        for choice in dict.fromkeys(choices)
+        if not any(_has(variant, choice) for variant in variants)
+    ]
 
 
 def settings_in_question(run: str, other: str) -> frozenset[str]:
@@ -73,7 +86,9 @@ def _has_value(variant: Variant, name: str, text: str) -> bool:
         known = {"encoder": variant.network, "head": variant.settings.get("head.kind")}
         known |= {"embedding": variant.settings.get("embedding.kind")}
         return text == (known.get(name, typed) if text in OURS[name] else typed)
-    value = variant.settings.get(name, "")
+    if name not in variant.settings:
+        return False
+    value = variant.settings[name]
     if isinstance(value, bool):
         return text == str(value).lower()
     if isinstance(value, int | float):

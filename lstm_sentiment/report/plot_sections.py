@@ -109,7 +109,8 @@ def _prediction_plots(comparison: Comparison) -> list[NamedFigure]:
         ),
         (
             "confusion",
-            f"Confusion matrices of the test set, mean over seeds (the {len(best)} best variants).",
+            "Confusion matrices of the test set, mean over seeds "
+            f"({_at_the_top(comparison, len(best))}).",
             confusion_matrices({v.name: mean_confusion_matrix(v) for v in best}, classes.names),
         ),
     ]
@@ -139,8 +140,14 @@ def _chosen(comparison: Comparison) -> tuple[list[Variant], str]:
         return chosen, "all variants"
     if baseline is not None and baseline in comparison.tested and baseline not in chosen:
         networks = chosen[:-1]
-        return [*networks, baseline], f"the {len(networks)} best variants and the best baseline"
-    return chosen, f"the {len(chosen)} best variants"
+        last = "the best baseline" if comparison.best else "a baseline"
+        return [*networks, baseline], f"{_at_the_top(comparison, len(networks))} and {last}"
+    return chosen, _at_the_top(comparison, len(chosen))
+
+
+def _at_the_top(comparison: Comparison, number: int) -> str:
+    """Return a phrase for the variants that are listed first; they are ranked by validation."""
+    return f"the {number} best variants" if comparison.best else f"the first {number} variants"
 
 
 def mean_confusion_matrix(variant: Variant) -> np.ndarray:

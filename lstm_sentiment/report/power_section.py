@@ -153,7 +153,10 @@ def _between_seeds(designs: Mapping[str, Design]) -> list[str]:
     ]
     if not known:
         return []
-    sentence = f"The standard deviation of accuracies between seeds is {' to '.join(known)}"
+    sentence = (
+        "Without the part that comes from the finite number of test reviews, the standard "
+        f"deviation of accuracies between seeds is {' to '.join(known)}"
+    )
     each = next(iter(designs.values()))
     if each.largest_between_seeds is not None:
         sentence += (

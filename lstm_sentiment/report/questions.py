@@ -7,13 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lstm_sentiment.config import CompareConfig, Config
+from lstm_sentiment.config_fields import LONGEST_SHOWN
+from lstm_sentiment.display import shortened
 from lstm_sentiment.report.differences import (
     NO_EXPERIMENTS,
     confounded_sentence,
     confounders,
     missing_cells,
 )
-from lstm_sentiment.report.overrides import matches, settings_in_question
+from lstm_sentiment.report.overrides import matches, settings_in_question, without_runs
 from lstm_sentiment.report.variants import Variant
 
 
@@ -46,7 +48,7 @@ def questions(
     more: Iterable[CompareConfig] = (),
     experiments: Mapping[str, Config] = NO_EXPERIMENTS,
 ) -> tuple[list[Question], list[str]]:
-    """Return the questions in the records and `more` questions, and notes on those without pairs.
+    """Return the questions in the records and `more` questions, and notes on missing runs.
 
     Each variant that has the choices `run` is compared with the variants that have the choices
     `other`: with those that differ from it in the fewest settings that are not in question.
@@ -56,6 +58,7 @@ def questions(
     notes = []
     for text, run, other in dict.fromkeys([*_recorded(variants), *map(_sides, more)]):
         named = settings_in_question(run, other)
+        shown = f"“{shortened(text, LONGEST_SHOWN)}”"
         if pairs := _pairs(variants, run, other, named):
             commands = [
                 command
@@ -63,8 +66,10 @@ def questions(
                 for command in missing_cells(pair.variant, pair.other, named, variants, experiments)
             ]
             asked.append(Question(text, pairs, named, [*dict.fromkeys(commands)]))
+            if lacking := without_runs(variants, f"{run} {other}"):
+                notes.append(f"{shown} is answered in part: no run has {_alternatives(lacking)}.")
         else:
-            notes.append(f"“{text}” has no answer: {_lacking(variants, run, other)}.")
+            notes.append(f"{shown} has no answer: {_lacking(variants, run, other)}.")
     return asked, notes
 
 
@@ -111,5 +116,10 @@ def _nearest(variant: Variant, others: Sequence[Variant], named: frozenset[str])
 def _lacking(variants: Sequence[Variant], run: str, other: str) -> str:
     for overrides in (run, other):
         if not any(matches(variant, overrides) for variant in variants):
-            return f"no run has {overrides}"
-    return f"only one variant has {run} and {other}"
+            lacking = without_runs(variants, overrides)
+            return f"no run has {_alternatives(lacking or [overrides])}"
+    return f"only one variant has {_alternatives([run])} and {_alternatives([other])}"
+
+
+def _alternatives(choices: Sequence[str]) -> str:
+    return shortened(" or ".join(choices), LONGEST_SHOWN)

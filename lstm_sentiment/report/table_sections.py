@@ -87,9 +87,10 @@ def _sampling_notes(comparison: Comparison) -> list[str]:
     if len(np.unique(comparison.groups)) == 1:
         return [f"All reviews are of one {group}, so they are sampled one by one."]
     least, most = measured.design_effects.min(), measured.design_effects.max()
+    factors = " to ".join(dict.fromkeys([f"{least:.2f}", f"{most:.2f}"]))
     return [
         f"Reviews are sampled by {group}, of which there are {measured.groups:,}: the variance of "
-        f"an accuracy over reviews is {least:.2f} to {most:.2f} times that of independent reviews "
+        f"an accuracy over reviews is {factors} times that of independent reviews "
         "(design effect)."
     ]
 
@@ -218,8 +219,7 @@ def verdict_section(comparison: Comparison) -> list[Block]:
         verdicts = comparison.against(other)
         if other is None or not verdicts:
             continue
-        kind = "n-gram baseline" if other.is_baseline else "network"
-        title = f"Comparison with {other.name}, the best {kind}"
+        title = f"Comparison with {other.name}, {_described(other, comparison)}"
         columns = ["", "points", "95 % interval", "p", "p of McNemar, by seed", "differs in"]
         rows = [
             _verdict_row(variant, other, verdicts[variant.name])
@@ -233,6 +233,16 @@ def verdict_section(comparison: Comparison) -> list[Block]:
             _family(other, len(rows), next(iter(verdicts.values()))),
         ]
     return [*blocks, Paragraph(f"{VERDICT_NOTE} {CONFOUNDED_NOTE}")] if blocks else []
+
+
+def _described(other: Variant, comparison: Comparison) -> str:
+    """Return what the variant is that others are compared with."""
+    if not other.is_baseline:
+        return "the best network"
+    is_chosen = bool(len(other.scores("val", "loss")))
+    if is_chosen or sum(v.is_baseline for v in comparison.variants) == 1:
+        return "the best n-gram baseline"
+    return "the first n-gram baseline (none has validation scores)"
 
 
 def _family(other: Variant, comparisons: int, verdict: Verdict) -> Paragraph:

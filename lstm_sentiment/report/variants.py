@@ -24,12 +24,12 @@ from lstm_sentiment.runs.identity import BASELINE
 from lstm_sentiment.runs.reader import RunSummary
 from lstm_sentiment.runs.record import record_classes
 
-# The settings that are part of a run's name.
-NAMED = {field.name for field in fields_of(Config) if field.factor} | {"ngrams.kind"}
-# The settings that follow from the kind of a baseline.
-NAMED |= {"ngrams.c", "ngrams.grid"}
-# The settings that identify word vectors.
+KIND = f"{BASELINE}.kind"  # of an n-gram baseline
+FOLLOW_FROM_KIND = {f"{BASELINE}.c", f"{BASELINE}.grid"}
+# The settings that are part of a run's name, or follow from it.
+NAMED = {field.name for field in fields_of(Config) if field.factor} | {KIND} | FOLLOW_FROM_KIND
 FINGERPRINT = re.compile(r"\b(sha256-[0-9a-f]{8})[0-9a-f]{50,}")  # names show its beginning
+# The settings that identify word vectors.
 VECTORS = {field.name for field in fields_of(Config) if field.describes == "vectors"} | {"vectors"}
 
 

@@ -283,7 +283,7 @@ def _check_config(config: Mapping[str, Any]) -> None:
         _require_text("reference.otherwise", reference.get("otherwise", ""))
     for question in config.get("compare") or []:
         for name in ("question", "run", "other"):
-            _require_text(f"compare.{name}", question[name])
+            _require_allowed(f"compare.{name}", question[name])
 
 
 def _check_scores(stage: str, scores: Mapping[str, Any] | None, classes: Classes) -> None:

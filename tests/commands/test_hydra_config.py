@@ -41,6 +41,15 @@ def test_an_invalid_override_is_named(override: str) -> None:
         compose([override])
 
 
+@pytest.mark.parametrize("content", ["nonsense", "[a question]"])
+def test_a_list_of_questions_must_have_entries(tmp_path: Path, content: str) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment/mine.yaml").write_text(f"# @package _global_\ncompare: {content}\n")
+    problem = "In 'experiment/mine': compare must be a list of entries with the keys question, run"
+    with pytest.raises(InputError, match=problem):
+        compose(["experiment=mine"], config_dir=tmp_path)
+
+
 def test_a_folder_of_the_user_adds_choices(tmp_path: Path) -> None:
     """As with Hydra's --config-dir in training, names of the package keep their meaning."""
     folder = tmp_path / "it's [mine]"

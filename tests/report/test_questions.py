@@ -78,6 +78,7 @@ def test_a_pair_occurs_once(pooling: Path) -> None:
     [
         ("encoder=gru", "head=last", "no run has encoder=gru"),
         ("head=max", "head=attention", "no run has head=attention"),
+        ("head=max", "head=attention,conv", "no run has head=attention or head=conv"),
         (
             "head=max data.padding=exact",
             "head=max data.padding=exact",
@@ -91,6 +92,19 @@ def test_a_question_without_pairs_is_a_note(
     asked, notes = questions(only_group(pooling).variants, [CompareConfig("Which?", run, other)])
     assert asked == []
     assert notes == [f"“Which?” has no answer: {reason}."]
+
+
+def test_alternatives_that_no_run_has_are_a_note(pooling: Path) -> None:
+    entry = CompareConfig("Which?", "head=max,averge,atention", "head=last")
+    [asked], notes = questions(only_group(pooling).variants, [entry])
+    assert {pair.variant.settings["head.kind"] for pair in asked.pairs} == {"max"}
+    assert notes == ["“Which?” is answered in part: no run has head=averge or head=atention."]
+
+
+def test_a_note_on_a_long_question_is_short(pooling: Path) -> None:
+    entry = CompareConfig(run=f"encoder={'x' * 5000}", other="head=last")
+    _, [note] = questions(only_group(pooling).variants, [entry])
+    assert len(note) < 500
 
 
 def test_the_questions_of_all_records_are_asked_once(tmp_path: Path) -> None:
@@ -160,6 +174,7 @@ def test_a_record_keeps_the_questions() -> None:
     [
         ("", r"must be choices, NAME=VALUE \.\.\. \(got ''\)"),
         ("gru", r"must be choices as on the command line, NAME=VALUE \.\.\. \(got 'gru'\)"),
+        ("encoder=gru,", r"must be choices as on the command line.* \(got 'encoder=gru,'\)"),
         ("encodr=gru", r"must name choices of encoder, .* \(got 'encodr'\)"),
         ("encoder=gru seed=1", r"must name .* but not seed or test \(got 'seed'\)"),
         ("root=runs", r"must name .* part of the fingerprint.* \(got 'root'\)"),

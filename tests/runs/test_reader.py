@@ -135,6 +135,7 @@ def test_a_record_of_a_baseline_has_no_network(run: Path) -> None:
         (("config", "reference", 0, "otherwise"), None, "reference.otherwise is None"),
         (("config", "compare", 0, "run"), DELETED, "run is missing"),
         (("config", "compare", 0, "other"), 1, "compare.other is 1"),
+        (("config", "compare", 0, "run"), "nonsense", "compare.run is nonsense"),
         (("epochs",), None, ""),
         (("epochs",), [], "best_epoch is 1"),
         (("epochs", 0), [], ""),
