@@ -57,5 +57,8 @@ def plots() -> list[Plot]:
         {*baselines},
         [published_accuracy(comparison, variant) for comparison, variant in bars.values()],
     )
-    title = "Test accuracy with 95 % intervals; crosses are published accuracies."
+    title = (
+        "Test accuracy with 95 % intervals; crosses are published accuracies, for which the table "
+        "says if they are of other numbers of labels."
+    )
     return [Plot("results", title, figure), *pooling_plots()]
