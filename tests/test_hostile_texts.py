@@ -29,6 +29,7 @@ MARKUP = (
     "me@e.example {: onclick=alert(4)} &lt; [r] \\[z](http://f.example)"
 )
 HOSTILE = f"{CONTROLS}{MARKUP}"
+CHOICE = "head.kind=\x1b[31m<script>alert(2)</script>|[red]`$\\frac{`"  # without blanks
 # A lone surrogate, which stands for a byte that is not UTF-8; records with one count as damaged.
 UNENCODABLE = f"{HOSTILE}\udcff"
 DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
@@ -97,7 +98,7 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> 
             record["config"]["reference"] = [reference]
             record["config"]["compare"] = [
                 {"question": f"{HOSTILE}?", "run": "encoder=gru", "other": "encoder=lstm"},
-                {"question": HOSTILE, "run": f"=x {HOSTILE}", "other": HOSTILE},
+                {"question": HOSTILE, "run": CHOICE, "other": "encoder=lstm"},
             ]
             record["data"]["source"] = record["environment"]["device"] = HOSTILE
             record["environment"]["device"] += cell

@@ -46,6 +46,8 @@ def _typed(experiment: str, variant: Variant) -> tuple[str, ...]:
     if _is_from_a_file(variant):  # whose vectors have no published name
         words.remove("embedding.name=None")
         words.insert(0, f"embedding.path={variant.records[0]['vectors']['source']}")
+    if {*variant.runs} != {config.seed for config in planned(experiment)}:
+        words.append(f"seed={','.join(map(str, variant.runs))}")
     return tuple(words)
 
 

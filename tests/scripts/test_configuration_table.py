@@ -4,12 +4,13 @@ import re
 
 import pytest
 
-from lstm_sentiment.config import Config, Reference
+from lstm_sentiment.config import CompareConfig, Config, Reference
 from lstm_sentiment.config_fields import Field, fields_of
 from scripts.publish.configuration_table import COLUMNS, markdown
 from tests.support.project import ROOT
 
-FIELDS = {field.name: field for kind in (Config, Reference) for field in fields_of(kind)}
+KINDS = (Config, Reference, CompareConfig)
+FIELDS = {field.name: field for kind in KINDS for field in fields_of(kind)}
 
 
 def rows() -> dict[str, list[str]]:
@@ -50,7 +51,7 @@ def test_every_group_has_a_heading_and_a_description() -> None:
     sections = markdown().split("### ")[1:]
     assert [section.partition("\n")[0].strip("`") for section in sections] == [
         "Run", "encoder", "head", "embedding", "data", "data.augment", "optimizer",
-        "early_stopping", "decision", "trainer", "reference",
+        "early_stopping", "decision", "trainer", "reference", "compare",
     ]  # fmt: skip
     assert all(re.match(r".*\n\n[A-Z].*\.\n\n\| field \|", section) for section in sections)
 

@@ -11,7 +11,7 @@ TYPED: dict[str, tuple[tuple[str, ...], ...]] = {
     "best_scratch": ((), ("data.augment.replace=0.15", "seed=0,1")),  # as in best_vectors
     "glove_bilstm": (
         ("embedding.path=vectors.txt", "embedding.dim=128"),  # skip-gram vectors of IMDB itself
-        ("embedding.path=glove.6B.50d.txt",),
+        ("embedding.path=glove.6B.50d.imdb.txt.gz",),
     ),
 }
 
