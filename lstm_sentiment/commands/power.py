@@ -41,12 +41,12 @@ def run(options: argparse.Namespace) -> None:
     _require_possible(differences, options.power)
 
     from lstm_sentiment.report.comparison import Comparison
-    from lstm_sentiment.report.power_section import COLUMNS, has_tested_networks, power_table
+    from lstm_sentiment.report.power_section import COLUMNS, power_table
     from lstm_sentiment.report.variants import variant_groups
     from lstm_sentiment.runs.reader import read_runs
 
     comparisons = [Comparison(group) for group in variant_groups(read_runs(options.runs))]
-    tested = [comparison for comparison in comparisons if has_tested_networks(comparison)]
+    tested = [comparison for comparison in comparisons if comparison.tested_networks]
     if not tested:
         raise InputError(
             f"{options.runs} has no finished network with test predictions, from which the power "

@@ -11,7 +11,7 @@ from lstm_sentiment.config_fields import fields_of
 from lstm_sentiment.data.splits import copies_note
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.report import statistics
-from lstm_sentiment.report.effects import NO_EFFECTS, Effects, effects
+from lstm_sentiment.report.effects import NO_EFFECTS, Choice, Effects, effects
 from lstm_sentiment.report.formatting import first_names
 from lstm_sentiment.report.statistics import Accuracies, Correct, Interval, Verdict
 from lstm_sentiment.report.variants import Variant, VariantGroup, distinguishing_settings
@@ -20,8 +20,6 @@ from lstm_sentiment.runs.record import varying_attempts
 
 FACTORS = {field.name: field.factor for field in fields_of(Config) if field.factor}  # by setting
 MIN_NETWORKS = 4  # needed to estimate effects
-
-Choice = dict[str, str]  # factor -> level
 
 
 class Comparison:
@@ -67,6 +65,10 @@ class Comparison:
         """The test accuracies of the tested variants and their errors."""
         return statistics.accuracies(self.correct, self.groups)
 
+    def accuracies_of(self, variants: Iterable[Variant]) -> Accuracies:
+        """Return the test accuracies of some of the tested variants."""
+        return self.accuracies.of([self.tested.index(variant) for variant in variants])
+
     @cached_property
     def intervals(self) -> dict[str, Interval]:
         """The 95 % intervals of the test accuracies, by variant name.
@@ -90,10 +92,15 @@ class Comparison:
     def _interval(self, variant: Variant) -> Interval:
         accuracy = self.accuracies.accuracy(self.tested.index(variant))
         low, high = accuracy.interval()
-        if candidates := [self.tested.index(v) for v in self.candidates(variant)]:
-            level = statistics.local_level(self.accuracies.of(candidates).covariance)
+        if candidates := self.candidates(variant):
+            level = statistics.local_level(self.accuracies_of(candidates).covariance)
             low = accuracy.interval(1 - level).low
         return Interval(max(low, 0.0), min(high, 1.0))
+
+    @property
+    def tested_networks(self) -> list[Variant]:
+        """The tested variants without baselines."""
+        return [variant for variant in self.tested if not variant.is_baseline]
 
     @property
     def has_single_seeds(self) -> bool:
@@ -146,13 +153,12 @@ class Comparison:
         This is so if fewer than two choices vary, if choices vary only together, or if networks
         have single seeds and the model leaves no residuals.
         """
-        positions = [k for k, v in enumerate(self.tested) if not v.is_baseline]
-        if len(positions) < MIN_NETWORKS:
+        if len(self.tested_networks) < MIN_NETWORKS:
             return NO_EFFECTS
-        choices, levels = _choices([self.tested[k] for k in positions])
+        choices, levels = _choices(self.tested_networks)
         if len(choices[0]) < 2:
             return NO_EFFECTS
-        return effects(choices, levels, self.accuracies.of(positions))
+        return effects(choices, levels, self.accuracies_of(self.tested_networks))
 
     def _predictions(self, variant: Variant) -> dict[int, Predictions]:
         """Return test predictions by seed; none if the predictions of any seed cannot be read.
@@ -187,11 +193,6 @@ class Comparison:
                     "out of intervals and tests."
                 )
         return [v for v in self.variants if reviews.get(v.name) == usual]
-
-
-def accuracy(correct: Correct) -> float:
-    """Return the mean accuracy over seeds."""
-    return float(np.mean([seed.mean() for seed in correct.values()]))
 
 
 def _best_baseline(variants: Sequence[Variant]) -> Variant | None:
@@ -244,7 +245,9 @@ def _choices(variants: Sequence[Variant]) -> tuple[list[Choice], dict[str, list[
         different = {str(values.get(name)): values.get(name) for values in chosen}
         ordered = sorted(different.values(), key=natural_order)
         levels[FACTORS.get(name, name)] = [level(name, value) for value in ordered]
-    choices = [{FACTORS.get(n, n): level(n, values.get(n)) for n in names} for values in chosen]
+    choices: list[Choice] = [
+        {FACTORS.get(n, n): level(n, values.get(n)) for n in names} for values in chosen
+    ]
     return choices, levels
 
 

@@ -52,7 +52,7 @@ def order_section(comparison: Comparison, prefix: str) -> list[Block]:
 
     It is empty if no network was tested, or if there is neither a baseline nor a construct.
     """
-    networks = [v for v in comparison.tested if not v.is_baseline][:MAX_NETWORKS]
+    networks = comparison.tested_networks[:MAX_NETWORKS]
     if not networks:
         return []
     blocks = [

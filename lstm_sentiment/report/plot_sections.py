@@ -64,7 +64,7 @@ def _accuracy_plots(comparison: Comparison) -> list[NamedFigure]:
 def _heat_map(comparison: Comparison) -> Figure | None:
     """Return the mean accuracies by encoder and head; None unless both vary."""
     accuracies: dict[tuple[str, str], list[float]] = {}
-    networks = [v for v in comparison.tested if not v.is_baseline]
+    networks = comparison.tested_networks
     for v in networks:
         accuracy = float(v.scores("test", "accuracy").mean())
         accuracies.setdefault((v.network, str(v.settings["head.kind"])), []).append(accuracy)

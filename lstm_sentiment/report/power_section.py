@@ -8,6 +8,7 @@ import numpy as np
 
 from lstm_sentiment.display import counted
 from lstm_sentiment.report.comparison import Comparison
+from lstm_sentiment.report.effect_section import SINGLE_SEEDS_NOTE
 from lstm_sentiment.report.formatting import percent
 from lstm_sentiment.report.markup import plain
 from lstm_sentiment.report.page import Block, Heading, Paragraph, Table
@@ -25,10 +26,6 @@ NOTES = {  # on cells
     "power is that of a comparison of these trained networks on other reviews.",
 }
 GROUPS = "More reviews are more groups of reviews, each as large as now."
-FROM_RESIDUALS = (
-    "Since some networks have a single seed, the variance between seeds is estimated from the "
-    "residuals of the additive model."
-)
 SINGLE = (
     "There is only one network. The numbers are those of a comparison with a second network like "
     "it, as if their mistakes were independent; networks usually share mistakes, so the power is "
@@ -45,7 +42,7 @@ class PowerTable(NamedTuple):
 
 def power_section(comparison: Comparison) -> list[Block]:
     """Return the section; empty without two tested networks."""
-    if len(_networks(comparison)) < 2:
+    if len(comparison.tested_networks) < 2:
         return []
     rows, notes = power_table(comparison, DIFFERENCES, POWER)
     return [
@@ -55,19 +52,14 @@ def power_section(comparison: Comparison) -> list[Block]:
     ]
 
 
-def has_tested_networks(comparison: Comparison) -> bool:
-    """Return whether the power of a comparison can be computed."""
-    return bool(_networks(comparison))
-
-
 def power_table(comparison: Comparison, differences: Sequence[float], power: float) -> PowerTable:
     """Return the power of finding true differences, which are shares.
 
     The comparison has a tested network. If the accuracies of networks vary unequally between seeds,
     the table is for the smallest and for the largest variance.
     """
-    networks = _networks(comparison)
-    measured = comparison.accuracies.of(networks)
+    networks = comparison.tested_networks
+    measured = comparison.accuracies_of(networks)
     usual = design(measured, len(next(iter(comparison.correct[0].values()))))
     is_replicated = bool((measured.seeds > 1).all())
     deviations = comparison.effects.deviations
@@ -81,18 +73,13 @@ def power_table(comparison: Comparison, differences: Sequence[float], power: flo
     notes = [
         _compared(usual),
         *_between_seeds(designs),
-        *[FROM_RESIDUALS] * (from_effects and not is_replicated),
+        *[SINGLE_SEEDS_NOTE] * (from_effects and not is_replicated),
         *[GROUPS] * (usual.groups < usual.reviews),
         *[SINGLE] * (len(networks) == 1),
         _meaning(power),
         *(note for cell, note in NOTES.items() if any(cell in row for row in rows)),
     ]
     return PowerTable(rows, notes)
-
-
-def _networks(comparison: Comparison) -> list[int]:
-    """Return the positions of the tested networks."""
-    return [k for k, variant in enumerate(comparison.tested) if not variant.is_baseline]
 
 
 def _by_level(

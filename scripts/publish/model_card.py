@@ -16,7 +16,7 @@ from lstm_sentiment.report.page import Block, Heading, Listing, Paragraph, Table
 from lstm_sentiment.report.variant_sections import class_table
 from lstm_sentiment.report.variants import Variant
 from lstm_sentiment.runs.predictions import Predictions
-from scripts.publish.trained import baseline_of, comparison_of, networks_of
+from scripts.publish.trained import baseline_of, comparison_of
 from scripts.publish.wording import interval, judgement, loss, parameters, score
 
 EXPERIMENTS = ("best_vectors", "best_scratch")  # networks of one size, the more accurate first
@@ -44,7 +44,7 @@ def model_card() -> list[Block]:
     title = Heading("Model card: the best small network", 1)
     for experiment in EXPERIMENTS:
         if (comparison := comparison_of(experiment)) is not None:
-            [model, *_] = networks_of(comparison)
+            [model, *_] = comparison.tested_networks
             return [
                 title,
                 *_description(experiment, model),

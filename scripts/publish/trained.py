@@ -38,11 +38,6 @@ def comparison_of(*experiments: str) -> Comparison | None:
     return comparison if comparison and comparison.tested and comparison.networks else None
 
 
-def networks_of(comparison: Comparison) -> list[Variant]:
-    """Return the networks that have test predictions."""
-    return [variant for variant in comparison.tested if not variant.is_baseline]
-
-
 def find(
     comparison: Comparison,
     network: str | None = None,
@@ -55,7 +50,7 @@ def find(
     """
     matches = [
         variant
-        for variant in networks_of(comparison)
+        for variant in comparison.tested_networks
         if network in (None, variant.network)
         if head in (None, variant.settings["head.kind"])
         if padding in (None, variant.settings["data.padding"])
@@ -117,7 +112,7 @@ def highlights() -> list[tuple[str, Comparison, Variant]]:
         for experiment in EXPERIMENTS
         if experiment != "grid" and (comparison := comparison_of(experiment)) is not None
         for variant in sorted(
-            networks_of(comparison), key=lambda v: natural_order(v.settings["head.kind"])
+            comparison.tested_networks, key=lambda v: natural_order(v.settings["head.kind"])
         )
         if experiment != "pooling" or variant.settings["data.padding"] == Padding.exact
     ]

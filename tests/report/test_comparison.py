@@ -9,9 +9,8 @@ import pytest
 from scipy.stats import t as student
 
 from lstm_sentiment.config import Config
-from lstm_sentiment.report.comparison import accuracy
 from lstm_sentiment.report.effects import NO_EFFECTS
-from lstm_sentiment.report.statistics import mcnemar
+from lstm_sentiment.report.statistics import accuracies, mcnemar
 from lstm_sentiment.report.variants import Variant
 from lstm_sentiment.runs.folder import PREDICTIONS
 from tests.support.records import DATA, LABELS, answers, network, put_baseline, put_run
@@ -81,7 +80,7 @@ def test_intervals_are_those_of_the_tested_variants(tmp_path: Path) -> None:
     put_baseline(tmp_path, answers(60), answers(30))
     compared = comparison(tmp_path)
     assert [v.name for v in compared.tested] == ["gru-last", "lstm-last", "ngrams-logistic"]
-    assert [accuracy(correct) for correct in compared.correct] == pytest.approx([0.8, 0.9, 0.7])
+    assert compared.accuracies.observed == pytest.approx([0.8, 0.9, 0.7])
     for name, share in (("gru-last", 0.8), ("lstm-last", 0.9), ("ngrams-logistic", 0.7)):
         error = np.sqrt(share * (1 - share) / 200)
         expected = (share - 1.96 * error, share + 1.96 * error)
@@ -90,7 +89,7 @@ def test_intervals_are_those_of_the_tested_variants(tmp_path: Path) -> None:
 
 def test_accuracy_is_the_mean_over_seeds() -> None:
     correct = {0: np.array([True, True, False, False]), 3: np.array([True, True, True, True])}
-    assert accuracy(correct) == 0.75
+    assert accuracies([correct]).observed == pytest.approx([0.75])
 
 
 @pytest.mark.parametrize("column", ["rows", "labels"])
@@ -122,7 +121,7 @@ def test_a_variant_with_damaged_predictions_is_left_out_with_a_note(tmp_path: Pa
     (gone / PREDICTIONS).unlink()
     compared = comparison(tmp_path)
     assert [v.name for v in compared.tested] == ["gru-last"]  # a mean must be over all its seeds
-    assert [accuracy(correct) for correct in compared.correct] == pytest.approx([0.85])
+    assert compared.accuracies.observed == pytest.approx([0.85])
     assert {name: [*by_seed] for name, by_seed in compared.predictions.items()} == {
         "lstm-last": [],
         "gru-last": [0],

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lstm_sentiment.report.effect_section import SINGLE_SEEDS_NOTE
 from lstm_sentiment.report.page import Paragraph, Table
 from lstm_sentiment.report.power_section import (
     COLUMNS,
-    FROM_RESIDUALS,
     NOTES,
     POWER,
     SINGLE,
@@ -99,7 +99,7 @@ def test_with_single_seeds_a_grid_shows_the_variance_between_seeds(tmp_path: Pat
         "Without the part that comes from the finite number of test reviews, the standard "
         "deviation of accuracies between seeds is 1.40 points." in notes
     )
-    assert FROM_RESIDUALS in notes
+    assert SINGLE_SEEDS_NOTE in notes
     assert NOTES["no test"] in notes
 
 
