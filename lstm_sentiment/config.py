@@ -150,6 +150,7 @@ class Schedule(StrEnum):
 
     constant = auto()
     linear = auto()
+    one_cycle = auto()
 
 
 class Accelerator(StrEnum):
@@ -203,11 +204,32 @@ class EncoderConfig(Checked, prefix="encoder."):
         help="dropout of the hidden-to-hidden weights, with one mask for each batch "
         "(Merity et al. 2018)",
     )
+    backward: bool = flag(
+        False,
+        help="whether a network in one direction reads the review from its end to its beginning",
+    )
+    start_from: str | None = location(
+        None,
+        allowed="the folder of a language model",
+        fingerprinted=False,
+        recorded=False,
+        help="a language model, trained by lstm-sentiment pretrain, from which the word vectors "
+        "and the encoder start",
+    )
 
     @property
     def network(self) -> str:
         """The name of the network, such as bigru or stacked_lstm, from its fields."""
-        return DEPTHS[self.num_layers] + ("bi" if self.bidirectional else "") + self.cell
+        direction = "bi" if self.bidirectional else "backward_" if self.backward else ""
+        return DEPTHS[self.num_layers] + direction + self.cell
+
+    def check_combination(self) -> None:
+        """Check that `backward` is not chosen for a network that reads in both directions."""
+        if self.backward and self.bidirectional:
+            raise InputError(
+                "encoder.backward=true is not allowed with encoder.bidirectional=true, which reads "
+                "in both directions."
+            )
 
 
 @dataclass

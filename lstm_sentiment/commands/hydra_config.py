@@ -11,7 +11,7 @@ from dataclasses import fields, is_dataclass, replace
 from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -25,6 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 from lstm_sentiment.commands.choices import CONF
 from lstm_sentiment.config import CompareConfig, Config, Reference, flat
 from lstm_sentiment.config_fields import fields_of
+from lstm_sentiment.config_pretraining import PretrainingConfig
 from lstm_sentiment.errors import InputError
 
 LISTS = {"reference": Reference, "compare": CompareConfig}  # the fields with entries of this type
@@ -34,6 +35,9 @@ TARGET = "_target_"  # the key of a function in Hydra's configurations
 HINTS = ("full_key:", "reference_type=", "object_type=", "See https://hydra.cc")
 
 ConfigStore.instance().store(name="schema", node=Config)
+ConfigStore.instance().store(name="pretraining_schema", node=PretrainingConfig)
+
+Kind = TypeVar("Kind", Config, PretrainingConfig)
 
 
 def compose(
@@ -52,6 +56,19 @@ def compose(
             composed.data.path = path.replace("${", "\\${")  # not an interpolation
         config = to_config(composed)
         return replace(config, sweep=config.sweep or composed.hydra.runtime.choices["experiment"])
+
+
+def compose_pretraining(
+    overrides: list[str], config_dir: Path | None = None
+) -> tuple[PretrainingConfig, str]:
+    """Return the configuration of a language model with these overrides, also as YAML.
+
+    Raises InputError if an override is not valid.
+    """
+    refuse_code(overrides)
+    with _hydra(overrides, config_dir) as search_path:
+        composed = hydra.compose("pretrain", [*overrides, *search_path])
+        return to_config(composed, PretrainingConfig), OmegaConf.to_yaml(composed)
 
 
 def compose_all(overrides: list[str], config_dir: Path | None = None) -> list[Config]:
@@ -159,8 +176,8 @@ def task_overrides(composed: DictConfig) -> list[str]:
     return typed
 
 
-def to_config(composed: DictConfig) -> Config:
-    """Return the configuration as a dataclass.
+def to_config(composed: DictConfig, kind: type[Kind] = Config) -> Kind:
+    """Return the configuration as a dataclass of this kind.
 
     Raises InputError if a value is out of bounds, or if Hydra's "+" added an unknown field.
     """
@@ -168,7 +185,7 @@ def to_config(composed: DictConfig) -> Config:
     with flag_override(without_hydra, ["readonly", "struct"], False):
         without_hydra.pop("hydra", None)
     config = OmegaConf.to_object(without_hydra)
-    assert isinstance(config, Config)
+    assert isinstance(config, kind)
     if added := next(_added_fields(config), None):
         raise InputError(_unknown_field(added))
     return config
@@ -187,7 +204,8 @@ def _added_fields(config: Any, prefix: str = "") -> Iterator[str]:
 def one_line(error: Exception) -> str:
     """Return the message of Hydra's error as one sentence, without its hints on Hydra itself."""
     unknown = UNKNOWN_FIELD.match(str(error))
-    if unknown and unknown[1] not in flat(Config()):  # else an item of a list has no such field
+    # Else an item of a list has no such field.
+    if unknown and unknown[1] not in flat(Config()) | flat(PretrainingConfig()):
         return _unknown_field(unknown[1])
     text = f"{error}\n{error.__cause__ or ''}"
     if no_list := NO_LIST.search(text):
@@ -205,7 +223,7 @@ def _no_list(where: str, name: str) -> str:
 
 def _unknown_field(name: str) -> str:
     groups = (folder.name for folder in CONF.iterdir() if folder.is_dir())
-    known = [*flat(Config()), *groups]
+    known = [*flat(Config()), *flat(PretrainingConfig()), *groups]
     similar = get_close_matches(name, known, n=1)
     question = f"did you mean {similar[0]}?" if similar else ""
     return " ".join(f"{name} is not a field: {question} Option --help lists all fields.".split())

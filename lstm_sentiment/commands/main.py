@@ -16,6 +16,7 @@ from lstm_sentiment.commands import (
     export,
     power,
     predict,
+    pretrain,
     report,
     status,
     tensorboard,
@@ -24,10 +25,11 @@ from lstm_sentiment.commands import (
 from lstm_sentiment.commands.signals import TERMINATING, exit_on_signals
 from lstm_sentiment.commands.terminal import print_error, print_text
 from lstm_sentiment.display import printable
-from lstm_sentiment.errors import InputError, UsageError
+from lstm_sentiment.errors import InputError, RunError, UsageError
 
 COMMANDS = (
     train_options,
+    pretrain,
     report,
     power,
     status,
@@ -58,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print_error(error)
         return 2 if isinstance(error, UsageError) else 1
+    except RunError as error:
+        print_error(f"failed: {error}")
+        return 1
     except KeyboardInterrupt:
         print_error("Interrupted.")
         return 128 + signal.SIGINT

@@ -73,6 +73,7 @@ WORDS = Limit(
     "WORDS", 5_000_000, "words", "the vocabulary of a model, and the merges of its subwords"
 )
 MODEL_BYTES = Limit("MODEL_BYTES", 2**29, "bytes", "the weights of a model, and an ONNX file")
+TEXTS = Limit("TEXTS", 2**29, "bytes", "the values of the texts that a language model has read")
 PREDICTION_ROWS = Limit(
     "PREDICTION_ROWS", 5_000_000, "rows", "the predictions of a run, and the reviews of a sweep"
 )
@@ -115,6 +116,7 @@ LIMITS = (
     NESTING,
     WORDS,
     MODEL_BYTES,
+    TEXTS,
     PREDICTION_ROWS,
     PLANNED_RUNS,
     ROWS,

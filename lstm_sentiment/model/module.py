@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.lr_scheduler import LinearLR
+from torch.optim.lr_scheduler import LinearLR, LRScheduler, OneCycleLR
 
 from lstm_sentiment.config import OptimizerConfig, OptimizerName, Schedule
 from lstm_sentiment.data.batches import Batch
@@ -165,8 +165,19 @@ class SentimentModule(L.LightningModule):
         optimizer = OPTIMIZERS[config.name](
             self.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
         )
-        if config.schedule is Schedule.constant:
-            return optimizer
         steps = int(self.trainer.estimated_stepping_batches)
-        decay = LinearLR(optimizer, start_factor=1.0, end_factor=0.0, total_iters=steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": decay, "interval": "step"}}
+        schedule = scheduler(optimizer, config, steps)
+        if schedule is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def scheduler(
+    optimizer: torch.optim.Optimizer, config: OptimizerConfig, steps: int
+) -> LRScheduler | None:
+    """Return the schedule of the learning rate over all steps of training, or None if constant."""
+    if config.schedule is Schedule.constant:
+        return None
+    if config.schedule is Schedule.one_cycle:
+        return OneCycleLR(optimizer, config.lr, total_steps=steps, cycle_momentum=False)
+    return LinearLR(optimizer, start_factor=1.0, end_factor=0.0, total_iters=steps)

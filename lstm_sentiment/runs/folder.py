@@ -34,16 +34,18 @@ PREDICTIONS = "predictions.parquet"
 REVIEWS = "reviews-{}.parquet"
 MODEL = "model"
 CHECKPOINTS = "checkpoints"
+PRETRAINING = "pretraining.json"  # the record of a language model, in the place of `run.json`
+COPIES = "copies.bin"  # in the model folder of a language model, see `language_model_folder`
 SWEEP = "sweep.json"
 
 # The files of a run by their folder in the run's folder, as patterns of names. Only these files are
 # ever removed. Older versions also wrote hparams.yaml.
 OWN_FILES = {
     "": (
-        *(CONFIG, RECORD, FAILED, PROGRESS, PREDICTIONS),
+        *(CONFIG, RECORD, PRETRAINING, FAILED, PROGRESS, PREDICTIONS),
         *("learning_curves.png", "confusion_matrix.png", "events.out.tfevents.*", "hparams.yaml"),
     ),
-    MODEL: ("model.safetensors", "config.json", "vocab.json", "merges.json"),
+    MODEL: ("model.safetensors", "config.json", "vocab.json", "merges.json", COPIES),
     CHECKPOINTS: ("epoch-[0-9]*.*.ckpt",),
 }
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
@@ -68,7 +70,8 @@ def remove_own_files(run: Path, folders: Iterable[str] = tuple(OWN_FILES)) -> No
     The record is removed first, since a run with a record must be complete. Raises InputError like
     `own_files` before anything is removed.
     """
-    for file in sorted(own_files(run, folders), key=lambda file: file.name != RECORD):
+    records = (RECORD, PRETRAINING)
+    for file in sorted(own_files(run, folders), key=lambda file: file.name not in records):
         remove(file)
     for name in filter(None, folders):
         remove_drafts(run / name)

@@ -9,10 +9,12 @@ from typing import Any
 
 from lstm_sentiment.config import Config, flat, values_if_missing
 from lstm_sentiment.config_fields import fields_of
+from lstm_sentiment.config_pretraining import DEFAULT_SWEEP, PretrainingConfig
 
 # Raise it if a default or the computation changes, so that no new run gets the folder of an old
 # run.
 RECIPE = 3
+LANGUAGE_RECIPE = 1  # of language models
 
 # The environment variable that tells the processes of a launcher the token of their command.
 COMMAND = "LSTM_SENTIMENT_COMMAND"
@@ -47,6 +49,19 @@ def digest(recipe: int, data: str, chosen: Mapping[str, Any]) -> str:
 def run_name(config: Config, data: str) -> str:
     """Return <network>-<head>-s<seed>-<fingerprint>."""
     return f"{config.encoder.network}-{config.head.kind}-s{config.seed}-{fingerprint(config, data)}"
+
+
+def language_model_folder(config: PretrainingConfig, data: str) -> Path:
+    """Return the folder of a language model, <root>/<sweep>/<network>-lm-s<seed>-<fingerprint>."""
+    default = flat(PretrainingConfig())
+    unnamed = {known.name for known in fields_of(PretrainingConfig) if not known.fingerprinted}
+    chosen = {
+        name: value
+        for name, value in flat(config).items()
+        if name not in unnamed and value != default[name]
+    }
+    name = f"{config.encoder.network}-lm-s{config.seed}-{digest(LANGUAGE_RECIPE, data, chosen)}"
+    return Path(config.root).expanduser() / (config.sweep or DEFAULT_SWEEP) / name
 
 
 def run_folder(config: Config, data: str) -> Path:

@@ -212,14 +212,23 @@ def read_description(folder: Path) -> tuple[Config, Vocabulary, Classes]:
 
     Raises InputError with the file if a file is missing, damaged or of another version.
     """
-    config, words = read_config(folder), read_words(folder)
+    config = read_config(folder)
+    return config, read_vocabulary(folder, config.data.tokenizer), read_classes(folder)
+
+
+def read_vocabulary(folder: Path, tokenizer: Tokenizer) -> Vocabulary:
+    """Return the vocabulary of a model with this tokenizer.
+
+    Raises InputError with the file if a file is missing or damaged.
+    """
+    words = read_words(folder)
     with _refusals_named(folder / VOCABULARY):
         vocabulary = Vocabulary(words)
-    if config.data.tokenizer is Tokenizer.bpe:
-        merges = read_merges(folder)
-        with _refusals_named(folder / MERGES):
-            vocabulary = Vocabulary(words, merges)
-    return config, vocabulary, read_classes(folder)
+    if tokenizer is not Tokenizer.bpe:
+        return vocabulary
+    merges = read_merges(folder)
+    with _refusals_named(folder / MERGES):
+        return Vocabulary(words, merges)
 
 
 @contextmanager

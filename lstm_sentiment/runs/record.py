@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
 from math import isclose, isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lstm_sentiment.config import (
     SCORES,
@@ -17,6 +17,7 @@ from lstm_sentiment.config import (
     Source,
 )
 from lstm_sentiment.config_fields import Checked, fields_of
+from lstm_sentiment.config_pretraining import PretrainingConfig
 from lstm_sentiment.display import on_one_line, shortened
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import JSON_BYTES
@@ -35,6 +36,7 @@ ROUNDING = 1e-6  # allowed in scores: older versions computed them in float32
 LARGEST = 1e15  # of any count or duration in a record
 LARGEST_LOSS = 1e39  # beyond any number in float32
 LISTS: dict[str, type[Checked]] = {"reference": Reference, "compare": CompareConfig}
+Restored = TypeVar("Restored", Config, PretrainingConfig)
 KINDS: tuple[type[Checked], ...] = (Config, Reference, CompareConfig)
 FIELDS = {field.name: field for kind in KINDS for field in fields_of(kind)}
 UNRECORDED = frozenset(name for name, field in FIELDS.items() if not field.recorded)
@@ -46,10 +48,10 @@ UNRECORDED_PATH = "unrecorded"  # replaces a required path, which records do not
 NETWORK = ("encoder.cell", "encoder.num_layers", "encoder.bidirectional", "head.kind")
 
 
-def recorded(config: Config) -> dict[str, Any]:
+def recorded(config: Config | PretrainingConfig) -> dict[str, Any]:
     """Return the configuration as in a record: nested, without the fields that are not recorded."""
     nested: dict[str, Any] = json.loads(json.dumps(asdict(config)))
-    for name in UNRECORDED:
+    for name in (known.name for known in fields_of(type(config)) if not known.recorded):
         *groups, field = name.split(".")
         inner = nested
         for group in groups:
@@ -59,14 +61,19 @@ def recorded(config: Config) -> dict[str, Any]:
 
 
 def restored(nested: Any) -> Config:
-    """Return the configuration of a record.
+    """Return the configuration of a record of a run; see `restored_as`."""
+    return restored_as(Config, nested)
+
+
+def restored_as(kind: type[Restored], nested: Any) -> Restored:
+    """Return the configuration of a record, of this kind.
 
     A missing field has its default or, if the field was added later with another default, the value
     of runs before it. Raises InputError if the record has a field that this version does not know,
     or if a value is not allowed.
     """
     try:
-        return _restored(Config, nested, "")
+        return _restored(kind, nested, "")  # type: ignore[no-any-return]
     except (TypeError, OverflowError, RecursionError) as error:  # values of an unexpected type
         raise InputError(f"its configuration cannot be understood ({error}).") from error
 

@@ -1,5 +1,6 @@
 """Plan a run: choose its device, identify its reviews, and derive its folder."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,21 +17,63 @@ from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.reading import read_json
 from lstm_sentiment.runs.folder import CONFIG, FAILED
 from lstm_sentiment.runs.identity import new_command, run_folder
-from lstm_sentiment.runs.record import read_record
+from lstm_sentiment.runs.record import read_record, recorded
 from lstm_sentiment.training import runtime
 from lstm_sentiment.training.decision import require_possible
 
 
 @dataclass(frozen=True)
-class Plan:
+class Planned(ABC):
+    """What can be trained in a folder of its own: a run, or a language model."""
+
+    config: Any
+    device: str
+    folder: Path
+    command: str  # the token of the command, see `new_command`
+
+    @property
+    @abstractmethod
+    def description(self) -> Mapping[str, Any]:
+        """What `config.json` says of it."""
+
+    @abstractmethod
+    def prepare(self) -> object:
+        """Read and cache the data. Raises InputError if they cannot be used."""
+
+    @abstractmethod
+    def read_record(self) -> dict[str, Any] | None:
+        """Return the record if training is finished."""
+
+    @property
+    def finished_record(self) -> dict[str, Any] | None:
+        """The record of the run; None if the run must be trained, also again with rerun=true."""
+        return None if self.config.rerun and not self.is_begun else self.read_record()
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether this command has begun to train the run, perhaps in another process."""
+        return self._content_of_command(CONFIG) is not None
+
+    @property
+    def failure_reason(self) -> str | None:
+        """The reason of a failure in another process of this command, or None."""
+        failure = self._content_of_command(FAILED)
+        return None if failure is None else on_one_line(failure.get("reason"))
+
+    def _content_of_command(self, name: str) -> dict[str, Any] | None:
+        """Return the content of a file in the run's folder, or None if another command wrote it."""
+        content = read_json(self.folder / name)
+        is_own = isinstance(content, dict) and content.get("command") == self.command
+        return content if is_own else None
+
+
+@dataclass(frozen=True)
+class Plan(Planned):
     """A run that can be started: its device works and its reviews can be read."""
 
     config: Config
     choices: Mapping[str, str]
     data: ReviewDataModule
-    device: str
-    folder: Path
-    command: str  # the token of the command, see `new_command`
 
     @classmethod
     def of(
@@ -62,7 +105,16 @@ class Plan:
         require_possible(config.decision, data.classes)
         folder = run_folder(config, identity)
         choices = names | dict(choices or {})
-        return cls(config, choices, data, device, folder, command or new_command())
+        return cls(config, device, folder, command or new_command(), choices, data)
+
+    @property
+    def description(self) -> Mapping[str, Any]:
+        """What `config.json` says of the run: the choices and the configuration."""
+        return {"choices": self.choices, "config": recorded(self.config)}
+
+    def read_record(self) -> dict[str, Any] | None:
+        """Return the record of the run if it is finished."""
+        return read_record(self.folder)
 
     def prepare(self) -> WordVectors | None:
         """Read the reviews into `data` and return their pretrained word vectors, if any.
@@ -86,25 +138,3 @@ class Plan:
                 f"early_stopping.monitor={monitor} needs reviews of all classes in the validation "
                 f"set, which has none of {classes.names[min(missing)]}: monitor another score."
             )
-
-    @property
-    def finished_record(self) -> dict[str, Any] | None:
-        """The record of the run; None if the run must be trained, also again with rerun=true."""
-        return None if self.config.rerun and not self.is_begun else read_record(self.folder)
-
-    @property
-    def is_begun(self) -> bool:
-        """Whether this command has begun to train the run, perhaps in another process."""
-        return self._content_of_command(CONFIG) is not None
-
-    @property
-    def failure_reason(self) -> str | None:
-        """The reason of a failure in another process of this command, or None."""
-        failure = self._content_of_command(FAILED)
-        return None if failure is None else on_one_line(failure.get("reason"))
-
-    def _content_of_command(self, name: str) -> dict[str, Any] | None:
-        """Return the content of a file in the run's folder, or None if another command wrote it."""
-        content = read_json(self.folder / name)
-        is_own = isinstance(content, dict) and content.get("command") == self.command
-        return content if is_own else None

@@ -9,9 +9,8 @@ import lightning as L
 
 from lstm_sentiment.display import Advance, Display
 from lstm_sentiment.files.writing import write_json
-from lstm_sentiment.model.module import SentimentModule
 from lstm_sentiment.runs.folder import PROGRESS
-from lstm_sentiment.training.checkpoints import AfterEpoch
+from lstm_sentiment.training.checkpoints import AfterEpoch, Scored
 from lstm_sentiment.training.costs import Costs
 
 INTERVAL = 5.0  # seconds between two writes of progress.json
@@ -51,13 +50,13 @@ class ProgressFile(L.Callback):
 class EpochDisplay(AfterEpoch):
     """A callback that shows a progress bar during an epoch and a line with its scores after it."""
 
-    def __init__(self, costs: Costs, display: Display) -> None:
-        self.costs, self.display = costs, display
+    def __init__(self, costs: Costs, display: Display, unit: str = "epoch") -> None:
+        self.costs, self.display, self.unit = costs, display, unit
         self._bar = ExitStack()
         self._advance: Advance = lambda _: None
 
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        title = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
+        title = f"{self.unit} {trainer.current_epoch + 1} of {trainer.max_epochs}"
         self._open_bar(title, int(trainer.num_training_batches))
 
     def on_train_batch_end(
@@ -84,13 +83,13 @@ class EpochDisplay(AfterEpoch):
         self._advance(number + 1)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        assert isinstance(module, SentimentModule)
+        assert isinstance(module, Scored)
         number, scores = len(module.history), module.history[-1]
-        parts = [f"epoch {number} of {trainer.max_epochs}  {self.costs.seconds[-1]:6.1f} s"]
+        parts = [f"{self.unit} {number} of {trainer.max_epochs}  {self.costs.seconds[-1]:6.1f} s"]
         for stage in ("train", "val"):
             if scores[stage] is not None:
-                loss, accuracy = scores[stage]["loss"], scores[stage]["accuracy"]
-                parts.append(f"{stage} loss {loss:.3f}, accuracy {accuracy:.1%}")
+                loss, score = scores[stage]["loss"], _main_score(scores[stage])
+                parts.append(f"{stage} loss {loss:.3f}, {score}")
         self.display.message("   ".join(parts))
 
     def teardown(self, trainer: L.Trainer, module: L.LightningModule, stage: str) -> None:
@@ -104,3 +103,10 @@ class EpochDisplay(AfterEpoch):
     def _open_bar(self, title: str, total: int) -> None:
         self._bar.close()
         self._advance = self._bar.enter_context(self.display.progress(title, total))
+
+
+def _main_score(scores: dict[str, Any]) -> str:
+    """Return the score that users look at: the accuracy, or the perplexity of a language model."""
+    if "accuracy" in scores:
+        return f"accuracy {scores['accuracy']:.1%}"
+    return f"perplexity {scores['perplexity']:.1f}"

@@ -3,6 +3,7 @@
 import errno
 import signal
 import traceback
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from lstm_sentiment.runs.folder import (
     CONFIG,
     FAILED,
     MODEL,
+    PRETRAINING,
     PROGRESS,
     RECORD,
     own_files,
@@ -31,19 +33,24 @@ from lstm_sentiment.runs.record import (
     SCHEMA,
     check_attempts,
     examine_record,
-    recorded,
     refuse_newer_record,
 )
 from lstm_sentiment.training import checkpoints, runtime
-from lstm_sentiment.training.plan import Plan
+from lstm_sentiment.training.plan import Planned
 from lstm_sentiment.training.train import Attempt, FittingError, train
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 
-def execute(plan: Plan, display: Display, wait: bool = False) -> dict[str, Any]:
-    """Train a planned run unless it is finished, and return its record.
+# Trains what is planned, from the start or from a checkpoint, and returns its record.
+Train = Callable[[Any, Path | None, list[Attempt], Display], dict[str, Any]]
+
+
+def execute(
+    plan: Planned, display: Display, wait: bool = False, train: Train = train
+) -> dict[str, Any]:
+    """Train a planned run or language model unless it is finished, and return its record.
 
     With `wait`, wait for another process that is training the run; without it, raise HeldError.
     Raises InputError if the run cannot be started, in which case no file was written, RunError if
@@ -75,12 +82,12 @@ def execute(plan: Plan, display: Display, wait: bool = False) -> dict[str, Any]:
             checkpoint, attempts = _open_folder(plan, display)
         except OSError as error:
             raise unwritable(plan.config.root, error) from error
-        record = _train_or_record_failure(plan, checkpoint, attempts, display)
+        record = _train_or_record_failure(plan, checkpoint, attempts, display, train)
         _remove_training_state(plan)
         return record
 
 
-def _open_folder(plan: Plan, display: Display) -> tuple[Path | None, list[Attempt]]:
+def _open_folder(plan: Planned, display: Display) -> tuple[Path | None, list[Attempt]]:
     """Write `config.json`; return the checkpoint to resume from, and the attempts with this one.
 
     If there is no checkpoint, or with rerun=true, training starts from the beginning: return None
@@ -104,6 +111,7 @@ def _open_folder(plan: Plan, display: Display) -> tuple[Path | None, list[Attemp
     else:
         attempts = earlier_attempts(folder, checkpoints.epoch_of(checkpoint))
         remove(folder / RECORD)
+        remove(folder / PRETRAINING)
     remove(folder / FAILED)
     for subfolder in (folder, folder / MODEL, folder / CHECKPOINTS):
         remove_drafts(subfolder)
@@ -114,8 +122,7 @@ def _open_folder(plan: Plan, display: Display) -> tuple[Path | None, list[Attemp
         {
             "schema": SCHEMA,
             "command": plan.command,
-            "choices": plan.choices,
-            "config": recorded(plan.config),
+            **plan.description,
             "attempts": attempts,
         },
     )
@@ -138,7 +145,11 @@ def earlier_attempts(folder: Path, epochs: int) -> list[Attempt]:
 
 
 def _train_or_record_failure(
-    plan: Plan, checkpoint: Path | None, attempts: list[Attempt], display: Display
+    plan: Planned,
+    checkpoint: Path | None,
+    attempts: list[Attempt],
+    display: Display,
+    train: Train,
 ) -> dict[str, Any]:
     try:
         return train(plan, checkpoint, attempts, display)
@@ -154,7 +165,7 @@ def _train_or_record_failure(
         raise _recorded_failure(plan, error, None) from error
 
 
-def _recorded_failure(plan: Plan, error: Exception, epoch: int | None) -> RunError:
+def _recorded_failure(plan: Planned, error: Exception, epoch: int | None) -> RunError:
     """Write `failed.json` and return the error for the caller."""
     failure = describe_error(error)
     with suppress(OSError):  # the disk may be full; the error gives the reason anyway
@@ -176,7 +187,7 @@ def describe_error(error: Exception) -> dict[str, str]:
     return {"reason": reason, "traceback": "".join(traceback.format_exception(error))}
 
 
-def remove_leftovers(plan: Plan) -> None:
+def remove_leftovers(plan: Planned) -> None:
     """Remove leftovers of a run that was killed after its record was written."""
     if any((plan.folder / name).exists() for name in (LOCK, PROGRESS)):
         with suppress(OSError, HeldError, InputError), sole_writer(plan.folder / LOCK):
@@ -184,7 +195,7 @@ def remove_leftovers(plan: Plan) -> None:
                 _remove_training_state(plan)
 
 
-def _remove_training_state(plan: Plan) -> None:
+def _remove_training_state(plan: Planned) -> None:
     """Remove checkpoints and `progress.json`, which only unfinished runs need.
 
     `progress.json` is removed last: while it exists, `remove_leftovers` repeats the removal.

@@ -1,6 +1,6 @@
 """TensorBoard: curves during training; final scores, plots and mistakes after training."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -14,23 +14,20 @@ from torch.utils.tensorboard.summary import hparams
 
 from lstm_sentiment.config import Config, flat
 from lstm_sentiment.config_fields import fields_of
+from lstm_sentiment.config_pretraining import PretrainingConfig
 from lstm_sentiment.display import markdown_text, printable
 from lstm_sentiment.labels import BINARY, POSITIVE, Classes
 from lstm_sentiment.model.metrics import most_confident_mistakes, probabilities
-from lstm_sentiment.model.module import SentimentModule
 from lstm_sentiment.runs import run_plots
 from lstm_sentiment.runs.identity import NOT_FINGERPRINTED
 from lstm_sentiment.runs.predictions import PredictionColumns
 from lstm_sentiment.runs.record import record_classes
-from lstm_sentiment.training.checkpoints import AfterEpoch
+from lstm_sentiment.training.checkpoints import AfterEpoch, Scored
 from lstm_sentiment.training.costs import Costs
 
 OVERLAID = ("loss", "accuracy", "precision", "recall", "f1", "auroc")
 NUMERIC = ("mean_absolute_error", "quadratic_kappa")  # of classes that are numbers
 FINAL = (*OVERLAID, "balanced_accuracy", *NUMERIC)
-LAYOUT = {
-    "train and val": {s: ["Multiline", [f"train/{s}", f"val/{s}"]] for s in OVERLAID},
-}
 OPTIONAL = {field.name for field in fields_of(Config) if field.optional}
 MISTAKES = 10
 WORDS_SHOWN = 80  # of a review
@@ -45,8 +42,16 @@ class TensorBoard(AfterEpoch):
     manager, the callback closes the events file.
     """
 
-    def __init__(self, folder: Path, config: Config, costs: Costs) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: Config | PretrainingConfig,
+        costs: Costs,
+        overlaid: Sequence[str] = OVERLAID,
+    ) -> None:
         self.folder, self.config, self.costs = folder, config, costs
+        charts = {s: ["Multiline", [f"train/{s}", f"val/{s}"]] for s in overlaid}
+        self.layout = {"train and val": charts}
         self.writer: SummaryWriter | None = None
         self.rate = config.optimizer.lr
 
@@ -74,7 +79,7 @@ class TensorBoard(AfterEpoch):
             self._scalars("train", values, trainer.global_step - 1)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        assert isinstance(module, SentimentModule)
+        assert isinstance(module, Scored)
         step = trainer.global_step - 1
         for stage, scores in module.history[-1].items():
             self._scalars(stage, scores or {}, step)
@@ -133,7 +138,7 @@ class TensorBoard(AfterEpoch):
 
     def _open(self, step: int) -> SummaryWriter:
         self.writer = SummaryWriter(self.folder, purge_step=step or None)
-        self.writer.add_custom_scalars(LAYOUT)
+        self.writer.add_custom_scalars(self.layout)
         return self.writer
 
     def _scalars(self, stage: str, values: Mapping[str, Any], step: int) -> None:

@@ -11,7 +11,9 @@ class Encoded(NamedTuple):
     """The states of a batch of reviews."""
 
     states: Tensor  # (B, T, D), zero on padding
-    final: Tensor  # (B, D), the last forward state and the first backward state, concatenated
+    # (B, D), the last state of the forward direction, the first one of the backward direction, or
+    # both, concatenated
+    final: Tensor
     mask: Tensor  # (B, T), True on real tokens
 
 

@@ -38,8 +38,13 @@ CELLS = {
 }
 
 
+State = tuple[Tensor, ...]  # (layers, B, H) hidden and, of an LSTM, cell states after a step
+
+
 class RecurrentEncoder(nn.Module):
     """A stack of recurrent layers, in one direction or both.
+
+    With `backward`, one direction reads each review from its end to its beginning.
 
     The weights are those of one `nn.RNN`, `nn.GRU` or `nn.LSTM`, under PyTorch's names. Recurrent
     dropout is DropConnect on the hidden-to-hidden weights (Merity et al. 2018, AWD-LSTM): one mask
@@ -58,15 +63,26 @@ class RecurrentEncoder(nn.Module):
             bidirectional=config.bidirectional,
         )
         self.recurrent_dropout = config.recurrent_dropout
+        self.backward = config.backward
         self.output_size = config.hidden_size * (2 if config.bidirectional else 1)
         initialise(self.rnn)
+
+    @property
+    def directions(self) -> list[bool]:
+        """Whether each direction reads backwards, in the order of its states."""
+        return [False, True] if self.rnn.bidirectional else [self.backward]
 
     def forward(self, embedded: Embedded, lengths: Tensor) -> Encoded:
         """Encode a batch of reviews; see `Encoder`."""
         vectors = embedded.vectors
         on_cpu = vectors.device.type == "cpu" and vectors.dtype is torch.float32
-        encode = self.layerwise if on_cpu and self.cell.recurrence is not None else self.packed
-        states = encode(embedded, lengths)
+        if on_cpu and self.cell.recurrence is not None:
+            states = self.layerwise(embedded, lengths)
+        elif self.backward:  # PyTorch has no cell that only reads backwards
+            turned = Embedded(reversed_reviews(embedded.dense(), lengths))
+            states = reversed_reviews(self.packed(turned, lengths), lengths)
+        else:
+            states = self.packed(embedded, lengths)
         # The lengths of a batch are on the CPU, where packing reads them.
         lengths = lengths.to(states.device, non_blocking=True)
         mask = torch.arange(states.shape[1], device=states.device) < lengths.unsqueeze(1)
@@ -78,8 +94,8 @@ class RecurrentEncoder(nn.Module):
         names = [name for layer in range(rnn.num_layers) for name in self._names(layer)]
         weights = [weight for name in names for weight in self._weights(name)]
         vectors = vectors.to(weights[0].dtype)  # autocast may have narrowed them
-        zeros = vectors.new_zeros(len(names), len(vectors), rnn.hidden_size)
-        start = [zeros, zeros] if rnn.mode == "LSTM" else zeros
+        zeros = self._zero_state(vectors)
+        start = zeros if rnn.mode == "LSTM" else zeros[0]
         dropout = rnn.dropout if self.training else 0.0
         rows = pack_padded_sequence(vectors, lengths.cpu(), True, enforce_sorted=False)
         # Autocast is off: for cuDNN, it would cast to float16, in which small gradients vanish.
@@ -92,6 +108,30 @@ class RecurrentEncoder(nn.Module):
             PackedSequence(states, *rows[1:]), True, total_length=vectors.shape[1]
         )[0]
 
+    def stream(self, vectors: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """Return the states of texts that go on, (B, T, H), and the state after their last step.
+
+        `vectors`, (B, T, E), are in the order of reading, also of a network that reads backwards.
+        `state` is that of the step before, whose gradient is not computed, or None at the start.
+        """
+        rnn = self.rnn
+        names = [name for layer in range(rnn.num_layers) for name in self._names(layer)]
+        weights = [weight for name in names for weight in self._weights(name)]
+        start = self._zero_state(vectors) if state is None else [part.detach() for part in state]
+        dropout = rnn.dropout if self.training else 0.0
+        with torch.autocast(vectors.device.type, enabled=False):
+            states, *after = self.cell.packed(
+                vectors, start if rnn.mode == "LSTM" else start[0], weights,
+                True, rnn.num_layers, dropout, True, False, True,
+            )  # fmt: skip
+        return states, tuple(after)
+
+    def _zero_state(self, vectors: Tensor) -> list[Tensor]:
+        """Return the state before the first step of B reviews, (layers x directions, B, H) each."""
+        layers = self.rnn.num_layers * len(self.directions)
+        zeros = vectors.new_zeros(layers, len(vectors), self.rnn.hidden_size)
+        return [zeros, zeros] if self.rnn.mode == "LSTM" else [zeros]
+
     def layerwise(self, embedded: Embedded, lengths: Tensor) -> Tensor:
         """Return the same states, (B, T, D), layer by layer and direction by direction."""
         assert self.cell.recurrence is not None, "forward chooses `packed` for such a cell"
@@ -102,10 +142,8 @@ class RecurrentEncoder(nn.Module):
             if layer > 0:
                 inputs = Inputs(F.dropout(inputs.vectors, self.rnn.dropout, self.training))
             directions = [
-                self.cell.recurrence(
-                    inputs, self._weights(name), partition, name.endswith("reverse")
-                )
-                for name in self._names(layer)
+                self.cell.recurrence(inputs, self._weights(name), partition, backward)
+                for name, backward in zip(self._names(layer), self.directions, strict=True)
             ]
             inputs = Inputs(torch.cat(directions, -1) if len(directions) > 1 else directions[0])
         return inputs.vectors.transpose(0, 1)
@@ -121,12 +159,22 @@ class RecurrentEncoder(nn.Module):
         return [ih, F.dropout(hh, self.recurrent_dropout, self.training), *biases]
 
     def _final(self, states: Tensor, lengths: Tensor) -> Tensor:
-        """Concatenate the last forward and the first backward state: (B, T, D), (B,) -> (B, D)."""
+        """Concatenate the states after each direction's last step: (B, T, D), (B,) -> (B, D)."""
+        if self.backward:
+            return states[:, 0]
         last = states[torch.arange(len(lengths), device=lengths.device), lengths - 1]
         if not self.rnn.bidirectional:
             return last
         size = self.rnn.hidden_size
         return torch.cat([last[:, :size], states[:, 0, size:]], -1)
+
+
+def reversed_reviews(vectors: Tensor, lengths: Tensor) -> Tensor:
+    """Reverse each review within its length, and leave padding: (B, T, D), (B,) -> (B, T, D)."""
+    steps = torch.arange(vectors.shape[1], device=vectors.device).expand(len(vectors), -1)
+    ends = lengths.to(vectors.device).unsqueeze(1)
+    sources = torch.where(steps < ends, ends - 1 - steps, steps)
+    return vectors.gather(1, sources.unsqueeze(-1).expand_as(vectors))
 
 
 def initialise(rnn: nn.RNNBase) -> None:

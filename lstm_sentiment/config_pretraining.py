@@ -1,0 +1,149 @@
+"""The configuration of a language model that is trained before a classifier starts from it."""
+
+from dataclasses import dataclass
+from enum import StrEnum, auto
+
+from lstm_sentiment.config import (
+    SWEEP_NAME,
+    DataConfig,
+    EmbeddingConfig,
+    EmbeddingKind,
+    EncoderConfig,
+    OptimizerConfig,
+    TrainerConfig,
+)
+from lstm_sentiment.config_fields import (
+    Checked,
+    choice,
+    flag,
+    fraction,
+    group,
+    location,
+    number,
+    text,
+    whole,
+)
+from lstm_sentiment.errors import InputError
+
+DEFAULT_SWEEP = "pretrained"
+
+
+class Softmax(StrEnum):
+    """The output layers of a language model; see `language_model.softmax`."""
+
+    adaptive = auto()
+    tied = auto()
+
+
+@dataclass
+class LanguageModelConfig(Checked, prefix="language_model."):
+    """The prediction of words, its regularization, and the reviews to measure it on."""
+
+    softmax: Softmax = choice(
+        Softmax.adaptive,
+        help="adaptive: rare words have fewer weights and are grouped (Grave et al. 2017), which "
+        "is several times faster; tied: the output weights are the word vectors (Press and Wolf "
+        "2017)",
+    )
+    word_dropout: float = fraction(
+        0.02, help="share of the words whose vectors are zero in a batch (Merity et al. 2018)"
+    )
+    output_dropout: float = fraction(
+        0.1, help="dropout of the states before the prediction, with one mask for all steps"
+    )
+    activation: float = number(
+        2.0, low=0, help="weight of the squared states in the loss (Merity et al. 2018)"
+    )
+    temporal_activation: float = number(
+        1.0, low=0, help="weight of the squared differences of successive states in the loss"
+    )
+    truncation: int | None = whole(
+        None,
+        low=2,
+        help="steps of truncated back-propagation through reviews in a row, of which the states "
+        "are kept; null: each review, in pieces of at most data.max_length tokens, by itself",
+    )
+    held_out: float = number(
+        0.01,
+        above=0,
+        below=1,
+        help="share of the unlabelled reviews, or of the training reviews if there are no others, "
+        "on which the perplexity is measured",
+    )
+    parts: int = whole(
+        10, low=1, help="parts of a pass over the reviews; each ends with a checkpoint"
+    )
+
+
+@dataclass
+class PretrainingConfig(Checked):
+    """The configuration of a language model, and of its training."""
+
+    encoder: EncoderConfig = group(EncoderConfig)
+    embedding: EmbeddingConfig = group(EmbeddingConfig)
+    data: DataConfig = group(DataConfig)
+    language_model: LanguageModelConfig = group(LanguageModelConfig)
+    optimizer: OptimizerConfig = group(OptimizerConfig)
+    trainer: TrainerConfig = group(TrainerConfig)
+    seed: int = whole(
+        0, low=0, high=2**32 - 1, help="seed of the weights, of dropout and of the batches' order"
+    )
+    root: str = location(
+        "runs",
+        allowed="a folder",
+        fingerprinted=False,
+        recorded=False,
+        help="the folder of all sweeps",
+    )
+    sweep: str | None = text(
+        DEFAULT_SWEEP,
+        pattern=SWEEP_NAME,
+        longest=255,
+        allowed="a folder's name",
+        fingerprinted=False,
+        help="the folder below root for this language model",
+    )
+    rerun: bool = flag(
+        False,
+        fingerprinted=False,
+        recorded=False,
+        help="whether to delete an existing language model and train it from the start",
+    )
+    keep_checkpoints: bool = flag(
+        False,
+        fingerprinted=False,
+        recorded=False,
+        help="whether a finished language model keeps its checkpoints",
+    )
+
+    def check_combination(self) -> None:
+        """Check that no word is predicted from itself, and that each setting has an effect."""
+        encoder, truncation = self.encoder, self.language_model.truncation
+        if encoder.bidirectional and encoder.num_layers > 1:
+            raise InputError(
+                f"encoder.num_layers={encoder.num_layers} is not allowed with "
+                "encoder.bidirectional=true in a language model: the second layer would read the "
+                "words that it predicts."
+            )
+        if encoder.bidirectional and truncation is not None:
+            raise InputError(
+                f"language_model.truncation={truncation} is not allowed with "
+                "encoder.bidirectional=true: the directions reach a step at different times."
+            )
+        if encoder.start_from is not None:
+            raise InputError(
+                f"encoder.start_from={encoder.start_from} is allowed only in training."
+            )
+        if self.embedding.kind is not EmbeddingKind.random:
+            raise InputError(
+                f"embedding.kind={self.embedding.kind} is not allowed for a language model, which "
+                "learns its own vectors: give random."
+            )
+        if not self.data.padding.masked:
+            raise InputError(
+                f"data.padding={self.data.padding} is not allowed for a language model: give exact."
+            )
+        if self.optimizer.adversarial:
+            raise InputError(
+                f"optimizer.adversarial={self.optimizer.adversarial} is allowed only in training."
+            )
