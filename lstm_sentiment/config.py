@@ -829,6 +829,12 @@ class Config(Checked):
 
     def check_combination(self) -> None:
         """Check that what is chosen or evaluated on a set is possible."""
+        if self.encoder.start_from is not None and self.embedding.kind is not EmbeddingKind.random:
+            raise InputError(
+                f"encoder.start_from={self.encoder.start_from} is not allowed with "
+                f"embedding={self.embedding.kind}: the word vectors are those of the language "
+                "model. Give embedding=random."
+            )
         if self.data.val_fraction == 0 and not self.decision.is_usual:
             raise InputError(
                 f"decision.threshold={self.decision.threshold} and decision.calibration="

@@ -68,7 +68,7 @@ def compose_pretraining(
     refuse_code(overrides)
     with _hydra(overrides, config_dir) as search_path:
         composed = hydra.compose("pretrain", [*overrides, *search_path])
-        return to_config(composed, PretrainingConfig), OmegaConf.to_yaml(composed)
+        return to_dataclass(composed, PretrainingConfig), OmegaConf.to_yaml(composed)
 
 
 def compose_all(overrides: list[str], config_dir: Path | None = None) -> list[Config]:
@@ -176,7 +176,12 @@ def task_overrides(composed: DictConfig) -> list[str]:
     return typed
 
 
-def to_config(composed: DictConfig, kind: type[Kind] = Config) -> Kind:
+def to_config(composed: DictConfig) -> Config:
+    """Return the configuration of a run as a dataclass; see `to_dataclass`."""
+    return to_dataclass(composed, Config)
+
+
+def to_dataclass(composed: DictConfig, kind: type[Kind]) -> Kind:
     """Return the configuration as a dataclass of this kind.
 
     Raises InputError if a value is out of bounds, or if Hydra's "+" added an unknown field.

@@ -66,8 +66,9 @@ def run(options: argparse.Namespace) -> None:
             record = execute(plan, display, wait=True, train=pretrain)
     cost = record["cost"]
     console.print(
-        f"perplexity {record['perplexity']:.2f} on {record['data']['held_out']:,} held-out reviews, "
-        f"trained in {duration(cost['fit_seconds'])}, {cost['tokens_per_second']:,.0f} tokens/s"
+        f"perplexity {record['perplexity']:.2f} on {record['data']['held_out']:,} held-out "
+        f"reviews, trained in {duration(cost['fit_seconds'])}, "
+        f"{cost['tokens_per_second']:,.0f} tokens/s"
     )
     program = typed_program("lstm-sentiment")
     print_next(f"{program} train encoder.start_from={typed_path(plan.folder)}")

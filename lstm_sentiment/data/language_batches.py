@@ -1,7 +1,7 @@
 """reviews -> batches of word ids for a language model, and the vocabulary by count.
 
-The corpus is that of `pretraining_reviews`: the training and the unlabelled reviews, never a text of
-the validation or the test set. Some of its reviews are held out, to measure the perplexity.
+The corpus is that of `pretraining_reviews`: the training and the unlabelled reviews, never a text
+of the validation or the test set. Some of its reviews are held out, to measure the perplexity.
 """
 
 from abc import ABC, abstractmethod
@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from lstm_sentiment.config import Tokenizer
+from lstm_sentiment.config import Padding, Side, Tokenizer
 from lstm_sentiment.config_pretraining import PretrainingConfig
-from lstm_sentiment.data.batches import Padding, Side, lay_out, shuffled_batches, sorted_batches
+from lstm_sentiment.data.batches import lay_out, shuffled_batches, sorted_batches
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.pretraining import pretraining_reviews
 from lstm_sentiment.data.splits import Split

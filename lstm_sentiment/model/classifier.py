@@ -1,5 +1,7 @@
 """ids -> logits: embedding, encoder, head and output units."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -45,6 +47,13 @@ class Classifier(nn.Module):
         The vectors of all other words keep their random initial values.
         """
         self.embedding.weight[torch.from_numpy(has_vector)] = torch.from_numpy(vectors[has_vector])
+
+    def start_encoder_from(self, weights: Mapping[str, Tensor]) -> None:
+        """Copy the weights of an encoder from those of a whole model, by PyTorch's names."""
+        prefix = "encoder."
+        own = {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}
+        assert isinstance(self.encoder, nn.Module)
+        self.encoder.load_state_dict(own)
 
     @torch.no_grad()
     def divide_logits(self, temperature: float) -> None:

@@ -1,9 +1,9 @@
 """ids -> the probability of each word, given the words before it: a recurrent language model.
 
 Its embedding and its encoder are those of a classifier, which can start from them (Dai and Le 2015,
-Howard and Ruder 2018). It is regularized as in AWD-LSTM (Merity, Keskar and Socher 2018): DropConnect
-on the hidden-to-hidden weights (section 3), dropout with one mask for all steps (4.2), dropout of
-whole words (4.3), and penalties on the states (4.7).
+Howard and Ruder 2018). It is regularized as in AWD-LSTM (Merity, Keskar and Socher 2018):
+DropConnect on the hidden-to-hidden weights (section 3), dropout with one mask for all steps (4.2),
+dropout of whole words (4.3), and penalties on the states (4.7).
 """
 
 from typing import NamedTuple
@@ -116,7 +116,7 @@ class LanguageModel(nn.Module):
 
 
 class TiedSoftmax(nn.Module):
-    """A softmax whose weights are the word vectors, with a bias of its own (Press and Wolf 2017)."""
+    """A softmax whose weights are the word vectors (Press and Wolf 2017), with its own bias."""
 
     def __init__(self, vocabulary_size: int) -> None:
         super().__init__()
@@ -128,7 +128,7 @@ class TiedSoftmax(nn.Module):
 
 
 def adaptive(input_size: int, vocabulary_size: int) -> nn.AdaptiveLogSoftmaxWithLoss:
-    """Return the adaptive softmax (Grave et al. 2017) of a vocabulary, most frequent words first."""
+    """Return the adaptive softmax (Grave et al. 2017) of words, the most frequent ones first."""
     cutoffs = [cutoff for cutoff in CUTOFFS if cutoff < vocabulary_size] or [vocabulary_size - 1]
     return nn.AdaptiveLogSoftmaxWithLoss(
         input_size, vocabulary_size, cutoffs, div_value=4.0, head_bias=True

@@ -27,7 +27,7 @@ from lstm_sentiment.files.limits import TEXTS
 from lstm_sentiment.files.reading import content_digest, errors_named, read_bytes, require_json
 from lstm_sentiment.files.writing import write_atomically, write_json
 from lstm_sentiment.model.language_model import LanguageModel
-from lstm_sentiment.runs.folder import COPIES, MODEL, PRETRAINING
+from lstm_sentiment.runs.folder import COPIES, MODEL
 from lstm_sentiment.runs.model_folder import (
     CONFIG,
     MAX_LENGTH,
@@ -74,16 +74,10 @@ def save_language_model(
 def model_folder_of(folder: Path) -> Path:
     """Return the folder of a language model's files, given it or the folder that contains it.
 
-    Raises InputError if it is not finished, or not a language model.
+    Raises InputError if there is none. An unfinished language model has no such files.
     """
     for candidate in (folder / MODEL, folder):
         if (candidate / CONFIG).is_file() and (candidate / COPIES).is_file():
-            if candidate.name == MODEL and not (candidate.parent / PRETRAINING).exists():
-                if (candidate.parent / CONFIG).exists():
-                    raise InputError(
-                        f"{folder} is the folder of an unfinished language model: run its command "
-                        "again to finish it."
-                    )
             return candidate
     raise InputError(
         f"{folder} is not the folder of a language model: give one that lstm-sentiment pretrain "
@@ -98,7 +92,7 @@ def digest_of(folder: Path) -> str:
 
 
 def read_pretraining_config(folder: Path) -> PretrainingConfig:
-    """Return the configuration of a language model. Raises InputError with the file if not valid."""
+    """Return the configuration of a language model. Raises InputError if it is not valid."""
     content = require_json(folder / CONFIG)
     with errors_named(folder / CONFIG):
         if not isinstance(content, dict) or KIND not in content:

@@ -73,7 +73,8 @@ def restored_as(kind: type[Restored], nested: Any) -> Restored:
     or if a value is not allowed.
     """
     try:
-        return _restored(kind, nested, "")  # type: ignore[no-any-return]
+        restored_config: Restored = _restored(kind, nested, "")
+        return restored_config
     except (TypeError, OverflowError, RecursionError) as error:  # values of an unexpected type
         raise InputError(f"its configuration cannot be understood ({error}).") from error
 
@@ -194,6 +195,8 @@ def _check(record: Mapping[str, Any]) -> None:
         _require_text("vectors.fingerprint", vectors["fingerprint"])
         if (left_out := vectors.get("left_out")) is not None:
             _require_number("vectors.left_out", left_out)
+    if (language_model := record.get("language_model")) is not None:
+        _require_text("language_model.digest", language_model["digest"])
     for name in ("source", "fingerprint"):
         _require_text(f"data.{name}", record["data"][name])
     _require_number("data.train", record["data"]["train"])

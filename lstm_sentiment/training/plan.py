@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.data import word_vectors
@@ -18,8 +18,9 @@ from lstm_sentiment.files.reading import read_json
 from lstm_sentiment.runs.folder import CONFIG, FAILED
 from lstm_sentiment.runs.identity import new_command, run_folder
 from lstm_sentiment.runs.record import read_record, recorded
-from lstm_sentiment.training import runtime
+from lstm_sentiment.training import runtime, starting_point
 from lstm_sentiment.training.decision import require_possible
+from lstm_sentiment.training.starting_point import StartingPoint
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,13 @@ class Planned(ABC):
         return content if is_own else None
 
 
+class Pretrained(NamedTuple):
+    """What a network starts from instead of random weights, if anything."""
+
+    vectors: WordVectors | None = None
+    language_model: StartingPoint | None = None
+
+
 @dataclass(frozen=True)
 class Plan(Planned):
     """A run that can be started: its device works and its reviews can be read."""
@@ -101,7 +109,8 @@ class Plan(Planned):
         }
         # The vectors come first, so that a missing file is reported before the reviews are read.
         vectors = word_vectors.identify(config.embedding, data)
-        identity = " ".join(filter(None, [data.identity, vectors]))
+        language_model = starting_point.identify(config)
+        identity = " ".join(filter(None, [data.identity, vectors, language_model]))
         require_possible(config.decision, data.classes)
         folder = run_folder(config, identity)
         choices = names | dict(choices or {})
@@ -116,8 +125,8 @@ class Plan(Planned):
         """Return the record of the run if it is finished."""
         return read_record(self.folder)
 
-    def prepare(self) -> WordVectors | None:
-        """Read the reviews into `data` and return their pretrained word vectors, if any.
+    def prepare(self) -> Pretrained:
+        """Read the reviews into `data` and return what the network starts from.
 
         Reviews and vectors are cached. Raises InputError if either cannot be used, if the machine
         has fewer cores than the threads of the configuration, or if the score that is monitored is
@@ -127,7 +136,8 @@ class Plan(Planned):
         self.data.prepare_data()
         self.data.setup()
         self._require_monitor()
-        return word_vectors.load(self.config.embedding, self.data)
+        vectors = word_vectors.load(self.config.embedding, self.data)
+        return Pretrained(vectors, starting_point.load(self.config, self.data))
 
     def _require_monitor(self) -> None:
         """Raise InputError if the validation set lacks a class that its AUROC needs."""

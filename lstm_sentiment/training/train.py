@@ -7,7 +7,6 @@ import lightning as L
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.data.datamodule import ReviewDataModule
-from lstm_sentiment.data.word_vectors import WordVectors
 from lstm_sentiment.display import Display
 from lstm_sentiment.files.writing import write_json
 from lstm_sentiment.model.classifier import Classifier
@@ -20,7 +19,7 @@ from lstm_sentiment.runs.run_plots import save_plots
 from lstm_sentiment.training import checkpoints, runtime
 from lstm_sentiment.training.costs import Costs
 from lstm_sentiment.training.decision import Decision, decide
-from lstm_sentiment.training.plan import Plan
+from lstm_sentiment.training.plan import Plan, Pretrained
 from lstm_sentiment.training.progress import EpochDisplay, ProgressFile
 from lstm_sentiment.training.tensorboard_callback import TensorBoard
 
@@ -47,18 +46,18 @@ def train(
     """
     config, data, folder = plan.config, plan.data, plan.folder
 
-    # Load the reviews and the word vectors.
-    vectors = plan.prepare()
+    # Load the reviews, and what the network starts from.
+    pretrained = plan.prepare()
 
     # Build the network and the trainer.
     L.seed_everything(config.seed, workers=True, verbose=False)
     runtime.reset_peak_memory(plan.device)
-    module = _build_module(config, data, vectors)
+    module = _build_module(config, data, pretrained)
     costs = Costs(plan.device)
     best = checkpoints.BestEpoch(config.early_stopping)
     with TensorBoard(folder, config, costs) as board:
         trainer = _build_trainer(plan, costs, best, board, display)
-        _show_network(module.classifier, vectors, data, display)
+        _show_network(module.classifier, pretrained, data, display)
 
         # Fit, then restore the weights of the best epoch.
         if checkpoint is not None:
@@ -73,7 +72,7 @@ def train(
         predictions = _evaluate(trainer, module, data)
 
         # Record the results; `run.json` comes last, since it marks the run as finished.
-        record = _make_record(plan, module, decision, vectors, costs, best.epoch, attempts)
+        record = _make_record(plan, module, decision, pretrained, costs, best.epoch, attempts)
         save_model(folder / MODEL, module.classifier, data.vocabulary, config, decision.classes)
         save_predictions(folder / PREDICTIONS, predictions, data.review_columns)
         save_plots(folder, record)
@@ -83,12 +82,16 @@ def train(
 
 
 def _build_module(
-    config: Config, data: ReviewDataModule, vectors: WordVectors | None
+    config: Config, data: ReviewDataModule, pretrained: Pretrained
 ) -> SentimentModule:
-    """Return the untrained network, with pretrained word vectors if there are any."""
+    """Return the untrained network, with what is pretrained of it."""
     classifier = Classifier(config, len(data.vocabulary), data.classes.outputs)
+    vectors, language_model = pretrained
     if vectors is not None:
         classifier.start_from(vectors.matrix, vectors.has_vector)
+    if language_model is not None:
+        classifier.start_from(language_model.vectors, language_model.has_vector)
+        classifier.start_encoder_from(language_model.model.weights)
     return SentimentModule(
         classifier,
         config.optimizer,
@@ -181,13 +184,14 @@ def _make_record(
     plan: Plan,
     module: SentimentModule,
     decision: Decision,
-    vectors: WordVectors | None,
+    pretrained: Pretrained,
     costs: Costs,
     best_epoch: int,
     attempts: list[Attempt],
 ) -> dict[str, Any]:
     """Return the record of a run after its evaluation."""
     epochs = zip(costs.seconds, module.history, strict=True)
+    vectors, language_model = pretrained
     return {
         "schema": SCHEMA,
         "name": plan.folder.name,
@@ -205,6 +209,7 @@ def _make_record(
         "cost": _cost(plan, module, costs),
         "data": plan.data.summary(),
         "vectors": vectors.summary(plan.data) if vectors else None,
+        "language_model": language_model.summary(plan.data) if language_model else None,
         "environment": attempts[-1]["environment"],
         "attempts": attempts,
     }
@@ -223,15 +228,26 @@ def _cost(plan: Plan, module: SentimentModule, costs: Costs) -> dict[str, Any]:
 
 
 def _show_network(
-    classifier: Classifier, vectors: WordVectors | None, data: ReviewDataModule, display: Display
+    classifier: Classifier, pretrained: Pretrained, data: ReviewDataModule, display: Display
 ) -> None:
-    """Show the size of the network, the notes on the reviews, and the coverage of word vectors."""
+    """Show the size of the network, the notes on the reviews, and how much is pretrained."""
     counts = classifier.parameter_counts()
     parts = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
     display.message(f"{sum(counts.values()):,} parameters: {parts}")
     for note in data.notes:
         display.message(note, "warning")
+    vectors, language_model = pretrained
     if vectors is not None:
         summary = vectors.summary(data)
-        coverage = f"{summary['words']:.1%} of the words, {summary['tokens']:.1%} of the tokens"
-        display.message(f"{summary['source']}: vectors for {coverage}")
+        display.message(f"{summary['source']}: vectors for {_coverage(summary)}")
+    if language_model is not None:
+        summary = language_model.summary(data)
+        display.message(
+            f"language model {summary['digest'][:8]}: encoder, and vectors for {_coverage(summary)}"
+        )
+        if language_model.note:
+            display.message(language_model.note, "warning")
+
+
+def _coverage(summary: dict[str, Any]) -> str:
+    return f"{summary['words']:.1%} of the words, {summary['tokens']:.1%} of the tokens"

@@ -1,0 +1,141 @@
+"""A language model -> the embedding and the encoder from which a classifier starts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lstm_sentiment.config import Config, EncoderConfig
+from lstm_sentiment.config_pretraining import PretrainingConfig
+from lstm_sentiment.data.datamodule import ReviewDataModule
+from lstm_sentiment.data.language_batches import text_values
+from lstm_sentiment.data.splits import Split
+from lstm_sentiment.data.vocabulary import SPECIALS
+from lstm_sentiment.display import counted
+from lstm_sentiment.errors import InputError
+from lstm_sentiment.runs.language_model_folder import (
+    SavedLanguageModel,
+    digest_of,
+    model_folder_of,
+    read_language_model,
+    read_pretraining_config,
+)
+
+# What a network must share with the language model. `data.preparation` and `data.tokenizer` say how
+# texts become words.
+SHARED = (
+    "encoder.cell",
+    "encoder.hidden_size",
+    "encoder.num_layers",
+    "encoder.bidirectional",
+    "encoder.backward",
+    "embedding.dim",
+    "data.preparation",
+    "data.tokenizer",
+)
+
+
+@dataclass(frozen=True)
+class StartingPoint:
+    """A language model, and its words among the V words of a network's vocabulary."""
+
+    model: SavedLanguageModel
+    rows: np.ndarray  # (V,) int64, the id of each word in the language model; -1 if it has none
+    read_validation: (
+        int  # validation reviews that the language model has read, without their labels
+    )
+
+    @property
+    def has_vector(self) -> np.ndarray:
+        """Which words of the network's vocabulary the language model has, (V,) bool."""
+        return self.rows >= 0
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """The vectors of the network's vocabulary, (V, E) float32, zero for other words."""
+        table = self.model.weights["embedding.weight"].numpy()
+        return np.where(self.has_vector[:, None], table[self.rows], np.float32(0))
+
+    def summary(self, data: ReviewDataModule) -> dict[str, Any]:
+        """Return the entry `language_model` of a record.
+
+        `words` is the share of the vocabulary's words that have a vector of the language model, and
+        `tokens` the share of the training set's tokens.
+        """
+        counts, has_vector = data.word_counts, self.has_vector[data.train.word_ids]
+        return {
+            "digest": self.model.digest,
+            "words": float(self.has_vector[len(SPECIALS) :].mean()),
+            "tokens": float(counts[has_vector].sum() / counts.sum()),
+            "texts": len(self.model.copies),
+            "read_validation": self.read_validation,
+        }
+
+    @property
+    def note(self) -> str | None:
+        """A sentence on the validation reviews that the language model has read; None if none."""
+        if not self.read_validation:
+            return None
+        read = counted(self.read_validation, "validation review")
+        return (
+            f"the language model has read the texts of {read}, without labels: the scores on the "
+            "validation set may be a little too high."
+        )
+
+
+def identify(config: Config) -> str:
+    """Return a digest of the language model that a network starts from; "" without one.
+
+    Raises InputError if it cannot be read, or if the network has another form.
+    """
+    if config.encoder.start_from is None:
+        return ""
+    folder = _folder(config.encoder)
+    _require_same_form(config, read_pretraining_config(folder), folder)
+    return f"language-model-{digest_of(folder)}"
+
+
+def load(config: Config, data: ReviewDataModule) -> StartingPoint | None:
+    """Return the language model that a network starts from, or None; `data` must be set up.
+
+    Raises InputError if it cannot be read, if the network has another form, or if the language
+    model has read test reviews.
+    """
+    if config.encoder.start_from is None:
+        return None
+    folder = _folder(config.encoder)
+    model = read_language_model(folder)
+    _require_same_form(config, model.config, folder)
+    if data.test_split is not None and (read := _count_read(data.test_split, model.copies)):
+        raise InputError(
+            f"encoder.start_from={config.encoder.start_from} has read the texts of "
+            f"{counted(read, 'test review')}: train a language model on the same reviews, which "
+            "leaves the test set out."
+        )
+    ids = {word: number for number, word in enumerate(model.vocabulary.words)}
+    rows = np.array([ids.get(word, -1) for word in data.vocabulary.words])
+    return StartingPoint(model, rows, _count_read(data.val_split, model.copies))
+
+
+def _folder(config: EncoderConfig) -> Path:
+    assert config.start_from is not None
+    return model_folder_of(Path(config.start_from).expanduser())
+
+
+def _count_read(split: Split, copies: np.ndarray) -> int:
+    """Return the number of reviews whose texts the language model has read."""
+    return int(np.isin(text_values(split), copies).sum())
+
+
+def _require_same_form(config: Config, other: PretrainingConfig, folder: Path) -> None:
+    for name in SHARED:
+        group, field = name.split(".")
+        ours, theirs = (getattr(getattr(each, group), field) for each in (config, other))
+        if ours != theirs:
+            shown = [str(value).lower() if value is True or value is False else value
+                     for value in (theirs, ours)]  # fmt: skip
+            raise InputError(
+                f"encoder.start_from={folder} needs {name}={shown[0]}, like the language model "
+                f"(got {shown[1]})."
+            )
