@@ -18,7 +18,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from lstm_sentiment.config import Cell, Config, HeadKind
+from lstm_sentiment.config import Cell, Config, EncoderConfig, HeadKind
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.encoders.recurrent import RecurrentEncoder
@@ -124,7 +124,7 @@ def _encoder(g: Graph, classifier: Classifier, config: Config) -> EncoderOutputs
             *(read, *weights, lengths),
             outputs=2,
             hidden_size=rnn.hidden_size,
-            direction="bidirectional" if rnn.bidirectional else "forward",
+            direction=_direction(config.encoder),
             **attributes,
         )
         # (T, directions, B, H) -> (T, B, D)
@@ -140,6 +140,13 @@ def _encoder(g: Graph, classifier: Classifier, config: Config) -> EncoderOutputs
         g.node("Unsqueeze", mask, g.integers(2)),
         "lengths",
     )
+
+
+def _direction(config: EncoderConfig) -> str:
+    """Return ONNX's name of the directions in which an encoder reads."""
+    if config.bidirectional:
+        return "bidirectional"
+    return "reverse" if config.backward else "forward"
 
 
 def _layer(rnn: nn.RNNBase, layer: int, gates: tuple[int, ...]) -> Iterator[Tensor]:

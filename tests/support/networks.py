@@ -27,11 +27,13 @@ TEXTS = [
 
 
 def encoders() -> list[EncoderConfig]:
-    """Return a small encoder of every kind: each cell at each depth, in one direction and both."""
-    return [
-        EncoderConfig(cell, 5, num_layers, bidirectional, dropout=0.3)
-        for cell, num_layers, bidirectional in product(Cell, (1, 2, 3), (False, True))
-    ]
+    """Return a small encoder of every kind: each cell at each depth, in one direction and both.
+
+    Those that read backwards have two layers.
+    """
+    every = product(Cell, (1, 2, 3), (False, True))
+    kinds = [EncoderConfig(cell, 5, layers, both, dropout=0.3) for cell, layers, both in every]
+    return kinds + [EncoderConfig(cell, 5, 2, dropout=0.3, backward=True) for cell in Cell]
 
 
 def drawn(config: Config, classes: Classes = BINARY) -> Classifier:
