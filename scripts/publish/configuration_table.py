@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from lstm_sentiment.config import CompareConfig, Config, Reference
 from lstm_sentiment.config_fields import Checked, Field, own_fields
+from lstm_sentiment.config_pretraining import LanguageModelConfig
 
 COLUMNS = ("field", "default", "allowed", "in fingerprint", "meaning")
 INTRODUCTION = (
@@ -17,7 +18,7 @@ INTRODUCTION = (
 
 def markdown() -> str:
     """Return a heading, a description and a table for each group of fields."""
-    kinds = (*_groups(Config), Reference, CompareConfig)
+    kinds = (*_groups(Config), Reference, CompareConfig, LanguageModelConfig)
     return "\n\n".join([INTRODUCTION, *map(_section, kinds)])
 
 
