@@ -6,10 +6,11 @@ import pytest
 
 from lstm_sentiment.config import CompareConfig, Config, Reference
 from lstm_sentiment.config_fields import Field, fields_of
+from lstm_sentiment.config_pretraining import LanguageModelConfig
 from scripts.publish.configuration_table import COLUMNS, markdown
 from tests.support.project import ROOT
 
-KINDS = (Config, Reference, CompareConfig)
+KINDS = (Config, Reference, CompareConfig, LanguageModelConfig)
 FIELDS = {field.name: field for kind in KINDS for field in fields_of(kind)}
 
 
@@ -51,7 +52,7 @@ def test_every_group_has_a_heading_and_a_description() -> None:
     sections = markdown().split("### ")[1:]
     assert [section.partition("\n")[0].strip("`") for section in sections] == [
         "Run", "encoder", "head", "embedding", "data", "data.augment", "optimizer",
-        "early_stopping", "decision", "trainer", "reference", "compare",
+        "early_stopping", "decision", "trainer", "reference", "compare", "language_model",
     ]  # fmt: skip
     assert all(re.match(r".*\n\n[A-Z].*\.\n\n\| field \|", section) for section in sections)
 
