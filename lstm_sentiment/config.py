@@ -53,6 +53,7 @@ class HeadKind(StrEnum):
     avg = auto()
     attention = auto()
     max_attention = auto()
+    concat = auto()
 
 
 class EmbeddingKind(StrEnum):

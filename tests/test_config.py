@@ -71,7 +71,9 @@ def test_encoder_files_match_their_names(
     assert encoder.network == name
 
 
-@pytest.mark.parametrize("head", ["last", "flatten", "max", "avg", "attention", "max_attention"])
+@pytest.mark.parametrize(
+    "head", ["last", "flatten", "max", "avg", "attention", "max_attention", "concat"]
+)
 def test_head_files_match_their_names(head: str) -> None:
     assert composed(f"head={head}").head.kind == head
 
