@@ -4,7 +4,6 @@ from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LinearLR, LRScheduler, OneCycleLR
 
 from lstm_sentiment.config import OptimizerConfig, OptimizerName, Schedule
-from lstm_sentiment.errors import RunError
 from lstm_sentiment.model.classifier import Classifier
 
 OPTIMIZERS = {OptimizerName.adam: Adam, OptimizerName.adamw: AdamW}
@@ -35,10 +34,7 @@ def build_optimizer(classifier: Classifier, config: OptimizerConfig) -> Optimize
 
 
 def build_schedule(optimizer: Optimizer, config: OptimizerConfig, steps: int) -> LRScheduler:
-    """Return the schedule of all rates over so many steps, which is linear or one_cycle.
-
-    Raises RunError if the steps are too few for one_cycle.
-    """
+    """Return the schedule of all rates over so many steps, which is linear or one_cycle."""
     if config.schedule is Schedule.one_cycle:
         return _one_cycle(optimizer, config.warmup, steps)
     return LinearLR(optimizer, start_factor=1.0, end_factor=0.0, total_iters=steps)
@@ -47,13 +43,10 @@ def build_schedule(optimizer: Optimizer, config: OptimizerConfig, steps: int) ->
 def _one_cycle(optimizer: Optimizer, warmup: float, steps: int) -> OneCycleLR:
     """Return a schedule with one peak (Smith and Topin 2017), at the share `warmup` of the steps.
 
-    Rates rise and fall along half a cosine each, and Adam's beta1 moves inversely.
+    Rates rise and fall along half a cosine each, and Adam's beta1 moves inversely. Training with
+    fewer than three steps ends before the rates have fallen.
     """
-    if steps < MIN_STEPS:
-        raise RunError(
-            f"optimizer.schedule=one_cycle needs at least {MIN_STEPS} steps of training (got "
-            f"{steps}): train for more epochs, or with a smaller data.batch_size"
-        )
+    steps = max(steps, MIN_STEPS)
     peak = min(max(round(warmup * steps), 1), steps - 2)  # counted from 0
     return OneCycleLR(
         optimizer,

@@ -18,7 +18,6 @@ from lstm_sentiment import Config, run
 from lstm_sentiment.config import Cell, HeadKind
 from lstm_sentiment.data.sources import SYNTHETIC_SEED, SYNTHETIC_SIZE
 from lstm_sentiment.data.synthetic import generate_reviews
-from lstm_sentiment.errors import RunError
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.module import SentimentModule
 from lstm_sentiment.runs.folder import own_files
@@ -296,12 +295,6 @@ def test_layers_are_trained_from_their_epoch_on(
         for part in range(3)
     ]
     assert changed == [[*range(first, 6)] for first in first_epochs]
-
-
-def test_one_cycle_of_too_few_steps_fails_with_its_reason(tiny: MakeConfig) -> None:
-    config = tiny(optimizer={"schedule": "one_cycle"}, trainer={"limit_train_batches": 1})
-    with pytest.raises(RunError, match=r"at least 3 steps of training \(got 2\)"):
-        run(config)
 
 
 def test_bf16_trains(tiny: MakeConfig) -> None:
