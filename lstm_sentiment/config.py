@@ -53,6 +53,7 @@ class HeadKind(StrEnum):
     avg = auto()
     attention = auto()
     max_attention = auto()
+    concat = auto()
 
 
 class EmbeddingKind(StrEnum):
@@ -168,6 +169,7 @@ GLOVE_DIMS = {
     "840B": (300,),
     "twitter.27B": (25, 50, 100, 200),
 }
+DEFAULT_WARMUP = 0.3
 PRECISIONS = ("32-true", "bf16-mixed")
 DEPTHS = {1: "", 2: "stacked_", 3: "deep_"}  # number of layers -> prefix of a network's name
 SWEEP_NAME = re.compile(rf"(?![.\s])[^/\\\t\n{NO_TEXT.pattern[1:-1]}]{{1,100}}")
@@ -598,7 +600,36 @@ class OptimizerConfig(Checked, prefix="optimizer."):
     schedule: Schedule = choice(
         Schedule.linear,
         help="linear: the learning rate falls from lr to 0 over trainer.max_epochs; "
-        "constant: it does not change",
+        "constant: it does not change; one_cycle: it rises from lr / 10 to lr, then falls to "
+        "nearly 0, along half a cosine each, and Adam's beta1 falls from 0.95 to 0.85 and rises "
+        "again (Smith and Topin 2017)",
+    )
+    warmup: float = number(
+        DEFAULT_WARMUP,
+        above=0,
+        below=1,
+        help="share of the steps of training in which the learning rate rises, with "
+        "optimizer.schedule=one_cycle",
+    )
+    layer_decay: float = number(
+        1.0,
+        above=0,
+        high=1,
+        help="factor of the learning rate from each layer to the next lower one; the layers are "
+        "head and output, each layer of the encoder from the last to the first, and the word "
+        "vectors (Howard and Ruder 2018, who divide by 2.6: 0.385)",
+    )
+    unfreeze_every: int = whole(
+        0,
+        low=0,
+        help="epochs after which the training of the next lower layer begins; at first, only head "
+        "and output are trained (gradual unfreezing, Howard and Ruder 2018); 0 trains all layers "
+        "from the start",
+    )
+    average: float = fraction(
+        0.0,
+        help="decay of an exponential moving average of the weights, which is validated, tested "
+        "and saved in their place, such as 0.999; 0 uses the weights themselves",
     )
     adversarial: float = number(
         0.0,
@@ -608,6 +639,14 @@ class OptimizerConfig(Checked, prefix="optimizer."):
         "(Miyato et al. 2017); 0 turns adversarial training off; 0.02 is a good first value, with "
         "which training takes two to three times as long",
     )
+
+    def check_combination(self) -> None:
+        """Check that `warmup` has an effect."""
+        if self.warmup != DEFAULT_WARMUP and self.schedule is not Schedule.one_cycle:
+            raise InputError(
+                f"optimizer.warmup={self.warmup:g} is allowed only with "
+                "optimizer.schedule=one_cycle."
+            )
 
 
 @dataclass

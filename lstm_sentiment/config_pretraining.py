@@ -20,12 +20,15 @@ from lstm_sentiment.config_fields import (
     group,
     location,
     number,
+    own_fields,
     text,
     whole,
 )
 from lstm_sentiment.errors import InputError
 
 DEFAULT_SWEEP = "pretrained"
+# The fields of `optimizer` without an effect on a language model.
+ONLY_FOR_NETWORKS = ("layer_decay", "unfreeze_every", "average", "adversarial")
 
 
 class Softmax(StrEnum):
@@ -143,7 +146,7 @@ class PretrainingConfig(Checked):
             raise InputError(
                 f"data.padding={self.data.padding} is not allowed for a language model: give exact."
             )
-        if self.optimizer.adversarial:
-            raise InputError(
-                f"optimizer.adversarial={self.optimizer.adversarial} is allowed only in training."
-            )
+        for name in ONLY_FOR_NETWORKS:
+            value = getattr(self.optimizer, name)
+            if value != own_fields(OptimizerConfig)[name].default:
+                raise InputError(f"optimizer.{name}={value} is not allowed for a language model.")

@@ -209,7 +209,7 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     encoder : name of the network, such as "lstm", "bigru" or "stacked_lstm"
-    head : "last", "flatten", "max", "avg", "attention" or "max_attention"
+    head : "last", "flatten", "max", "avg", "attention", "max_attention" or "concat"
     hidden_size : units of each layer in each direction
     dropout : dropout between the layers, and between the head and the output
     embedding_dim : numbers in a word vector

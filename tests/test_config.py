@@ -71,7 +71,9 @@ def test_encoder_files_match_their_names(
     assert encoder.network == name
 
 
-@pytest.mark.parametrize("head", ["last", "flatten", "max", "avg", "attention", "max_attention"])
+@pytest.mark.parametrize(
+    "head", ["last", "flatten", "max", "avg", "attention", "max_attention", "concat"]
+)
 def test_head_files_match_their_names(head: str) -> None:
     assert composed(f"head={head}").head.kind == head
 
@@ -121,6 +123,14 @@ def test_a_message_names_the_field_the_allowed_values_and_the_value() -> None:
         ("optimizer.lr", float("inf"), "a number above 0"),
         ("optimizer.weight_decay", -1.0, "a number of at least 0"),
         ("optimizer.clip", 0.0, "a number above 0, or null"),
+        ("optimizer.warmup", 0.0, "a number above 0 and below 1"),
+        ("optimizer.warmup", 1.0, "a number above 0 and below 1"),
+        ("optimizer.warmup", 0.1, "optimizer.schedule=one_cycle"),
+        ("optimizer.layer_decay", 0.0, "a number above 0 and at most 1"),
+        ("optimizer.layer_decay", 1.5, "a number above 0 and at most 1"),
+        ("optimizer.unfreeze_every", -1, "a whole number of at least 0"),
+        ("optimizer.average", 1.0, "a number of at least 0 and below 1"),
+        ("optimizer.average", -0.1, "a number of at least 0 and below 1"),
         ("optimizer.adversarial", -0.1, "a number from 0 to 1"),
         ("optimizer.adversarial", 1.1, "a number from 0 to 1"),
         ("early_stopping.monitor", "val_loss", "val/loss"),

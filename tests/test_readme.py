@@ -377,7 +377,7 @@ def test_the_walk_through_adds_a_cell_and_a_head(tmp_path: Path) -> None:
     call(*training[1:], *few, "encoder.hidden_size=4", "trainer=cpu")
     assert len([*tmp_path.glob("runs/*/*/run.json")]) == asked_for(training[2:]) == 4
     # Tests that list cells or heads list those that there are.
-    names = "stacked_birelu or stacked_gru-concat or message_names or override_that"
+    names = "stacked_birelu or stacked_gru-min_max or message_names or override_that"
     call(*contract[1:], "tests/test_config.py", "-q", "-k", names)
     changed = sorted({block.split(",")[0].removeprefix("# ") for block in blocks(page, "python")})
     call("-m", "ruff", "check", *changed)
@@ -445,7 +445,7 @@ def test_every_page_is_in_the_index_and_in_the_readme() -> None:
 MADE_BY_THE_WALK_THROUGH = {
     "conf/encoder/bigru.yaml",
     "conf/encoder/relu.yaml",
-    "conf/head/concat.yaml",
+    "conf/head/min_max.yaml",
 }
 
 

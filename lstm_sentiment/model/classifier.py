@@ -61,6 +61,16 @@ class Classifier(nn.Module):
         for parameter in self.output.parameters():
             parameter.div_(temperature)
 
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Return the parameters by layer, from the top to the bottom.
+
+        The first layer is the head and the output units. The layers of the encoder follow, from the
+        last to the first, and then the word vectors.
+        """
+        lower = [*reversed(self.encoder.layers()), [*self.embedding.parameters()]]
+        known = {id(parameter) for layer in lower for parameter in layer}
+        return [[p for p in self.parameters() if id(p) not in known], *lower]
+
     def parameter_counts(self) -> dict[str, int]:
         """Return the number of trainable parameters of each module, in the order of computation."""
         parts = {name: getattr(self, name) for name in ("embedding", "encoder", "head", "output")}

@@ -132,6 +132,18 @@ class MaxAttention(nn.Module):
         return weighted_sum(encoded.states, self.weights(encoded))
 
 
+class Concat(nn.Module):
+    """Concat pooling (Howard and Ruder 2018, section 3.3): last state, maximum and mean."""
+
+    def __init__(self, input_size: int, max_length: int) -> None:
+        super().__init__()
+        self.output_size = 3 * input_size
+
+    def forward(self, encoded: Encoded) -> Tensor:
+        states, final, mask = encoded
+        return torch.cat([final, masked_max(states, mask), masked_mean(states, mask)], -1)
+
+
 HEADS: dict[HeadKind, type[Head]] = {
     HeadKind.last: Last,
     HeadKind.flatten: Flatten,
@@ -139,4 +151,5 @@ HEADS: dict[HeadKind, type[Head]] = {
     HeadKind.avg: Average,
     HeadKind.attention: Attention,
     HeadKind.max_attention: MaxAttention,
+    HeadKind.concat: Concat,
 }

@@ -7,14 +7,13 @@ import lightning as L
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LRScheduler
 
-from lstm_sentiment.config import OptimizerConfig
+from lstm_sentiment.config import OptimizerConfig, Schedule
 from lstm_sentiment.data.language_batches import WordBatch
 from lstm_sentiment.errors import RunError
 from lstm_sentiment.model.encoders.recurrent import State
 from lstm_sentiment.model.language_model import LanguageModel
-from lstm_sentiment.model.module import OPTIMIZERS, scheduler
+from lstm_sentiment.model.optimization import OPTIMIZERS, build_schedule
 
 LARGEST_EXPONENT = 700.0  # beyond it, exp() overflows
 
@@ -112,8 +111,7 @@ class LanguageModule(L.LightningModule):
         optimizer = OPTIMIZERS[config.name](
             self.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
         )
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule: LRScheduler | None = scheduler(optimizer, config, steps)
-        if schedule is None:
+        if config.schedule is Schedule.constant:
             return optimizer
+        schedule = build_schedule(optimizer, config, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

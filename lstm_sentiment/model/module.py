@@ -9,17 +9,15 @@ import torch
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.lr_scheduler import LinearLR, LRScheduler, OneCycleLR
 
-from lstm_sentiment.config import OptimizerConfig, OptimizerName, Schedule
+from lstm_sentiment.config import OptimizerConfig, Schedule
 from lstm_sentiment.data.batches import Batch
 from lstm_sentiment.errors import RunError
 from lstm_sentiment.labels import BINARY, Classes
 from lstm_sentiment.model.adversarial import perturb, with_gradients
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.metrics import StageScores
-
-OPTIMIZERS = {OptimizerName.adam: torch.optim.Adam, OptimizerName.adamw: torch.optim.AdamW}
+from lstm_sentiment.model.optimization import build_optimizer, build_schedule, freeze_layers
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -90,7 +88,8 @@ class SentimentModule(L.LightningModule):
             vectors.requires_grad_()
         logits = net.classify(vectors, batch.lengths)
         loss = self._losses(logits, batch, "train").mean()
-        sources = [vectors, *(p for p in net.parameters() if p is not net.embedding.weight)]
+        trained = [p for p in net.parameters() if p.requires_grad]
+        sources = [vectors, *(p for p in trained if p is not net.embedding.weight)]
         gradients = torch.autograd.grad(loss, sources)
         harder = perturb(vectors, gradients[0], self.optimizer_config.adversarial)
         logits = net.classify(harder, batch.lengths)
@@ -116,7 +115,12 @@ class SentimentModule(L.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         self.scores["train"].reset()
-        self.classifier.embedding.requires_grad_(self.current_epoch >= self.freeze_epochs)
+        freeze_layers(
+            self.classifier,
+            self.current_epoch,
+            self.optimizer_config.unfreeze_every,
+            self.freeze_epochs,
+        )
 
     def on_validation_epoch_start(self) -> None:
         self.scores["val"].reset()
@@ -162,22 +166,8 @@ class SentimentModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         config = self.optimizer_config
-        optimizer = OPTIMIZERS[config.name](
-            self.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
-        )
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = scheduler(optimizer, config, steps)
-        if schedule is None:
+        optimizer = build_optimizer(self.classifier, config)
+        if config.schedule is Schedule.constant:
             return optimizer
+        schedule = build_schedule(optimizer, config, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def scheduler(
-    optimizer: torch.optim.Optimizer, config: OptimizerConfig, steps: int
-) -> LRScheduler | None:
-    """Return the schedule of the learning rate over all steps of training, or None if constant."""
-    if config.schedule is Schedule.constant:
-        return None
-    if config.schedule is Schedule.one_cycle:
-        return OneCycleLR(optimizer, config.lr, total_steps=steps, cycle_momentum=False)
-    return LinearLR(optimizer, start_factor=1.0, end_factor=0.0, total_iters=steps)

@@ -14,7 +14,7 @@ from lstm_sentiment.config_pretraining import DEFAULT_SWEEP, PretrainingConfig
 # Raise it if a default or the computation changes, so that no new run gets the folder of an old
 # run.
 RECIPE = 3
-LANGUAGE_RECIPE = 1  # of language models
+LANGUAGE_RECIPE = 2  # of language models
 
 # The environment variable that tells the processes of a launcher the token of their command.
 COMMAND = "LSTM_SENTIMENT_COMMAND"

@@ -209,6 +209,11 @@ def _max_attention(g: Graph, encoded: EncoderOutputs, head: Any) -> str:
     return _weighted_sum(g, encoded, g.node("MatMul", units, query))
 
 
+def _concat(g: Graph, encoded: EncoderOutputs, head: Any) -> str:
+    parts = [build(g, encoded, head) for build in (_last, _max, _average)]
+    return g.node("Concat", *parts, axis=1)
+
+
 def _weighted_sum(g: Graph, encoded: EncoderOutputs, scores: str) -> str:
     """Return the sum of the states weighted by the softmax of `scores`, (B, T, 1)."""
     real = g.node("Where", encoded.mask, scores, g.constant(-np.inf))
@@ -223,4 +228,5 @@ HEAD_BUILDERS: Mapping[HeadKind, Callable[[Graph, EncoderOutputs, Any], str]] = 
     HeadKind.avg: _average,
     HeadKind.attention: _attention,
     HeadKind.max_attention: _max_attention,
+    HeadKind.concat: _concat,
 }

@@ -17,6 +17,7 @@ from torch import Tensor
 from lstm_sentiment.config import EarlyStoppingConfig
 from lstm_sentiment.files.reading import open_regular
 from lstm_sentiment.files.writing import write_atomically
+from lstm_sentiment.training.averaging import WeightAverage
 
 NAME = re.compile(r"epoch-(\d+)\.([0-9a-f]+)\.ckpt")
 DIGITS = 16  # of the digest in a name
@@ -44,9 +45,13 @@ class BestEpoch(AfterEpoch):
     The best epoch is the first with the best score on the validation set, or the last epoch if
     there is no validation set. Training stops `patience` epochs after the best one. If
     training is resumed at that point, no further epoch is trained.
+
+    With an `average`, the weights that are kept are those of the average, which the validation
+    scores refer to.
     """
 
-    def __init__(self, config: EarlyStoppingConfig) -> None:
+    def __init__(self, config: EarlyStoppingConfig, average: WeightAverage | None = None) -> None:
+        self.average = average
         self.score = config.monitor.removeprefix("val/")
         self.sign = -1 if config.mode == "min" else 1
         self.patience = inf if config.patience is None else config.patience
@@ -64,7 +69,7 @@ class BestEpoch(AfterEpoch):
         value = inf if scores is None else self.sign * scores[self.score]
         if scores is None or value > self.value:
             self.epoch, self.value = epoch, value
-            state = module.state_dict()
+            state = module.state_dict() | (self.average.weights if self.average else {})
             self.weights = {name: tensor.cpu().clone() for name, tensor in state.items()}
         self._stop_if_due(trainer, epoch)
 

@@ -17,6 +17,7 @@ from lstm_sentiment.runs.predictions import PredictionColumns, save_predictions
 from lstm_sentiment.runs.record import SCHEMA, recorded
 from lstm_sentiment.runs.run_plots import save_plots
 from lstm_sentiment.training import checkpoints, runtime
+from lstm_sentiment.training.averaging import WeightAverage
 from lstm_sentiment.training.costs import Costs
 from lstm_sentiment.training.decision import Decision, decide
 from lstm_sentiment.training.plan import Plan, Pretrained
@@ -54,7 +55,8 @@ def train(
     runtime.reset_peak_memory(plan.device)
     module = _build_module(config, data, pretrained)
     costs = Costs(plan.device)
-    best = checkpoints.BestEpoch(config.early_stopping)
+    decay = config.optimizer.average
+    best = checkpoints.BestEpoch(config.early_stopping, WeightAverage(decay) if decay else None)
     with TensorBoard(folder, config, costs) as board:
         trainer = _build_trainer(plan, costs, best, board, display)
         _show_network(module.classifier, pretrained, data, display)
@@ -123,6 +125,7 @@ def _build_trainer(
         callbacks=[
             costs,
             ProgressFile(folder, costs),
+            *([best.average] if best.average else []),
             best,
             board,
             checkpoints.EpochCheckpoints(folder / CHECKPOINTS),

@@ -22,7 +22,7 @@ from lstm_sentiment.commands.hydra_config import compose_pretraining
 from lstm_sentiment.config_pretraining import PretrainingConfig
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.model.language_model import LanguageModel
-from lstm_sentiment.model.module import OPTIMIZERS
+from lstm_sentiment.model.optimization import OPTIMIZERS
 from lstm_sentiment.model.subnormals import flush_subnormals
 from lstm_sentiment.training import runtime
 

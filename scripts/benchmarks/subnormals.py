@@ -26,7 +26,7 @@ from lstm_sentiment.data.batches import Batch
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.model.classifier import Classifier
-from lstm_sentiment.model.module import OPTIMIZERS
+from lstm_sentiment.model.optimization import OPTIMIZERS
 from lstm_sentiment.model.subnormals import flush_subnormals
 from lstm_sentiment.training import runtime
 

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from sklearn.preprocessing import normalize
 
@@ -85,6 +86,28 @@ def test_max_attention_by_hand() -> None:
     torch.testing.assert_close(head(ENCODED)[0], expected @ STATES[0])
     torch.testing.assert_close(head(ENCODED)[1], STATES[1, 0])
     assert not list(head.parameters())
+
+
+def test_concat_is_last_maximum_and_mean_beside_each_other() -> None:
+    head = HEADS[HeadKind.concat](2, 3)
+    assert head.output_size == 6
+    assert head(ENCODED).tolist() == [
+        [-1.0, -3.0, 3.0, -2.0, 1.0, -3.0],
+        [-5.0, 2.0, -5.0, 2.0, -5.0, 2.0],
+    ]
+
+
+def test_concat_is_that_of_numpy_on_the_real_states_of_each_review() -> None:
+    lengths, states = [4, 1, 3], np.random.default_rng(0).normal(size=(3, 5, 2)).astype("f")
+    mask = np.arange(5) < np.array(lengths)[:, None]
+    final = np.stack([review[n - 1] for review, n in zip(states, lengths, strict=True)])
+    expected = [
+        np.concatenate([review[n - 1], review[:n].max(0), review[:n].mean(0)])
+        for review, n in zip(states, lengths, strict=True)
+    ]
+    padded = torch.from_numpy(states * mask[..., None])
+    encoded = Encoded(padded, torch.from_numpy(final), torch.from_numpy(mask))
+    np.testing.assert_allclose(HEADS[HeadKind.concat](2, 5)(encoded), expected, rtol=1e-6)
 
 
 def test_every_kind_has_a_head() -> None:

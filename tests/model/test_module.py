@@ -45,9 +45,14 @@ def test_the_optimizer_is_the_configured_one(tiny: Callable[..., Config], name: 
 
 
 @pytest.mark.parametrize(
-    ("schedule", "expected"), [("constant", [0.08] * 4), ("linear", [0.08, 0.06, 0.04, 0.02])]
+    ("schedule", "expected"),
+    [
+        ("constant", [0.08] * 4),
+        ("linear", [0.08, 0.06, 0.04, 0.02]),
+        ("one_cycle", [0.008, 0.08, (0.08 + 8e-7) / 2, 8e-7]),
+    ],
 )
-def test_the_learning_rate_falls_to_zero_over_all_epochs(
+def test_the_learning_rate_changes_over_all_epochs(
     tiny: Callable[..., Config], tmp_path: Path, schedule: str, expected: list[float]
 ) -> None:
     config = tiny(data={"batch_size": 48})  # two batches of 96 reviews, in two epochs

@@ -112,6 +112,52 @@ def test_a_run_interrupted_at_any_step_gives_the_same_results(
     assert results_of(config) == expected
 
 
+@pytest.mark.parametrize(
+    ("options", "step", "last"),
+    [
+        # Interrupted while the rate rises; while a layer is frozen; after the average was validated
+        # in the second epoch; and with all of these together.
+        ({"schedule": "one_cycle", "warmup": 0.6}, "training_step", 2 * BATCHES),
+        ({"layer_decay": 0.5, "unfreeze_every": 1}, "training_step", 2 * BATCHES),
+        ({"average": 0.9}, "validation_step", 2),
+        (
+            {
+                "name": "adamw",
+                "weight_decay": 0.1,
+                "schedule": "one_cycle",
+                "layer_decay": 0.5,
+                "unfreeze_every": 1,
+                "average": 0.9,
+                "adversarial": 0.02,
+            },
+            "training_step",
+            2 * BATCHES,
+        ),
+    ],
+    ids=["one_cycle", "layers", "average", "all"],
+)
+def test_an_interrupted_run_with_options_of_the_optimizer_gives_the_same_results(
+    tiny: MakeConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+    step: str,
+    last: int,
+) -> None:
+    config = tiny(
+        encoder={"num_layers": 2, "dropout": 0.3},
+        head={"kind": "concat"},
+        optimizer={"lr": 0.03, **options},
+        data={"batch_size": 16},
+        trainer={"max_epochs": 3},
+    )
+    whole = replace(config, sweep="whole")
+    run(whole)
+    attempt(monkeypatch, config, step, last)
+    assert checkpoints_of(config) == ["epoch-1"]
+    assert attempt(monkeypatch, config) == 2 * BATCHES
+    assert results_of(config) == results_of(whole)
+
+
 def test_an_interrupted_run_without_validation_set_gives_the_same_results(
     tiny: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,7 @@ from lstm_sentiment.config import Cell, HeadKind
 from lstm_sentiment.data.sources import SYNTHETIC_SEED, SYNTHETIC_SIZE
 from lstm_sentiment.data.synthetic import generate_reviews
 from lstm_sentiment.model.classifier import Classifier
+from lstm_sentiment.model.module import SentimentModule
 from lstm_sentiment.runs.folder import own_files
 from tests.support.project import (
     IMDB,
@@ -253,6 +254,47 @@ def test_limit_train_batches_shortens_an_epoch(tiny: MakeConfig) -> None:
 def test_unmasked_padding_trains(tiny: MakeConfig, padding: str, head: str) -> None:
     record = run(tiny(data={"padding": padding}, head={"kind": head}))
     assert math.isfinite(record["test"]["loss"])
+
+
+@pytest.mark.parametrize(
+    ("unfreeze_every", "freeze_epochs", "first_epochs"),
+    [(0, 0, [1, 1, 1]), (1, 0, [1, 2, 3]), (2, 0, [1, 3, 5]), (1, 3, [1, 2, 4])],
+)
+def test_layers_are_trained_from_their_epoch_on(
+    tiny: MakeConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    unfreeze_every: int,
+    freeze_epochs: int,
+    first_epochs: list[int],
+) -> None:
+    """A layer has its initial weights, bit for bit, until its first epoch ends."""
+    parts = ("output.weight", "encoder.rnn.weight_hh_l0", "embedding.weight")
+    weights: list[list[torch.Tensor]] = []  # initially, and after each epoch
+    original = SentimentModule.on_train_epoch_end
+
+    def remember(module: SentimentModule) -> None:
+        weights.append([module.classifier.get_parameter(part).detach().clone() for part in parts])
+
+    def remember_and_end(module: SentimentModule) -> None:
+        remember(module)
+        original(module)
+
+    monkeypatch.setattr(SentimentModule, "on_train_start", remember)
+    monkeypatch.setattr(SentimentModule, "on_train_epoch_end", remember_and_end)
+    run(
+        tiny(
+            optimizer={"name": "adamw", "weight_decay": 0.1, "unfreeze_every": unfreeze_every},
+            embedding={"freeze_epochs": freeze_epochs},
+            trainer={"max_epochs": 5},
+            early_stopping={"patience": None},
+        )
+    )
+    initial = weights[0]
+    changed = [
+        [epoch for epoch in range(6) if not torch.equal(weights[epoch][part], initial[part])]
+        for part in range(3)
+    ]
+    assert changed == [[*range(first, 6)] for first in first_epochs]
 
 
 def test_bf16_trains(tiny: MakeConfig) -> None:

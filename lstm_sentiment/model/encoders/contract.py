@@ -2,7 +2,7 @@
 
 from typing import NamedTuple, Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from lstm_sentiment.model.embedding import Embedded
 
@@ -32,5 +32,12 @@ class Encoder(Protocol):
 
         `embedded.dense()` is (B, T, E), where padding may hold any vectors. `lengths` is (B,), each
         from 1 to T; it may be on the CPU even if the vectors are not.
+        """
+        ...
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Return the parameters of each layer, from the first layer to the last.
+
+        Layers may have rates of their own, and may be frozen.
         """
         ...

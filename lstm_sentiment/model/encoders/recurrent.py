@@ -148,14 +148,25 @@ class RecurrentEncoder(nn.Module):
             inputs = Inputs(torch.cat(directions, -1) if len(directions) > 1 else directions[0])
         return inputs.vectors.transpose(0, 1)
 
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Return the parameters of each layer, of both directions if there are two."""
+        return [
+            [parameter for name in self._names(layer) for parameter in self._parameters_of(name)]
+            for layer in range(self.rnn.num_layers)
+        ]
+
     def _names(self, layer: int) -> list[str]:
         """Return the suffixes of PyTorch's parameter names for the directions of a layer."""
         return [f"l{layer}", f"l{layer}_reverse"] if self.rnn.bidirectional else [f"l{layer}"]
 
-    def _weights(self, name: str) -> Weights:
-        """Return the weights of the layer and direction whose suffix is `name`."""
+    def _parameters_of(self, name: str) -> list[nn.Parameter]:
+        """Return the parameters of the layer and direction whose suffix is `name`."""
         kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        ih, hh, *biases = (getattr(self.rnn, f"{kind}_{name}") for kind in kinds)
+        return [getattr(self.rnn, f"{kind}_{name}") for kind in kinds]
+
+    def _weights(self, name: str) -> Weights:
+        """Return the weights of a layer and direction, with recurrent dropout in training."""
+        ih, hh, *biases = self._parameters_of(name)
         return [ih, F.dropout(hh, self.recurrent_dropout, self.training), *biases]
 
     def _final(self, states: Tensor, lengths: Tensor) -> Tensor:
