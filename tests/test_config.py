@@ -350,6 +350,7 @@ def test_fields_know_their_roles() -> None:
         "data.path",
         "data.test_path",
         "data.val_path",
+        "encoder.start_from",
         "data.cache",
         "embedding.path",
         "rerun",
