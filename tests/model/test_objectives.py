@@ -1,6 +1,7 @@
-"""Adversarial training: which vectors are moved how far, and which loss is minimised."""
+"""Objectives: which vectors are moved how far, and which loss is minimised."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,9 +12,9 @@ from torch.nn import functional as F
 from lstm_sentiment.commands.train import run
 from lstm_sentiment.config import Config, EmbeddingConfig, HeadConfig, HeadKind, OptimizerConfig
 from lstm_sentiment.data.batches import Batch
-from lstm_sentiment.model.adversarial import perturb, with_gradients
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.module import SentimentModule
+from lstm_sentiment.model.objectives import objective_of, perturb, with_gradients
 
 IDS = torch.randint(2, 10, (4, 6), generator=torch.Generator().manual_seed(0))
 LENGTHS = torch.tensor([6, 3, 1, 5])
@@ -26,7 +27,8 @@ def module(**fields: Any) -> SentimentModule:
     torch.manual_seed(0)
     config = Config(embedding=EmbeddingConfig(dim=5, dropout=0.0), **fields)
     optimizer = OptimizerConfig(adversarial=0.05)
-    return SentimentModule(Classifier(config, 10).eval(), optimizer)
+    objective = objective_of(replace(config, optimizer=optimizer))
+    return SentimentModule(Classifier(config, 10).eval(), optimizer, objective=objective)
 
 
 def losses_of(net: Classifier, vectors: Tensor) -> Tensor:
