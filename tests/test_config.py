@@ -46,7 +46,7 @@ def test_the_command_line_without_arguments_is_the_default_configuration() -> No
     "file", sorted(CONF.rglob("*/*.yaml")), ids=lambda file: f"{file.parent.name}={file.stem}"
 )
 def test_every_file_of_conf_makes_a_valid_config(file: Path) -> None:
-    is_default = file.stem in ("lstm", "last", "random", "imdb", "auto")
+    is_default = file.stem in ("lstm", "last", "random", "imdb", "supervised", "auto")
     needed = ["data.path=reviews.csv"] if file.stem == "reviews" else []
     assert (composed(f"{file.parent.name}={file.stem}", *needed) == Config()) == is_default
 

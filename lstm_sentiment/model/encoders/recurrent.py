@@ -75,22 +75,34 @@ class RecurrentEncoder(nn.Module):
     def packed(self, embedded: Embedded, lengths: Tensor) -> Tensor:
         """Return the states, (B, T, D), by PyTorch's functions for packed sequences."""
         rnn, vectors = self.rnn, embedded.dense()
-        names = [name for layer in range(rnn.num_layers) for name in self._names(layer)]
-        weights = [weight for name in names for weight in self._weights(name)]
-        vectors = vectors.to(weights[0].dtype)  # autocast may have narrowed them
-        zeros = vectors.new_zeros(len(names), len(vectors), rnn.hidden_size)
-        start = [zeros, zeros] if rnn.mode == "LSTM" else zeros
-        dropout = rnn.dropout if self.training else 0.0
+        vectors = vectors.to(rnn.weight_ih_l0.dtype)  # autocast may have narrowed them
         rows = pack_padded_sequence(vectors, lengths.cpu(), True, enforce_sorted=False)
+        states = rows.data
         # Autocast is off: for cuDNN, it would cast to float16, in which small gradients vanish.
         with torch.autocast(vectors.device.type, enabled=False):
-            # The second True is `train`: without it, cuDNN keeps nothing for the gradient.
-            states = self.cell.packed(
-                *rows[:2], start, weights, True, rnn.num_layers, dropout, True, rnn.bidirectional
-            )[0]
+            for layers in self._stacks():
+                if layers[0] > 0:
+                    states = F.dropout(states, rnn.dropout, self.training)
+                names = [name for layer in layers for name in self._names(layer)]
+                weights = [weight for name in names for weight in self._weights(name)]
+                zeros = vectors.new_zeros(len(names), len(vectors), rnn.hidden_size)
+                start = [zeros, zeros] if rnn.mode == "LSTM" else zeros
+                # The second True is `train`: without it, cuDNN keeps nothing for the gradient.
+                options = (True, len(layers), 0.0, True, rnn.bidirectional)
+                states = self.cell.packed(states, rows.batch_sizes, start, weights, *options)[0]
         return pad_packed_sequence(
             PackedSequence(states, *rows[1:]), True, total_length=vectors.shape[1]
         )[0]
+
+    def _stacks(self) -> list[range]:
+        """Return the layers that one call computes: all or, with dropout between them, each one.
+
+        The masks of cuDNN's own dropout depend on a state that cannot be set, so that neither a
+        resumed epoch nor another pass of the same step would have the same masks.
+        """
+        layers = range(self.rnn.num_layers)
+        has_dropout = self.training and self.rnn.dropout > 0
+        return [range(layer, layer + 1) for layer in layers] if has_dropout else [layers]
 
     def layerwise(self, embedded: Embedded, lengths: Tensor) -> Tensor:
         """Return the same states, (B, T, D), layer by layer and direction by direction."""
