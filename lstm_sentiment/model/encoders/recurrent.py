@@ -75,7 +75,7 @@ class RecurrentEncoder(nn.Module):
     def packed(self, embedded: Embedded, lengths: Tensor) -> Tensor:
         """Return the states, (B, T, D), by PyTorch's functions for packed sequences."""
         rnn, vectors = self.rnn, embedded.dense()
-        vectors = vectors.to(rnn.weight_ih_l0.dtype)  # autocast may have narrowed them
+        vectors = vectors.to(next(rnn.parameters()).dtype)  # autocast may have narrowed them
         rows = pack_padded_sequence(vectors, lengths.cpu(), True, enforce_sorted=False)
         states = rows.data
         # Autocast is off: for cuDNN, it would cast to float16, in which small gradients vanish.
