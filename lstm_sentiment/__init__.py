@@ -17,6 +17,7 @@ from lstm_sentiment.config import (
     EmbeddingConfig,
     EncoderConfig,
     HeadConfig,
+    ObjectiveConfig,
     OptimizerConfig,
     TrainerConfig,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "EncoderConfig",
     "HeadConfig",
     "InputError",
+    "ObjectiveConfig",
     "OptimizerConfig",
     "Prediction",
     "Predictor",

@@ -589,7 +589,7 @@ class DataConfig(Checked, prefix="data."):
 
 @dataclass
 class OptimizerConfig(Checked, prefix="optimizer."):
-    """The optimizer, and the loss that it minimizes."""
+    """The optimizer, and the older form of adversarial training."""
 
     name: OptimizerName = choice(OptimizerName.adam, help="the optimizer")
     lr: float = number(2e-3, above=0, help="learning rate")
@@ -635,9 +635,9 @@ class OptimizerConfig(Checked, prefix="optimizer."):
         0.0,
         low=0,
         high=1,
-        help="size of the adversarial perturbation of the word vectors, as a share of their norm "
-        "(Miyato et al. 2017); 0 turns adversarial training off; 0.02 is a good first value, with "
-        "which training takes two to three times as long",
+        help="the older form of objective.adversarial: size of the adversarial perturbation of the "
+        "word vectors, as a share of their norm (Miyato et al. 2017); 0 turns it off; 0.02 is a "
+        "good first value, with which training takes two to three times as long",
     )
 
     def check_combination(self) -> None:
@@ -646,6 +646,69 @@ class OptimizerConfig(Checked, prefix="optimizer."):
             raise InputError(
                 f"optimizer.warmup={self.warmup:g} is allowed only with "
                 "optimizer.schedule=one_cycle."
+            )
+
+
+@dataclass
+class ObjectiveConfig(Checked, prefix="objective."):
+    """The terms of the training loss beside cross-entropy."""
+
+    adversarial: float = number(
+        0.0,
+        low=0,
+        help="weight of the adversarial loss: the cross-entropy on perturbed word vectors (Miyato "
+        "et al. 2017); 0 leaves it out",
+    )
+    virtual_adversarial: float = number(
+        0.0,
+        low=0,
+        help="weight of the virtual adversarial loss: the change of the prediction on perturbed "
+        "word vectors, which needs no labels (Miyato et al. 2017); 0 leaves it out",
+    )
+    entropy: float = number(
+        0.0,
+        low=0,
+        help="weight of the entropy of the predictions, which needs no labels (Sachan et al. "
+        "2019); 0 leaves it out",
+    )
+    epsilon: float = number(
+        5.0,
+        above=0,
+        help="norm of the perturbation of a whole review, if the components of its word vectors "
+        "have a root mean square of 1; others are perturbed in proportion",
+    )
+    xi: float = number(
+        0.1,
+        above=0,
+        help="norm of the small perturbation that finds the direction of the virtual adversarial "
+        "one, in the units of objective.epsilon",
+    )
+    power_iterations: int = whole(
+        1,
+        low=1,
+        high=20,
+        help="steps that find the direction of the virtual adversarial perturbation; each takes as "
+        "long as a step of training",
+    )
+    unlabelled: int = whole(
+        0,
+        low=0,
+        high=64,
+        help="unlabelled reviews beside each labelled one in a batch, for the terms that need no "
+        "labels; 0 computes these terms on the labelled reviews alone",
+    )
+
+    @property
+    def is_supervised(self) -> bool:
+        """Whether the loss is cross-entropy alone."""
+        return self.adversarial == self.virtual_adversarial == self.entropy == 0
+
+    def check_combination(self) -> None:
+        """Check that a term reads the unlabelled reviews."""
+        if self.unlabelled and self.virtual_adversarial == self.entropy == 0:
+            raise InputError(
+                f"objective.unlabelled={self.unlabelled} needs a term without labels: set "
+                "objective.virtual_adversarial or objective.entropy above 0."
             )
 
 
@@ -821,6 +884,7 @@ class Config(Checked):
     embedding: EmbeddingConfig = group(EmbeddingConfig)
     data: DataConfig = group(DataConfig)
     optimizer: OptimizerConfig = group(OptimizerConfig)
+    objective: ObjectiveConfig = group(ObjectiveConfig)
     early_stopping: EarlyStoppingConfig = group(EarlyStoppingConfig)
     decision: DecisionConfig = group(DecisionConfig)
     trainer: TrainerConfig = group(TrainerConfig)
@@ -867,7 +931,7 @@ class Config(Checked):
     )
 
     def check_combination(self) -> None:
-        """Check that what is chosen or evaluated on a set is possible."""
+        """Check choices that exclude each other: the decision, folds, the objective."""
         if self.encoder.start_from is not None and self.embedding.kind is not EmbeddingKind.random:
             raise InputError(
                 f"encoder.start_from={self.encoder.start_from} is not allowed with "
@@ -884,6 +948,16 @@ class Config(Checked):
             raise InputError(
                 f"test=false is not allowed with data.folds={self.data.folds}: each fold is the "
                 "test set of a run."
+            )
+        if self.optimizer.adversarial > 0 and not self.objective.is_supervised:
+            raise InputError(
+                f"optimizer.adversarial={self.optimizer.adversarial} is allowed only with "
+                "objective=supervised: use objective.adversarial, whose size is objective.epsilon."
+            )
+        if self.objective.unlabelled and self.data.preparation == 1:
+            raise InputError(
+                f"objective.unlabelled={self.objective.unlabelled} is allowed only with "
+                "data.preparation=2, which leaves out copies of validation and test reviews."
             )
 
 

@@ -46,7 +46,7 @@ def test_the_command_line_without_arguments_is_the_default_configuration() -> No
     "file", sorted(CONF.rglob("*/*.yaml")), ids=lambda file: f"{file.parent.name}={file.stem}"
 )
 def test_every_file_of_conf_makes_a_valid_config(file: Path) -> None:
-    is_default = file.stem in ("lstm", "last", "random", "imdb", "auto")
+    is_default = file.stem in ("lstm", "last", "random", "imdb", "supervised", "auto")
     needed = ["data.path=reviews.csv"] if file.stem == "reviews" else []
     assert (composed(f"{file.parent.name}={file.stem}", *needed) == Config()) == is_default
 
@@ -133,6 +133,12 @@ def test_a_message_names_the_field_the_allowed_values_and_the_value() -> None:
         ("optimizer.average", -0.1, "a number of at least 0 and below 1"),
         ("optimizer.adversarial", -0.1, "a number from 0 to 1"),
         ("optimizer.adversarial", 1.1, "a number from 0 to 1"),
+        ("objective.adversarial", -1.0, "a number of at least 0"),
+        ("objective.epsilon", 0.0, "a number above 0"),
+        ("objective.xi", 0.0, "a number above 0"),
+        ("objective.power_iterations", 0, "a whole number from 1 to 20"),
+        ("objective.unlabelled", -1, "a whole number from 0 to 64"),
+        ("objective.unlabelled", 1, "objective.virtual_adversarial or objective.entropy above 0"),
         ("early_stopping.monitor", "val_loss", "val/loss"),
         ("early_stopping.patience", 0, "a whole number of at least 1, or null"),
         ("trainer.precision", "16", "32-true, bf16-mixed"),
@@ -171,6 +177,37 @@ def test_an_override_that_does_not_fit_the_schema_is_refused(override: str, reas
         composed(override)
     assert override in str(refusal.value)
     assert reason in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [
+        ("supervised", (0, 0, 0)),
+        ("adversarial", (1, 0, 0)),
+        ("virtual_adversarial", (0, 1, 0)),
+        ("mixed", (1, 1, 1)),
+    ],
+)
+def test_objectives_are_weights_of_terms(name: str, weights: tuple[float, ...]) -> None:
+    objective = composed(f"objective={name}").objective
+    assert (objective.adversarial, objective.virtual_adversarial, objective.entropy) == weights
+    assert objective.is_supervised == (name == "supervised")
+    assert (objective.epsilon, objective.xi, objective.unlabelled) == (5.0, 0.1, 0)
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ("optimizer.adversarial=0.02", "is allowed only with objective=supervised"),
+        ("data.preparation=1 objective.unlabelled=1", "is allowed only with data.preparation=2"),
+    ],
+)
+def test_objectives_refuse_what_they_do_not_combine_with(override: str, reason: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        composed("objective=mixed", *override.split())
+    assert override.split()[-1] in str(refusal.value)
+    assert reason in str(refusal.value)
+    composed("objective=mixed", "objective.unlabelled=1", "data.preparation=2")
 
 
 def test_synthetic_reviews_have_no_path() -> None:

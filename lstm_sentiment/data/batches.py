@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -18,6 +19,7 @@ from lstm_sentiment.data.vocabulary import PAD_ID, UNK_ID
 # The number of batches in a pool: larger pools need less padding, smaller pools mix reviews better.
 POOL = 50
 
+Pair = tuple[np.ndarray, np.ndarray]  # positions of labelled and of unlabelled reviews
 Array = TypeVar("Array", np.ndarray, Tensor)
 
 
@@ -28,6 +30,7 @@ class Batch(NamedTuple):
     lengths: Tensor  # (B,) int64, positions that the network reads as text
     labels: Tensor  # (B,) float32, of the classes
     rows: Tensor  # (B,) int64, rows of the reviews in their part of the corpus
+    unlabelled: "Batch | None" = None  # further reviews, whose labels mean nothing
 
 
 class Layout(NamedTuple):
@@ -227,6 +230,48 @@ class TrainingOrder(Sampler[np.ndarray]):
     def __iter__(self) -> Iterator[np.ndarray]:
         # A generator, so that an epoch that is set after iter() is used.
         yield from shuffled_batches(self.lengths, self.size, self.seed, self.epoch)
+
+
+class PairedOrder(Sampler[Pair]):
+    """The training batches of each epoch, each with a batch of unlabelled reviews.
+
+    The training batches of all epochs pass through the unlabelled reviews again and again, each
+    time in a new order. The pairs of an epoch depend only on the two orders and the epoch.
+    """
+
+    def __init__(self, train: TrainingOrder, unlabelled: TrainingOrder) -> None:
+        self.train, self.unlabelled = train, unlabelled
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch that the next batches belong to."""
+        self.train.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self.train)
+
+    def __iter__(self) -> Iterator[Pair]:
+        first = self.train.epoch * len(self.train)
+        yield from zip(self.train, self._unlabelled_from(first), strict=False)
+
+    def _unlabelled_from(self, number: int) -> Iterator[np.ndarray]:
+        """Yield the batches of unlabelled reviews from this one on, without an end."""
+        passes, skipped = divmod(number, len(self.unlabelled))
+        while True:
+            self.unlabelled.set_epoch(passes)
+            yield from islice(self.unlabelled, skipped, None)
+            passes, skipped = passes + 1, 0
+
+
+class PairedReviews(Dataset[Batch]):
+    """The batches of a `PairedOrder`: labelled reviews, and unlabelled ones beside them."""
+
+    def __init__(self, train: Dataset[Batch], unlabelled: Dataset[Batch]) -> None:
+        self.train, self.unlabelled = train, unlabelled
+
+    def __getitem__(self, chosen: Pair) -> Batch:
+        """Return the batch of the labelled and the unlabelled reviews at these positions."""
+        labelled, unlabelled = chosen
+        return self.train[labelled]._replace(unlabelled=self.unlabelled[unlabelled])
 
 
 class AugmentedReviews(Dataset[Batch]):

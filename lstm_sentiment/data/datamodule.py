@@ -1,6 +1,6 @@
 """The LightningDataModule, which splits reviews, builds the vocabulary and creates data loaders."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from lstm_sentiment.data.batches import (
     AugmentedReviews,
     Batch,
     EncodedReviews,
+    PairedOrder,
+    PairedReviews,
     ResidentReviews,
     TrainingOrder,
     sorted_batches,
@@ -58,6 +60,16 @@ EVALUATION_FACTOR = 4
 NOTED_UNSPACED = 0.1
 # The share of a GPU's free memory that the ids of a split may occupy.
 RESIDENT_SHARE, ID_BYTES = 0.2, 4
+UNLABELLED_DRAW = 2  # distinguishes the seed of unlabelled batches from that of training batches
+
+
+@dataclass(frozen=True)
+class UnlabelledReviews:
+    """Unlabelled reviews to train on beside the training set."""
+
+    reviews: EncodedReviews
+    per_labelled: int  # reviews beside each labelled one in a batch
+    left_out: int | None  # copies of validation and test reviews, which are not among `reviews`
 
 
 class ReviewDataModule(L.LightningDataModule):
@@ -66,8 +78,10 @@ class ReviewDataModule(L.LightningDataModule):
     `seed` determines the order of the training batches, and `config.split_seed` alone determines
     limits and validation set. If `test` is false, only `whole_test` opens the test set. A given
     `corpus` takes the place of the one that the configuration names. `setup` sets the attributes
-    below.
+    below, except `unlabelled`.
     """
+
+    unlabelled: UnlabelledReviews | None = None  # set by `train_beside`
 
     train_split: Split
     val_split: Split
@@ -187,12 +201,28 @@ class ReviewDataModule(L.LightningDataModule):
         named = [f"data.{name}={value}" for name, value in fields.items() if value is not None]
         return " with ".join(named) or self.corpus.name
 
+    def train_beside(self, split: Split, per_labelled: int, left_out: int | None) -> None:
+        """Put unlabelled reviews into the batches of the training set; see `UnlabelledReviews`."""
+        self.unlabelled = UnlabelledReviews(self._encoded(split), per_labelled, left_out)
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return the batches of the training set, shuffled and augmented anew in every epoch."""
         order = TrainingOrder(self.train.lengths, self.config.batch_size, self.seed)
+        train = self._training_reviews(self.train, order)
+        if self.unlabelled is None:
+            return _loader(train, order)
+        others = self.unlabelled.reviews
+        size = self.config.batch_size * self.unlabelled.per_labelled
+        seed = np.random.SeedSequence([self.seed, UNLABELLED_DRAW]).generate_state(1)[0]
+        others_order = TrainingOrder(others.lengths, size, int(seed))
+        pairs = PairedReviews(train, self._training_reviews(others, others_order))
+        return _loader(pairs, PairedOrder(order, others_order))
+
+    def _training_reviews(self, reviews: EncodedReviews, order: TrainingOrder) -> Dataset[Batch]:
+        """Return the reviews, augmented if the configuration says so."""
         if self.config.augment == AugmentConfig():
-            return _loader(self._resident(self.train), order)
-        return _loader(AugmentedReviews(self.train, self.config.augment, order), order)
+            return self._resident(reviews)
+        return AugmentedReviews(reviews, self.config.augment, order)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Return the batches of the validation set, longest reviews first."""
@@ -249,10 +279,17 @@ class ReviewDataModule(L.LightningDataModule):
             "val": len(self.val),
             "test": len(self.test) if self.test is not None else None,
             "test_copies": self.test_copies,
+            "unlabelled": self._unlabelled_summary(),
             "vocabulary": len(self.vocabulary),
             "unknown_share": float(counts[self.train.word_ids == UNK_ID].sum() / counts.sum()),
             "truncated_share": float((lengths > self.config.max_length).mean()),
         }
+
+    def _unlabelled_summary(self) -> dict[str, Any] | None:
+        """Return how many unlabelled reviews are trained on, and how many are left out."""
+        if self.unlabelled is None:
+            return None
+        return {"reviews": len(self.unlabelled.reviews), "left_out": self.unlabelled.left_out}
 
     @cached_property
     def test_copies(self) -> int | None:
@@ -405,7 +442,12 @@ class ReviewDataModule(L.LightningDataModule):
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
         """Move ids and labels; lengths and rows stay on the CPU."""
-        return batch._replace(ids=batch.ids.to(device), labels=batch.labels.to(device))
+        others = batch.unlabelled
+        if others is not None:
+            others = self.transfer_batch_to_device(others, device, dataloader_idx)
+        return batch._replace(
+            ids=batch.ids.to(device), labels=batch.labels.to(device), unlabelled=others
+        )
 
     def _evaluation_loader(self, reviews: EncodedReviews) -> DataLoader[Batch]:
         size = self.config.batch_size * EVALUATION_FACTOR

@@ -1,4 +1,4 @@
-"""The reviews from which word vectors and language models may learn.
+"""The reviews from which word vectors, language models and terms without labels may learn.
 
 These are the training set and the unlabelled reviews, if there are any, but never a text of a
 held-out set: unlabelled reviews that are copies of validation or test reviews are left out. In
@@ -13,6 +13,7 @@ from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.sources import UNSUPERVISED
 from lstm_sentiment.data.splits import Split, are_copies
 from lstm_sentiment.display import counted
+from lstm_sentiment.errors import InputError
 
 
 class PretrainingReviews(NamedTuple):
@@ -59,6 +60,41 @@ def pretraining_identity(data: ReviewDataModule) -> list[str]:
         return [unlabelled]
     test = data.whole_test
     return [unlabelled, "without", "no test set" if test is None else test.identity]
+
+
+def unlabelled_identity(data: ReviewDataModule, per_labelled: int) -> str:
+    """Return what identifies the unlabelled reviews that `train_on_unlabelled` adds.
+
+    It is "" if `per_labelled`, which is `objective.unlabelled`, is 0. Raises InputError if there
+    are no unlabelled reviews, or if they cannot be read or cached.
+    """
+    if not per_labelled:
+        return ""
+    if UNSUPERVISED not in data.corpus.parts:
+        raise InputError(
+            f"objective.unlabelled must be 0 (got {per_labelled}): {data.corpus.name} has no "
+            "unlabelled reviews."
+        )
+    return " ".join(["unlabelled", *pretraining_identity(data)])
+
+
+def train_on_unlabelled(data: ReviewDataModule, per_labelled: int) -> None:
+    """Add the unlabelled reviews to the training batches of `data`, which must be set up.
+
+    Raises InputError if reviews cannot be read or cached, or if none is left.
+    """
+    if not per_labelled:
+        return
+    reviews = pretraining_reviews(data)
+    if reviews.note:
+        data.cache.note(reviews.note)
+    unlabelled = reviews.splits[1]
+    if not len(unlabelled.rows):
+        raise InputError(
+            f"objective.unlabelled must be 0 (got {per_labelled}): all unlabelled reviews of "
+            f"{data.corpus.name} are copies of validation or test reviews."
+        )
+    data.train_beside(unlabelled, per_labelled, reviews.left_out)
 
 
 def _leaves_out(data: ReviewDataModule) -> bool:

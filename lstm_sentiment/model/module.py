@@ -14,9 +14,9 @@ from lstm_sentiment.config import OptimizerConfig, Schedule
 from lstm_sentiment.data.batches import Batch
 from lstm_sentiment.errors import RunError
 from lstm_sentiment.labels import BINARY, Classes
-from lstm_sentiment.model.adversarial import perturb, with_gradients
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.metrics import StageScores
+from lstm_sentiment.model.objectives import Objective, supervised
 from lstm_sentiment.model.optimization import build_optimizer, build_schedule, freeze_layers
 
 
@@ -28,10 +28,10 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 class SentimentModule(L.LightningModule):
-    """A LightningModule that trains a classifier with cross-entropy, and scores it.
+    """A LightningModule that trains a classifier with an objective, and scores it.
 
     There are scores for each of the stages "train", "val" and "test". `class_weights`, (K,), weight
-    the training loss; the losses in the scores have no weights.
+    the cross-entropy in training. The losses in the scores are cross-entropy without weights.
 
     Dropout is seeded with `seed` and the epoch, so that an epoch does not depend on the random
     numbers drawn before it. Word vectors are frozen for the first `freeze_epochs` epochs.
@@ -47,10 +47,12 @@ class SentimentModule(L.LightningModule):
         freeze_epochs: int = 0,
         classes: Classes = BINARY,
         class_weights: np.ndarray | None = None,
+        objective: Objective = supervised,
     ) -> None:
         super().__init__()
         self.classifier = classifier
         self.optimizer_config = optimizer
+        self.objective = objective
         self.seed = seed
         self.freeze_epochs = freeze_epochs
         weights = None if class_weights is None else torch.from_numpy(class_weights)
@@ -75,26 +77,9 @@ class SentimentModule(L.LightningModule):
             torch.manual_seed(int(seeds.generate_state(1)[0]))
 
     def training_step(self, batch: Batch) -> Tensor:
-        if self.optimizer_config.adversarial > 0:
-            return self._adversarial_step(batch)
-        logits = self(batch.ids, batch.lengths)
-        return self._losses(logits, batch, "train").mean()
-
-    def _adversarial_step(self, batch: Batch) -> Tensor:
-        """Return the loss of a batch plus that of the same reviews with perturbed vectors."""
-        net = self.classifier
-        vectors = net.embedding.vectors(batch.ids)
-        if not vectors.requires_grad:  # the embedding is frozen in this epoch
-            vectors.requires_grad_()
-        logits = net.classify(vectors, batch.lengths)
-        loss = self._losses(logits, batch, "train").mean()
-        trained = [p for p in net.parameters() if p.requires_grad]
-        sources = [vectors, *(p for p in trained if p is not net.embedding.weight)]
-        gradients = torch.autograd.grad(loss, sources)
-        harder = perturb(vectors, gradients[0], self.optimizer_config.adversarial)
-        logits = net.classify(harder, batch.lengths)
-        harder_loss = self._weighted(cross_entropy(logits, batch.labels), batch).mean()
-        return with_gradients(loss, sources, gradients) + harder_loss
+        logits, loss = self.objective(self.classifier, batch, self._cross_entropy)
+        self.scores["train"].update(logits, batch)
+        return loss
 
     def validation_step(self, batch: Batch) -> None:
         self.scores["val"].update(self(batch.ids, batch.lengths), batch)
@@ -102,16 +87,12 @@ class SentimentModule(L.LightningModule):
     def test_step(self, batch: Batch) -> None:
         self.scores["test"].update(self(batch.ids, batch.lengths), batch)
 
-    def _losses(self, logits: Tensor, batch: Batch, stage: str) -> Tensor:
-        """Return the loss of each review, (B,), and add the batch to the scores of the stage."""
-        self.scores[stage].update(logits, batch)
-        return self._weighted(cross_entropy(logits, batch.labels), batch)
-
-    def _weighted(self, losses: Tensor, batch: Batch) -> Tensor:
-        """Return the losses of reviews, (B,), times the weights of their classes."""
-        if self.class_weights is None:
-            return losses
-        return losses * self.class_weights[batch.labels.long()]
+    def _cross_entropy(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Return the mean loss of a batch, each review times the weight of its class."""
+        losses = cross_entropy(logits, batch.labels)
+        if self.class_weights is not None:
+            losses = losses * self.class_weights[batch.labels.long()]
+        return losses.mean()
 
     def on_train_epoch_start(self) -> None:
         self.scores["train"].reset()

@@ -207,6 +207,9 @@ def _check(record: Mapping[str, Any]) -> None:
         _require_text("data.groups", groups)
     if (copies := record["data"].get("test_copies")) is not None:
         _require_number("data.test_copies", copies)
+    if (unlabelled := record["data"].get("unlabelled")) is not None:
+        _require_number("data.unlabelled.reviews", unlabelled["reviews"])
+        _require_number("data.unlabelled.left_out", unlabelled["left_out"])
     _check_environment(record["environment"])
     if (attempts := record.get("attempts")) is not None:
         check_attempts(attempts)

@@ -50,7 +50,8 @@ class Costs(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, number: int
     ) -> None:
-        self._epoch_tokens += int(batch.lengths.sum())  # lengths stay on the CPU
+        for part in filter(None, (batch, batch.unlabelled)):
+            self._epoch_tokens += int(part.lengths.sum())  # lengths stay on the CPU
 
     def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._end_epoch()

@@ -10,6 +10,7 @@ from lstm_sentiment.config import Config
 from lstm_sentiment.data import word_vectors
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.datamodule import ReviewDataModule
+from lstm_sentiment.data.pretraining import train_on_unlabelled, unlabelled_identity
 from lstm_sentiment.data.sources import Corpus
 from lstm_sentiment.data.word_vectors import WordVectors
 from lstm_sentiment.display import on_one_line
@@ -110,7 +111,8 @@ class Plan(Planned):
         # The vectors come first, so that a missing file is reported before the reviews are read.
         vectors = word_vectors.identify(config.embedding, data)
         language_model = starting_point.identify(config)
-        identity = " ".join(filter(None, [data.identity, vectors, language_model]))
+        unlabelled = unlabelled_identity(data, config.objective.unlabelled)
+        identity = " ".join(filter(None, [data.identity, vectors, language_model, unlabelled]))
         require_possible(config.decision, data.classes)
         folder = run_folder(config, identity)
         choices = names | dict(choices or {})
@@ -135,6 +137,7 @@ class Plan(Planned):
         runtime.require_cores(self.config.trainer.threads)
         self.data.prepare_data()
         self.data.setup()
+        train_on_unlabelled(self.data, self.config.objective.unlabelled)
         self._require_monitor()
         vectors = word_vectors.load(self.config.embedding, self.data)
         return Pretrained(vectors, starting_point.load(self.config, self.data))

@@ -11,6 +11,7 @@ from lstm_sentiment.display import Display
 from lstm_sentiment.files.writing import write_json
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.module import SentimentModule
+from lstm_sentiment.model.objectives import objective_of
 from lstm_sentiment.runs.folder import CHECKPOINTS, MODEL, PREDICTIONS, RECORD
 from lstm_sentiment.runs.model_folder import save_model
 from lstm_sentiment.runs.predictions import PredictionColumns, save_predictions
@@ -101,6 +102,7 @@ def _build_module(
         config.embedding.freeze_epochs,
         data.classes,
         data.class_weights,
+        objective_of(config),
     )
 
 

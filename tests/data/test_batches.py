@@ -86,7 +86,12 @@ def test_a_worked_example(
     assert batch.lengths.tolist() == lengths
     assert batch.labels.tolist() == [1.0, 0.0, 0.0]
     assert batch.rows.tolist() == [1, 0, 3]
-    assert [part.dtype for part in batch] == [torch.int64, torch.int64, torch.float32, torch.int64]
+    assert [part.dtype for part in batch[:4]] == [
+        torch.int64,
+        torch.int64,
+        torch.float32,
+        torch.int64,
+    ]
 
 
 @pytest.mark.parametrize("side", list(Side))
@@ -125,7 +130,7 @@ def test_batches_gathered_on_a_device_are_equal(
     resident = ResidentReviews(reviews, torch.device("cpu"))
     chosen = np.array(data.draw(st.permutations(range(len(texts)))))[: 1 + len(texts) // 2]
     assert len(resident) == len(reviews)
-    for ours, reference in zip(resident[chosen], reviews[chosen], strict=True):
+    for ours, reference in zip(resident[chosen][:4], reviews[chosen][:4], strict=True):
         assert ours.dtype == reference.dtype
         assert torch.equal(ours, reference)
 
@@ -286,7 +291,7 @@ def test_augmentation_without_changes_returns_the_reviews(padding: Padding, side
     reviews = sentences(padding, side)
     plain = [reviews[chosen] for chosen in TrainingOrder(reviews.lengths, 4, 0)]
     for one, other in zip(epoch_of(reviews, AugmentConfig()), plain, strict=True):
-        for mine, theirs in zip(one, other, strict=True):
+        for mine, theirs in zip(one[:4], other[:4], strict=True):
             assert mine.dtype == theirs.dtype
             assert torch.equal(mine, theirs)
 

@@ -1,17 +1,36 @@
 """The reviews to learn from before training: never the texts of a held-out set."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from lstm_sentiment.config import DataConfig, EmbeddingConfig, Source, Tokenizer
+from lstm_sentiment.config import (
+    AugmentConfig,
+    Config,
+    DataConfig,
+    EmbeddingConfig,
+    ObjectiveConfig,
+    Source,
+    Tokenizer,
+)
 from lstm_sentiment.data import skip_gram, word_vectors
+from lstm_sentiment.data.batches import Batch
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.datamodule import ReviewDataModule
-from lstm_sentiment.data.pretraining import pretraining_identity, pretraining_reviews
+from lstm_sentiment.data.pretraining import (
+    pretraining_identity,
+    pretraining_reviews,
+    train_on_unlabelled,
+    unlabelled_identity,
+)
 from lstm_sentiment.data.splits import Split
+from lstm_sentiment.data.vocabulary import UNK_ID
+from lstm_sentiment.errors import InputError
+from lstm_sentiment.training.plan import Plan
 from tests.support.displays import RecordingDisplay
 from tests.support.tables import write_columns
 
@@ -140,3 +159,121 @@ def test_without_a_test_set_validation_reviews_are_left_out(tmp_path: Path, cach
     assert isinstance(display, RecordingDisplay)
     [note] = [text for text in display.messages if "test" in text]
     assert note.startswith("The texts of the test set are not known: data.path=")
+
+
+# Unlabelled batches beside those of the training set
+
+
+def with_unlabelled(data: ReviewDataModule, per_labelled: int = 1) -> ReviewDataModule:
+    train_on_unlabelled(data, per_labelled)
+    return data
+
+
+def loaded(data: ReviewDataModule, epochs: Iterable[int]) -> list[list[Batch]]:
+    """Return the training batches of these epochs."""
+    loader = data.train_dataloader()
+    batches = []
+    for epoch in epochs:
+        loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+        batches.append(list(loader))
+    return batches
+
+
+def unlabelled_rows(batches: Iterable[Batch]) -> list[list[int]]:
+    return [batch.unlabelled.rows.tolist() for batch in batches if batch.unlabelled is not None]
+
+
+@pytest.mark.parametrize("test", [True, False])
+def test_unlabelled_batches_have_no_held_out_and_all_other_reviews(
+    tmp_path: Path, cache: str, test: bool
+) -> None:
+    data = with_unlabelled(module(write_imdb(tmp_path), cache, test, batch_size=8, limit_test=4), 2)
+    held_out = {text.lower().replace(" ", "") for text in TEST}
+    held_out |= {TRAIN[row].lower().replace(" ", "") for row in data.val.rows}
+    [batches] = loaded(data, [0])
+    assert [len(batch.rows) for batch in batches] == [8] * 4
+    rows = [row for batch in unlabelled_rows(batches) for row in batch]
+    reviews = data.split("unsupervised").tokenized
+    texts = {"".join(reviews.words_of(row)) for row in rows}
+    assert texts
+    assert not texts & held_out
+    # A pass reads each of the 37 other reviews once: 16 + 16 + 5, and 16 of the next pass.
+    assert sorted(len(batch) for batch in unlabelled_rows(batches[:3])) == [5, 16, 16]
+    first_pass = [row for batch in unlabelled_rows(batches[:3]) for row in batch]
+    assert len({*first_pass}) == len(first_pass) == 37
+    summary = data.summary()
+    assert summary["unlabelled"] == {"reviews": 37, "left_out": 11}
+
+
+def test_the_order_of_unlabelled_batches_depends_on_seed_and_epoch_only(
+    tmp_path: Path, cache: str
+) -> None:
+    folder = write_imdb(tmp_path)
+    epochs = loaded(with_unlabelled(module(folder, cache, batch_size=8)), range(4))
+    assert len({str(unlabelled_rows(batches)) for batches in epochs}) == 4
+    [resumed] = loaded(with_unlabelled(module(folder, cache, batch_size=8)), [2])
+    assert unlabelled_rows(resumed) == unlabelled_rows(epochs[2])
+    other = with_unlabelled(module(folder, cache, batch_size=8))
+    other.seed = 1
+    assert unlabelled_rows(loaded(other, [0])[0]) != unlabelled_rows(epochs[0])
+    # The labelled batches are those of training without unlabelled reviews.
+    [plain] = loaded(module(folder, cache, batch_size=8), [0])
+    assert [batch.rows.tolist() for batch in plain] == [b.rows.tolist() for b in epochs[0]]
+    assert all(batch.unlabelled is None for batch in plain)
+
+
+def test_unlabelled_reviews_are_augmented_as_the_training_set_is(
+    tmp_path: Path, cache: str
+) -> None:
+    augment = AugmentConfig(replace=0.9)
+    fields = {"batch_size": 8, "augment": augment}
+    data = with_unlabelled(module(write_imdb(tmp_path), cache, **fields))
+    for batch in loaded(data, [0])[0]:
+        assert batch.unlabelled is not None
+        for part in (batch, batch.unlabelled):
+            assert (part.ids == UNK_ID).sum() > 0.7 * part.lengths.sum()
+
+
+def test_unlabelled_reviews_travel_with_their_batch(tmp_path: Path, cache: str) -> None:
+    data = with_unlabelled(module(write_imdb(tmp_path), cache))
+    [[batch, *_]] = loaded(data, [0])
+    moved = data.transfer_batch_to_device(batch, torch.device("meta"), 0)
+    assert moved.unlabelled is not None
+    assert moved.ids.is_meta
+    assert moved.unlabelled.ids.is_meta
+    assert not moved.unlabelled.lengths.is_meta
+
+
+def test_runs_depend_on_the_unlabelled_reviews_only_if_they_read_them(
+    tmp_path: Path, cache: str
+) -> None:
+    folders = [write_imdb(tmp_path / "a"), write_imdb(tmp_path / "b")]
+    write_columns(folders[1] / "unsupervised.parquet", OTHERS, [-1] * len(OTHERS))
+    names = {}
+    for per_labelled in (0, 1, 2):
+        objective = ObjectiveConfig(virtual_adversarial=1, unlabelled=per_labelled)
+        configs = [
+            Config(data=DataConfig(path=str(folder), cache=cache), objective=objective)
+            for folder in folders
+        ]
+        names[per_labelled] = [Plan.of(config).folder.name for config in configs]
+    assert names[0][0] == names[0][1]
+    assert names[1][0] != names[1][1]
+    assert len({names[n][0] for n in names}) == 3
+
+
+def test_unlabelled_reviews_that_do_not_exist_are_refused(tmp_path: Path, cache: str) -> None:
+    folder = write_imdb(tmp_path)
+    write_columns(folder / "unsupervised.parquet", TEST, [-1] * len(TEST))
+    data = module(folder, cache)
+    with pytest.raises(InputError) as refusal:
+        train_on_unlabelled(data, 1)
+    assert "must be 0 (got 1): all unlabelled reviews of Parquet folder" in str(refusal.value)
+    (folder / "unsupervised.parquet").unlink()
+    data = module(folder, cache)
+    with pytest.raises(InputError) as refusal:
+        unlabelled_identity(data, 3)
+    assert str(refusal.value) == (
+        f"objective.unlabelled must be 0 (got 3): {data.corpus.name} has no unlabelled reviews."
+    )
+    assert unlabelled_identity(data, 0) == ""

@@ -16,6 +16,7 @@ from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.labels import BINARY, Classes
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.module import SentimentModule, cross_entropy
+from lstm_sentiment.model.objectives import objective_of
 
 
 def test_gradients_are_clipped_to_their_norm(tiny: Callable[..., Config]) -> None:
@@ -97,7 +98,13 @@ def module_of(config: Config, count: int, weights: list[float] | None) -> Sentim
     classes = Classes(tuple("abc"[:count]))
     array = None if weights is None else np.array(weights, np.float32)
     classifier = Classifier(config, 10, classes.outputs)
-    return SentimentModule(classifier, config.optimizer, classes=classes, class_weights=array)
+    return SentimentModule(
+        classifier,
+        config.optimizer,
+        classes=classes,
+        class_weights=array,
+        objective=objective_of(config),
+    )
 
 
 @pytest.mark.parametrize("count", [2, 3])

@@ -196,6 +196,10 @@ def test_a_record_of_a_baseline_has_no_network(run: Path) -> None:
         (("data", "groups"), "film", None),
         (("data", "groups"), None, None),
         (("data", "groups"), 1, "data.groups is 1"),
+        (("data", "unlabelled"), None, None),
+        (("data", "unlabelled"), {"reviews": 49_730, "left_out": 270}, None),
+        (("data", "unlabelled"), {"reviews": 5, "left_out": -1}, "data.unlabelled.left_out is -1"),
+        (("data", "unlabelled"), {"reviews": 5}, "left_out is missing"),
         (("vectors",), {"fingerprint": "sha256-0"}, None),  # older versions left out no reviews
         (("vectors",), {"fingerprint": "sha256-0", "left_out": 270}, None),
         (("vectors",), {"fingerprint": "sha256-0", "left_out": -1}, "vectors.left_out is -1"),

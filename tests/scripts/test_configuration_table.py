@@ -52,7 +52,8 @@ def test_every_group_has_a_heading_and_a_description() -> None:
     sections = markdown().split("### ")[1:]
     assert [section.partition("\n")[0].strip("`") for section in sections] == [
         "Run", "encoder", "head", "embedding", "data", "data.augment", "optimizer",
-        "early_stopping", "decision", "trainer", "reference", "compare", "language_model",
+        "objective", "early_stopping", "decision", "trainer", "reference", "compare",
+        "language_model",
     ]  # fmt: skip
     assert all(re.match(r".*\n\n[A-Z].*\.\n\n\| field \|", section) for section in sections)
 

@@ -8,9 +8,19 @@ from typing import Any
 import pytest
 
 from lstm_sentiment import Config, run
-from lstm_sentiment.config import Cell
+from lstm_sentiment.config import Cell, ObjectiveConfig
+from lstm_sentiment.data.synthetic import generate
 from tests.support.damage import damage
-from tests.support.project import Killed, MakeConfig, StepCalls, folder_of, results, tiny_config
+from tests.support.project import (
+    Killed,
+    MakeConfig,
+    StepCalls,
+    folder_of,
+    results,
+    synthetic_imdb,
+    tiny_config,
+)
+from tests.support.tables import write_columns
 
 BATCHES = 6  # of an epoch: 96 of the 120 reviews, 16 at a time
 Undisturbed = tuple[Config, dict[str, Any]]
@@ -87,6 +97,30 @@ def test_a_run_interrupted_in_an_epoch_gives_the_same_results(
     assert checkpoints_of(config) == ["epoch-1"]
     assert not (folder_of(config) / "run.json").exists()
     assert attempt(monkeypatch, config) == 2 * BATCHES
+    assert results_of(config) == results_of(whole)
+
+
+def test_an_interrupted_run_with_unlabelled_reviews_gives_the_same_results(
+    tiny: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "imdb"
+    synthetic_imdb(folder)
+    texts, _ = generate(70, seed=7)
+    write_columns(folder / "unsupervised.parquet", texts, [-1] * len(texts))
+    config = tiny(
+        data={"source": "imdb", "path": str(folder), "limit_train": None, "batch_size": 8},
+        encoder={"dropout": 0.3, "recurrent_dropout": 0.2},
+        objective=ObjectiveConfig(
+            adversarial=1, virtual_adversarial=1, entropy=0.5, unlabelled=1, power_iterations=2
+        ),
+        trainer={"max_epochs": 3},
+    )
+    whole = replace(config, sweep="whole")
+    record = run(whole)
+    assert record["data"]["unlabelled"] == {"reviews": 70, "left_out": 0}
+    attempt(monkeypatch, config, last=6 + 3)
+    assert checkpoints_of(config) == ["epoch-1"]
+    assert attempt(monkeypatch, config) == 2 * 6
     assert results_of(config) == results_of(whole)
 
 

@@ -91,19 +91,21 @@ class RecurrentEncoder(nn.Module):
     def packed(self, embedded: Embedded, lengths: Tensor) -> Tensor:
         """Return the states, (B, T, D), by PyTorch's functions for packed sequences."""
         rnn, vectors = self.rnn, embedded.dense()
-        names = [name for layer in range(rnn.num_layers) for name in self._names(layer)]
-        weights = [weight for name in names for weight in self._weights(name)]
-        vectors = vectors.to(weights[0].dtype)  # autocast may have narrowed them
-        zeros = self._zero_state(vectors)
-        start = zeros if rnn.mode == "LSTM" else zeros[0]
-        dropout = rnn.dropout if self.training else 0.0
+        vectors = vectors.to(next(rnn.parameters()).dtype)  # autocast may have narrowed them
         rows = pack_padded_sequence(vectors, lengths.cpu(), True, enforce_sorted=False)
+        states = rows.data
         # Autocast is off: for cuDNN, it would cast to float16, in which small gradients vanish.
         with torch.autocast(vectors.device.type, enabled=False):
-            # The second True is `train`: without it, cuDNN keeps nothing for the gradient.
-            states = self.cell.packed(
-                *rows[:2], start, weights, True, rnn.num_layers, dropout, True, rnn.bidirectional
-            )[0]
+            for layers in self._stacks():
+                if layers[0] > 0:
+                    states = F.dropout(states, rnn.dropout, self.training)
+                names = [name for layer in layers for name in self._names(layer)]
+                weights = [weight for name in names for weight in self._weights(name)]
+                zeros = self._zero_state(vectors, len(layers))
+                start = zeros if rnn.mode == "LSTM" else zeros[0]
+                # The second True is `train`: without it, cuDNN keeps nothing for the gradient.
+                options = (True, len(layers), 0.0, True, rnn.bidirectional)
+                states = self.cell.packed(states, rows.batch_sizes, start, weights, *options)[0]
         return pad_packed_sequence(
             PackedSequence(states, *rows[1:]), True, total_length=vectors.shape[1]
         )[0]
@@ -114,23 +116,37 @@ class RecurrentEncoder(nn.Module):
         `vectors`, (B, T, E), are in the order of reading, also of a network that reads backwards.
         `state` is that of the step before, whose gradient is not computed, or None at the start.
         """
-        rnn = self.rnn
-        names = [name for layer in range(rnn.num_layers) for name in self._names(layer)]
-        weights = [weight for name in names for weight in self._weights(name)]
-        start = self._zero_state(vectors) if state is None else [part.detach() for part in state]
-        dropout = rnn.dropout if self.training else 0.0
+        rnn, states, after = self.rnn, vectors, []
+        begun = self._zero_state(vectors, rnn.num_layers) if state is None else state
+        # Autocast is off, as in `packed`.
         with torch.autocast(vectors.device.type, enabled=False):
-            states, *after = self.cell.packed(
-                vectors, start if rnn.mode == "LSTM" else start[0], weights,
-                True, rnn.num_layers, dropout, True, False, True,
-            )  # fmt: skip
-        return states, tuple(after)
+            for layer, weights in enumerate(
+                self._weights(f"l{layer}") for layer in range(rnn.num_layers)
+            ):
+                if layer > 0:
+                    states = F.dropout(states, rnn.dropout, self.training)
+                start = [part[layer : layer + 1].detach() for part in begun]
+                states, *last = self.cell.packed(
+                    states, start if rnn.mode == "LSTM" else start[0], weights,
+                    True, 1, 0.0, True, False, True,
+                )  # fmt: skip
+                after.append(last)
+        return states, tuple(torch.cat(parts) for parts in zip(*after, strict=True))
 
-    def _zero_state(self, vectors: Tensor) -> list[Tensor]:
+    def _zero_state(self, vectors: Tensor, layers: int) -> list[Tensor]:
         """Return the state before the first step of B reviews, (layers x directions, B, H) each."""
-        layers = self.rnn.num_layers * len(self.directions)
-        zeros = vectors.new_zeros(layers, len(vectors), self.rnn.hidden_size)
+        zeros = vectors.new_zeros(layers * len(self.directions), len(vectors), self.rnn.hidden_size)
         return [zeros, zeros] if self.rnn.mode == "LSTM" else [zeros]
+
+    def _stacks(self) -> list[range]:
+        """Return the layers that one call computes: all or, with dropout between them, each one.
+
+        The masks of cuDNN's own dropout depend on a state that cannot be set, so that neither a
+        resumed epoch nor another pass of the same step would have the same masks.
+        """
+        layers = range(self.rnn.num_layers)
+        has_dropout = self.training and self.rnn.dropout > 0
+        return [range(layer, layer + 1) for layer in layers] if has_dropout else [layers]
 
     def layerwise(self, embedded: Embedded, lengths: Tensor) -> Tensor:
         """Return the same states, (B, T, D), layer by layer and direction by direction."""
