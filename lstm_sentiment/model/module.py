@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LinearLR
 
 from lstm_sentiment.config import OptimizerConfig, OptimizerName, Schedule
 from lstm_sentiment.data.batches import Batch
+from lstm_sentiment.data.ngram_vocabulary import NgramBatch
 from lstm_sentiment.errors import RunError
 from lstm_sentiment.labels import BINARY, Classes
 from lstm_sentiment.model.adversarial import perturb, with_gradients
@@ -67,8 +68,8 @@ class SentimentModule(L.LightningModule):
         for scores in self.scores.values():
             scores.classes = classes
 
-    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        return self.classifier(ids, lengths)
+    def forward(self, ids: Tensor, lengths: Tensor, ngrams: NgramBatch | None = None) -> Tensor:
+        return self.classifier(ids, lengths, ngrams)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         # Not in on_train_epoch_start: after that hook, the loader draws a random number.
@@ -79,7 +80,7 @@ class SentimentModule(L.LightningModule):
     def training_step(self, batch: Batch) -> Tensor:
         if self.optimizer_config.adversarial > 0:
             return self._adversarial_step(batch)
-        logits = self(batch.ids, batch.lengths)
+        logits = self(batch.ids, batch.lengths, batch.ngrams)
         return self._losses(logits, batch, "train").mean()
 
     def _adversarial_step(self, batch: Batch) -> Tensor:
@@ -88,20 +89,20 @@ class SentimentModule(L.LightningModule):
         vectors = net.embedding.vectors(batch.ids)
         if not vectors.requires_grad:  # the embedding is frozen in this epoch
             vectors.requires_grad_()
-        logits = net.classify(vectors, batch.lengths)
+        logits = net.classify(vectors, batch.lengths, batch.ngrams)
         loss = self._losses(logits, batch, "train").mean()
         sources = [vectors, *(p for p in net.parameters() if p is not net.embedding.weight)]
         gradients = torch.autograd.grad(loss, sources)
         harder = perturb(vectors, gradients[0], self.optimizer_config.adversarial)
-        logits = net.classify(harder, batch.lengths)
+        logits = net.classify(harder, batch.lengths, batch.ngrams)
         harder_loss = self._weighted(cross_entropy(logits, batch.labels), batch).mean()
         return with_gradients(loss, sources, gradients) + harder_loss
 
     def validation_step(self, batch: Batch) -> None:
-        self.scores["val"].update(self(batch.ids, batch.lengths), batch)
+        self.scores["val"].update(self(batch.ids, batch.lengths, batch.ngrams), batch)
 
     def test_step(self, batch: Batch) -> None:
-        self.scores["test"].update(self(batch.ids, batch.lengths), batch)
+        self.scores["test"].update(self(batch.ids, batch.lengths, batch.ngrams), batch)
 
     def _losses(self, logits: Tensor, batch: Batch, stage: str) -> Tensor:
         """Return the loss of each review, (B,), and add the batch to the scores of the stage."""

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.data.datamodule import ReviewDataModule
@@ -12,6 +13,7 @@ from lstm_sentiment.display import Display
 from lstm_sentiment.files.writing import write_json
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.module import SentimentModule
+from lstm_sentiment.model.ngram_layer import log_count_ratios
 from lstm_sentiment.runs.folder import CHECKPOINTS, MODEL, PREDICTIONS, RECORD
 from lstm_sentiment.runs.model_folder import save_model
 from lstm_sentiment.runs.predictions import PredictionColumns, save_predictions
@@ -74,7 +76,9 @@ def train(
 
         # Record the results; `run.json` comes last, since it marks the run as finished.
         record = _make_record(plan, module, decision, vectors, costs, best.epoch, attempts)
-        save_model(folder / MODEL, module.classifier, data.vocabulary, config, decision.classes)
+        net = module.classifier
+        ngrams = net.linear_model(data.ngram_vocabulary)
+        save_model(folder / MODEL, net, data.vocabulary, config, decision.classes, ngrams)
         save_predictions(folder / PREDICTIONS, predictions, data.review_columns)
         save_plots(folder, record)
         board.finish(record, trainer.global_step, predictions, data.text)
@@ -86,7 +90,9 @@ def _build_module(
     config: Config, data: ReviewDataModule, vectors: WordVectors | None
 ) -> SentimentModule:
     """Return the untrained network, with pretrained word vectors if there are any."""
-    classifier = Classifier(config, len(data.vocabulary), data.classes.outputs)
+    classifier = Classifier(
+        config, len(data.vocabulary), data.classes.outputs, _log_count_ratios(data)
+    )
     if vectors is not None:
         classifier.start_from(vectors.matrix, vectors.has_vector)
     return SentimentModule(
@@ -97,6 +103,14 @@ def _build_module(
         data.classes,
         data.class_weights,
     )
+
+
+def _log_count_ratios(data: ReviewDataModule) -> np.ndarray | None:
+    """Return the log-count ratios of the n-grams in the training set, (G, K), if there are any."""
+    ngrams, train = data.ngram_vocabulary, data.train
+    if ngrams is None or train.ngrams is None:
+        return None
+    return log_count_ratios(train.ngrams, len(ngrams), train.labels, data.classes.outputs)
 
 
 def _build_trainer(
