@@ -123,8 +123,8 @@ def save_description(
         write_json(folder / MERGES, vocabulary.merges)
     if ngrams is not None:
         write_json(folder / NGRAMS, ngrams.ngrams)
-        content = safetensors.numpy.save({"weights": ngrams.weights})
-        write_atomically(folder / NGRAM_WEIGHTS, content)
+        weights = safetensors.numpy.save({"weights": ngrams.weights})
+        write_atomically(folder / NGRAM_WEIGHTS, weights)
 
 
 def described(classes: Classes) -> dict[str, Any]:

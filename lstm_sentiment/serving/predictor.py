@@ -137,8 +137,8 @@ class Predictor(ABC):
         if (model / ONNX).exists():
             from lstm_sentiment.serving.onnx_model import read_onnx
 
-            network, vocabulary, config, classes, ngrams = read_onnx(model)
-            return NetworkPredictor(network, vocabulary, config, None, classes, ngrams=ngrams)
+            exported, vocabulary, config, classes, ngrams = read_onnx(model)
+            return NetworkPredictor(exported, vocabulary, config, None, classes, ngrams=ngrams)
         if holds_ngrams(model):
             from lstm_sentiment.serving.ngram_predictor import NgramPredictor
 
