@@ -149,7 +149,7 @@ def test_augmentation_changes_the_training_set_only(
         assert one.rows.tolist() == other.rows.tolist()
         assert one.labels.tolist() == other.labels.tolist()
     assert [one.ids.tolist() for one in mine] != [other.ids.tolist() for other in theirs]
-    assert values_of(data.train_dataloader()) == [[part.tolist() for part in one] for one in mine]
+    assert values_of(data.train_dataloader()) == values_of(mine)
 
 
 def test_every_epoch_has_its_own_changes(make: Make) -> None:
