@@ -218,6 +218,12 @@ class EncoderConfig(Checked, prefix="encoder."):
         help="a language model, trained by lstm-sentiment pretrain, from which the word vectors "
         "and the encoder start",
     )
+    segment: int | None = whole(
+        None,
+        low=1,
+        help="tokens after which the states start anew (Johnson and Zhang 2016); the head still "
+        "reduces all states of the review; null never starts anew",
+    )
 
     @property
     def network(self) -> str:
@@ -240,6 +246,14 @@ class HeadConfig(Checked, prefix="head."):
 
     kind: HeadKind = choice(
         HeadKind.last, factor="head", help="how the states of all tokens become one vector"
+    )
+    ngrams: int = whole(
+        0,
+        low=0,
+        high=3,
+        help="tokens of the longest n-grams that the output units read beside this vector, each "
+        "scaled by its log-count ratio, as in the NB-SVM baseline (Wang and Manning 2012); 0 reads "
+        "none",
     )
 
 

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset, Sampler
 
 from lstm_sentiment.config import AugmentConfig, Padding, Side
 from lstm_sentiment.data.augmentation import SENTENCE_ENDS, augment
+from lstm_sentiment.data.ngram_vocabulary import NgramBatch, ReviewNgrams
 from lstm_sentiment.data.subwords import MARK
 from lstm_sentiment.data.tokenized import TokenizedReviews
 from lstm_sentiment.data.vocabulary import PAD_ID, UNK_ID
@@ -31,6 +32,21 @@ class Batch(NamedTuple):
     labels: Tensor  # (B,) float32, of the classes
     rows: Tensor  # (B,) int64, rows of the reviews in their part of the corpus
     unlabelled: "Batch | None" = None  # further reviews, whose labels mean nothing
+    # Those of the whole reviews, before truncation and augmentation; None without `head.ngrams`.
+    ngrams: NgramBatch | None = None
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch with all that a network reads on a device, except the lengths.
+
+        Lengths and rows stay on the CPU, since packing sequences needs the lengths there.
+        """
+        ngrams = None if self.ngrams is None else NgramBatch(*(t.to(device) for t in self.ngrams))
+        return self._replace(
+            ids=self.ids.to(device),
+            labels=self.labels.to(device),
+            unlabelled=None if self.unlabelled is None else self.unlabelled.to(device),
+            ngrams=ngrams,
+        )
 
 
 class Layout(NamedTuple):
@@ -99,6 +115,7 @@ class EncodedReviews(Dataset[Batch]):
     max_length: int
     padding: Padding = Padding.exact
     truncation_side: Side = Side.right
+    ngrams: ReviewNgrams | None = None  # of the N reviews
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -123,15 +140,17 @@ class EncodedReviews(Dataset[Batch]):
         """Return the batch of the reviews at the positions `chosen`, (B,), among `rows`."""
         rows = self.rows[chosen]
         starts, ends = self.tokenized.offsets[rows], self.tokenized.offsets[rows + 1]
-        return self.batch(rows, self.tokenized.tokens, starts, ends)
+        return self.batch(chosen, self.tokenized.tokens, starts, ends)
 
     def batch(
-        self, rows: np.ndarray, tokens: np.ndarray, starts: np.ndarray, ends: np.ndarray
+        self, chosen: np.ndarray, tokens: np.ndarray, starts: np.ndarray, ends: np.ndarray
     ) -> Batch:
         """Return a batch whose review i, (B,), consists of tokens[starts[i]:ends[i]].
 
-        `rows`, (B,), select the labels; `tokens`, (all tokens,), are word numbers.
+        `tokens`, (all tokens,), are word numbers. Labels and n-grams are those of the reviews at
+        the positions `chosen`, (B,), among `rows`.
         """
+        rows = self.rows[chosen]
         layout = lay_out(starts, ends, self.max_length, self.padding, self.truncation_side)
         ids = layout.fill(tokens, self.word_ids)
         return Batch(
@@ -139,7 +158,12 @@ class EncodedReviews(Dataset[Batch]):
             torch.from_numpy(layout.lengths),
             torch.from_numpy(self.tokenized.labels[rows].astype(np.float32)),
             torch.from_numpy(rows),
+            ngrams=self.ngrams_of(chosen),
         )
+
+    def ngrams_of(self, chosen: np.ndarray) -> NgramBatch | None:
+        """Return the n-grams of the reviews at the positions `chosen`, (B,), if they are known."""
+        return None if self.ngrams is None else self.ngrams.batch(chosen)
 
 
 class ResidentReviews(Dataset[Batch]):
@@ -179,6 +203,7 @@ class ResidentReviews(Dataset[Batch]):
             torch.from_numpy(lengths),
             self.labels[chosen].to(self.device, non_blocking=True),
             torch.from_numpy(self.reviews.rows[chosen]),
+            ngrams=self.reviews.ngrams_of(chosen),
         )
 
 
@@ -275,7 +300,10 @@ class PairedReviews(Dataset[Batch]):
 
 
 class AugmentedReviews(Dataset[Batch]):
-    """Augmented training reviews; the seed and the epoch of `order` determine the changes."""
+    """Augmented training reviews; the seed and the epoch of `order` determine the changes.
+
+    Only the ids change: the n-grams of a batch are those of the unchanged reviews.
+    """
 
     def __init__(
         self, reviews: EncodedReviews, config: AugmentConfig, order: TrainingOrder
@@ -304,4 +332,4 @@ class AugmentedReviews(Dataset[Batch]):
         ]
         ends = np.cumsum([len(tokens) for tokens in changed])
         starts = np.concatenate([[0], ends[:-1]])
-        return self.reviews.batch(rows, np.concatenate(changed), starts, ends)
+        return self.reviews.batch(chosen, np.concatenate(changed), starts, ends)

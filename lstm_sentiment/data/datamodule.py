@@ -29,6 +29,7 @@ from lstm_sentiment.data.batches import (
     sorted_batches,
 )
 from lstm_sentiment.data.cache import DataCache, cache_key
+from lstm_sentiment.data.ngram_vocabulary import MIN_REVIEWS, NgramVocabulary
 from lstm_sentiment.data.requirements import (
     require_classes,
     require_enough_reviews,
@@ -50,6 +51,7 @@ from lstm_sentiment.data.tokenizer import is_unspaced
 from lstm_sentiment.data.vocabulary import UNK_ID, Vocabulary
 from lstm_sentiment.display import printable
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.limits import WORDS
 from lstm_sentiment.files.reading import errors_named
 from lstm_sentiment.labels import Classes
 
@@ -77,8 +79,9 @@ class ReviewDataModule(L.LightningDataModule):
 
     `seed` determines the order of the training batches, and `config.split_seed` alone determines
     limits and validation set. If `test` is false, only `whole_test` opens the test set. A given
-    `corpus` takes the place of the one that the configuration names. `setup` sets the attributes
-    below, except `unlabelled`.
+    `corpus` takes the place of the one that the configuration names. With `ngrams`, batches have
+    the n-grams of up to so many tokens, too. `setup` sets the attributes below, except
+    `unlabelled`.
     """
 
     unlabelled: UnlabelledReviews | None = None  # set by `train_beside`
@@ -92,6 +95,7 @@ class ReviewDataModule(L.LightningDataModule):
     classes: Classes
     word_counts: np.ndarray  # (W,) occurrences of each token in the training set
     vocabulary: Vocabulary
+    ngram_vocabulary: NgramVocabulary | None  # of the training set, with `ngrams`
 
     def __init__(
         self,
@@ -100,9 +104,10 @@ class ReviewDataModule(L.LightningDataModule):
         test: bool = True,
         cache: DataCache | None = None,
         corpus: Corpus | None = None,
+        ngrams: int = 0,
     ) -> None:
         super().__init__()
-        self.config, self.seed, self.with_test = config, seed, test
+        self.config, self.seed, self.with_test, self.longest = config, seed, test, ngrams
         self.cache = DataCache() if cache is None else cache
         corpus = open_corpus(config, self.cache) if corpus is None else corpus
         self.corpus = corpus if config.folds is None else corpus.for_folds()
@@ -140,8 +145,8 @@ class ReviewDataModule(L.LightningDataModule):
     def setup(self, stage: str = "") -> None:
         """Draw limits and validation set and build the vocabulary.
 
-        Raises InputError if the training set lacks a class, if another set has only one, or if a
-        set is smaller than a batch.
+        Raises InputError if the training set lacks a class, if another set has only one, if a set
+        is smaller than a batch, or if there are no n-grams or more than a model may have.
         """
         if hasattr(self, "vocabulary"):
             return  # Lightning calls this method once for fitting, validation and testing
@@ -174,8 +179,21 @@ class ReviewDataModule(L.LightningDataModule):
         self.train_split, self.val_split = self.in_tokens(train), self.in_tokens(val)
         self.test_split = None if test is None else self.in_tokens(test)
         self.word_counts = self.train_split.tokenized.word_counts(train.rows) if is_bpe else counts
-        self.train, self.val = self._encoded(self.train_split), self._encoded(self.val_split)
-        self.test = self._encoded(self.test_split) if self.test_split is not None else None
+        self.ngram_vocabulary = self._count_ngrams(train) if self.longest else None
+        self.train, self.val = self._encoded(train), self._encoded(val)
+        self.test = self._encoded(test) if test is not None else None
+
+    def _count_ngrams(self, train: Split) -> NgramVocabulary:
+        with self.cache.display.progress("counting n-grams"):
+            vocabulary = NgramVocabulary.frequent(train.tokenized, train.rows, self.longest)
+        if not len(vocabulary):
+            raise InputError(
+                f"{self.corpus.name}: no word occurs in {MIN_REVIEWS} of the {len(train.rows)} "
+                f"training reviews, which head.ngrams={self.longest} requires: use more reviews."
+            )
+        with errors_named(self.corpus.name):
+            WORDS.check(len(vocabulary))  # otherwise, the model could not be read
+        return vocabulary
 
     def in_tokens(self, split: Split) -> Split:
         """Return the split in the tokens of the vocabulary, which are subwords with `bpe`."""
@@ -202,7 +220,7 @@ class ReviewDataModule(L.LightningDataModule):
         return " with ".join(named) or self.corpus.name
 
     def train_beside(self, split: Split, per_labelled: int, left_out: int | None) -> None:
-        """Put unlabelled reviews into the batches of the training set; see `UnlabelledReviews`."""
+        """Put unlabelled reviews, in words, beside the training set; see `UnlabelledReviews`."""
         self.unlabelled = UnlabelledReviews(self._encoded(split), per_labelled, left_out)
 
     def train_dataloader(self) -> DataLoader[Batch]:
@@ -429,25 +447,25 @@ class ReviewDataModule(L.LightningDataModule):
         return parts[ALL if ALL in parts and split not in parts else split]()
 
     def _encoded(self, split: Split) -> EncodedReviews:
+        """Return the reviews of a split, which is given in words, as a network reads them."""
+        reviews, ngrams = self.in_tokens(split).tokenized, None
+        if self.ngram_vocabulary is not None:
+            with self.cache.display.progress("finding n-grams"):
+                ngrams = self.ngram_vocabulary.find(split.tokenized, split.rows)
         return EncodedReviews(
-            split.tokenized,
+            reviews,
             split.rows,
-            split.tokenized.word_ids(self.vocabulary),
+            reviews.word_ids(self.vocabulary),
             self.config.max_length,
             self.config.padding,
             self.config.truncation_side,
+            ngrams,
         )
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
-        """Move ids and labels; lengths and rows stay on the CPU."""
-        others = batch.unlabelled
-        if others is not None:
-            others = self.transfer_batch_to_device(others, device, dataloader_idx)
-        return batch._replace(
-            ids=batch.ids.to(device), labels=batch.labels.to(device), unlabelled=others
-        )
+        return batch.to(device)
 
     def _evaluation_loader(self, reviews: EncodedReviews) -> DataLoader[Batch]:
         size = self.config.batch_size * EVALUATION_FACTOR

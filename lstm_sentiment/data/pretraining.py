@@ -25,10 +25,15 @@ class PretrainingReviews(NamedTuple):
     @property
     def note(self) -> str | None:
         """A sentence on the reviews that are left out; None if there are none."""
-        if not self.left_out:
-            return None
-        left_out = counted(self.left_out, "unlabelled review", "is", "are")
-        return f"{left_out} left out of the corpus: validation or test reviews have the same words."
+        return left_out_note(self.left_out)
+
+
+def left_out_note(left_out: int | None) -> str | None:
+    """Return a sentence on the unlabelled reviews that are left out; None if there are none."""
+    if not left_out:
+        return None
+    reviews = counted(left_out, "unlabelled review", "is", "are")
+    return f"{reviews} left out of the corpus: validation or test reviews have the same words."
 
 
 def pretraining_reviews(data: ReviewDataModule) -> PretrainingReviews:
@@ -39,12 +44,20 @@ def pretraining_reviews(data: ReviewDataModule) -> PretrainingReviews:
     """
     if UNSUPERVISED not in data.corpus.parts:
         return PretrainingReviews([data.train_split])
-    unlabelled, left_out = data.split(UNSUPERVISED), None
-    if _leaves_out(data):
-        held_out = filter(None, [data.val_split, data.whole_test])
-        is_copy = are_copies(unlabelled, *held_out)
-        unlabelled, left_out = unlabelled.take(np.flatnonzero(~is_copy)), int(is_copy.sum())
+    unlabelled, left_out = unlabelled_reviews(data)
     return PretrainingReviews([data.train_split, data.in_tokens(unlabelled)], left_out)
+
+
+def unlabelled_reviews(data: ReviewDataModule) -> tuple[Split, int | None]:
+    """Return the unlabelled reviews to learn from, in words, and how many are left out.
+
+    None are left out, and their number is None, if none are looked for; see `pretraining_reviews`.
+    """
+    unlabelled = data.split(UNSUPERVISED)
+    if not _leaves_out(data):
+        return unlabelled, None
+    is_copy = are_copies(unlabelled, *filter(None, [data.val_split, data.whole_test]))
+    return unlabelled.take(np.flatnonzero(~is_copy)), int(is_copy.sum())
 
 
 def pretraining_identity(data: ReviewDataModule) -> list[str]:
@@ -85,16 +98,15 @@ def train_on_unlabelled(data: ReviewDataModule, per_labelled: int) -> None:
     """
     if not per_labelled:
         return
-    reviews = pretraining_reviews(data)
-    if reviews.note:
-        data.cache.note(reviews.note)
-    unlabelled = reviews.splits[1]
+    unlabelled, left_out = unlabelled_reviews(data)
+    if note := left_out_note(left_out):
+        data.cache.note(note)
     if not len(unlabelled.rows):
         raise InputError(
             f"objective.unlabelled must be 0 (got {per_labelled}): all unlabelled reviews of "
             f"{data.corpus.name} are copies of validation or test reviews."
         )
-    data.train_beside(unlabelled, per_labelled, reviews.left_out)
+    data.train_beside(unlabelled, per_labelled, left_out)
 
 
 def _leaves_out(data: ReviewDataModule) -> bool:

@@ -24,6 +24,11 @@ class Embedded(NamedTuple):
     vectors: Tensor
     indices: Tensor | None = None
 
+    @property
+    def steps(self) -> int:
+        """T, the steps of the padded reviews."""
+        return (self.vectors if self.indices is None else self.indices).shape[1]
+
     def dense(self) -> Tensor:
         """Return the vectors as (B, T, E)."""
         return self.vectors if self.indices is None else F.embedding(self.indices, self.vectors)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from lstm_sentiment.config import OptimizerConfig, Schedule
 from lstm_sentiment.data.batches import Batch
+from lstm_sentiment.data.ngram_vocabulary import NgramBatch
 from lstm_sentiment.errors import RunError
 from lstm_sentiment.labels import BINARY, Classes
 from lstm_sentiment.model.classifier import Classifier
@@ -67,8 +68,8 @@ class SentimentModule(L.LightningModule):
         for scores in self.scores.values():
             scores.classes = classes
 
-    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        return self.classifier(ids, lengths)
+    def forward(self, ids: Tensor, lengths: Tensor, ngrams: NgramBatch | None = None) -> Tensor:
+        return self.classifier(ids, lengths, ngrams)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         # Not in on_train_epoch_start: after that hook, the loader draws a random number.
@@ -82,10 +83,10 @@ class SentimentModule(L.LightningModule):
         return loss
 
     def validation_step(self, batch: Batch) -> None:
-        self.scores["val"].update(self(batch.ids, batch.lengths), batch)
+        self.scores["val"].update(self(batch.ids, batch.lengths, batch.ngrams), batch)
 
     def test_step(self, batch: Batch) -> None:
-        self.scores["test"].update(self(batch.ids, batch.lengths), batch)
+        self.scores["test"].update(self(batch.ids, batch.lengths, batch.ngrams), batch)
 
     def _cross_entropy(self, logits: Tensor, batch: Batch) -> Tensor:
         """Return the mean loss of a batch, each review times the weight of its class."""

@@ -20,10 +20,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import normalize
 
 from lstm_sentiment.config import ClassWeights
+from lstm_sentiment.data.ngram_vocabulary import LONGEST, MIN_REVIEWS
 from lstm_sentiment.labels import POSITIVE
-
-LONGEST = 3  # tokens of an n-gram
-MIN_REVIEWS = 2  # of the training set in which an n-gram must occur
 
 
 class NgramModel(StrEnum):

@@ -41,7 +41,7 @@ def objective_of(config: Config) -> Objective:
 
 def supervised(net: Classifier, batch: Batch, cross_entropy: CrossEntropy) -> tuple[Tensor, Tensor]:
     """Compute L_ML, the cross-entropy."""
-    logits = net(batch.ids, batch.lengths)
+    logits = net(batch.ids, batch.lengths, batch.ngrams)
     return logits, cross_entropy(logits, batch)
 
 
@@ -54,12 +54,12 @@ def relative_adversarial(
     dropout masks independently, except the masks of the word vectors.
     """
     vectors = _with_gradient(net.embedding.vectors(batch.ids))
-    logits = net.classify(vectors, batch.lengths)
+    logits = net.classify(vectors, batch.lengths, batch.ngrams)
     loss = cross_entropy(logits, batch)
     sources = [vectors, *_behind_vectors(net)]
     gradients = torch.autograd.grad(loss, sources)
     harder = perturb(vectors, gradients[0], share)
-    harder_loss = cross_entropy(net.classify(harder, batch.lengths), batch)
+    harder_loss = cross_entropy(net.classify(harder, batch.lengths, batch.ngrams), batch)
     return logits, with_gradients(loss, sources, gradients) + harder_loss
 
 
@@ -173,7 +173,7 @@ class Passes:
 
     def _classified(self, vectors: Tensor) -> Tensor:
         _restore_random_state(self.vectors.device, self.random_state)
-        return self.net.classify(vectors, self.batch.lengths)
+        return self.net.classify(vectors, self.batch.lengths, self.batch.ngrams)
 
 
 def virtual_adversarial(passes: Passes, reference: Tensor, config: ObjectiveConfig) -> Tensor:

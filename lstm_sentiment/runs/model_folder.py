@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import safetensors.numpy
 import safetensors.torch
 import torch
 from torch import Tensor
@@ -32,14 +33,16 @@ from lstm_sentiment.files.reading import (
 from lstm_sentiment.files.writing import write_atomically, write_json
 from lstm_sentiment.labels import BINARY, Classes
 from lstm_sentiment.model.classifier import Classifier
+from lstm_sentiment.model.ngrams import NgramClassifier
 from lstm_sentiment.runs.folder import RECORD
 from lstm_sentiment.runs.record import READ, READABLE, SCHEMA, checked_classes, recorded, restored
 
 WEIGHTS, CONFIG, VOCABULARY = "model.safetensors", "config.json", "vocab.json"
 MERGES = "merges.json"  # of the subwords, if data.tokenizer is bpe
+NGRAMS, NGRAM_WEIGHTS = "ngrams.json", "ngrams.safetensors"  # with `head.ngrams` only
 ONNX = "model.onnx"  # instead of the weights, in a folder for ONNX Runtime
 CLASSES_FILE = "classes.json"  # the classes of a scikit-learn estimator
-MODEL_FILES = frozenset({WEIGHTS, CONFIG, VOCABULARY, MERGES, CLASSES_FILE})
+MODEL_FILES = frozenset({WEIGHTS, CONFIG, VOCABULARY, MERGES, NGRAMS, NGRAM_WEIGHTS, CLASSES_FILE})
 MAX_LENGTH = 1_000_000  # tokens; the largest allowed data.max_length of a model
 NO_WEIGHTS = "it is damaged or not a safetensors file."
 
@@ -51,6 +54,7 @@ class TrainedModel(NamedTuple):
     vocabulary: Vocabulary
     config: Config
     classes: Classes
+    ngrams: NgramClassifier | None  # its logits are added to those of the classifier
 
 
 def save_model(
@@ -59,12 +63,20 @@ def save_model(
     vocabulary: Vocabulary,
     config: Config,
     classes: Classes = BINARY,
+    ngrams: NgramClassifier | None = None,
 ) -> None:
-    """Write weights, configuration and vocabulary, each file in one step."""
+    """Write weights, configuration and vocabulary, each file in one step.
+
+    `ngrams` replaces the layer for n-grams of the classifier, if it has one.
+    """
     folder.mkdir(exist_ok=True)
-    weights = {name: value.cpu().contiguous() for name, value in classifier.state_dict().items()}
+    weights = {
+        name: value.cpu().contiguous()
+        for name, value in classifier.state_dict().items()
+        if not name.startswith("wide.")
+    }
     write_atomically(folder / WEIGHTS, safetensors.torch.save(weights))
-    save_description(folder, vocabulary, config, classes)
+    save_description(folder, vocabulary, config, classes, ngrams)
 
 
 @contextmanager
@@ -91,17 +103,28 @@ def is_description(folder: Path) -> bool:
 
 
 def save_description(
-    folder: Path, vocabulary: Vocabulary, config: Config, classes: Classes = BINARY
+    folder: Path,
+    vocabulary: Vocabulary,
+    config: Config,
+    classes: Classes = BINARY,
+    ngrams: NgramClassifier | None = None,
 ) -> None:
-    """Write the configuration with the classes, and the vocabulary with its merges.
+    """Write the configuration with the classes, the vocabulary with its merges, and the n-grams.
 
-    They determine the ids of a text, and the meaning of the logits.
+    They determine the ids of a text, and the meaning of the logits. `ngrams` is what `head.ngrams`
+    requires.
     """
+    if (ngrams is None) != (config.head.ngrams == 0):
+        raise ValueError(f"head.ngrams={config.head.ngrams} does not fit the n-grams of the model")
     content = {"schema": SCHEMA, **described(classes), "config": recorded(config)}
     write_json(folder / CONFIG, content)
     write_json(folder / VOCABULARY, vocabulary.words)
     if vocabulary.merges is not None:
         write_json(folder / MERGES, vocabulary.merges)
+    if ngrams is not None:
+        write_json(folder / NGRAMS, ngrams.ngrams)
+        weights = safetensors.numpy.save({"weights": ngrams.weights})
+        write_atomically(folder / NGRAM_WEIGHTS, weights)
 
 
 def described(classes: Classes) -> dict[str, Any]:
@@ -117,7 +140,9 @@ def read_model(folder: Path) -> TrainedModel:
     config, vocabulary, classes = read_description(folder)
     classifier = network_shape(folder, config, vocabulary, classes)
     classifier.load_state_dict(read_weights(folder, classifier.state_dict()), assign=True)
-    return TrainedModel(classifier.eval().requires_grad_(False), vocabulary, config, classes)
+    classifier.eval().requires_grad_(False)
+    ngrams = read_ngram_weights(folder, config, classes)
+    return TrainedModel(classifier, vocabulary, config, classes, ngrams)
 
 
 def network_shape(
@@ -135,18 +160,35 @@ def network_shape(
             raise InputError("its network is too large.") from error
 
 
-def read_weights(folder: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights of a model, which must have the names and shapes of the expected ones.
+def read_ngram_weights(folder: Path, config: Config, classes: Classes) -> NgramClassifier | None:
+    """Return what the n-grams of a review add to the logits of a network; None if it reads none.
+
+    Raises InputError with the file if a file is missing, damaged, or does not fit the other files.
+    """
+    if config.head.ngrams == 0:
+        return None
+    ngrams = read_ngram_list(folder, NGRAMS)
+    outputs = () if classes.outputs == 1 else (classes.outputs,)
+    expected = {"weights": torch.empty(*outputs, len(ngrams), device="meta")}
+    weights = read_weights(folder, expected, NGRAM_WEIGHTS)["weights"].numpy()
+    intercept = np.zeros(outputs, np.float32)  # the output units of the network have one
+    return NgramClassifier(ngrams, weights, intercept, None, config.head.ngrams)
+
+
+def read_weights(
+    folder: Path, expected: Mapping[str, Tensor], name: str = WEIGHTS
+) -> dict[str, Tensor]:
+    """Return the weights in the file `name`, with the names and shapes of the expected ones.
 
     The expected ones may be on the device "meta". Raises InputError with the file if it is missing,
     damaged, or has other weights or numbers that are not finite.
     """
-    with errors_named(folder / WEIGHTS), open_regular(folder / WEIGHTS) as stream:
+    with errors_named(folder / name), open_regular(folder / name) as stream:
         MODEL_BYTES.check(os.fstat(stream.fileno()).st_size)
         weights = _read_tensors(stream, _tensor_order(_read_header(stream), expected), expected)
-        for name, tensor in weights.items():
+        for part, tensor in weights.items():
             if not all(map(torch.isfinite, tensor.aminmax())):
-                raise InputError(f"the weights {name!r} contain numbers that are not finite.")
+                raise InputError(f"the weights {part!r} contain numbers that are not finite.")
         return weights
 
 
@@ -285,14 +327,23 @@ def read_classes(folder: Path) -> Classes:
             raise InputError(f"it is damaged: {error}.") from error
 
 
-def read_words(folder: Path) -> list[str]:
+def read_words(folder: Path, name: str = VOCABULARY) -> list[str]:
     """Return the vocabulary of a model. Raises InputError with the file if it is not a list."""
-    words = require_json(folder / VOCABULARY, VOCABULARY_BYTES)
-    with errors_named(folder / VOCABULARY):
+    words = require_json(folder / name, VOCABULARY_BYTES)
+    with errors_named(folder / name):
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise InputError("it is not a list of words.")
         WORDS.check(len(words))
     return words
+
+
+def read_ngram_list(folder: Path, name: str) -> list[str]:
+    """Return the n-grams of a model. Raises InputError with the file if they are not distinct."""
+    ngrams = read_words(folder, name)
+    with errors_named(folder / name):
+        if not ngrams or len(set(ngrams)) != len(ngrams):
+            raise InputError("it must list at least one n-gram, and each n-gram once.")
+    return ngrams
 
 
 def read_merges(folder: Path) -> list[Merge]:

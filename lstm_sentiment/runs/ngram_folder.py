@@ -20,11 +20,12 @@ import safetensors.numpy
 import torch
 
 from lstm_sentiment.config import Config
+from lstm_sentiment.data.ngram_vocabulary import LONGEST
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.reading import errors_named
 from lstm_sentiment.files.writing import write_atomically, write_json
 from lstm_sentiment.labels import BINARY, Classes
-from lstm_sentiment.model.ngrams import LONGEST, NgramClassifier, NgramModel
+from lstm_sentiment.model.ngrams import NgramClassifier, NgramModel
 from lstm_sentiment.runs.identity import BASELINE
 from lstm_sentiment.runs.model_folder import (
     CONFIG,
@@ -34,8 +35,8 @@ from lstm_sentiment.runs.model_folder import (
     read_classes,
     read_config,
     read_content,
+    read_ngram_list,
     read_weights,
-    read_words,
 )
 from lstm_sentiment.runs.record import SCHEMA, recorded
 
@@ -78,9 +79,7 @@ def read_ngrams(folder: Path) -> tuple[NgramClassifier, Config, Classes]:
     settings = read_content(folder).get(BASELINE)
     with errors_named(folder / CONFIG):
         kind, longest = _checked_settings(settings)
-    config, ngrams = read_config(folder), read_words(folder)
-    with errors_named(folder / VOCABULARY):
-        _check_ngrams(ngrams)
+    config, ngrams = read_config(folder), read_ngram_list(folder, VOCABULARY)
     classes = read_classes(folder)
     outputs = () if classes.outputs == 1 else (classes.outputs,)
     shapes = {"weights": (*outputs, len(ngrams)), "intercept": outputs or (1,)}
@@ -107,8 +106,3 @@ def _checked_settings(settings: object) -> tuple[NgramModel, int]:
     if type(longest) is not int or not 1 <= longest <= LONGEST:
         raise InputError(f"{BASELINE}.longest must be from 1 to {LONGEST} (got {longest!r:.60}).")
     return kind, longest
-
-
-def _check_ngrams(ngrams: list[str]) -> None:
-    if not ngrams or len(set(ngrams)) != len(ngrams):
-        raise InputError("it must list at least one n-gram, and each n-gram once.")

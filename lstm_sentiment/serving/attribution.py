@@ -31,6 +31,11 @@ class Method(NamedTuple):
 INTEGRATED_GRADIENTS = Method(
     "The contributions to the logit are integrated gradients.", "all word vectors zero"
 )
+WITH_NGRAMS = Method(
+    "The contributions to the logit are integrated gradients, plus those of n-grams: the weight of "
+    "each, divided equally among its tokens.",
+    "all word vectors zero, and no n-grams",
+)
 LINEAR = Method(
     "The contribution of an n-gram to the logit is its weight times its value; that of a bigram or "
     "trigram is divided equally among its tokens.",
@@ -65,6 +70,27 @@ class Attribution:
             self,
             contributions=tuple(np.bincount(groups, self.contributions).tolist()),
             attention=None if attention is None else tuple(attention.tolist()),
+        )
+
+    def spread(self, positions: np.ndarray, count: int) -> "Attribution":
+        """Return the attribution to `count` tokens, of which these are at `positions`, (T,).
+
+        The contribution and the attention of all others are zero.
+        """
+
+        def placed(values: tuple[float, ...]) -> tuple[float, ...]:
+            return tuple(np.bincount(positions, values, count).tolist())
+
+        attention = None if self.attention is None else placed(self.attention)
+        return replace(self, contributions=placed(self.contributions), attention=attention)
+
+    def with_ngrams(self, contributions: np.ndarray) -> "Attribution":
+        """Return the attribution of this logit plus the contributions of n-grams, (T,)."""
+        return replace(
+            self,
+            logit=self.logit + float(contributions.sum()),
+            contributions=tuple((np.array(self.contributions) + contributions).tolist()),
+            method=WITH_NGRAMS,
         )
 
 

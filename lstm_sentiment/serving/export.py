@@ -16,11 +16,20 @@ from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.locks import LOCK, HeldError, sole_writer
 from lstm_sentiment.files.outputs import errors_of_writing, folder_output
 from lstm_sentiment.runs.folder import RECORD
-from lstm_sentiment.runs.model_folder import CONFIG, MERGES, ONNX, VOCABULARY, is_description
+from lstm_sentiment.runs.model_folder import (
+    CONFIG,
+    MERGES,
+    NGRAM_WEIGHTS,
+    NGRAMS,
+    ONNX,
+    VOCABULARY,
+    is_description,
+)
 from lstm_sentiment.serving.onnx_model import save_onnx
 from lstm_sentiment.serving.predictor import NetworkPredictor, Predictor
 
-EXPORTED = frozenset({ONNX, CONFIG, VOCABULARY, MERGES})  # the files of an exported model
+# The files of an exported model.
+EXPORTED = frozenset({ONNX, CONFIG, VOCABULARY, MERGES, NGRAMS, NGRAM_WEIGHTS})
 TOLERANCE = 1e-4  # largest difference of probabilities allowed in 32 bits
 MIN_AGREEMENT = 0.95  # smallest allowed share of texts with the same class, also in 8 bits
 RANDOM_TEXTS = 200  # at most
@@ -29,7 +38,7 @@ RANDOM_TEXTS = 200  # at most
 class Comparison(NamedTuple):
     """The differences between the predictions of an exported network and of the original."""
 
-    size: int  # of the exported network, in bytes
+    size: int  # of the exported weights, in bytes
     difference: float  # the largest between the two probabilities of a class of a text
     agreement: float  # share of texts with the same class
     texts: int  # number of texts compared
@@ -60,9 +69,16 @@ def export(predictor: Predictor, folder: Path, int8: bool, texts: Sequence[str])
         raise InputError("The file has no texts: the export is checked on at least one.")
     with folder_output(folder, EXPORTED, _is_older_export) as draft:
         save_onnx(
-            draft, network.classifier, network.vocabulary, network.config, int8, network.classes
+            draft,
+            network.classifier,
+            network.vocabulary,
+            network.config,
+            int8,
+            network.classes,
+            network.ngrams,
         )
-        size = (draft / ONNX).stat().st_size
+        weights = [draft / name for name in (ONNX, NGRAM_WEIGHTS)]
+        size = sum(file.stat().st_size for file in weights if file.exists())
         comparison = compare(predictor, Predictor.load(draft), size, texts)
         too_different = comparison.difference > TOLERANCE and not int8
         if comparison.agreement < MIN_AGREEMENT or too_different:

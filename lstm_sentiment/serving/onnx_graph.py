@@ -80,7 +80,7 @@ class EncoderOutputs(NamedTuple):
 def onnx_model(classifier: Classifier, config: Config) -> onnx.ModelProto:
     """Return the graph: `ids` (B, T) int64 and `lengths` (B,) int64 -> `logits`, (B,) or (B, K).
 
-    Padding is on the right. Raises InputError if the cell or the head cannot be exported.
+    Padding is on the right. Raises InputError if the cell, the head or segments cannot be exported.
     """
     for field, kind, supported in (
         ("encoder.cell", config.encoder.cell, CELL_NODES),
@@ -89,6 +89,11 @@ def onnx_model(classifier: Classifier, config: Config) -> onnx.ModelProto:
         if kind not in supported:
             allowed = ", ".join(supported)
             raise InputError(f"{field}={kind} cannot be exported to ONNX: allowed are {allowed}.")
+    if config.encoder.segment is not None:
+        raise InputError(
+            f"encoder.segment={config.encoder.segment} cannot be exported to ONNX: only networks "
+            "whose states never start anew can."
+        )
     g = Graph()
     encoded = _encoder(g, classifier, config)
     reduced = HEAD_BUILDERS[config.head.kind](g, encoded, classifier.head)

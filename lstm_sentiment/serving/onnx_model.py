@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -28,11 +29,13 @@ from lstm_sentiment.files.varint import read_varint
 from lstm_sentiment.files.writing import scratch_folder, write_atomically
 from lstm_sentiment.labels import BINARY, Classes
 from lstm_sentiment.model.classifier import Classifier
+from lstm_sentiment.model.ngrams import NgramClassifier
 from lstm_sentiment.model.subnormals import subnormals_flushed
 from lstm_sentiment.runs.model_folder import (
     ONNX,
     network_shape,
     read_description,
+    read_ngram_weights,
     save_description,
 )
 from lstm_sentiment.serving.onnx_graph import onnx_model
@@ -89,13 +92,18 @@ def save_onnx(
     config: Config,
     int8: bool = False,
     classes: Classes = BINARY,
+    ngrams: NgramClassifier | None = None,
 ) -> None:
-    """Write `model.onnx`, configuration and vocabulary; `int8` stores the weights in 8 bits."""
+    """Write `model.onnx`, configuration and vocabulary; `int8` stores the weights in 8 bits.
+
+    The graph is that of the network. The weights of `ngrams` are beside it, in 32 bits, since a
+    graph cannot read words.
+    """
     model = onnx_model(classifier, config)
     onnx.checker.check_model(model, full_check=True)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / ONNX, quantized(model) if int8 else model.SerializeToString())
-    save_description(folder, vocabulary, config, classes)
+    save_description(folder, vocabulary, config, classes, ngrams)
 
 
 def quantized(model: onnx.ModelProto) -> bytes:
@@ -125,8 +133,18 @@ def _no_warnings() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def read_onnx(folder: Path) -> tuple[OnnxNetwork, Vocabulary, Config, Classes]:
-    """Return the network, the vocabulary, the configuration and the classes.
+class OnnxModel(NamedTuple):
+    """An exported model that was read from its folder."""
+
+    network: OnnxNetwork
+    vocabulary: Vocabulary
+    config: Config
+    classes: Classes
+    ngrams: NgramClassifier | None  # its logits are added to those of the network
+
+
+def read_onnx(folder: Path) -> OnnxModel:
+    """Return the exported model in a folder.
 
     Raises InputError with the file if a file is missing or damaged, or if the graph is not the one
     that `save_onnx` writes for the configuration and the vocabulary.
@@ -143,7 +161,9 @@ def read_onnx(folder: Path) -> tuple[OnnxNetwork, Vocabulary, Config, Classes]:
         for tensor, given in zip(expected.graph.initializer, model.graph.initializer, strict=True):
             _fill(tensor, given)
         one_by_one = any(node.op_type in SCALED_BY_BATCH for node in expected.graph.node)
-        return OnnxNetwork(expected.SerializeToString(), one_by_one), vocabulary, config, classes
+        network = OnnxNetwork(expected.SerializeToString(), one_by_one)
+    ngrams = read_ngram_weights(folder, config, classes)
+    return OnnxModel(network, vocabulary, config, classes, ngrams)
 
 
 def _parsed(content: bytes) -> onnx.ModelProto:

@@ -22,6 +22,7 @@ from lstm_sentiment.files.reading import errors_named
 from lstm_sentiment.labels import BINARY, POSITIVE, Classes
 from lstm_sentiment.model import metrics
 from lstm_sentiment.model.classifier import Classifier
+from lstm_sentiment.model.ngrams import NgramClassifier
 from lstm_sentiment.model.subnormals import subnormals_flushed
 from lstm_sentiment.runs.folder import MODEL, RECORD
 from lstm_sentiment.runs.identity import BASELINE
@@ -96,7 +97,8 @@ class Explanation:
     """A prediction, and the contribution of every token that the model reads to a class's logit.
 
     With `data.tokenizer=bpe`, the subwords of a word count as one token here, except in scripts
-    without spaces. `unread` is then a number of subwords.
+    without spaces. `unread` is then a number of subwords. With `head.ngrams`, a model reads all
+    tokens, and those behind the truncation contribute only by their n-grams.
     """
 
     tokens: tuple[str, ...]
@@ -135,14 +137,15 @@ class Predictor(ABC):
         if (model / ONNX).exists():
             from lstm_sentiment.serving.onnx_model import read_onnx
 
-            network, vocabulary, config, classes = read_onnx(model)
-            return NetworkPredictor(network, vocabulary, config, None, classes)
+            exported, vocabulary, config, classes, ngrams = read_onnx(model)
+            return NetworkPredictor(exported, vocabulary, config, None, classes, ngrams=ngrams)
         if holds_ngrams(model):
             from lstm_sentiment.serving.ngram_predictor import NgramPredictor
 
             return NgramPredictor(*read_ngrams(model))
-        classifier, vocabulary, config, classes = read_model(model)
-        return NetworkPredictor(TorchNetwork(classifier), vocabulary, config, classifier, classes)
+        classifier, vocabulary, config, classes, ngrams = read_model(model)
+        network = TorchNetwork(classifier)
+        return NetworkPredictor(network, vocabulary, config, classifier, classes, ngrams=ngrams)
 
     @overload
     def predict(  # type: ignore[overload-overlap]
@@ -237,7 +240,11 @@ class Predictor(ABC):
 
 @dataclass(frozen=True, eq=False)
 class NetworkPredictor(Predictor):
-    """A trained network with the vocabulary, truncation and padding of its training."""
+    """A trained network with the vocabulary, truncation and padding of its training.
+
+    The logits of a text are those of `network`, plus those of `ngrams`, if it is given, which reads
+    whole texts: truncation applies to `network` only.
+    """
 
     network: Network
     vocabulary: Vocabulary
@@ -245,6 +252,7 @@ class NetworkPredictor(Predictor):
     classifier: Classifier | None  # None if ONNX Runtime computes the logits
     classes: Classes = BINARY
     record: Mapping[str, Any] | None = None  # of the training, as in `run.json`; set by `fit`
+    ngrams: NgramClassifier | None = None  # with `head.ngrams`
 
     def save(self, folder: str | Path) -> None:
         """Write the model to a new folder, which `load` and the commands take.
@@ -259,13 +267,16 @@ class NetworkPredictor(Predictor):
         """Write the files of the model into a folder. Raises InputError if it was exported."""
         if self.classifier is None:
             raise InputError("An exported model cannot be saved: copy its folder.")
-        save_model(folder, self.classifier, self.vocabulary, self.config, self.classes)
+        save_model(folder, self.classifier, self.vocabulary, self.config, self.classes, self.ngrams)
 
     def _logits(self, texts: Sequence[str]) -> np.ndarray:
         count, outputs = len(texts), self.classes.outputs
         logits = np.empty((count,) if outputs == 1 else (count, outputs), np.float32)
-        for indices, layout, tokens in self._encoded_batches(texts):
+        words = [*map(self._tokenize, texts)]
+        for indices, layout, tokens in self._encoded_batches(texts, words):
             logits[indices] = self.network(layout.fill(tokens), layout.lengths)
+        if self.ngrams is not None:
+            logits += self.ngrams.logits(words).astype(np.float32)
         return logits
 
     def _explanation(self, text: str, label: int | None) -> Explanation:
@@ -273,7 +284,8 @@ class NetworkPredictor(Predictor):
             raise InputError(
                 "An exported model has no gradients: explain the run that it was exported from."
             )
-        (_, layout, tokens), *_ = self._encoded_batches([text], EXPLAINED_STATES)
+        words = self._tokenize(text)
+        (_, layout, tokens), *_ = self._encoded_batches([text], [words], EXPLAINED_STATES)
         prediction = self.predict(text)
         label = self._explained(prediction) if label is None else label
         attribution = attribute(
@@ -283,15 +295,19 @@ class NetworkPredictor(Predictor):
             torch.from_numpy(layout.mask),
             label,
         )
-        spellings, groups = self._grouped_tokens(text)
+        spellings, groups = self._grouped_tokens(words)
         read = layout.positions[layout.mask]
+        if self.ngrams is not None:
+            of_network = attribution.spread(read, len(spellings))
+            attribution = of_network.with_ngrams(self._contributions_of_ngrams(words, label))
+            read = np.arange(len(spellings))
         numbers, groups_read = np.unique(groups[read], return_inverse=True)
-        words: list[list[str]] = [[] for _ in numbers]
+        shown: list[list[str]] = [[] for _ in numbers]
         for position, number in zip(read.tolist(), groups_read.tolist(), strict=True):
-            words[number].append(spellings[position])
+            shown[number].append(spellings[position])
         return Explanation(
-            tokens=tuple(map(self.vocabulary.spelling, words)),
-            known=tuple(all(token in self.vocabulary for token in word) for word in words),
+            tokens=tuple(map(self.vocabulary.spelling, shown)),
+            known=tuple(map(self._is_known, shown)),
             unread=len(spellings) - len(read),
             attribution=attribution.summed(groups_read),
             prediction=prediction,
@@ -299,14 +315,32 @@ class NetworkPredictor(Predictor):
             label=label,
         )
 
-    def _grouped_tokens(self, text: str) -> tuple[list[str], np.ndarray]:
+    def _contributions_of_ngrams(self, words: list[str], label: int) -> np.ndarray:
+        """Return what the n-grams add to the logit of a class, for each token of a text, (T,).
+
+        The contribution of a word is divided equally among its subwords.
+        """
+        assert self.ngrams is not None
+        contributions = self.ngrams.contributions(words, label)
+        counts = [len(self.vocabulary.subwords(word)) for word in words]
+        # The logit of the first of two classes is the negative of that of the second one.
+        sign = -1 if len(self.classes) == 2 and label != POSITIVE else 1
+        return sign * np.repeat(contributions / counts, counts)
+
+    def _is_known(self, tokens: list[str]) -> bool:
+        """Return whether the network knows all these tokens of a word, or the n-grams the word."""
+        if all(token in self.vocabulary for token in tokens):
+            return True
+        return self.ngrams is not None and self.vocabulary.spelling(tokens) in self.ngrams
+
+    def _grouped_tokens(self, words: list[str]) -> tuple[list[str], np.ndarray]:
         """Return the tokens of a text, (T,), and the number of the word of each, (T,).
 
         In scripts without spaces, which mark no words, each subword counts as a word.
         """
         tokens: list[str] = []
         starts: list[bool] = []  # whether a word starts at the token
-        for word in self._tokenize(text):
+        for word in words:
             subwords = self.vocabulary.subwords(word)
             each = is_unspaced(word)
             tokens += subwords
@@ -320,13 +354,13 @@ class NetworkPredictor(Predictor):
         return max(self.config.embedding.dim, directions * self.config.encoder.hidden_size)
 
     def _encoded_batches(
-        self, texts: Sequence[str], limit: Limit = STATES
+        self, texts: Sequence[str], words: Sequence[list[str]], limit: Limit = STATES
     ) -> Iterator[tuple[np.ndarray, Layout, np.ndarray]]:
         """Yield the indices (B,) of each batch's texts, their layout, and the ids of all texts.
 
-        Raises InputError if the states of a text exceed the limit.
+        `words` are the words of each text. Raises InputError if the states of a text exceed the
+        limit.
         """
-        words = map(self._tokenize, texts)
         ids = [self.vocabulary.encode(self.vocabulary.tokens_of(each)) for each in words]
         ends = np.cumsum([len(each) for each in ids], dtype=np.int64)
         starts = ends - [len(each) for each in ids]

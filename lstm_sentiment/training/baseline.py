@@ -15,6 +15,7 @@ from lstm_sentiment.config import ClassWeights, Config, DataConfig, Tokenizer
 from lstm_sentiment.data.batches import Batch
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.datamodule import ReviewDataModule
+from lstm_sentiment.data.ngram_vocabulary import LONGEST, MIN_REVIEWS
 from lstm_sentiment.data.splits import Split
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import MODEL_BYTES, WORDS
@@ -186,8 +187,8 @@ def recorded_baseline(kind: NgramModel, config: Config) -> dict[str, Any]:
     }
     model = {
         "kind": str(kind),
-        "longest": ngrams.LONGEST,
-        "least": ngrams.MIN_REVIEWS,
+        "longest": LONGEST,
+        "least": MIN_REVIEWS,
         "grid": [*ngrams.GRID[kind]],
         "chosen_by": CHOSEN_BY,
         "intercept": ngrams.INTERCEPT,
@@ -269,7 +270,7 @@ def _fit(kind: NgramModel, data: ReviewDataModule) -> tuple[NgramClassifier, Pen
         classifier, penalty = fit_baseline(kind, data)
     except ValueError as error:  # scikit-learn raises it for an empty vocabulary
         raise InputError(
-            f"{data.corpus.name}: no word occurs in {ngrams.MIN_REVIEWS} of the {len(data.train)} "
+            f"{data.corpus.name}: no word occurs in {MIN_REVIEWS} of the {len(data.train)} "
             "training reviews, which an n-gram baseline requires: use more reviews."
         ) from error
     with errors_named(data.corpus.name):

@@ -101,7 +101,9 @@ class Plan(Planned):
         reviews cannot be read, or if the decision does not suit the number of classes.
         """
         device = runtime.choose_device(config.trainer.accelerator)
-        data = ReviewDataModule(config.data, config.seed, config.test, cache, corpus)
+        data = ReviewDataModule(
+            config.data, config.seed, config.test, cache, corpus, config.head.ngrams
+        )
         names = {
             "encoder": config.encoder.network,
             "head": str(config.head.kind),

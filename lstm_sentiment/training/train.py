@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.data.datamodule import ReviewDataModule
@@ -11,6 +12,7 @@ from lstm_sentiment.display import Display
 from lstm_sentiment.files.writing import write_json
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.module import SentimentModule
+from lstm_sentiment.model.ngram_layer import log_count_ratios
 from lstm_sentiment.model.objectives import objective_of
 from lstm_sentiment.runs.folder import CHECKPOINTS, MODEL, PREDICTIONS, RECORD
 from lstm_sentiment.runs.model_folder import save_model
@@ -76,7 +78,9 @@ def train(
 
         # Record the results; `run.json` comes last, since it marks the run as finished.
         record = _make_record(plan, module, decision, pretrained, costs, best.epoch, attempts)
-        save_model(folder / MODEL, module.classifier, data.vocabulary, config, decision.classes)
+        net = module.classifier
+        ngrams = net.linear_model(data.ngram_vocabulary)
+        save_model(folder / MODEL, net, data.vocabulary, config, decision.classes, ngrams)
         save_predictions(folder / PREDICTIONS, predictions, data.review_columns)
         save_plots(folder, record)
         board.finish(record, trainer.global_step, predictions, data.text)
@@ -88,7 +92,9 @@ def _build_module(
     config: Config, data: ReviewDataModule, pretrained: Pretrained
 ) -> SentimentModule:
     """Return the untrained network, with what is pretrained of it."""
-    classifier = Classifier(config, len(data.vocabulary), data.classes.outputs)
+    classifier = Classifier(
+        config, len(data.vocabulary), data.classes.outputs, _log_count_ratios(data)
+    )
     vectors, language_model = pretrained
     if vectors is not None:
         classifier.start_from(vectors.matrix, vectors.has_vector)
@@ -104,6 +110,14 @@ def _build_module(
         data.class_weights,
         objective_of(config),
     )
+
+
+def _log_count_ratios(data: ReviewDataModule) -> np.ndarray | None:
+    """Return the log-count ratios of the n-grams in the training set, (G, K), if there are any."""
+    ngrams, train = data.ngram_vocabulary, data.train
+    if ngrams is None or train.ngrams is None:
+        return None
+    return log_count_ratios(train.ngrams, len(ngrams), train.labels, data.classes.outputs)
 
 
 def _build_trainer(

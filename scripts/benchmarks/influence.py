@@ -109,7 +109,9 @@ def main() -> None:
     influences, accuracies = defaultdict(list), defaultdict(list)
     try:
         for name, folder in networks(options.runs):
-            classifier, vocabulary, config, _ = read_model(folder / MODEL)
+            classifier, vocabulary, config, _, ngrams = read_model(folder / MODEL)
+            if ngrams is not None:
+                raise InputError(f"{folder} reads n-grams, too: only head.ngrams=0 is measured.")
             reviews = long_reviews(replace(config.data, path=options.path), vocabulary)
             ids, lengths = reviews.ids[:REVIEWS], reviews.lengths[:REVIEWS]
             influences[name].append(influence(classifier, ids, lengths, DISTANCES).tolist())

@@ -81,7 +81,7 @@ def test_a_text_is_read_in_the_subwords_of_the_training(tiny: Make, tmp_path: Pa
     model = loaded(tmp_path / "run", tiny(data={"tokenizer": "bpe"}))
     content = json.loads((tmp_path / "run" / "model" / "merges.json").read_text())
     assert content == [list(merge) for merge in model.vocabulary.merges or ()]
-    (_, layout, ids), *_ = model._encoded_batches(["Film langweiliger"])
+    (_, layout, ids), *_ = model._encoded_batches(["Film langweiliger"], [["film", "langweiliger"]])
     assert model.vocabulary.decode(ids) == ["▁film", "▁langweilige", "r"]
     assert layout.lengths.tolist() == [3]
 

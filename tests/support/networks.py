@@ -3,6 +3,7 @@
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -10,10 +11,12 @@ from lstm_sentiment.config import Cell, Config, EncoderConfig
 from lstm_sentiment.data.vocabulary import SPECIALS, Vocabulary
 from lstm_sentiment.labels import BINARY, Classes
 from lstm_sentiment.model.classifier import Classifier
+from lstm_sentiment.model.ngrams import NgramClassifier
 from lstm_sentiment.runs.model_folder import save_model
 from lstm_sentiment.serving.predictor import Predictor
 
 WORDS = "the a film was good bad not very dull and , . great plot actors it is this of to".split()
+NGRAMS = ["good", "bad", "zyzzyva", "plot not", "not good", "a dull plot"]
 TEXTS = [
     "The film was good, and the actors great.",
     "",
@@ -47,11 +50,22 @@ def drawn(config: Config, classes: Classes = BINARY) -> Classifier:
     return net.eval()
 
 
+def drawn_ngrams(config: Config, classes: Classes = BINARY) -> NgramClassifier | None:
+    """Return random weights of `NGRAMS` for a network with `head.ngrams`."""
+    if config.head.ngrams == 0:
+        return None
+    outputs = () if classes.outputs == 1 else (classes.outputs,)
+    weights = np.random.default_rng(5).normal(size=(*outputs, len(NGRAMS))).astype(np.float32)
+    intercept = np.zeros(outputs, np.float32)
+    return NgramClassifier(NGRAMS, weights, intercept, None, config.head.ngrams)
+
+
 def saved(folder: Path, config: Config, classes: Classes = BINARY) -> Path:
     """Write a random network to `folder`/model, as a run does, and return `folder`."""
     folder.mkdir(parents=True)
     vocabulary = Vocabulary([*SPECIALS, *WORDS])
-    save_model(folder / "model", drawn(config, classes), vocabulary, config, classes)
+    ngrams = drawn_ngrams(config, classes)
+    save_model(folder / "model", drawn(config, classes), vocabulary, config, classes, ngrams)
     return folder
 
 

@@ -4,6 +4,8 @@ Reviews are padded on the right. On the CPU, if the vectors are float32 (also in
 `model.recurrence` computes each layer and direction and stops at the end of each review. Otherwise,
 such as on CUDA, PyTorch (cuDNN) computes the whole stack from a packed sequence. Both
 implementations have the same parameters and give the same states.
+
+With `encoder.segment`, the pieces of a review are encoded like reviews of their own.
 """
 
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from lstm_sentiment.config import Cell, EncoderConfig
 from lstm_sentiment.model import recurrence
 from lstm_sentiment.model.embedding import Embedded
 from lstm_sentiment.model.encoders.contract import Encoded
+from lstm_sentiment.model.encoders.pieces import Pieces
 from lstm_sentiment.model.recurrence import Inputs, RowPartition, Weights
 
 
@@ -49,6 +52,10 @@ class RecurrentEncoder(nn.Module):
     The weights are those of one `nn.RNN`, `nn.GRU` or `nn.LSTM`, under PyTorch's names. Recurrent
     dropout is DropConnect on the hidden-to-hidden weights (Merity et al. 2018, AWD-LSTM): one mask
     for all reviews of a batch and all steps.
+
+    With `segment`, the states start anew after every so many tokens (Johnson and Zhang 2016), in
+    all layers and directions. The final states are then the last forward state of the last piece
+    and the first backward state of the first piece.
     """
 
     def __init__(self, config: EncoderConfig, input_size: int) -> None:
@@ -64,6 +71,7 @@ class RecurrentEncoder(nn.Module):
         )
         self.recurrent_dropout = config.recurrent_dropout
         self.backward = config.backward
+        self.segment = config.segment
         self.output_size = config.hidden_size * (2 if config.bidirectional else 1)
         initialise(self.rnn)
 
@@ -74,19 +82,27 @@ class RecurrentEncoder(nn.Module):
 
     def forward(self, embedded: Embedded, lengths: Tensor) -> Encoded:
         """Encode a batch of reviews; see `Encoder`."""
-        vectors = embedded.vectors
-        on_cpu = vectors.device.type == "cpu" and vectors.dtype is torch.float32
-        if on_cpu and self.cell.recurrence is not None:
-            states = self.layerwise(embedded, lengths)
-        elif self.backward:  # PyTorch has no cell that only reads backwards
-            turned = Embedded(reversed_reviews(embedded.dense(), lengths))
-            states = reversed_reviews(self.packed(turned, lengths), lengths)
+        if self.segment is None:
+            states = self.states(embedded, lengths)
         else:
-            states = self.packed(embedded, lengths)
+            pieces = Pieces(lengths, embedded.steps, self.segment)
+            states = pieces.joined(self.states(pieces.of(embedded), pieces.lengths))
         # The lengths of a batch are on the CPU, where packing reads them.
         lengths = lengths.to(states.device, non_blocking=True)
         mask = torch.arange(states.shape[1], device=states.device) < lengths.unsqueeze(1)
         return Encoded(states, self._final(states, lengths), mask)
+
+    def states(self, embedded: Embedded, lengths: Tensor) -> Tensor:
+        """Return the states, (B, T, D), by the implementation for the vectors' device and type."""
+        vectors = embedded.vectors
+        on_cpu = vectors.device.type == "cpu" and vectors.dtype is torch.float32
+        if on_cpu and self.cell.recurrence is not None:
+            return self.layerwise(embedded, lengths)
+        if not self.backward:
+            return self.packed(embedded, lengths)
+        # PyTorch has no cell that only reads backwards.
+        turned = Embedded(reversed_reviews(embedded.dense(), lengths))
+        return reversed_reviews(self.packed(turned, lengths), lengths)
 
     def packed(self, embedded: Embedded, lengths: Tensor) -> Tensor:
         """Return the states, (B, T, D), by PyTorch's functions for packed sequences."""
