@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lstm_sentiment.config import values_if_missing
-from lstm_sentiment.runs.identity import BASELINE, NOT_FINGERPRINTED
+from lstm_sentiment.runs.identity import BASELINE, ENSEMBLE, NOT_FINGERPRINTED
 from lstm_sentiment.runs.reader import RunSummary
 from lstm_sentiment.runs.record import IF_MISSING
 
@@ -24,14 +24,19 @@ def settings(run: RunSummary) -> dict[str, Any]:
     """
     assert run.record is not None
     config = run.record["config"]
-    is_baseline = BASELINE in config
-    implied = IF_MISSING | BASELINE_DEFAULTS if is_baseline else values_if_missing()
-    values = {**implied, **flattened(config)}
+    values = {**_implied(config), **flattened(config)}
     for name in values.keys() & {"seed", "test", *NOT_FINGERPRINTED}:
         del values[name]
     if vectors := run.record.get("vectors"):  # identified by their content, not by their path
         values["vectors"] = vectors["fingerprint"]
     return values
+
+
+def _implied(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of settings that a configuration lacks."""
+    if ENSEMBLE in config:  # its members may differ in them
+        return {}
+    return IF_MISSING | BASELINE_DEFAULTS if BASELINE in config else values_if_missing()
 
 
 def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
