@@ -26,8 +26,8 @@ class Comparison:
     """The variants of a group, compared on the same test reviews.
 
     `best` is the variant with the highest validation accuracy, `baseline` the n-gram baseline with
-    the least validation loss and `best_network` the best single network; each may be None. `tested` are
-    the variants with predictions for the same test reviews, and `correct` says whether their
+    the least validation loss and `best_network` the best single network; each may be None. `tested`
+    are the variants with predictions for the same test reviews, and `correct` says whether their
     predictions are correct. `notes` are the limits of the comparison.
     """
 
@@ -104,8 +104,13 @@ class Comparison:
 
     @property
     def has_single_seeds(self) -> bool:
-        """Whether the variance between seeds of any network or ensemble is unknown."""
-        return any(len(v.runs) == 1 for v in self.variants if not v.is_baseline)
+        """Whether any network has a single seed, so that its variance between seeds is unknown."""
+        return any(len(v.runs) == 1 for v in self.networks)
+
+    @property
+    def has_ensembles(self) -> bool:
+        """Whether any variant is an ensemble, whose variance between seeds is unknown, too."""
+        return any(v.is_ensemble for v in self.variants)
 
     def against(self, other: Variant | None) -> dict[str, Verdict]:
         """Return the verdict on each variant relative to the variant `other`, by variant name.

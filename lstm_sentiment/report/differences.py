@@ -50,9 +50,9 @@ def differing(variant: Variant, other: Variant) -> list[Difference]:
     """Return the settings in which two variants differ, except the seed.
 
     Settings that only networks, n-gram baselines or ensembles have are one difference, the kind of
-    the model. Settings that identify word vectors are one difference, too. The content of vectors that
-    follow from other settings counts only if nothing else differs. The penalties of baselines of
-    different kinds follow from the kinds.
+    the model. Settings that identify word vectors are one difference, too. The content of vectors
+    that follow from other settings counts only if nothing else differs. The penalties of baselines
+    of different kinds follow from the kinds.
     """
     ours, theirs = _chosen(variant), _chosen(other)
     if ours == theirs:

@@ -181,7 +181,7 @@ def _require_alike(members: Sequence[Member]) -> None:
         names = [record_classes(member.record).names for member in (first, other)]
         if names[0] != names[1]:
             raise InputError(
-                f"{first.name} and {other.name} have different classes: {join_names(names[0])} and "
+                f"{first.name} and {other.name} have different classes: {join_names(names[0])}; "
                 f"{join_names(names[1])}."
             )
         if first.data["fingerprint"] != other.data["fingerprint"]:
