@@ -27,6 +27,7 @@ from lstm_sentiment.data.batches import (
     sorted_batches,
 )
 from lstm_sentiment.data.cache import DataCache, cache_key
+from lstm_sentiment.data.pseudo_labels import PseudoLabels, joined
 from lstm_sentiment.data.requirements import (
     require_classes,
     require_enough_reviews,
@@ -78,6 +79,8 @@ class ReviewDataModule(L.LightningDataModule):
     classes: Classes
     word_counts: np.ndarray  # (W,) occurrences of each token in the training set
     vocabulary: Vocabulary
+    training: EncodedReviews  # of the training batches: `train`, and pseudo-labelled reviews
+    pseudo_labels: PseudoLabels | None = None  # set by `learn_from`
 
     def __init__(
         self,
@@ -162,6 +165,13 @@ class ReviewDataModule(L.LightningDataModule):
         self.word_counts = self.train_split.tokenized.word_counts(train.rows) if is_bpe else counts
         self.train, self.val = self._encoded(self.train_split), self._encoded(self.val_split)
         self.test = self._encoded(self.test_split) if self.test_split is not None else None
+        self.training = self.train
+
+    def learn_from(self, pseudo_labels: PseudoLabels) -> None:
+        """Add pseudo-labelled reviews to the training batches; the module must be set up."""
+        unlabelled = self._encoded(pseudo_labels.reviews)
+        self.training = joined(self.train, unlabelled, pseudo_labels.probabilities, self.vocabulary)
+        self.pseudo_labels = pseudo_labels
 
     def in_tokens(self, split: Split) -> Split:
         """Return the split in the tokens of the vocabulary, which are subwords with `bpe`."""
@@ -188,11 +198,14 @@ class ReviewDataModule(L.LightningDataModule):
         return " with ".join(named) or self.corpus.name
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Return the batches of the training set, shuffled and augmented anew in every epoch."""
-        order = TrainingOrder(self.train.lengths, self.config.batch_size, self.seed)
+        """Return the batches of the training set, shuffled and augmented anew in every epoch.
+
+        Pseudo-labelled reviews are shuffled among the others, in proportion to their number.
+        """
+        order = TrainingOrder(self.training.lengths, self.config.batch_size, self.seed)
         if self.config.augment == AugmentConfig():
-            return _loader(self._resident(self.train), order)
-        return _loader(AugmentedReviews(self.train, self.config.augment, order), order)
+            return _loader(self._resident(self.training), order)
+        return _loader(AugmentedReviews(self.training, self.config.augment, order), order)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Return the batches of the validation set, longest reviews first."""
@@ -311,10 +324,7 @@ class ReviewDataModule(L.LightningDataModule):
             if name != TRAIN:
                 self.split(TRAIN)  # which has the classes
             part, config = self._part(name), self.config
-            folder = self.corpus.cache or config.cache
-            reviews = tokenized_reviews(
-                part, folder, self.cache, config.preparation, config.tokenizer
-            )
+            reviews = self.tokenized(name, config.preparation, config.tokenizer)
             if config.group_column is None:  # known films must not change the splits
                 reviews = reviews.ungrouped()
             with errors_named(part.name):
@@ -331,6 +341,20 @@ class ReviewDataModule(L.LightningDataModule):
                 train, test = self._divided(whole)
                 self.splits |= {ALL: whole, TRAIN: train, TEST: test}
         return self.splits[name]
+
+    def tokenized(self, name: str, preparation: int, tokenizer: Tokenizer) -> TokenizedReviews:
+        """Return the reviews of a split in other tokens; their rows are those of `split`.
+
+        Raises InputError if the reviews cannot be read or cached.
+        """
+        return tokenized_reviews(
+            self._part(name), self.cache_folder, self.cache, preparation, tokenizer
+        )
+
+    @property
+    def cache_folder(self) -> Path:
+        """The folder of everything that is cached for the reviews."""
+        return Path(self.corpus.cache or self.config.cache).expanduser()
 
     @property
     def whole_test(self) -> Split | None:

@@ -189,8 +189,13 @@ class StageScores:
         self.batches = []
 
     def update(self, logits: Tensor, batch: Batch) -> None:
-        """Add a batch with its logits, (B,) or (B, K)."""
-        self.batches.append((batch.rows, batch.labels, logits.detach().float()))
+        """Add the labelled reviews of a batch with the logits, (B,) or (B, K), of all of them."""
+        columns = batch.rows, batch.labels, logits.detach().float()
+        if batch.is_labelled is not None:
+            rows, labels, logits = (column[batch.is_labelled] for column in columns)
+            # Of labelled reviews, the probabilities are 0 and 1.
+            columns = rows, labels if labels.ndim == 1 else labels.argmax(1).float(), logits
+        self.batches.append(columns)
 
     def compute(self) -> dict[str, Any]:
         """Return the scores; if a logit is not finite, a loss of NaN and no other score."""

@@ -23,17 +23,21 @@ OPTIMIZERS = {OptimizerName.adam: torch.optim.Adam, OptimizerName.adamw: torch.o
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the loss of each review, (B,): logits (B,) or (B, K), labels (B,) float32."""
+    """Return the loss of each review, (B,): logits (B,) or (B, K), labels (B,) float32.
+
+    Pseudo-labels are probabilities: of the second of two classes, (B,), or of K classes, (B, K).
+    """
     if logits.ndim == 1:
         return F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-    return F.cross_entropy(logits, labels.long(), reduction="none")
+    return F.cross_entropy(logits, labels.long() if labels.ndim == 1 else labels, reduction="none")
 
 
 class SentimentModule(L.LightningModule):
     """A LightningModule that trains a classifier with cross-entropy, and scores it.
 
     There are scores for each of the stages "train", "val" and "test". `class_weights`, (K,), weight
-    the training loss; the losses in the scores have no weights.
+    the training loss, and so does `pseudo_weight` that of pseudo-labelled reviews; the losses in
+    the scores have no weights, and are those of labelled reviews.
 
     Dropout is seeded with `seed` and the epoch, so that an epoch does not depend on the random
     numbers drawn before it. Word vectors are frozen for the first `freeze_epochs` epochs.
@@ -49,12 +53,14 @@ class SentimentModule(L.LightningModule):
         freeze_epochs: int = 0,
         classes: Classes = BINARY,
         class_weights: np.ndarray | None = None,
+        pseudo_weight: float = 1.0,
     ) -> None:
         super().__init__()
         self.classifier = classifier
         self.optimizer_config = optimizer
         self.seed = seed
         self.freeze_epochs = freeze_epochs
+        self.pseudo_weight = pseudo_weight
         weights = None if class_weights is None else torch.from_numpy(class_weights)
         self.register_buffer("class_weights", weights, persistent=False)
         self.scores = {stage: StageScores(classes) for stage in ("train", "val", "test")}
@@ -109,10 +115,18 @@ class SentimentModule(L.LightningModule):
         return self._weighted(cross_entropy(logits, batch.labels), batch)
 
     def _weighted(self, losses: Tensor, batch: Batch) -> Tensor:
-        """Return the losses of reviews, (B,), times the weights of their classes."""
+        """Return the losses of reviews, (B,), times the weights of their classes and labels."""
+        if batch.is_labelled is not None:
+            is_labelled = batch.is_labelled.to(losses.device)
+            losses = torch.where(is_labelled, losses, self.pseudo_weight * losses)
         if self.class_weights is None:
             return losses
-        return losses * self.class_weights[batch.labels.long()]
+        if batch.is_labelled is None:
+            return losses * self.class_weights[batch.labels.long()]
+        labels = batch.labels
+        if labels.ndim == 1:
+            labels = torch.stack([1 - labels, labels], dim=1)
+        return losses * (labels @ self.class_weights)  # the expected weight of the class
 
     def on_train_epoch_start(self) -> None:
         self.scores["train"].reset()

@@ -199,6 +199,8 @@ def _fields(variant: Variant) -> dict[str, Any]:
         fields["data.fold"] = 0
     if values["data.source"] == Source.reviews:
         fields["data.path"] = "FILE"
+    if record.get("pseudo_labels"):  # whose folders are not recorded
+        fields["data.pseudo_labels"] = ["RUN"]
     return fields | {"embedding.path": _vector_file(values, record.get("vectors"))}
 
 

@@ -15,6 +15,7 @@ BASELINE_DEFAULTS = {
     "decision.threshold": "0.5",
     "decision.calibration": "none",
 }
+PSEUDO_LABELS = "data.pseudo_labels"
 
 
 def settings(run: RunSummary) -> dict[str, Any]:
@@ -27,8 +28,12 @@ def settings(run: RunSummary) -> dict[str, Any]:
     values = {**_implied(config), **flattened(config)}
     for name in values.keys() & {"seed", "test", *NOT_FINGERPRINTED}:
         del values[name]
-    if vectors := run.record.get("vectors"):  # identified by their content, not by their path
+    # Identified by their content, not by their paths.
+    if vectors := run.record.get("vectors"):
         values["vectors"] = vectors["fingerprint"]
+    if not {BASELINE, ENSEMBLE} & config.keys():
+        pseudo = run.record.get("pseudo_labels")
+        values[PSEUDO_LABELS] = pseudo["fingerprint"] if pseudo else None
     return values
 
 

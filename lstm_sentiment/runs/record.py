@@ -191,6 +191,9 @@ def _check(record: Mapping[str, Any]) -> None:
         _require_text("vectors.fingerprint", vectors["fingerprint"])
         if (left_out := vectors.get("left_out")) is not None:
             _require_number("vectors.left_out", left_out)
+    if (pseudo := record.get("pseudo_labels")) is not None:
+        _require_text("pseudo_labels.fingerprint", pseudo["fingerprint"])
+        _require_number("pseudo_labels.reviews", pseudo["reviews"])
     for name in ("source", "fingerprint"):
         _require_text(f"data.{name}", record["data"][name])
     _require_number("data.train", record["data"]["train"])

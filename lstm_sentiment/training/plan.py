@@ -17,7 +17,7 @@ from lstm_sentiment.files.reading import read_json
 from lstm_sentiment.runs.folder import CONFIG, FAILED
 from lstm_sentiment.runs.identity import new_command, run_folder
 from lstm_sentiment.runs.record import read_record
-from lstm_sentiment.training import runtime
+from lstm_sentiment.training import pseudo_labels, runtime
 from lstm_sentiment.training.decision import require_possible
 
 
@@ -58,7 +58,8 @@ class Plan:
         }
         # The vectors come first, so that a missing file is reported before the reviews are read.
         vectors = word_vectors.identify(config.embedding, data)
-        identity = " ".join(filter(None, [data.identity, vectors]))
+        pseudo = pseudo_labels.identify(data)
+        identity = " ".join(filter(None, [data.identity, vectors, pseudo]))
         require_possible(config.decision, data.classes)
         folder = run_folder(config, identity)
         choices = names | dict(choices or {})
@@ -67,14 +68,15 @@ class Plan:
     def prepare(self) -> WordVectors | None:
         """Read the reviews into `data` and return their pretrained word vectors, if any.
 
-        Reviews and vectors are cached. Raises InputError if either cannot be used, if the machine
-        has fewer cores than the threads of the configuration, or if the score that is monitored is
-        undefined.
+        Reviews, vectors and pseudo-labels are cached. Raises InputError if any cannot be used, if
+        the machine has fewer cores than the threads of the configuration, or if the score that is
+        monitored is undefined.
         """
         runtime.require_cores(self.config.trainer.threads)
         self.data.prepare_data()
         self.data.setup()
         self._require_monitor()
+        pseudo_labels.prepare(self.data, self.device)
         return word_vectors.load(self.config.embedding, self.data)
 
     def _require_monitor(self) -> None:

@@ -96,6 +96,7 @@ def _build_module(
         config.embedding.freeze_epochs,
         data.classes,
         data.class_weights,
+        config.data.pseudo_weight,
     )
 
 
@@ -205,6 +206,7 @@ def _make_record(
         "cost": _cost(plan, module, costs),
         "data": plan.data.summary(),
         "vectors": vectors.summary(plan.data) if vectors else None,
+        "pseudo_labels": labels.summary if (labels := plan.data.pseudo_labels) else None,
         "environment": attempts[-1]["environment"],
         "attempts": attempts,
     }
@@ -225,12 +227,14 @@ def _cost(plan: Plan, module: SentimentModule, costs: Costs) -> dict[str, Any]:
 def _show_network(
     classifier: Classifier, vectors: WordVectors | None, data: ReviewDataModule, display: Display
 ) -> None:
-    """Show the size of the network, the notes on the reviews, and the coverage of word vectors."""
+    """Show the size of the network, the notes on the reviews, pseudo-labels and word vectors."""
     counts = classifier.parameter_counts()
     parts = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
     display.message(f"{sum(counts.values()):,} parameters: {parts}")
     for note in data.notes:
         display.message(note, "warning")
+    if (labels := data.pseudo_labels) is not None:
+        display.message(labels.note)
     if vectors is not None:
         summary = vectors.summary(data)
         coverage = f"{summary['words']:.1%} of the words, {summary['tokens']:.1%} of the tokens"
