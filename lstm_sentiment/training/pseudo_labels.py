@@ -83,6 +83,7 @@ def identify(data: ReviewDataModule) -> str:
         raise InputError(
             f"{data.corpus.name} has no unlabelled reviews, which data.pseudo_labels needs."
         )
+    data.prepare_data()  # which finds the classes
     return " ".join(["pseudo-labels", _fingerprint(_teachers(data)), *pretraining_identity(data)])
 
 

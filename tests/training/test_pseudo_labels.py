@@ -221,7 +221,7 @@ def test_training_scores_count_labelled_reviews_only() -> None:
 def test_certain_pseudo_labels_train_like_labels(make: MakeConfig) -> None:
     """The last 30 of 80 labelled reviews are given as pseudo-labels of 0 and 1."""
     config = make(data={"val_fraction": 0})
-    whole = weights_after_an_epoch(config, lambda data: None)
+    whole = weights_after_an_epoch(config, lambda _: None)
 
     def give_some_as_pseudo_labels(data: ReviewDataModule) -> None:
         labels = data.train_split.labels[50:].astype(np.float32)
@@ -272,9 +272,10 @@ def test_an_interrupted_run_continues(
     config = make(data={"pseudo_labels": [str(teacher)]})
     run(config)
     other = replace(config, root=str(tmp_path / "other"))
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         StepCalls(patch, "training_step", last=16)
-        run(other)
+        with pytest.raises(Killed):
+            run(other)
     run(other)
     assert results(folder_of(other)) == results(folder_of(config))
 
