@@ -47,15 +47,18 @@ def joined(
     """
     parts = [labelled, unlabelled]
     ids, lengths = zip(*map(_ids, parts), strict=True)
+
+    def of_all(name: str) -> Any:
+        return np.concatenate([getattr(part.tokenized, name)[part.rows] for part in parts])
+
     tokenized = TokenizedReviews(
         words=vocabulary.words,
         tokens=np.concatenate(ids),
         offsets=np.concatenate([[0], np.cumsum(np.concatenate(lengths))]),
-        labels=np.concatenate([part.labels for part in parts]),
-        **{
-            name: np.concatenate([getattr(part.tokenized, name)[part.rows] for part in parts])
-            for name in ("digests", "copies", "groups")
-        },
+        labels=of_all("labels"),
+        digests=of_all("digests"),
+        copies=of_all("copies"),
+        groups=of_all("groups"),
         preparation=labelled.tokenized.preparation,
     )
     count = len(tokenized.labels)

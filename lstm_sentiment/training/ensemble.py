@@ -334,7 +334,7 @@ def _data(members: Sequence[Member], stages: Mapping[str, Predictions]) -> dict[
     entries = [member.data for member in members]
     held_out = len(stages["val"].row) if "val" in stages else 0
     learned = [entry["train"] + (0 if "val" in stages else entry["val"] or 0) for entry in entries]
-    copies = [entry.get("test_copies") for entry in entries if entry.get("test_copies") is not None]
+    copies = [count for entry in entries if (count := entry.get("test_copies")) is not None]
     return {
         **{name: entries[0].get(name) for name in DATA_ENTRIES},
         "classes": [*record_classes(members[0].record).names],

@@ -30,7 +30,7 @@ from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.reading import content_digest, errors_named
 from lstm_sentiment.model.metrics import logit_of_mean, probabilities
 from lstm_sentiment.model.subnormals import subnormals_flushed
-from lstm_sentiment.runs.ensemble_folder import find_members
+from lstm_sentiment.runs.ensemble_folder import Member, find_members
 from lstm_sentiment.runs.model_folder import (
     CONFIG,
     MERGES,
@@ -140,7 +140,7 @@ def _teachers(data: ReviewDataModule) -> list[Teacher]:
     teachers = []
     for folder in folders:
         with errors_named("data.pseudo_labels"):
-            members = find_members(folder) or [(folder, 1.0)]
+            members = find_members(folder) or [Member(folder, 1.0)]
             teachers += [_teacher(each, share / len(folders), data) for each, share in members]
     return teachers
 
