@@ -125,13 +125,14 @@ def prepare(data: ReviewDataModule, device: str) -> None:
 
 
 def _fingerprint(teachers: Sequence[Teacher]) -> str:
-    models = sorted([teacher.digest, teacher.weight] for teacher in teachers)
+    models = [[teacher.digest, teacher.weight] for teacher in teachers]
     return f"sha256-{hashlib.sha256(json.dumps(models).encode()).hexdigest()}"
 
 
 def _teachers(data: ReviewDataModule) -> list[Teacher]:
     """Return the models that label the reviews, those of ensembles in place of the ensembles.
 
+    Their order does not depend on that of the folders, so that sums are the same to the last digit.
     Raises InputError if one cannot be used.
     """
     folders = [Path(os.path.realpath(Path(f).expanduser())) for f in data.config.pseudo_labels]
@@ -142,7 +143,7 @@ def _teachers(data: ReviewDataModule) -> list[Teacher]:
         with errors_named("data.pseudo_labels"):
             members = find_members(folder) or [Member(folder, 1.0)]
             teachers += [_teacher(each, share / len(folders), data) for each, share in members]
-    return teachers
+    return sorted(teachers, key=lambda teacher: (teacher.digest, teacher.weight))
 
 
 def _teacher(folder: Path, weight: float, data: ReviewDataModule) -> Teacher:
