@@ -8,6 +8,7 @@ members are not used. Nothing is trained, and no text is read.
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -78,6 +79,11 @@ class Member:
         return printable(f"{self.run.folder.parent.name}/{self.run.folder.name}")
 
     @property
+    def key(self) -> tuple[str, str]:
+        """What identifies the run wherever it lies: its name and its predictions."""
+        return self.run.folder.name, self.predictions
+
+    @property
     def fingerprint(self) -> str:
         """The fingerprint at the end of the run's name."""
         return self.run.folder.name.rpartition("-")[2]
@@ -131,6 +137,10 @@ def ensemble(
                     display.message(f"{folder.name} is finished; --rerun makes it again")
                     return folder, record
             return folder, _average(members, folder, display)
+    except InputError:
+        with suppress(OSError):  # it contains files
+            folder.rmdir()
+        raise
     except OSError as error:
         raise unwritable(config.root, error) from error
 
@@ -147,17 +157,10 @@ def _members(folders: Sequence[Path], weights: Sequence[float] | None) -> list[M
     members = [
         _member(folder, weight / total) for folder, weight in zip(folders, weights, strict=True)
     ]
-    for member, count in Counter(members_key(member) for member in members).items():
+    for (name, _), count in Counter(member.key for member in members).items():
         if count > 1:
-            raise InputError(
-                f"{printable(member[0])} is given {count} times: each run may be given once."
-            )
-    return sorted(members, key=members_key)
-
-
-def members_key(member: Member) -> tuple[str, str]:
-    """Return what identifies a member wherever it lies: its name and its predictions."""
-    return member.run.folder.name, member.predictions
+            raise InputError(f"{printable(name)} is given {count} times: give each run once.")
+    return sorted(members, key=lambda member: member.key)
 
 
 def _member(folder: Path, weight: float) -> Member:
@@ -199,12 +202,13 @@ def _common(values: Sequence[str], default: str) -> str:
 def _folder(members: Sequence[Member], config: Config) -> Path:
     """Return the folder of the ensemble of these members, ensemble-<kind>-s0-<fingerprint>."""
     chosen = {
-        "members": [[*members_key(member), member.weight] for member in members],
+        "members": [[*member.key, member.weight] for member in members],
         "threshold": THRESHOLD,
     }
     name = digest(ENSEMBLE_RECIPE, members[0].data["fingerprint"], chosen)
-    folder = sweep_folder(config) / f"{ENSEMBLE}-{_kind(members)}-s0-{name}"
-    return Path(os.path.realpath(folder))
+    # Resolved like the folders of the members, which are then recorded relative to the same root.
+    sweep = Path(os.path.realpath(sweep_folder(config)))
+    return sweep / f"{ENSEMBLE}-{_kind(members)}-s0-{name}"
 
 
 def _kind(members: Sequence[Member]) -> str:

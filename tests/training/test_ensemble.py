@@ -135,7 +135,7 @@ def test_members_with_other_predictions_give_another_folder(tmp_path: Path) -> N
     ("chosen", "message"),
     [
         (lambda runs: runs[:1], "An ensemble needs at least two runs (got 1)."),
-        (lambda runs: [runs[0], runs[0]], "is given 2 times: each run may be given once."),
+        (lambda runs: [runs[0], runs[0]], "is given 2 times: give each run once."),
         (lambda runs: [*runs, runs[0].parent], "is not a finished run"),
         (lambda runs: [*runs, ensemble(runs)[0]], "is an ensemble: give its members, each once."),
     ],
@@ -185,6 +185,7 @@ def test_other_test_reviews_are_refused(tmp_path: Path) -> None:
     other = put_run(tmp_path / "s", network(seed=1), test=drawn(2), rows=np.arange(200) + 1)
     with pytest.raises(InputError, match="were not tested on the same reviews"):
         ensemble([one, other])
+    assert not [*(tmp_path / "s").glob("ensemble*")]
 
 
 def test_a_fold_is_refused(tmp_path: Path) -> None:
