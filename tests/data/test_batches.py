@@ -86,7 +86,9 @@ def test_a_worked_example(
     assert batch.lengths.tolist() == lengths
     assert batch.labels.tolist() == [1.0, 0.0, 0.0]
     assert batch.rows.tolist() == [1, 0, 3]
-    assert [part.dtype for part in batch] == [torch.int64, torch.int64, torch.float32, torch.int64]
+    tensors, is_labelled = batch[:-1], batch[-1]
+    assert [part.dtype for part in tensors] == [*[torch.int64] * 2, torch.float32, torch.int64]
+    assert is_labelled is None
 
 
 @pytest.mark.parametrize("side", list(Side))
@@ -125,7 +127,7 @@ def test_batches_gathered_on_a_device_are_equal(
     resident = ResidentReviews(reviews, torch.device("cpu"))
     chosen = np.array(data.draw(st.permutations(range(len(texts)))))[: 1 + len(texts) // 2]
     assert len(resident) == len(reviews)
-    for ours, reference in zip(resident[chosen], reviews[chosen], strict=True):
+    for ours, reference in zip(resident[chosen][:-1], reviews[chosen][:-1], strict=True):
         assert ours.dtype == reference.dtype
         assert torch.equal(ours, reference)
 
@@ -286,7 +288,7 @@ def test_augmentation_without_changes_returns_the_reviews(padding: Padding, side
     reviews = sentences(padding, side)
     plain = [reviews[chosen] for chosen in TrainingOrder(reviews.lengths, 4, 0)]
     for one, other in zip(epoch_of(reviews, AugmentConfig()), plain, strict=True):
-        for mine, theirs in zip(one, other, strict=True):
+        for mine, theirs in zip(one[:-1], other[:-1], strict=True):
             assert mine.dtype == theirs.dtype
             assert torch.equal(mine, theirs)
 

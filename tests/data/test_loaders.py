@@ -118,7 +118,7 @@ def test_by_default_training_reviews_are_not_changed(make: Make) -> None:
     loader = data.train_dataloader()
     assert loader.dataset is data.train
     assert values_of(loader) == [
-        [part.tolist() for part in data.train[chosen]]
+        [part.tolist() for part in data.train[chosen][:-1]]
         for chosen in shuffled_batches(data.train.lengths, 4, 0, 0)
     ]
     assert values_of(make(augment=AugmentConfig(), batch_size=4).train_dataloader()) == values_of(
@@ -149,7 +149,7 @@ def test_augmentation_changes_the_training_set_only(
         assert one.rows.tolist() == other.rows.tolist()
         assert one.labels.tolist() == other.labels.tolist()
     assert [one.ids.tolist() for one in mine] != [other.ids.tolist() for other in theirs]
-    assert values_of(data.train_dataloader()) == [[part.tolist() for part in one] for one in mine]
+    assert values_of(data.train_dataloader()) == values_of(mine)
 
 
 def test_every_epoch_has_its_own_changes(make: Make) -> None:

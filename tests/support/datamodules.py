@@ -57,7 +57,7 @@ def rows_of(loader: Iterable[Batch]) -> list[list[int]]:
 
 def values_of(batches: Iterable[Batch]) -> list[list[object]]:
     """Return the fields of every batch as lists."""
-    return [[part.tolist() for part in batch] for batch in batches]
+    return [[part.tolist() for part in batch if part is not None] for batch in batches]
 
 
 def texts_of(reviews: EncodedReviews | None, texts: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from scipy.special import expit
 
 from lstm_sentiment import Config, InputError, run
 from lstm_sentiment.config import AugmentConfig, DataConfig
-from lstm_sentiment.data.batches import Batch
+from lstm_sentiment.data.batches import Batch, ResidentReviews
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.pseudo_labels import PseudoLabels
@@ -160,6 +160,14 @@ def test_the_ids_of_a_review_are_those_of_its_text(make: MakeConfig, teacher: Pa
     words = data.split(UNSUPERVISED).tokenized.words_of(3)[:40]
     np.testing.assert_array_equal(ids[1, : lengths[1]], data.vocabulary.encode(words))
     np.testing.assert_array_equal(ids[0, : lengths[0]], data.train[np.array([0])].ids[0])
+
+
+def test_batches_gathered_on_a_device_are_equal(make: MakeConfig, teacher: Path) -> None:
+    data = set_up(make(data={"pseudo_labels": [str(teacher)]}))
+    chosen = np.array([70, 3, 86, 12])
+    resident = ResidentReviews(data.training, torch.device("cpu"))
+    for ours, reference in zip(resident[chosen], data.training[chosen], strict=True):
+        assert ours.tolist() == reference.tolist()
 
 
 # Training
