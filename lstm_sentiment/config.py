@@ -24,6 +24,7 @@ from lstm_sentiment.config_fields import (
     group,
     list_of,
     location,
+    locations,
     number,
     own_fields,
     text,
@@ -495,6 +496,18 @@ class DataConfig(Checked, prefix="data."):
         help="weights of the classes in the training loss: none, or balanced, inversely "
         "proportional to their numbers of training reviews",
     )
+    pseudo_labels: Any = locations(  # list[str] | None, which OmegaConf does not take as one path
+        allowed="the folder of a finished run, baseline or ensemble, or a list of such folders",
+        fingerprinted=False,
+        recorded=False,
+        help="runs, baselines or ensembles whose mean probabilities label the unlabelled reviews, "
+        "which are then trained on beside the labelled ones",
+    )
+    pseudo_weight: float = number(
+        1.0,
+        above=0,
+        help="weight of pseudo-labelled reviews in the training loss; that of labelled ones is 1",
+    )
     augment: AugmentConfig = group(AugmentConfig)
 
     def __post_init__(self) -> None:
@@ -518,6 +531,8 @@ class DataConfig(Checked, prefix="data."):
             raise InputError(
                 f"data.preparation must be 2 with data.tokenizer={self.tokenizer} (got 1)."
             )
+        if self.preparation == 1 and self.pseudo_labels is not None:  # held-out texts would stay
+            raise InputError("data.preparation must be 2 with data.pseudo_labels (got 1).")
         if self.source is Source.synthetic and self.path is not None:
             raise InputError(
                 f"data.path={self.path} is allowed only with data=imdb or data=reviews."

@@ -263,6 +263,18 @@ def location(
     return _field(default, check, allowed, help, roles)
 
 
+def locations(*, allowed: str, help: str, **roles: Unpack[Roles]) -> Any:
+    """Declare a path or a list of paths, which is stored as a list, or as null if it is empty."""
+
+    def check(value: Any) -> list[str] | None:
+        paths = value if isinstance(value, list | tuple) else [value]
+        if not all(isinstance(path, str | PathLike) and str(path).strip() for path in paths):
+            raise ValueError
+        return [str(path) for path in paths] or None
+
+    return _field(None, check, allowed, help, roles)
+
+
 def group(kind: type[Kind]) -> Kind:
     """Declare a group of fields with its default values."""
 

@@ -133,6 +133,10 @@ class PretrainingConfig(Checked):
                 f"language_model.truncation={truncation} is not allowed with "
                 "encoder.bidirectional=true: the directions reach a step at different times."
             )
+        if encoder.segment is not None:
+            raise InputError(
+                f"encoder.segment={encoder.segment} is not allowed for a language model."
+            )
         if encoder.start_from is not None:
             raise InputError(
                 f"encoder.start_from={encoder.start_from} is allowed only in training."

@@ -38,7 +38,8 @@ from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.writing import scratch_folder, write_json
 from lstm_sentiment.labels import BINARY, MAX_CLASSES, POSITIVE, Classes
 from lstm_sentiment.runs.model_folder import CLASSES_FILE, model_draft, read_estimator_classes
-from lstm_sentiment.serving.predictor import NetworkPredictor, Predictor, find_model
+from lstm_sentiment.runs.model_location import find_model
+from lstm_sentiment.serving.predictor import NetworkPredictor, Predictor
 from lstm_sentiment.training import runtime
 from lstm_sentiment.training.plan import Plan
 from lstm_sentiment.training.run import execute
@@ -361,7 +362,7 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         """
         predictor = Predictor.load(folder)
         if not isinstance(predictor, NetworkPredictor):
-            raise InputError(f"{folder} holds a baseline: load it with Predictor.load.")
+            raise InputError(f"{folder} is a baseline or an ensemble: load it with Predictor.load.")
         names = predictor.classes.names
         classes: list[Any] = sorted(names)
         order = [classes.index(name) for name in names]

@@ -28,6 +28,7 @@ from lstm_sentiment.data.synthetic import generate
 from lstm_sentiment.labels import Classes
 from tests.support.networks import saved
 from tests.support.project import ROOT, CommandResult, folder_of, synthetic_imdb
+from tests.support.records import answers, network, put_run
 
 GENERATED = ("results.md", "model_card.md")  # by scripts/publish: tests/scripts/test_publish.py
 PAGES = {
@@ -90,8 +91,8 @@ def test_the_readme_is_short_and_shows_what_matters() -> None:
 def test_every_subcommand_is_shown_and_run() -> None:
     shown = {line[1] for lines in EVERY_COMMAND.values() for line in lines if len(line) > 1}
     assert {
-        "baseline", "data", "evaluate", "explain", "export", "power", "predict", "report",
-        "status", "tensorboard", "train",
+        "baseline", "data", "ensemble", "evaluate", "explain", "export", "power", "predict",
+        "report", "status", "tensorboard", "train",
     } <= shown  # fmt: skip
 
 
@@ -179,6 +180,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Callable[..., Co
     for run in {*RUNS.values()}:
         saved(folder / run, tiny(encoder={"cell": "gru"}, head={"kind": "max_attention"}))
     saved(folder / "OTHER_RUN", tiny())
+    for seed in range(3):
+        put_run(folder, network(seed=seed), test=answers(seed), name=f"SEED_{seed}")
     stars = Classes(("1", "2", "3", "4", "5"))
     saved(folder / "STARS_RUN", tiny(data={"classes": 5}), stars)
     texts, labels = generate(60, 5, classes=5)

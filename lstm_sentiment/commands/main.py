@@ -11,6 +11,7 @@ from lstm_sentiment import __version__
 from lstm_sentiment.commands import (
     baseline,
     data,
+    ensemble,
     evaluate,
     explain,
     export,
@@ -36,6 +37,7 @@ COMMANDS = (
     tensorboard,
     data,
     baseline,
+    ensemble,
     predict,
     evaluate,
     explain,

@@ -10,7 +10,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 RUNS_HELP = "a run, a sweep, or the folder of all sweeps"
 RUN_HELP = "the folder of a finished run"
-MODEL_HELP = "the folder of a finished run or baseline, its model/, or an exported model"
+MODEL_HELP = "the folder of a finished run, baseline or ensemble, its model/, or an exported model"
 TABLE_HELP = "CSV, TSV, JSON Lines (also .gz) or Parquet"
 
 

@@ -13,7 +13,7 @@ from lstm_sentiment.commands.options import RUNS_HELP, Commands
 from lstm_sentiment.commands.tables import FittedTable
 from lstm_sentiment.commands.terminal import console
 from lstm_sentiment.display import counted, duration, on_one_line
-from lstm_sentiment.runs.identity import BASELINE
+from lstm_sentiment.runs.identity import BASELINE, ENSEMBLE
 from lstm_sentiment.runs.reader import RunSummary, State, read_runs
 from lstm_sentiment.runs.record import varying_attempts
 
@@ -62,6 +62,8 @@ def _details(run: RunSummary) -> str:
         accuracy = accuracy_text(stage, scores)
         if BASELINE in run.record["config"]:
             return accuracy
+        if ENSEMBLE in run.record["config"]:
+            return f"{accuracy}, {len(run.record['members'])} members"
         epochs = counted(len(run.record["epochs"]), "epoch")
         return ", ".join(filter(None, [accuracy, epochs, varying_attempts(run.record)]))
     if run.state is not State.running or run.progress is None:

@@ -29,8 +29,11 @@ class Batch(NamedTuple):
 
     ids: Tensor  # (B, T) int64
     lengths: Tensor  # (B,) int64, positions that the network reads as text
-    labels: Tensor  # (B,) float32, of the classes
+    # (B,) float32, of the classes. With pseudo-labels, (B,) probabilities of the second of two
+    # classes or (B, K) of each of more; those of labelled reviews are 0 and 1.
+    labels: Tensor
     rows: Tensor  # (B,) int64, rows of the reviews in their part of the corpus
+    is_labelled: Tensor | None = None  # (B,) bool, on the CPU; None without pseudo-labels
     unlabelled: "Batch | None" = None  # further reviews, whose labels mean nothing
     # Those of the whole reviews, before truncation and augmentation; None without `head.ngrams`.
     ngrams: NgramBatch | None = None
@@ -116,6 +119,10 @@ class EncodedReviews(Dataset[Batch]):
     padding: Padding = Padding.exact
     truncation_side: Side = Side.right
     ngrams: ReviewNgrams | None = None  # of the N reviews
+    # With pseudo-labels, the probabilities in place of labels, (reviews of the part,) or (.., K)
+    # float32, and which of these reviews have labels, (reviews of the part,) bool.
+    soft_labels: np.ndarray | None = None
+    is_labelled: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -153,17 +160,25 @@ class EncodedReviews(Dataset[Batch]):
         rows = self.rows[chosen]
         layout = lay_out(starts, ends, self.max_length, self.padding, self.truncation_side)
         ids = layout.fill(tokens, self.word_ids)
+        labels, is_labelled = self.labels_of(rows)
         return Batch(
             torch.from_numpy(ids),
             torch.from_numpy(layout.lengths),
-            torch.from_numpy(self.tokenized.labels[rows].astype(np.float32)),
+            labels,
             torch.from_numpy(rows),
+            is_labelled,
             ngrams=self.ngrams_of(chosen),
         )
 
     def ngrams_of(self, chosen: np.ndarray) -> NgramBatch | None:
         """Return the n-grams of the reviews at the positions `chosen`, (B,), if they are known."""
         return None if self.ngrams is None else self.ngrams.batch(chosen)
+
+    def labels_of(self, rows: np.ndarray) -> tuple[Tensor, Tensor | None]:
+        """Return `labels` and `is_labelled` of a batch of the reviews in `rows`, (B,)."""
+        if self.soft_labels is None or self.is_labelled is None:
+            return torch.from_numpy(self.tokenized.labels[rows].astype(np.float32)), None
+        return torch.from_numpy(self.soft_labels[rows]), torch.from_numpy(self.is_labelled[rows])
 
 
 class ResidentReviews(Dataset[Batch]):
@@ -185,7 +200,7 @@ class ResidentReviews(Dataset[Batch]):
         sources = np.arange(self.counts.sum()) + np.repeat(first - self.starts, self.counts)
         ids = reviews.word_ids[reviews.tokenized.tokens[sources]]
         self.ids = torch.from_numpy(ids).to(device)
-        self.labels = torch.from_numpy(reviews.labels.astype(np.float32))
+        self.labels, self.is_labelled = reviews.labels_of(reviews.rows)
 
     def __len__(self) -> int:
         return len(self.reviews)
@@ -203,6 +218,7 @@ class ResidentReviews(Dataset[Batch]):
             torch.from_numpy(lengths),
             self.labels[chosen].to(self.device, non_blocking=True),
             torch.from_numpy(self.reviews.rows[chosen]),
+            None if self.is_labelled is None else self.is_labelled[chosen],
             ngrams=self.reviews.ngrams_of(chosen),
         )
 

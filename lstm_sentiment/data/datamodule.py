@@ -30,6 +30,7 @@ from lstm_sentiment.data.batches import (
 )
 from lstm_sentiment.data.cache import DataCache, cache_key
 from lstm_sentiment.data.ngram_vocabulary import MIN_REVIEWS, NgramVocabulary
+from lstm_sentiment.data.pseudo_labels import PseudoLabels, joined
 from lstm_sentiment.data.requirements import (
     require_classes,
     require_enough_reviews,
@@ -96,6 +97,8 @@ class ReviewDataModule(L.LightningDataModule):
     word_counts: np.ndarray  # (W,) occurrences of each token in the training set
     vocabulary: Vocabulary
     ngram_vocabulary: NgramVocabulary | None  # of the training set, with `ngrams`
+    training: EncodedReviews  # of the training batches: `train`, and pseudo-labelled reviews
+    pseudo_labels: PseudoLabels | None = None  # set by `learn_from`
 
     def __init__(
         self,
@@ -182,6 +185,7 @@ class ReviewDataModule(L.LightningDataModule):
         self.ngram_vocabulary = self._count_ngrams(train) if self.longest else None
         self.train, self.val = self._encoded(train), self._encoded(val)
         self.test = self._encoded(test) if test is not None else None
+        self.training = self.train
 
     def _count_ngrams(self, train: Split) -> NgramVocabulary:
         with self.cache.display.progress("counting n-grams"):
@@ -194,6 +198,12 @@ class ReviewDataModule(L.LightningDataModule):
         with errors_named(self.corpus.name):
             WORDS.check(len(vocabulary))  # otherwise, the model could not be read
         return vocabulary
+
+    def learn_from(self, pseudo_labels: PseudoLabels) -> None:
+        """Add pseudo-labelled reviews to the training batches; the module must be set up."""
+        unlabelled = self._encoded(pseudo_labels.reviews)
+        self.training = joined(self.train, unlabelled, pseudo_labels.probabilities, self.vocabulary)
+        self.pseudo_labels = pseudo_labels
 
     def in_tokens(self, split: Split) -> Split:
         """Return the split in the tokens of the vocabulary, which are subwords with `bpe`."""
@@ -224,9 +234,12 @@ class ReviewDataModule(L.LightningDataModule):
         self.unlabelled = UnlabelledReviews(self._encoded(split), per_labelled, left_out)
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Return the batches of the training set, shuffled and augmented anew in every epoch."""
-        order = TrainingOrder(self.train.lengths, self.config.batch_size, self.seed)
-        train = self._training_reviews(self.train, order)
+        """Return the batches of the training set, shuffled and augmented anew in every epoch.
+
+        Pseudo-labelled reviews are shuffled among the others, in proportion to their number.
+        """
+        order = TrainingOrder(self.training.lengths, self.config.batch_size, self.seed)
+        train = self._training_reviews(self.training, order)
         if self.unlabelled is None:
             return _loader(train, order)
         others = self.unlabelled.reviews
@@ -366,10 +379,7 @@ class ReviewDataModule(L.LightningDataModule):
             if name != TRAIN:
                 self.split(TRAIN)  # which has the classes
             part, config = self._part(name), self.config
-            folder = self.corpus.cache or config.cache
-            reviews = tokenized_reviews(
-                part, folder, self.cache, config.preparation, config.tokenizer
-            )
+            reviews = self.tokenized(name, config.preparation, config.tokenizer)
             if config.group_column is None:  # known films must not change the splits
                 reviews = reviews.ungrouped()
             with errors_named(part.name):
@@ -386,6 +396,20 @@ class ReviewDataModule(L.LightningDataModule):
                 train, test = self._divided(whole)
                 self.splits |= {ALL: whole, TRAIN: train, TEST: test}
         return self.splits[name]
+
+    def tokenized(self, name: str, preparation: int, tokenizer: Tokenizer) -> TokenizedReviews:
+        """Return the reviews of a split in other tokens; their rows are those of `split`.
+
+        Raises InputError if the reviews cannot be read or cached.
+        """
+        return tokenized_reviews(
+            self._part(name), self.cache_folder, self.cache, preparation, tokenizer
+        )
+
+    @property
+    def cache_folder(self) -> Path:
+        """The folder of everything that is cached for the reviews."""
+        return Path(self.corpus.cache or self.config.cache).expanduser()
 
     @property
     def whole_test(self) -> Split | None:

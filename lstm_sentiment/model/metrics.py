@@ -5,6 +5,7 @@ not depend on the place where it is computed. Scores are computed in float64: in
 torchmetrics may give an AUROC of 1.0000001, and a sigmoid is 1 from a logit of 17 on.
 """
 
+from collections.abc import Sequence
 from math import nan
 from typing import Any
 
@@ -38,6 +39,24 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
     """
     logits = np.asarray(logits, np.float64)
     return sigmoid(logits) if logits.ndim == 1 else softmax(logits, axis=1)
+
+
+def logit_of_mean(
+    logits: Sequence[np.ndarray], weights: Sequence[float] | None = None
+) -> np.ndarray:
+    """Return the logits of the mean probabilities of models, (N,) or (N, K) each, in float64.
+
+    `weights` are those of the models, positive with the sum 1; by default they are equal. Means of
+    probabilities would be exactly 1 for very certain models; their logarithms are not.
+    """
+    each = np.asarray(logits, np.float64)
+    shares = np.full(len(each), 1 / len(each)) if weights is None else np.asarray(weights)
+    log_shares = np.log(shares).reshape(-1, *[1] * (each.ndim - 1))
+    if each.ndim > 2:  # the logarithms of the mean probabilities
+        return np.logaddexp.reduce(log_shares + log_softmax(each, axis=2))
+    positive = np.logaddexp.reduce(log_shares - np.logaddexp(0, -each))
+    negative = np.logaddexp.reduce(log_shares - np.logaddexp(0, each))
+    return positive - negative
 
 
 def classification_scores(
@@ -170,8 +189,13 @@ class StageScores:
         self.batches = []
 
     def update(self, logits: Tensor, batch: Batch) -> None:
-        """Add a batch with its logits, (B,) or (B, K)."""
-        self.batches.append((batch.rows, batch.labels, logits.detach().float()))
+        """Add the labelled reviews of a batch with the logits, (B,) or (B, K), of all of them."""
+        columns = batch.rows, batch.labels, logits.detach().float()
+        if batch.is_labelled is not None:
+            rows, labels, logits = (column[batch.is_labelled] for column in columns)
+            # Of labelled reviews, the probabilities are 0 and 1.
+            columns = rows, labels if labels.ndim == 1 else labels.argmax(1).float(), logits
+        self.batches.append(columns)
 
     def compute(self) -> dict[str, Any]:
         """Return the scores; if a logit is not finite, a loss of NaN and no other score."""

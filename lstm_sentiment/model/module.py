@@ -22,17 +22,21 @@ from lstm_sentiment.model.optimization import build_optimizer, build_schedule, f
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the loss of each review, (B,): logits (B,) or (B, K), labels (B,) float32."""
+    """Return the loss of each review, (B,): logits (B,) or (B, K), labels (B,) float32.
+
+    Pseudo-labels are probabilities: of the second of two classes, (B,), or of K classes, (B, K).
+    """
     if logits.ndim == 1:
         return F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-    return F.cross_entropy(logits, labels.long(), reduction="none")
+    return F.cross_entropy(logits, labels.long() if labels.ndim == 1 else labels, reduction="none")
 
 
 class SentimentModule(L.LightningModule):
     """A LightningModule that trains a classifier with an objective, and scores it.
 
     There are scores for each of the stages "train", "val" and "test". `class_weights`, (K,), weight
-    the cross-entropy in training. The losses in the scores are cross-entropy without weights.
+    the cross-entropy in training, and so does `pseudo_weight` that of pseudo-labelled reviews. The
+    losses in the scores are cross-entropy of labelled reviews, without weights.
 
     Dropout is seeded with `seed` and the epoch, so that an epoch does not depend on the random
     numbers drawn before it. Word vectors are frozen for the first `freeze_epochs` epochs.
@@ -49,6 +53,7 @@ class SentimentModule(L.LightningModule):
         classes: Classes = BINARY,
         class_weights: np.ndarray | None = None,
         objective: Objective = supervised,
+        pseudo_weight: float = 1.0,
     ) -> None:
         super().__init__()
         self.classifier = classifier
@@ -56,6 +61,7 @@ class SentimentModule(L.LightningModule):
         self.objective = objective
         self.seed = seed
         self.freeze_epochs = freeze_epochs
+        self.pseudo_weight = pseudo_weight
         weights = None if class_weights is None else torch.from_numpy(class_weights)
         self.register_buffer("class_weights", weights, persistent=False)
         self.scores = {stage: StageScores(classes) for stage in ("train", "val", "test")}
@@ -89,11 +95,24 @@ class SentimentModule(L.LightningModule):
         self.scores["test"].update(self(batch.ids, batch.lengths, batch.ngrams), batch)
 
     def _cross_entropy(self, logits: Tensor, batch: Batch) -> Tensor:
-        """Return the mean loss of a batch, each review times the weight of its class."""
+        """Return the mean loss of a batch, each review times its weight."""
         losses = cross_entropy(logits, batch.labels)
+        if batch.is_labelled is not None:
+            is_labelled = batch.is_labelled.to(losses.device)
+            losses = torch.where(is_labelled, losses, self.pseudo_weight * losses)
         if self.class_weights is not None:
-            losses = losses * self.class_weights[batch.labels.long()]
+            losses = losses * self._weights_of(batch)
         return losses.mean()
+
+    def _weights_of(self, batch: Batch) -> Tensor:
+        """Return the weight of the class of each review, (B,), expected from pseudo-labels."""
+        assert self.class_weights is not None
+        if batch.is_labelled is None:
+            return self.class_weights[batch.labels.long()]
+        labels = batch.labels
+        if labels.ndim == 1:
+            labels = torch.stack([1 - labels, labels], dim=1)
+        return labels @ self.class_weights
 
     def on_train_epoch_start(self) -> None:
         self.scores["train"].reset()

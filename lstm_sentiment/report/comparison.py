@@ -26,8 +26,8 @@ class Comparison:
     """The variants of a group, compared on the same test reviews.
 
     `best` is the variant with the highest validation accuracy, `baseline` the n-gram baseline with
-    the least validation loss and `best_network` the best network; each may be None. `tested` are
-    the variants with predictions for the same test reviews, and `correct` says whether their
+    the least validation loss and `best_network` the best single network; each may be None. `tested`
+    are the variants with predictions for the same test reviews, and `correct` says whether their
     predictions are correct. `notes` are the limits of the comparison.
     """
 
@@ -44,8 +44,8 @@ class Comparison:
         validated = [v for v in self.variants if not np.isnan(v.val_accuracy)]
         self.best = next(iter(validated), None)
         self.baseline = _best_baseline(self.variants)
-        self.networks = [v for v in self.variants if not v.is_baseline]
-        self.best_network = next((v for v in validated if not v.is_baseline), None)
+        self.networks = [v for v in self.variants if v.is_network]
+        self.best_network = next((v for v in validated if v.is_network), None)
         self.predictions = {v.name: self._predictions(v) for v in self.variants}
         self.tested = self._tested_on_the_same_reviews()
         self.correct: list[Correct] = [
@@ -99,19 +99,25 @@ class Comparison:
 
     @property
     def tested_networks(self) -> list[Variant]:
-        """The tested variants without baselines."""
-        return [variant for variant in self.tested if not variant.is_baseline]
+        """The tested variants that are single networks."""
+        return [variant for variant in self.tested if variant.is_network]
 
     @property
     def has_single_seeds(self) -> bool:
         """Whether any network has a single seed, so that its variance between seeds is unknown."""
         return any(len(v.runs) == 1 for v in self.networks)
 
+    @property
+    def has_ensembles(self) -> bool:
+        """Whether any variant is an ensemble, whose variance between seeds is unknown, too."""
+        return any(v.is_ensemble for v in self.variants)
+
     def against(self, other: Variant | None) -> dict[str, Verdict]:
         """Return the verdict on each variant relative to the variant `other`, by variant name.
 
-        All variants are compared with a baseline, but only networks are compared with a network.
-        Otherwise a pair could get two verdicts that are corrected for different numbers of tests.
+        All variants are compared with a baseline, but only networks, and the ensembles of networks,
+        are compared with a network. Otherwise a pair could get two verdicts that are corrected for
+        different numbers of tests.
         The best network was chosen among the networks, and its luck with its seeds makes others
         look worse. Verdicts relative to a network therefore belong to the family of all pairs of
         networks, unless all have single seeds: then the verdicts are on these trained networks, and
@@ -217,7 +223,7 @@ def _copies_notes(variants: Sequence[Variant]) -> list[str]:
 def _environment_notes(variants: Sequence[Variant]) -> list[str]:
     """Return notes on networks with another device or number of threads than most networks."""
     notes = []
-    records = [record for v in variants for record in v.trained if not v.is_baseline]
+    records = [record for v in variants for record in v.trained if v.is_network]
     for field in ("device", "threads"):
         values = [record["environment"][field] for record in records]
         usual = max(values, key=values.count, default=None)

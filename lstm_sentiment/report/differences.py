@@ -49,18 +49,18 @@ class Difference:
 def differing(variant: Variant, other: Variant) -> list[Difference]:
     """Return the settings in which two variants differ, except the seed.
 
-    Settings that only networks or only n-gram baselines have are one difference, the kind of the
-    model. Settings that identify word vectors are one difference, too. The content of vectors that
-    follow from other settings counts only if nothing else differs. The penalties of baselines of
-    different kinds follow from the kinds.
+    Settings that only networks, n-gram baselines or ensembles have are one difference, the kind of
+    the model. Settings that identify word vectors are one difference, too. The content of vectors
+    that follow from other settings counts only if nothing else differs. The penalties of baselines
+    of different kinds follow from the kinds.
     """
     ours, theirs = _chosen(variant), _chosen(other)
     if ours == theirs:
         ours, theirs = dict(variant.settings), dict(other.settings)
     names = [*dict.fromkeys([*ours, *theirs])]
     differences = []
-    if variant.is_baseline is not other.is_baseline:
-        differences.append(Difference(MODEL, _model(variant), _model(other)))
+    if variant.model != other.model:
+        differences.append(Difference(MODEL, variant.model, other.model))
         names = [name for name in names if name in ours and name in theirs]
     unlike = [name for name in names if ours.get(name) != theirs.get(name)]
     if KIND in unlike:
@@ -110,7 +110,7 @@ def missing_cells(
     the default configuration or, if the sweep of its cell is one of the `experiments`, from this
     experiment, whose runs differ only in their seed.
     """
-    if variant.is_baseline or other.is_baseline or not named:
+    if not (variant.is_network and other.is_network and named):
         return []
     if not confounders(variant, other, named):
         return []
@@ -138,10 +138,6 @@ def _described(variant: Variant, name: str) -> Any:
     if name == "vectors" and vectors:
         return f"{vectors.get('source')}, {vectors['fingerprint'][:15]}"
     return variant.settings.get(name)
-
-
-def _model(variant: Variant) -> str:
-    return "n-gram baseline" if variant.is_baseline else "network"
 
 
 def _shown(value: Any) -> str:
@@ -203,6 +199,8 @@ def _fields(variant: Variant) -> dict[str, Any]:
         fields["data.fold"] = 0
     if values["data.source"] == Source.reviews:
         fields["data.path"] = "FILE"
+    if record.get("pseudo_labels"):  # whose folders are not recorded
+        fields["data.pseudo_labels"] = ["RUN"]
     return fields | {"embedding.path": _vector_file(values, record.get("vectors"))}
 
 

@@ -26,13 +26,19 @@ def plot_section(comparison: Comparison, prefix: str) -> list[Block]:
         (
             "gap",
             "Training and validation accuracy in the best epoch.",
-            comparison_plots.generalization_gaps(comparison.variants),
+            _generalization_gaps(comparison),
         )
     )
     shown = [
         Plot(prefix + name, title, figure) for name, title, figure in plots if figure is not None
     ]
     return [Heading("Plots", 3), *shown]
+
+
+def _generalization_gaps(comparison: Comparison) -> Figure | None:
+    """Return training and validation accuracies; None without a model that was trained itself."""
+    trained = [v for v in comparison.variants if not v.is_ensemble]
+    return comparison_plots.generalization_gaps(trained) if trained else None
 
 
 def _accuracy_plots(comparison: Comparison) -> list[NamedFigure]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lstm_sentiment.config import values_if_missing
-from lstm_sentiment.runs.identity import BASELINE, NOT_FINGERPRINTED
+from lstm_sentiment.runs.identity import BASELINE, ENSEMBLE, NOT_FINGERPRINTED
 from lstm_sentiment.runs.reader import RunSummary
 from lstm_sentiment.runs.record import IF_MISSING
 
@@ -15,6 +15,7 @@ BASELINE_DEFAULTS = {
     "decision.threshold": "0.5",
     "decision.calibration": "none",
 }
+PSEUDO_LABELS = "data.pseudo_labels"
 
 
 def settings(run: RunSummary) -> dict[str, Any]:
@@ -24,14 +25,23 @@ def settings(run: RunSummary) -> dict[str, Any]:
     """
     assert run.record is not None
     config = run.record["config"]
-    is_baseline = BASELINE in config
-    implied = IF_MISSING | BASELINE_DEFAULTS if is_baseline else values_if_missing()
-    values = {**implied, **flattened(config)}
+    values = {**_implied(config), **flattened(config)}
     for name in values.keys() & {"seed", "test", *NOT_FINGERPRINTED}:
         del values[name]
-    if vectors := run.record.get("vectors"):  # identified by their content, not by their path
+    # Identified by their content, not by their paths.
+    if vectors := run.record.get("vectors"):
         values["vectors"] = vectors["fingerprint"]
+    if not {BASELINE, ENSEMBLE} & config.keys():
+        pseudo = run.record.get("pseudo_labels")
+        values[PSEUDO_LABELS] = pseudo["fingerprint"] if pseudo else None
     return values
+
+
+def _implied(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of settings that a configuration lacks."""
+    if ENSEMBLE in config:  # its members may differ in them
+        return {}
+    return IF_MISSING | BASELINE_DEFAULTS if BASELINE in config else values_if_missing()
 
 
 def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

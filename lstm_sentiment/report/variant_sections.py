@@ -21,7 +21,7 @@ def variant_section(
 ) -> list[Block]:
     """Return the section on a variant; the names of its plots begin with `name`."""
     blocks: list[Block] = []
-    if not variant.is_baseline:
+    if variant.is_network:
         each = "seed and fold" if len(variant.trained) > len(variant.runs) else "seed"
         title = f"{variant.name}: loss and scores by epoch, one line per {each}."
         blocks.append(Plot(f"{name}_curves", title, learning_curves(variant.trained)))

@@ -20,7 +20,7 @@ from lstm_sentiment.labels import Classes
 from lstm_sentiment.model.rates import rates
 from lstm_sentiment.report.folds import joined_folds
 from lstm_sentiment.report.settings import settings
-from lstm_sentiment.runs.identity import BASELINE
+from lstm_sentiment.runs.identity import BASELINE, ENSEMBLE
 from lstm_sentiment.runs.reader import RunSummary
 from lstm_sentiment.runs.record import record_classes
 
@@ -66,6 +66,23 @@ class Variant:
     def is_baseline(self) -> bool:
         """Whether it is an n-gram baseline."""
         return BASELINE in self.records[0]["config"]
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether it is the mean of several models."""
+        return ENSEMBLE in self.records[0]["config"]
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it is a single network."""
+        return not (self.is_baseline or self.is_ensemble)
+
+    @property
+    def model(self) -> str:
+        """The kind of the model, in words."""
+        if self.is_baseline:
+            return "n-gram baseline"
+        return "ensemble" if self.is_ensemble else "network"
 
     def scores(self, stage: str, score: str) -> np.ndarray:
         """Return a score of a stage, (S,): one for each seed that has it."""

@@ -28,13 +28,18 @@ SINGLE_SEEDS = (
     "another seed may change them."
 )
 
+ENSEMBLES = (
+    "An ensemble is one model. Verdicts on it apply to its trained members only; an ensemble of "
+    "other seeds may give others."
+)
+
 
 def summary(comparison: Comparison) -> list[Block]:
     """Return the best variant, and the verdicts relative to it and to the n-gram baseline."""
     best, network = comparison.best, comparison.best_network
     baseline = _relative_to_baseline(comparison)
     if best is None:
-        return [Paragraph(NO_VALIDATION), *baseline]
+        return [Paragraph(NO_VALIDATION), *baseline, *_limits(comparison)]
     sentences = [
         *_best(comparison, best),
         *_test_accuracy(comparison, best),
@@ -51,9 +56,15 @@ def summary(comparison: Comparison) -> list[Block]:
     blocks: list[Block] = [Paragraph(" ".join(sentences)), *baseline]
     if not comparison.networks:
         blocks.append(Paragraph(NO_NETWORK))
-    if comparison.has_single_seeds and len(comparison.variants) > 1:
-        blocks.append(Paragraph(SINGLE_SEEDS))
-    return blocks
+    return [*blocks, *_limits(comparison)]
+
+
+def _limits(comparison: Comparison) -> list[Block]:
+    """Return to which trained models the verdicts apply, if this is not a matter of course."""
+    if len(comparison.variants) < 2:
+        return []
+    notes = [SINGLE_SEEDS] * comparison.has_single_seeds + [ENSEMBLES] * comparison.has_ensembles
+    return [Paragraph(note) for note in notes]
 
 
 def _best(comparison: Comparison, best: Variant) -> list[str]:

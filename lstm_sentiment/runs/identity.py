@@ -18,7 +18,8 @@ LANGUAGE_RECIPE = 2  # of language models
 
 # The environment variable that tells the processes of a launcher the token of their command.
 COMMAND = "LSTM_SENTIMENT_COMMAND"
-BASELINE = "ngrams"  # replaces the network in the name and the record of a baseline
+# They replace the network in the name and the record of a baseline and of an ensemble.
+BASELINE, ENSEMBLE = "ngrams", "ensemble"
 
 # Fields that do not change the results, such as paths. Data are identified by their content.
 NOT_FINGERPRINTED = frozenset(field.name for field in fields_of(Config) if not field.fingerprinted)

@@ -21,11 +21,12 @@ from lstm_sentiment.config_pretraining import PretrainingConfig
 from lstm_sentiment.display import on_one_line, shortened
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import JSON_BYTES
+from lstm_sentiment.files.names import is_plain_name
 from lstm_sentiment.files.reading import errors_named, parse_json, read_bytes, read_json
 from lstm_sentiment.labels import BINARY, MAX_CLASSES, THRESHOLD, Classes
 from lstm_sentiment.model.rates import rates
 from lstm_sentiment.runs.folder import RECORD
-from lstm_sentiment.runs.identity import BASELINE
+from lstm_sentiment.runs.identity import BASELINE, ENSEMBLE
 
 # Version of the files that are written, and the versions that are read. Since version 2, records
 # name the classes, of which there may be more than two, and the decision.
@@ -180,9 +181,12 @@ def _check(record: Mapping[str, Any]) -> None:
         _require(epoch["train"] is not None, "train of an epoch", None)
         for stage in ("train", "val"):
             _check_scores(stage, epoch[stage], classes)
-    best = record["best_epoch"]
-    is_epoch = type(best) is int and best in range(1, len(record["epochs"]) + 1)
-    _require(is_epoch, "best_epoch", best)
+    if ENSEMBLE in record["config"]:  # which was not trained
+        _check_members(record)
+    else:
+        best = record["best_epoch"]
+        is_epoch = type(best) is int and best in range(1, len(record["epochs"]) + 1)
+        _require(is_epoch, "best_epoch", best)
     for stage in ("val", "test"):
         _check_scores(stage, record[stage], classes)
     for name in ("parameters", "fit_seconds", "tokens_per_second"):
@@ -197,6 +201,9 @@ def _check(record: Mapping[str, Any]) -> None:
             _require_number("vectors.left_out", left_out)
     if (language_model := record.get("language_model")) is not None:
         _require_text("language_model.digest", language_model["digest"])
+    if (pseudo := record.get("pseudo_labels")) is not None:
+        _require_text("pseudo_labels.fingerprint", pseudo["fingerprint"])
+        _require_number("pseudo_labels.reviews", pseudo["reviews"])
     for name in ("source", "fingerprint"):
         _require_text(f"data.{name}", record["data"][name])
     _require_number("data.train", record["data"]["train"])
@@ -213,6 +220,23 @@ def _check(record: Mapping[str, Any]) -> None:
     _check_environment(record["environment"])
     if (attempts := record.get("attempts")) is not None:
         check_attempts(attempts)
+
+
+def _check_members(record: Mapping[str, Any]) -> None:
+    """Raise an error if the members of an ensemble are not possible, or it has no scores."""
+    members = record["members"]
+    _require(record["epochs"] == [], "epochs", record["epochs"])
+    _require(bool(record["val"] or record["test"]), "val and test", None)
+    _require(isinstance(members, list) and len(members) > 1, "members", members)
+    for member in members:
+        for name in ("name", "sweep", "fingerprint", "predictions"):
+            _require_text(f"{name} of a member", member[name])
+        folder, weight = member["folder"], member["weight"]
+        is_below = folder is None or all(map(is_plain_name, folder.split("/")))
+        _require(is_below, "folder of a member", folder)
+        _require(is_number(weight, 1) and weight > 0, "weight of a member", weight)
+    total = sum(member["weight"] for member in members)
+    _require(isclose(total, 1, abs_tol=ROUNDING), "the sum of the weights", total)
 
 
 def record_classes(record: Mapping[str, Any]) -> Classes:
@@ -283,7 +307,7 @@ def varying_attempts(record: Mapping[str, Any]) -> str:
 
 def _check_config(config: Mapping[str, Any]) -> None:
     _require_allowed("seed", config["seed"])
-    if BASELINE in config:  # a baseline, which has no network
+    if BASELINE in config or ENSEMBLE in config:  # which have no network
         return
     for name in NETWORK:
         group, field = name.split(".")

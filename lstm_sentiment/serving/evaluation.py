@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import log_softmax
 from statsmodels.stats.proportion import proportion_confint
 
 from lstm_sentiment.data.columns import Review, join_names
@@ -18,13 +17,13 @@ from lstm_sentiment.labels import BINARY, NEGATIVE, POSITIVE, THRESHOLD, Classes
 from lstm_sentiment.model.metrics import (
     calibration_error,
     classification_scores,
+    logit_of_mean,
     probabilities,
 )
+from lstm_sentiment.runs.identity import ENSEMBLE
 from lstm_sentiment.serving.file_prediction import in_chunks
 from lstm_sentiment.serving.file_reading import FileReading
 from lstm_sentiment.serving.predictor import Predictor
-
-ENSEMBLE = "ensemble"
 
 
 class Evaluation(NamedTuple):
@@ -108,19 +107,6 @@ def rules_of_ensemble(rules: Mapping[str, Classes]) -> Classes:
             )
     thresholds = [classes.threshold for classes in rules.values()]
     return rules[first].with_threshold(float(np.mean(thresholds)))
-
-
-def logit_of_mean(logits: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the logits of the mean probabilities of models, (N,) or (N, K) each, in float64.
-
-    Means of probabilities would be exactly 1 for very certain models; their logarithms are not.
-    """
-    each = np.asarray(logits, np.float64)
-    if each.ndim > 2:  # the logarithms of the mean probabilities
-        return np.logaddexp.reduce(log_softmax(each, axis=2)) - np.log(len(each))
-    positive = np.logaddexp.reduce(-np.logaddexp(0, -each))  # log of K times the mean probability
-    negative = np.logaddexp.reduce(-np.logaddexp(0, each))
-    return positive - negative
 
 
 def scores(*, labels: np.ndarray, logits: np.ndarray, classes: Classes = BINARY) -> dict[str, Any]:

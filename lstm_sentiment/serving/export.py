@@ -25,6 +25,7 @@ from lstm_sentiment.runs.model_folder import (
     VOCABULARY,
     is_description,
 )
+from lstm_sentiment.serving.ensemble_predictor import EnsemblePredictor
 from lstm_sentiment.serving.onnx_model import save_onnx
 from lstm_sentiment.serving.predictor import NetworkPredictor, Predictor
 
@@ -145,7 +146,9 @@ def random_texts(predictor: Predictor, seed: int = 0) -> list[str]:
 
 
 def require_network(predictor: Predictor) -> NetworkPredictor:
-    """Return the predictor of a network. Raises InputError for an n-gram baseline."""
+    """Return the predictor of a network. Raises InputError for a baseline or an ensemble."""
+    if isinstance(predictor, EnsemblePredictor):
+        raise InputError("An ensemble cannot be exported: export its networks one by one.")
     if not isinstance(predictor, NetworkPredictor):
         raise InputError("An n-gram baseline cannot be exported: only networks have an ONNX form.")
     return predictor

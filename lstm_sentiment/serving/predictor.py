@@ -1,6 +1,5 @@
 """texts -> predictions, with the tokenization, truncation and padding of training."""
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,19 +23,10 @@ from lstm_sentiment.model import metrics
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.ngrams import NgramClassifier
 from lstm_sentiment.model.subnormals import subnormals_flushed
-from lstm_sentiment.runs.folder import MODEL, RECORD
-from lstm_sentiment.runs.identity import BASELINE
-from lstm_sentiment.runs.model_folder import (
-    CONFIG,
-    ONNX,
-    VOCABULARY,
-    WEIGHTS,
-    model_draft,
-    read_model,
-    save_model,
-)
+from lstm_sentiment.runs.ensemble_folder import find_members
+from lstm_sentiment.runs.model_folder import ONNX, model_draft, read_model, save_model
+from lstm_sentiment.runs.model_location import find_model
 from lstm_sentiment.runs.ngram_folder import holds_ngrams, read_ngrams
-from lstm_sentiment.runs.record import read_record
 from lstm_sentiment.serving.attribution import Attribution, attribute
 
 BATCH_SIZE = 64  # reviews; larger batches are hardly faster
@@ -128,11 +118,17 @@ class Predictor(ABC):
 
     @staticmethod
     def load(folder: str | Path) -> "Predictor":
-        """Load a finished run or baseline, its `model/`, or an exported model.
+        """Load a finished run, baseline or ensemble, a run's `model/`, or an exported model.
 
         Model folders are untrusted input: loading one never executes code. Raises InputError if the
-        folder is damaged, incomplete, of a newer version, or refers to files outside itself.
+        folder is damaged, incomplete, of a newer version, or refers to files outside itself. An
+        ensemble refers to the runs that are its members, see `find_members`.
         """
+        if (members := find_members(Path(folder))) is not None:
+            from lstm_sentiment.serving.ensemble_predictor import EnsemblePredictor
+
+            predictors = [Predictor.load(member.folder) for member in members]
+            return EnsemblePredictor.of(predictors, [member.weight for member in members])
         model = find_model(Path(folder))
         if (model / ONNX).exists():
             from lstm_sentiment.serving.onnx_model import read_onnx
@@ -397,45 +393,3 @@ def _not_finite(result: str, text: str) -> InputError:
         f"The {result} of the text {text[:60]!r} is not finite: the weights of the model are "
         "damaged or too large."
     )
-
-
-def find_model(folder: Path) -> Path:
-    """Return the folder of the model: `folder` itself or its `model/`.
-
-    Raises InputError if neither contains a model.
-    """
-    remedy = (
-        f"give the folder of a finished run, its {MODEL}/ ({WEIGHTS}, {CONFIG}, {VOCABULARY}), or "
-        "a folder written by lstm-sentiment export."
-    )
-    try:
-        for model in (folder, folder / MODEL):
-            if any((model / name).exists() for name in (WEIGHTS, ONNX)):
-                return _checked_part(folder, model)
-        if (folder / MODEL).is_dir():
-            # incomplete; reading it raises an error with the missing file
-            return _checked_part(folder, folder / MODEL)
-        # Runs in results/ and baselines of earlier versions have no model.
-        if (record := read_record(Path(os.path.realpath(folder)))) is not None:
-            kind, command = "run", "lstm-sentiment train"
-            if BASELINE in record["config"]:
-                kind, command = "baseline", "lstm-sentiment baseline"
-            problem = f"is a finished {kind} whose model was not kept"
-            remedy = (
-                f"train it again with {command} and the settings in its {RECORD}, and give the new "
-                "folder."
-            )
-        elif folder.is_dir():
-            problem = "holds no model"
-        else:
-            problem = "is not a folder" if folder.exists() else "does not exist"
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder} cannot be read ({error}).") from error
-    raise InputError(f"{folder} {problem}: {remedy}")
-
-
-def _checked_part(folder: Path, model: Path) -> Path:
-    """Return the folder of a model. Raises InputError if a run has a link in its place."""
-    if model != folder and model.is_symlink():
-        raise InputError(f"{model} is a link, which is not followed: give the folder itself.")
-    return model

@@ -76,6 +76,8 @@ NETWORK_FIELDS = (
     "truncation_side",
     "padding",
     "batch_size",
+    "pseudo_labels",
+    "pseudo_weight",
     "augment",
 )
 

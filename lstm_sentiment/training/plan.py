@@ -19,7 +19,7 @@ from lstm_sentiment.files.reading import read_json
 from lstm_sentiment.runs.folder import CONFIG, FAILED
 from lstm_sentiment.runs.identity import new_command, run_folder
 from lstm_sentiment.runs.record import read_record, recorded
-from lstm_sentiment.training import runtime, starting_point
+from lstm_sentiment.training import pseudo_labels, runtime, starting_point
 from lstm_sentiment.training.decision import require_possible
 from lstm_sentiment.training.starting_point import StartingPoint
 
@@ -112,9 +112,14 @@ class Plan(Planned):
         }
         # The vectors come first, so that a missing file is reported before the reviews are read.
         vectors = word_vectors.identify(config.embedding, data)
-        language_model = starting_point.identify(config)
-        unlabelled = unlabelled_identity(data, config.objective.unlabelled)
-        identity = " ".join(filter(None, [data.identity, vectors, language_model, unlabelled]))
+        parts = [
+            data.identity,
+            vectors,
+            starting_point.identify(config),
+            unlabelled_identity(data, config.objective.unlabelled),
+            pseudo_labels.identify(data),
+        ]
+        identity = " ".join(filter(None, parts))
         require_possible(config.decision, data.classes)
         folder = run_folder(config, identity)
         choices = names | dict(choices or {})
@@ -132,15 +137,16 @@ class Plan(Planned):
     def prepare(self) -> Pretrained:
         """Read the reviews into `data` and return what the network starts from.
 
-        Reviews and vectors are cached. Raises InputError if either cannot be used, if the machine
-        has fewer cores than the threads of the configuration, or if the score that is monitored is
-        undefined.
+        Reviews, vectors and pseudo-labels are cached. Raises InputError if any cannot be used, if
+        the machine has fewer cores than the threads of the configuration, or if the score that is
+        monitored is undefined.
         """
         runtime.require_cores(self.config.trainer.threads)
         self.data.prepare_data()
         self.data.setup()
         train_on_unlabelled(self.data, self.config.objective.unlabelled)
         self._require_monitor()
+        pseudo_labels.prepare(self.data, self.device)
         vectors = word_vectors.load(self.config.embedding, self.data)
         return Pretrained(vectors, starting_point.load(self.config, self.data))
 

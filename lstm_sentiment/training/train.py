@@ -109,6 +109,7 @@ def _build_module(
         data.classes,
         data.class_weights,
         objective_of(config),
+        config.data.pseudo_weight,
     )
 
 
@@ -229,6 +230,7 @@ def _make_record(
         "data": plan.data.summary(),
         "vectors": vectors.summary(plan.data) if vectors else None,
         "language_model": language_model.summary(plan.data) if language_model else None,
+        "pseudo_labels": labels.summary if (labels := plan.data.pseudo_labels) else None,
         "environment": attempts[-1]["environment"],
         "attempts": attempts,
     }
@@ -249,12 +251,14 @@ def _cost(plan: Plan, module: SentimentModule, costs: Costs) -> dict[str, Any]:
 def _show_network(
     classifier: Classifier, pretrained: Pretrained, data: ReviewDataModule, display: Display
 ) -> None:
-    """Show the size of the network, the notes on the reviews, and how much is pretrained."""
+    """Show the size of the network, the notes on the reviews, pseudo-labels and pretraining."""
     counts = classifier.parameter_counts()
     parts = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
     display.message(f"{sum(counts.values()):,} parameters: {parts}")
     for note in data.notes:
         display.message(note, "warning")
+    if (labels := data.pseudo_labels) is not None:
+        display.message(labels.note)
     vectors, language_model = pretrained
     if vectors is not None:
         summary = vectors.summary(data)

@@ -29,9 +29,9 @@ from lstm_sentiment.data.formats import read_tables
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.writing import write_atomically
 from lstm_sentiment.runs.model_folder import ONNX, WEIGHTS
+from lstm_sentiment.runs.model_location import find_model
 from lstm_sentiment.serving.export import export
 from lstm_sentiment.serving.file_prediction import ROWS
-from lstm_sentiment.serving.predictor import find_model
 from lstm_sentiment.training.runtime import environment
 from scripts.markdown import table
 

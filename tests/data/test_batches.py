@@ -89,6 +89,7 @@ def test_a_worked_example(
     types = [part.dtype for part in batch if isinstance(part, torch.Tensor)]
     assert types == [torch.int64, torch.int64, torch.float32, torch.int64]
     assert batch.ngrams is None
+    assert batch.is_labelled is None
 
 
 @pytest.mark.parametrize("side", list(Side))
