@@ -20,7 +20,7 @@ def train_epoch(costs: Costs, *batches: list[int], validate: bool = False) -> No
     """Report an epoch with batches of reviews of these lengths."""
     costs.on_train_epoch_start(UNUSED, UNUSED)
     for lengths in batches:
-        batch: Any = type("Batch", (), {"lengths": torch.tensor(lengths)})
+        batch: Any = type("Batch", (), {"lengths": torch.tensor(lengths), "unlabelled": None})
         costs.on_train_batch_end(UNUSED, UNUSED, None, batch, 0)
     if validate:
         costs.on_validation_start(UNUSED, UNUSED)
