@@ -92,7 +92,7 @@ def test_every_subcommand_is_shown_and_run() -> None:
     shown = {line[1] for lines in EVERY_COMMAND.values() for line in lines if len(line) > 1}
     assert {
         "baseline", "data", "ensemble", "evaluate", "explain", "export", "power", "predict",
-        "report", "status", "tensorboard", "train",
+        "pretrain", "report", "status", "tensorboard", "train",
     } <= shown  # fmt: skip
 
 
@@ -225,6 +225,7 @@ def test_the_commands_of_a_page_run(
         if words == ["lstm-sentiment", "--version"]:
             continue
         if words[0] == "python":
+            words = [w.replace("…", language_model_digits()) if "…" in w else w for w in words]
             code, text = train(*on_few_reviews(words[2:], small))
             assert code == 0, text
             assert len([*here.glob("runs/*/*/run.json")]) >= asked_for(words[2:])
@@ -233,7 +234,7 @@ def test_the_commands_of_a_page_run(
         subcommand, *rest = (word.replace("$RUN", run) for word in words[1:])
         if "onnx" in " ".join(words):
             pytest.importorskip("onnxruntime")
-        if subcommand == "baseline":
+        if subcommand in ("baseline", "pretrain"):
             rest = on_few_reviews(rest, small)
         if subcommand == "data":
             rest.append(f"data.cache={cache}")
@@ -253,6 +254,12 @@ def test_the_commands_of_a_page_run(
         assert "ngrams-nb_svm" in report
         assert "gru-max_attention" in report
         assert "87.15" in report  # published
+
+
+def language_model_digits() -> str:
+    """Return the digits that a page leaves out of the name of the language model that it trains."""
+    [folder] = Path("runs/pretrained").iterdir()
+    return folder.name.rpartition("-")[2]
 
 
 def shown_by_tensorboard(words: list[str]) -> list[str]:

@@ -38,6 +38,12 @@ class Batch(NamedTuple):
     # Those of the whole reviews, before truncation and augmentation; None without `head.ngrams`.
     ngrams: NgramBatch | None = None
 
+    @property
+    def tokens(self) -> int:
+        """The number of positions that the network reads as text, of all reviews."""
+        others = 0 if self.unlabelled is None else self.unlabelled.tokens
+        return int(self.lengths.sum()) + others  # lengths stay on the CPU
+
     def to(self, device: torch.device) -> "Batch":
         """Return the batch with all that a network reads on a device, except the lengths.
 

@@ -33,6 +33,11 @@ class WordBatch(NamedTuple):
     ids: Tensor  # (B, T) int64
     lengths: Tensor  # (B,) int64, on the CPU
 
+    @property
+    def tokens(self) -> int:
+        """The number of words."""
+        return int(self.lengths.sum())
+
 
 @dataclass(frozen=True)
 class EncodedTexts(Dataset[WordBatch]):

@@ -1,13 +1,19 @@
 """The costs of training: time, tokens and memory."""
 
 import time
-from typing import Any
+from typing import Any, Protocol
 
 import lightning as L
 import torch
 
-from lstm_sentiment.data.batches import Batch
 from lstm_sentiment.training import runtime
+
+
+class Counted(Protocol):
+    """A batch that knows how many tokens it has."""
+
+    @property
+    def tokens(self) -> int: ...
 
 
 class Costs(L.Callback):
@@ -48,10 +54,14 @@ class Costs(L.Callback):
         self._epoch_tokens = 0
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, number: int
+        self,
+        trainer: L.Trainer,
+        module: L.LightningModule,
+        outputs: Any,
+        batch: Counted,
+        number: int,
     ) -> None:
-        for part in filter(None, (batch, batch.unlabelled)):
-            self._epoch_tokens += int(part.lengths.sum())  # lengths stay on the CPU
+        self._epoch_tokens += batch.tokens
 
     def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._end_epoch()
