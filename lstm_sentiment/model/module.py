@@ -1,24 +1,20 @@
 """logits -> loss and scores: the LightningModule that trains a classifier."""
 
-from math import isfinite
-from typing import Any
-
-import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.trainer.states import TrainerFn
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
+from torch.optim import Optimizer
 
-from lstm_sentiment.config import OptimizerConfig, Schedule
+from lstm_sentiment.config import OptimizerConfig
 from lstm_sentiment.data.batches import Batch
 from lstm_sentiment.data.ngram_vocabulary import NgramBatch
-from lstm_sentiment.errors import RunError
 from lstm_sentiment.labels import BINARY, Classes
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.metrics import StageScores
 from lstm_sentiment.model.objectives import Objective, supervised
-from lstm_sentiment.model.optimization import build_optimizer, build_schedule, freeze_layers
+from lstm_sentiment.model.optimization import build_optimizer, freeze_layers
+from lstm_sentiment.model.scored_module import ScoredModule
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -31,17 +27,17 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits, labels.long() if labels.ndim == 1 else labels, reduction="none")
 
 
-class SentimentModule(L.LightningModule):
+class SentimentModule(ScoredModule):
     """A LightningModule that trains a classifier with an objective, and scores it.
 
     There are scores for each of the stages "train", "val" and "test". `class_weights`, (K,), weight
     the cross-entropy in training, and so does `pseudo_weight` that of pseudo-labelled reviews. The
     losses in the scores are cross-entropy of labelled reviews, without weights.
 
-    Dropout is seeded with `seed` and the epoch, so that an epoch does not depend on the random
-    numbers drawn before it. Word vectors are frozen for the first `freeze_epochs` epochs.
+    Word vectors are frozen for the first `freeze_epochs` epochs.
     """
 
+    scores: dict[str, StageScores]
     class_weights: Tensor | None
 
     def __init__(
@@ -55,18 +51,14 @@ class SentimentModule(L.LightningModule):
         objective: Objective = supervised,
         pseudo_weight: float = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(optimizer, seed)
         self.classifier = classifier
-        self.optimizer_config = optimizer
         self.objective = objective
-        self.seed = seed
         self.freeze_epochs = freeze_epochs
         self.pseudo_weight = pseudo_weight
         weights = None if class_weights is None else torch.from_numpy(class_weights)
         self.register_buffer("class_weights", weights, persistent=False)
         self.scores = {stage: StageScores(classes) for stage in ("train", "val", "test")}
-        self.latest: dict[str, dict[str, Any]] = {}  # the last scores, by stage
-        self.history: list[dict[str, Any]] = []  # scores by stage, for each epoch
 
     def decide(self, classes: Classes, temperature: float) -> None:
         """Divide all logits by a temperature, and score the decisions of `classes` from now on."""
@@ -76,12 +68,6 @@ class SentimentModule(L.LightningModule):
 
     def forward(self, ids: Tensor, lengths: Tensor, ngrams: NgramBatch | None = None) -> Tensor:
         return self.classifier(ids, lengths, ngrams)
-
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        # Not in on_train_epoch_start: after that hook, the loader draws a random number.
-        if batch_idx == 0:
-            seeds = np.random.SeedSequence([self.seed, self.current_epoch])
-            torch.manual_seed(int(seeds.generate_state(1)[0]))
 
     def training_step(self, batch: Batch) -> Tensor:
         logits, loss = self.objective(self.classifier, batch, self._cross_entropy)
@@ -115,7 +101,7 @@ class SentimentModule(L.LightningModule):
         return labels @ self.class_weights
 
     def on_train_epoch_start(self) -> None:
-        self.scores["train"].reset()
+        super().on_train_epoch_start()
         freeze_layers(
             self.classifier,
             self.current_epoch,
@@ -123,52 +109,5 @@ class SentimentModule(L.LightningModule):
             self.freeze_epochs,
         )
 
-    def on_validation_epoch_start(self) -> None:
-        self.scores["val"].reset()
-
-    def on_test_epoch_start(self) -> None:
-        self.scores["test"].reset()
-
-    def on_train_epoch_end(self) -> None:
-        self._finish("train")  # Lightning calls this hook after the epoch's validation
-        self.history.append({stage: self.latest.get(stage) for stage in ("train", "val")})
-
-    def on_validation_epoch_end(self) -> None:
-        self._finish("val")
-
-    def on_test_epoch_end(self) -> None:
-        self._finish("test")
-
-    def _finish(self, stage: str) -> None:
-        """Compute and log the scores of a stage. Raises RunError if the loss is not finite."""
-        scores = self.scores[stage].compute()
-        if not isfinite(scores["loss"]):
-            raise RunError(
-                f"the {stage} loss is {scores['loss']} in epoch {self.current_epoch + 1}: "
-                f"a lower optimizer.lr may help (it is {self.optimizer_config.lr})"
-            )
-        self.latest[stage] = scores
-        # The validation after training repeats the best epoch, which is already in the learning
-        # curve.
-        is_new = self.trainer.state.fn is not TrainerFn.VALIDATING
-        numbers = {f"{stage}/{k}": v for k, v in scores.items() if isinstance(v, float)}
-        self.log_dict(numbers, logger=is_new and self.trainer.logger is not None)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["history"] = self.history
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.history = checkpoint["history"]
-
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        # Lightning's Trainer refuses to clip gradients of a fused optimizer in mixed precision.
-        if self.optimizer_config.clip is not None:
-            nn.utils.clip_grad_norm_(self.parameters(), self.optimizer_config.clip)
-
-    def configure_optimizers(self) -> Any:
-        config = self.optimizer_config
-        optimizer = build_optimizer(self.classifier, config)
-        if config.schedule is Schedule.constant:
-            return optimizer
-        schedule = build_schedule(optimizer, config, int(self.trainer.estimated_stepping_batches))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+    def build_optimizer(self) -> Optimizer:
+        return build_optimizer(self.classifier, self.optimizer_config)

@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 from math import inf
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import lightning as L
 import torch
@@ -17,18 +17,12 @@ from torch import Tensor
 from lstm_sentiment.config import EarlyStoppingConfig
 from lstm_sentiment.files.reading import open_regular
 from lstm_sentiment.files.writing import write_atomically
+from lstm_sentiment.model.scored_module import ScoredModule
 from lstm_sentiment.training.averaging import WeightAverage
 
 NAME = re.compile(r"epoch-(\d+)\.([0-9a-f]+)\.ckpt")
 DIGITS = 16  # of the digest in a name
 MAX_CHECKPOINTS = 2  # of a run; the older one is used if the newer one is damaged
-
-
-@runtime_checkable
-class Scored(Protocol):
-    """A module with the scores of each finished epoch, by stage: "train" and "val"."""
-
-    history: list[dict[str, Any]]
 
 
 class AfterEpoch(Checkpoint):
@@ -63,7 +57,7 @@ class BestEpoch(AfterEpoch):
         self._stop_if_due(trainer, trainer.current_epoch)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        assert isinstance(module, Scored)
+        assert isinstance(module, ScoredModule)
         epoch, scores = len(module.history), module.history[-1]["val"]
         # `Plan.prepare` refuses an AUROC that is undefined; all other scores are defined.
         value = inf if scores is None else self.sign * scores[self.score]

@@ -19,16 +19,16 @@ from lstm_sentiment.files.reading import read_json
 from lstm_sentiment.files.writing import write_json
 from lstm_sentiment.model.language_model import LanguageModel
 from lstm_sentiment.model.language_module import LanguageModule
-from lstm_sentiment.runs.folder import CHECKPOINTS, MODEL, PRETRAINING
+from lstm_sentiment.runs.folder import MODEL, PRETRAINING
 from lstm_sentiment.runs.identity import language_model_folder, new_command
 from lstm_sentiment.runs.language_model_folder import KIND, digest_of, save_language_model
 from lstm_sentiment.runs.record import SCHEMA, recorded
 from lstm_sentiment.training import checkpoints, runtime
 from lstm_sentiment.training.costs import Costs
 from lstm_sentiment.training.plan import Planned
-from lstm_sentiment.training.progress import EpochDisplay, ProgressFile
 from lstm_sentiment.training.tensorboard_callback import TensorBoard
 from lstm_sentiment.training.train import Attempt, FittingError
+from lstm_sentiment.training.trainer import build_trainer
 
 CHARTS = ("loss", "perplexity")
 # All parts are trained, and the weights are those of the part with the lowest loss.
@@ -89,28 +89,8 @@ def pretrain(
     )
     costs, best = Costs(plan.device), checkpoints.BestEpoch(BEST)
     with TensorBoard(folder, config, costs, CHARTS) as board:
-        trainer = L.Trainer(
-            accelerator=plan.device,
-            devices=1,
-            precision=config.trainer.precision,  # type: ignore[arg-type]
-            max_epochs=config.trainer.max_epochs * data.order.count,
-            limit_train_batches=config.trainer.limit_train_batches,
-            deterministic=config.trainer.deterministic,
-            logger=False,
-            callbacks=[
-                costs,
-                ProgressFile(folder, costs),
-                best,
-                board,
-                checkpoints.EpochCheckpoints(folder / CHECKPOINTS),
-                EpochDisplay(costs, display, "part"),
-            ],
-            plugins=[checkpoints.VerifiedCheckpointIO()],
-            default_root_dir=folder,
-            num_sanity_val_steps=0,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
+        parts = config.trainer.max_epochs * data.order.count
+        trainer = build_trainer(plan, costs, best, board, display, epochs=parts, unit="part")
         _show(module.model, data, display)
         if checkpoint is not None:
             display.message(f"resumes after part {checkpoints.epoch_of(checkpoint)}")

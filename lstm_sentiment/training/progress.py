@@ -9,8 +9,9 @@ import lightning as L
 
 from lstm_sentiment.display import Advance, Display
 from lstm_sentiment.files.writing import write_json
+from lstm_sentiment.model.scored_module import ScoredModule
 from lstm_sentiment.runs.folder import PROGRESS
-from lstm_sentiment.training.checkpoints import AfterEpoch, Scored
+from lstm_sentiment.training.checkpoints import AfterEpoch
 from lstm_sentiment.training.costs import Costs
 
 INTERVAL = 5.0  # seconds between two writes of progress.json
@@ -83,7 +84,7 @@ class EpochDisplay(AfterEpoch):
         self._advance(number + 1)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        assert isinstance(module, Scored)
+        assert isinstance(module, ScoredModule)
         number, scores = len(module.history), module.history[-1]
         parts = [f"{self.unit} {number} of {trainer.max_epochs}  {self.costs.seconds[-1]:6.1f} s"]
         for stage in ("train", "val"):

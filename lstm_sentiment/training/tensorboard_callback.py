@@ -18,11 +18,12 @@ from lstm_sentiment.config_pretraining import PretrainingConfig
 from lstm_sentiment.display import markdown_text, printable
 from lstm_sentiment.labels import BINARY, POSITIVE, Classes
 from lstm_sentiment.model.metrics import most_confident_mistakes, probabilities
+from lstm_sentiment.model.scored_module import ScoredModule
 from lstm_sentiment.runs import run_plots
 from lstm_sentiment.runs.identity import NOT_FINGERPRINTED
 from lstm_sentiment.runs.predictions import PredictionColumns
 from lstm_sentiment.runs.record import record_classes
-from lstm_sentiment.training.checkpoints import AfterEpoch, Scored
+from lstm_sentiment.training.checkpoints import AfterEpoch
 from lstm_sentiment.training.costs import Costs
 
 OVERLAID = ("loss", "accuracy", "precision", "recall", "f1", "auroc")
@@ -79,7 +80,7 @@ class TensorBoard(AfterEpoch):
             self._scalars("train", values, trainer.global_step - 1)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        assert isinstance(module, Scored)
+        assert isinstance(module, ScoredModule)
         step = trainer.global_step - 1
         for stage, scores in module.history[-1].items():
             self._scalars(stage, scores or {}, step)

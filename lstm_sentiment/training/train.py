@@ -14,7 +14,7 @@ from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.module import SentimentModule
 from lstm_sentiment.model.ngram_layer import log_count_ratios
 from lstm_sentiment.model.objectives import objective_of
-from lstm_sentiment.runs.folder import CHECKPOINTS, MODEL, PREDICTIONS, RECORD
+from lstm_sentiment.runs.folder import MODEL, PREDICTIONS, RECORD
 from lstm_sentiment.runs.model_folder import save_model
 from lstm_sentiment.runs.predictions import PredictionColumns, save_predictions
 from lstm_sentiment.runs.record import SCHEMA, recorded
@@ -24,8 +24,8 @@ from lstm_sentiment.training.averaging import WeightAverage
 from lstm_sentiment.training.costs import Costs
 from lstm_sentiment.training.decision import Decision, decide
 from lstm_sentiment.training.plan import Plan, Pretrained
-from lstm_sentiment.training.progress import EpochDisplay, ProgressFile
 from lstm_sentiment.training.tensorboard_callback import TensorBoard
+from lstm_sentiment.training.trainer import build_trainer
 
 Attempt = dict[str, Any]  # its first epoch, counted from 1, and its environment
 
@@ -61,7 +61,15 @@ def train(
     decay = config.optimizer.average
     best = checkpoints.BestEpoch(config.early_stopping, WeightAverage(decay) if decay else None)
     with TensorBoard(folder, config, costs) as board:
-        trainer = _build_trainer(plan, costs, best, board, display)
+        trainer = build_trainer(
+            plan,
+            costs,
+            best,
+            board,
+            display,
+            epochs=config.trainer.max_epochs,
+            validate=config.data.val_fraction > 0,
+        )
         _show_network(module.classifier, pretrained, data, display)
 
         # Fit, then restore the weights of the best epoch.
@@ -119,41 +127,6 @@ def _log_count_ratios(data: ReviewDataModule) -> np.ndarray | None:
     if ngrams is None or train.ngrams is None:
         return None
     return log_count_ratios(train.ngrams, len(ngrams), train.labels, data.classes.outputs)
-
-
-def _build_trainer(
-    plan: Plan, costs: Costs, best: checkpoints.BestEpoch, board: TensorBoard, display: Display
-) -> L.Trainer:
-    """Return Lightning's trainer, with the callbacks in the order in which they are called.
-
-    A checkpoint is written after the callbacks whose state it contains have run. It is written
-    before the epoch is reported, so that no reported epoch is lost.
-    """
-    config, folder = plan.config.trainer, plan.folder
-    return L.Trainer(
-        accelerator=plan.device,
-        devices=1,
-        precision=config.precision,  # type: ignore[arg-type]
-        max_epochs=config.max_epochs,
-        limit_train_batches=config.limit_train_batches,
-        limit_val_batches=None if plan.config.data.val_fraction > 0 else 0,
-        deterministic=config.deterministic,
-        logger=False,  # `board` writes the scores
-        callbacks=[
-            costs,
-            ProgressFile(folder, costs),
-            *([best.average] if best.average else []),
-            best,
-            board,
-            checkpoints.EpochCheckpoints(folder / CHECKPOINTS),
-            EpochDisplay(costs, display),
-        ],
-        plugins=[checkpoints.VerifiedCheckpointIO()],
-        default_root_dir=folder,
-        num_sanity_val_steps=0,
-        enable_progress_bar=False,  # EpochDisplay shows one
-        enable_model_summary=False,
-    )
 
 
 def _fit(
