@@ -23,7 +23,8 @@ from tests.fuzz import cases, worker
 from tests.support.project import ROOT
 
 NAMES = (
-    "model", "ngrams", "onnx", "records", "report", "predictions", "delimited", "jsonlines",
+    "model", "ngrams", "language_model", "onnx", "records",
+    "report", "predictions", "delimited", "jsonlines",
     "parquet", "vectors",
 )  # fmt: skip
 COLUMNS = ("reader", "minutes", "inputs", "inputs per second", "crashes", "peak memory (MiB)")

@@ -23,6 +23,7 @@ from lstm_sentiment.data.vocabulary import SPECIALS, Vocabulary
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.report import csv_files, page, ranking
 from lstm_sentiment.report.sections import build_report
+from lstm_sentiment.runs.language_model_folder import model_folder_of, read_language_model
 from lstm_sentiment.runs.predictions import read_predictions
 from lstm_sentiment.runs.reader import RunSummary, read_runs
 from lstm_sentiment.serving.file_prediction import predict_file, read_texts
@@ -67,6 +68,13 @@ def read_model(folder: Path) -> None:
     if not (folder / "run" / "model.onnx").exists():
         contributions = predictor.explain(TEXTS[1]).attribution.contributions
         assert np.isfinite(contributions).all(), contributions
+
+
+def read_start(folder: Path) -> None:
+    """Read a language model, from which a network could start."""
+    model = read_language_model(model_folder_of(folder / "run"))
+    assert model.weights["embedding.weight"].shape[0] == len(model.vocabulary)
+    assert all(weight.isfinite().all() for weight in model.weights.values())
 
 
 def read_records(folder: Path) -> None:
@@ -165,6 +173,7 @@ def read_word_vectors(folder: Path) -> None:
 READERS = {
     "model": Reader(read_model, seeds.models, attacks.models),
     "ngrams": Reader(read_model, seeds.ngrams),
+    "language_model": Reader(read_start, seeds.language_models),
     "onnx": Reader(read_model, seeds.onnx_folders, attacks.onnx_folders),
     "records": Reader(read_records, seeds.records_alone, attacks.records),
     "report": Reader(read_report, seeds.sweeps),

@@ -4,6 +4,7 @@ import gzip
 import io
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -12,9 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lstm_sentiment.config import Config, DataConfig, EmbeddingConfig, EncoderConfig, HeadConfig
+from lstm_sentiment.config_pretraining import LanguageModelConfig, PretrainingConfig, Softmax
 from lstm_sentiment.data.vocabulary import SPECIALS, Vocabulary
 from lstm_sentiment.labels import Classes
+from lstm_sentiment.model.language_model import LanguageModel
 from lstm_sentiment.model.ngrams import NgramModel, TrainingNgrams
+from lstm_sentiment.runs.language_model_folder import save_language_model
 from lstm_sentiment.runs.model_folder import save_model
 from lstm_sentiment.runs.ngram_folder import save_ngrams
 from lstm_sentiment.training.baseline import recorded_baseline
@@ -55,7 +59,8 @@ def models() -> list[Case]:
             folder / "run", network_config(classes=3), Classes(("1", "2", "3"))
         )
     )
-    return [*map(network, configs), stars, subword_network()]
+    beside_ngrams = replace(network_config(), head=HeadConfig("max", ngrams=2))  # type: ignore[arg-type]
+    return [*map(network, [*configs, beside_ngrams]), stars, subword_network()]
 
 
 def subword_network() -> Case:
@@ -91,6 +96,26 @@ def ngrams() -> list[Case]:
         return lambda folder: ((folder / "run").mkdir(), save(folder, kind))[1]
 
     return [written(both(kind)) for kind in NgramModel]
+
+
+@cache
+def language_models() -> list[Case]:
+    """Return the folders of language models with both kinds of softmax."""
+    return [written(lambda folder, kind=kind: save_drawn(folder / "run", kind)) for kind in Softmax]
+
+
+def save_drawn(folder: Path, softmax: Softmax) -> None:
+    """Write a language model with random weights."""
+    config = PretrainingConfig(
+        encoder=EncoderConfig(hidden_size=3),
+        embedding=EmbeddingConfig(dim=2),
+        data=DataConfig("synthetic"),  # type: ignore[arg-type]
+        language_model=LanguageModelConfig(softmax=softmax),
+    )
+    vocabulary = Vocabulary([*SPECIALS, *networks.WORDS])
+    model = LanguageModel(config, len(vocabulary))
+    folder.mkdir()
+    save_language_model(folder / "model", model, vocabulary, config, np.arange(5, dtype=np.uint64))
 
 
 @cache

@@ -27,6 +27,7 @@ from tests.support.bounded import bounded
 INPUTS = {
     "model": (15, 10),
     "ngrams": (30, 10),
+    "language_model": (15, 10),
     "onnx": (15, 5),
     "records": (6, 4),
     "predictions": (20, 10),
