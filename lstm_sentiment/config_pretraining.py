@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum, auto
+from typing import Any
 
 from lstm_sentiment.config import (
     SWEEP_NAME,
@@ -15,20 +16,33 @@ from lstm_sentiment.config import (
 from lstm_sentiment.config_fields import (
     Checked,
     choice,
+    fields_of,
     flag,
     fraction,
     group,
     location,
     number,
-    own_fields,
     text,
     whole,
 )
 from lstm_sentiment.errors import InputError
 
 DEFAULT_SWEEP = "pretrained"
-# The fields of `optimizer` without an effect on a language model.
-ONLY_FOR_NETWORKS = ("layer_decay", "unfreeze_every", "average", "adversarial")
+# Fields without an effect on a language model.
+ONLY_FOR_NETWORKS = (
+    "encoder.segment",
+    "encoder.start_from",
+    "embedding.freeze_epochs",
+    "embedding.path",
+    "data.class_weights",
+    "data.pseudo_labels",
+    "data.pseudo_weight",
+    "data.truncation_side",
+    "optimizer.layer_decay",
+    "optimizer.unfreeze_every",
+    "optimizer.average",
+    "optimizer.adversarial",
+)
 
 
 class Softmax(StrEnum):
@@ -133,14 +147,6 @@ class PretrainingConfig(Checked):
                 f"language_model.truncation={truncation} is not allowed with "
                 "encoder.bidirectional=true: the directions reach a step at different times."
             )
-        if encoder.segment is not None:
-            raise InputError(
-                f"encoder.segment={encoder.segment} is not allowed for a language model."
-            )
-        if encoder.start_from is not None:
-            raise InputError(
-                f"encoder.start_from={encoder.start_from} is allowed only in training."
-            )
         if self.embedding.kind is not EmbeddingKind.random:
             raise InputError(
                 f"embedding.kind={self.embedding.kind} is not allowed for a language model, which "
@@ -150,7 +156,25 @@ class PretrainingConfig(Checked):
             raise InputError(
                 f"data.padding={self.data.padding} is not allowed for a language model: give exact."
             )
-        for name in ONLY_FOR_NETWORKS:
-            value = getattr(self.optimizer, name)
-            if value != own_fields(OptimizerConfig)[name].default:
-                raise InputError(f"optimizer.{name}={value} is not allowed for a language model.")
+        if self.data.max_length < 2:
+            raise InputError(
+                f"data.max_length must be at least 2 for a language model (got "
+                f"{self.data.max_length})."
+            )
+        if self.data.preparation == 1:
+            raise InputError(
+                "data.preparation=1 is not allowed for a language model, which would read copies "
+                "of test reviews: give 2."
+            )
+        self._refuse_fields_of_networks()
+
+    def _refuse_fields_of_networks(self) -> None:
+        """Raise InputError if a field without an effect is not at its default."""
+        defaults = {field.name: field.default for field in fields_of(type(self))}
+        augmentation = [name for name in defaults if name.startswith("data.augment.")]
+        for name in (*ONLY_FOR_NETWORKS, *augmentation):
+            value: Any = self
+            for part in name.split("."):
+                value = getattr(value, part)
+            if value != defaults[name]:
+                raise InputError(f"{name}={value} is not allowed for a language model.")

@@ -28,14 +28,18 @@ EVALUATION_FACTOR = 2  # size of batches of held-out reviews, in training batche
 
 
 class WordBatch(NamedTuple):
-    """B texts, padded to T positions; in a row, they are continued by those of the next batch."""
+    """B texts, padded to T positions.
+
+    Texts in a row are continued by those of the next batch. They have a word more than `lengths`,
+    which is predicted and read in the next batch.
+    """
 
     ids: Tensor  # (B, T) int64
-    lengths: Tensor  # (B,) int64, on the CPU
+    lengths: Tensor  # (B,) int64, words that are read; on the CPU
 
     @property
     def tokens(self) -> int:
-        """The number of words."""
+        """The number of words that are read."""
         return int(self.lengths.sum())
 
 
@@ -51,18 +55,18 @@ class EncodedTexts(Dataset[WordBatch]):
     def pieces(self) -> np.ndarray:
         """The first token and the end of each piece of each review, (M, 2) int64.
 
-        Pieces have `max_length` tokens, the last of a review the rest. A rest of one token, in
-        which no word could be predicted, is left out.
+        Pieces have `max_length` tokens, the last of a review the rest. A piece begins with the last
+        word of the one before, so that each word but the first is predicted once. A review of one
+        word has no piece.
         """
         starts = [
-            np.arange(start, end, self.max_length)
+            np.arange(start, end - 1, self.max_length - 1)
             for start, end in zip(self.offsets[:-1], self.offsets[1:], strict=True)
         ]
         of_review = np.repeat(np.arange(len(starts)), [len(each) for each in starts])
         first = np.concatenate(starts)
         end = np.minimum(first + self.max_length, self.offsets[1:][of_review])
-        pieces = np.stack([first, end], 1)
-        return pieces[end - first > 1]
+        return np.stack([first, end], 1)
 
     def __getitem__(self, bounds: np.ndarray) -> WordBatch:
         """Return the batch of the pieces with these bounds, (B, 2)."""
@@ -154,7 +158,7 @@ class RowBatches(Dataset[WordBatch]):
             size, backward = self.config.data.batch_size, self.config.encoder.backward
             self.pass_, self.rows = number, self.texts.in_rows(order, size, backward)
         ids = self.rows[:, start : start + self.steps + 1].astype(np.int64)
-        return WordBatch(torch.from_numpy(ids), torch.full((len(ids),), ids.shape[1]))
+        return WordBatch(torch.from_numpy(ids), torch.full((len(ids),), ids.shape[1] - 1))
 
 
 class LanguageDataModule(L.LightningDataModule):
@@ -189,8 +193,22 @@ class LanguageDataModule(L.LightningDataModule):
         self.train = self._encoded(splits)
         self.held_out = self._encoded([held_out])
         self.copies = np.unique(np.concatenate([text_values(split) for split in corpus.splits]))
+        self._require_predictions()
         self.unknown_share = float((self.train.ids == UNK_ID).mean())
         self.left_out = corpus.left_out
+
+    def _require_predictions(self) -> None:
+        """Raise InputError if there is no word to predict, in training or in measuring."""
+        source, rows = self.reviews.corpus.name, self.config.data.batch_size
+        for texts, purpose in ((self.train, "train on"), (self.held_out, "measure on")):
+            if not len(texts.pieces):
+                raise InputError(f"{source}: no review to {purpose} has two words.")
+        in_rows = self.config.language_model.truncation is not None
+        if in_rows and len(self.train.ids) < 2 * rows:
+            raise InputError(
+                f"data.batch_size must be at most {len(self.train.ids) // 2} with "
+                f"language_model.truncation, for two words in each row (got {rows})."
+            )
 
     def _held_out(self, split: Split) -> tuple[Split, Split]:
         """Return the reviews to train on and those to measure on, at least one, by a draw."""

@@ -95,10 +95,13 @@ class LanguageModel(nn.Module):
         return embedded._replace(vectors=embedded.vectors / (1 - share))
 
     def _losses(self, context: Tensor, targets: Tensor) -> Tensor:
-        """Return the loss of each prediction, (P,), from its context, (P, E)."""
-        if isinstance(self.softmax, TiedSoftmax):
-            return self.softmax(context, targets, self.embedding.weight)
-        return -self.softmax(context, targets).output
+        """Return the loss of each prediction, (P,), from its context, (P, E), in float32."""
+        # PyTorch's adaptive softmax fails if autocast narrows a part of its results.
+        with torch.autocast(context.device.type, enabled=False):
+            context = context.float()
+            if isinstance(self.softmax, TiedSoftmax):
+                return self.softmax(context, targets, self.embedding.weight)
+            return -self.softmax(context, targets).output
 
     def _penalty(self, states: Tensor, dropped: Tensor, mask: Tensor) -> Tensor:
         """Return the activation penalties (Merity et al. 2018, section 4.7) of one direction.
@@ -130,8 +133,10 @@ class TiedSoftmax(nn.Module):
 def adaptive(input_size: int, vocabulary_size: int) -> nn.AdaptiveLogSoftmaxWithLoss:
     """Return the adaptive softmax (Grave et al. 2017) of words, the most frequent ones first."""
     cutoffs = [cutoff for cutoff in CUTOFFS if cutoff < vocabulary_size] or [vocabulary_size - 1]
+    # Each group has a fourth of the numbers of the one before, but at least one.
+    divisor = min(4.0, input_size ** (1 / len(cutoffs)))
     return nn.AdaptiveLogSoftmaxWithLoss(
-        input_size, vocabulary_size, cutoffs, div_value=4.0, head_bias=True
+        input_size, vocabulary_size, cutoffs, div_value=divisor, head_bias=True
     )
 
 

@@ -28,7 +28,8 @@ class MeanLoss:
 
     def update(self, losses: Tensor) -> None:
         """Add the losses of predictions, (P,)."""
-        self.total = self.total + losses.detach().sum(dtype=torch.float64).cpu()
+        # On the device of the losses: copying a number would wait for the GPU in each step.
+        self.total = self.total.to(losses.device) + losses.detach().sum(dtype=torch.float64)
         self.count += len(losses)
 
     def compute(self) -> dict[str, float]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 
 from lstm_sentiment.config import EarlyStoppingConfig
 from lstm_sentiment.config_pretraining import PretrainingConfig
@@ -15,14 +16,16 @@ from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.language_batches import LanguageDataModule
 from lstm_sentiment.data.pretraining import pretraining_identity
 from lstm_sentiment.display import Display
-from lstm_sentiment.files.reading import read_json
+from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.limits import MODEL_BYTES
+from lstm_sentiment.files.reading import errors_named, read_json
 from lstm_sentiment.files.writing import write_json
 from lstm_sentiment.model.language_model import LanguageModel
 from lstm_sentiment.model.language_module import LanguageModule
 from lstm_sentiment.runs.folder import MODEL, PRETRAINING
 from lstm_sentiment.runs.identity import language_model_folder, new_command
 from lstm_sentiment.runs.language_model_folder import KIND, digest_of, save_language_model
-from lstm_sentiment.runs.record import SCHEMA, recorded
+from lstm_sentiment.runs.record import SCHEMA, is_number, recorded
 from lstm_sentiment.training import checkpoints, runtime
 from lstm_sentiment.training.costs import Costs
 from lstm_sentiment.training.plan import Planned
@@ -31,6 +34,7 @@ from lstm_sentiment.training.train import Attempt, FittingError
 from lstm_sentiment.training.trainer import build_trainer
 
 CHARTS = ("loss", "perplexity")
+FLOAT_BYTES = 4
 # All parts are trained, and the weights are those of the part with the lowest loss.
 BEST = EarlyStoppingConfig(monitor="val/loss", patience=None)
 
@@ -64,12 +68,27 @@ class PretrainingPlan(Planned):
         runtime.require_cores(self.config.trainer.threads)
         self.data.reviews.prepare_data()
         self.data.setup()
+        with torch.device("meta"):
+            model = LanguageModel(self.config, len(self.data.vocabulary))
+        with errors_named("the language model"):  # otherwise, it could not be read
+            MODEL_BYTES.check(FLOAT_BYTES * sum(p.numel() for p in model.parameters()))
 
     def read_record(self) -> dict[str, Any] | None:
-        """Return the record if the language model is finished and has its files."""
+        """Return the record if the language model is finished and has its files.
+
+        Raises InputError if a newer version wrote the record.
+        """
         record = read_json(self.folder / PRETRAINING)
-        is_own = isinstance(record, dict) and record.get("name") == self.folder.name
-        return record if is_own and os.path.lexists(self.folder / MODEL) else None
+        if not isinstance(record, dict) or record.get("name") != self.folder.name:
+            return None
+        schema = record.get("schema")
+        if type(schema) is int and schema > SCHEMA:
+            raise InputError(
+                f"{self.folder / PRETRAINING} has schema {schema}, this version reads {SCHEMA}: "
+                "use a newer version, or another root."
+            )
+        is_whole = _has_results(record) and os.path.lexists(self.folder / MODEL)
+        return record if is_whole else None
 
 
 def pretrain(
@@ -104,6 +123,16 @@ def pretrain(
         record = _make_record(plan, module, costs, best.epoch, attempts)
         write_json(folder / PRETRAINING, record)
     return record
+
+
+def _has_results(record: Mapping[str, Any]) -> bool:
+    """Return whether a record has the numbers that are shown of a finished language model."""
+    try:
+        shown = [record["perplexity"], record["data"]["held_out"]]
+        shown += [record["cost"][name] for name in ("fit_seconds", "tokens_per_second")]
+    except (KeyError, TypeError):
+        return False
+    return all(map(is_number, shown))
 
 
 def _make_record(

@@ -14,6 +14,7 @@ from lstm_sentiment.data.splits import Split
 from lstm_sentiment.data.vocabulary import SPECIALS
 from lstm_sentiment.display import counted
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.reading import errors_named
 from lstm_sentiment.runs.language_model_folder import (
     SavedLanguageModel,
     digest_of,
@@ -42,9 +43,7 @@ class StartingPoint:
 
     model: SavedLanguageModel
     rows: np.ndarray  # (V,) int64, the id of each word in the language model; -1 if it has none
-    read_validation: (
-        int  # validation reviews that the language model has read, without their labels
-    )
+    read_validation: int  # validation reviews whose texts, not labels, the language model has read
 
     @property
     def has_vector(self) -> np.ndarray:
@@ -107,11 +106,19 @@ def load(config: Config, data: ReviewDataModule) -> StartingPoint | None:
     folder = _folder(config.encoder)
     model = read_language_model(folder)
     _require_same_form(config, model.config, folder)
-    if data.test_split is not None and (read := _count_read(data.test_split, model.copies)):
+    # Also with test=false, and beyond data.limit_test: a search must not choose such a model.
+    test = data.whole_test
+    if test is not None and (read := _count_read(test, model.copies)):
         raise InputError(
             f"encoder.start_from={config.encoder.start_from} has read the texts of "
             f"{counted(read, 'test review')}: train a language model on the same reviews, which "
             "leaves the test set out."
+        )
+    if model.vocabulary.merges != data.vocabulary.merges:
+        raise InputError(
+            f"encoder.start_from={config.encoder.start_from} reads other subwords: with "
+            "data.tokenizer=bpe, a network needs data.max_vocab and the training reviews of the "
+            "language model, for example data.val_fraction=0 in both."
         )
     ids = {word: number for number, word in enumerate(model.vocabulary.words)}
     rows = np.array([ids.get(word, -1) for word in data.vocabulary.words])
@@ -120,7 +127,8 @@ def load(config: Config, data: ReviewDataModule) -> StartingPoint | None:
 
 def _folder(config: EncoderConfig) -> Path:
     assert config.start_from is not None
-    return model_folder_of(Path(config.start_from).expanduser())
+    with errors_named("encoder.start_from"):
+        return model_folder_of(Path(config.start_from).expanduser())
 
 
 def _count_read(split: Split, copies: np.ndarray) -> int:
@@ -133,9 +141,12 @@ def _require_same_form(config: Config, other: PretrainingConfig, folder: Path) -
         group, field = name.split(".")
         ours, theirs = (getattr(getattr(each, group), field) for each in (config, other))
         if ours != theirs:
-            shown = [str(value).lower() if value is True or value is False else value
-                     for value in (theirs, ours)]  # fmt: skip
             raise InputError(
-                f"encoder.start_from={folder} needs {name}={shown[0]}, like the language model "
-                f"(got {shown[1]})."
+                f"encoder.start_from={folder} needs {name}={_typed(theirs)}, like the language "
+                f"model (got {_typed(ours)})."
             )
+
+
+def _typed(value: object) -> str:
+    """Return a value as on the command line."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from lstm_sentiment.config import Cell, EmbeddingConfig, EncoderConfig
 from lstm_sentiment.config_pretraining import LanguageModelConfig, PretrainingConfig, Softmax
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.model.language_model import LanguageModel, TiedSoftmax, locked_dropout
+from lstm_sentiment.model.language_model import LanguageModel, TiedSoftmax, adaptive, locked_dropout
 
 SIZE = 30  # words
 IDS = torch.tensor([[5, 7, 9, 2], [3, 4, 0, 0], [8, 0, 0, 0]])
@@ -187,10 +187,19 @@ def test_gradients_agree_with_finite_differences(
             },
             "different times",
         ),
-        ({"encoder": EncoderConfig(start_from="a")}, "only in training"),
+        ({"encoder": EncoderConfig(start_from="a")}, "encoder.start_from=a is not allowed"),
         ({"embedding": EmbeddingConfig(kind="word2vec")}, "learns its own vectors"),  # type: ignore[arg-type]
     ],
 )
 def test_settings_without_sense_are_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         PretrainingConfig(**fields)
+
+
+@pytest.mark.parametrize("size", [1, 3, 17, 200])
+def test_every_group_of_the_adaptive_softmax_has_weights(size: int) -> None:
+    """PyTorch gives no numbers to the last group if vectors are short."""
+    softmax = adaptive(size, 9_000)
+    widths = [tail[0].out_features for tail in softmax.tail]
+    assert widths == [max(1, size // 4), max(1, size // 16)] or size == 3
+    assert min(widths) >= 1

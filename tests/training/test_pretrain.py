@@ -18,6 +18,7 @@ from lstm_sentiment.config import (
     EmbeddingConfig,
     EncoderConfig,
     OptimizerConfig,
+    Tokenizer,
     TrainerConfig,
 )
 from lstm_sentiment.config_pretraining import LanguageModelConfig, PretrainingConfig
@@ -30,7 +31,7 @@ from lstm_sentiment.runs.language_model_folder import read_language_model
 from lstm_sentiment.training.pretrain import PretrainingPlan, pretrain
 from lstm_sentiment.training.run import execute
 from tests.support.corpora import refusal_of
-from tests.support.project import Killed, folder_of
+from tests.support.project import Killed, StepCalls, folder_of
 from tests.support.tables import write_columns
 
 WORDS = "film plot actor scene music ending joke script".split()
@@ -317,12 +318,13 @@ def encoded(*lengths: int, max_length: int = 4) -> EncodedTexts:
     return EncodedTexts(np.arange(2, 2 + offsets[-1], dtype=np.int32), offsets, max_length)
 
 
-def test_reviews_are_cut_into_pieces_of_at_least_two_words() -> None:
+def test_reviews_are_cut_into_pieces_that_predict_each_word_once() -> None:
     pieces = encoded(10, 1, 9, 3).pieces
-    assert pieces.tolist() == [[0, 4], [4, 8], [8, 10], [11, 15], [15, 19], [20, 23]]
-    batch = encoded(10, 1, 9, 3)[pieces[[2, 5]]]
-    assert batch.ids.tolist() == [[10, 11, 0], [22, 23, 24]]
-    assert batch.lengths.tolist() == [2, 3]
+    assert pieces.tolist() == [[0, 4], [3, 7], [6, 10], [11, 15], [14, 18], [17, 20], [20, 23]]
+    assert (pieces[:, 1] - pieces[:, 0] - 1).sum() == 9 + 0 + 8 + 2  # all words but the first ones
+    batch = encoded(10, 1, 9, 3)[pieces[[2, 6]]]
+    assert batch.ids.tolist() == [[8, 9, 10, 11], [22, 23, 24, 0]]
+    assert batch.lengths.tolist() == [4, 3]
 
 
 def test_the_parts_of_a_pass_have_all_its_pieces_once() -> None:
@@ -365,3 +367,117 @@ def test_reviews_in_a_row_go_on_from_batch_to_batch(backward: bool) -> None:
     assert rows[0] == joined[: len(rows[0])].tolist()
     assert rows[1] == joined[12 : 12 + len(rows[1])].tolist()
     assert len(rows[0]) == 10  # 12 words in a row, cut to three batches of three predictions
+
+
+# Inputs that cannot be used
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "data.augment.drop=0.1", "data.class_weights=balanced", "embedding.freeze_epochs=1",
+        "encoder.segment=5", "data.truncation_side=left", "data.preparation=1",
+        "optimizer.average=0.9", "data.max_length=1", "encoder.start_from=a",
+    ],
+)  # fmt: skip
+def test_settings_without_an_effect_are_refused(
+    words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["pretrain", words]) == 1
+    message = capsys.readouterr().err
+    assert words.partition("=")[0] in message
+    assert len(message.splitlines()) == 1
+
+
+@pytest.mark.parametrize("truncation", [None, 3])
+def test_reviews_without_two_words_are_refused(
+    cache: str, tmp_path: Path, truncation: int | None
+) -> None:
+    folder = tmp_path / "short"
+    words = [f"word{row}" for row in range(12)]
+    write_columns(folder / "train.parquet", words, [0, 1] * 6)
+    write_columns(folder / "test.parquet", ["one", "two"], [0, 1])
+    language_model = LanguageModelConfig(truncation=truncation)
+    config = configuration(folder, cache, tmp_path, language_model=language_model)
+    config = replace(config, data=replace(config.data, batch_size=2, val_fraction=0.0))
+    assert "has two words" in refusal_of(lambda: trained(config))
+
+
+def test_a_model_that_could_not_be_read_is_refused(
+    imdb: Path, cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LSTM_SENTIMENT_MAX_MODEL_BYTES", "1000")
+    config = configuration(imdb, cache, tmp_path)
+    assert "more than the 1,000 allowed" in refusal_of(lambda: trained(config))
+    assert not (tmp_path / "pretrained").exists()
+
+
+@pytest.mark.parametrize("start", ["x" * 300, "~nosuchuser/x", "a\0b"])
+def test_a_path_that_is_none_is_refused(imdb: Path, cache: str, tmp_path: Path, start: str) -> None:
+    config = classifier(imdb, cache, tmp_path, None)
+    config = replace(config, encoder=replace(config.encoder, start_from=start))
+    assert "encoder.start_from" in refusal_of(lambda: run(config))
+
+
+@pytest.mark.parametrize("content", ['{"name": "NAME"}', "[]", '{"name": "NAME", "cost": 3}'])
+def test_a_damaged_record_is_not_taken_for_a_finished_one(
+    imdb: Path, cache: str, tmp_path: Path, content: str
+) -> None:
+    config = configuration(imdb, cache, tmp_path)
+    folder, record = trained(config)
+    (folder / "pretraining.json").write_text(content.replace("NAME", folder.name))
+    again, repeated = trained(config)
+    assert again == folder
+    assert repeated["perplexity"] == record["perplexity"]
+
+
+def test_bf16_predicts_rare_words(imdb: Path, cache: str, tmp_path: Path) -> None:
+    """PyTorch's adaptive softmax needs all its parts in one type."""
+    trainer = TrainerConfig(max_epochs=1, precision="bf16-mixed", enable_progress_bar=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lstm_sentiment.model.language_model.CUTOFFS", (5, 12))
+        _, record = trained(configuration(imdb, cache, tmp_path, trainer=trainer))
+    assert 1 < record["perplexity"] < 60
+
+
+@pytest.mark.parametrize("limits", [{}, {"limit_test": 4}])
+def test_a_search_refuses_a_language_model_that_has_read_test_reviews(
+    imdb: Path, cache: str, tmp_path: Path, limits: dict[str, int]
+) -> None:
+    folder, _ = trained(configuration(imdb, cache, tmp_path))
+    (imdb / "test.parquet").unlink()
+    write_columns(imdb / "test.parquet", *texts(60, 1))
+    config = classifier(imdb, cache, tmp_path, folder, test=bool(limits))
+    config = replace(config, data=replace(config.data, **limits))
+    assert "has read the texts of 48 test reviews" in refusal_of(lambda: run(config))
+
+
+def test_a_run_that_starts_from_a_language_model_resumes_without_it_changing_anything(
+    imdb: Path, cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, _ = trained(configuration(imdb, cache, tmp_path))
+    trainer = TrainerConfig(max_epochs=3, enable_progress_bar=False)
+    undisturbed = classifier(imdb, cache, tmp_path / "a", start, trainer=trainer)
+    run(undisturbed)
+    killed = replace(undisturbed, root=str(tmp_path / "b"))
+    with monkeypatch.context() as patch:
+        StepCalls(patch, "training_step", 8)
+        with pytest.raises(Killed):
+            run(killed)
+    run(killed)
+    one, other = (
+        load_file(folder_of(config) / "model/model.safetensors") for config in (undisturbed, killed)
+    )
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_network_of_other_subwords_is_refused(imdb: Path, cache: str, tmp_path: Path) -> None:
+    base = configuration(imdb, cache, tmp_path)
+    data = replace(base.data, tokenizer=Tokenizer.bpe, max_vocab=60, val_fraction=0.0)
+    folder, _ = trained(replace(base, data=data))
+    config = classifier(imdb, cache, tmp_path, folder)
+    own = replace(config.data, tokenizer=Tokenizer.bpe, max_vocab=60)
+    same = replace(config, data=replace(own, val_fraction=0.0))
+    record = run(same)
+    assert record["language_model"]["words"] == 1.0
+    assert "reads other subwords" in refusal_of(lambda: run(replace(config, data=own)))
