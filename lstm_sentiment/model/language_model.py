@@ -134,7 +134,7 @@ def adaptive(input_size: int, vocabulary_size: int) -> nn.AdaptiveLogSoftmaxWith
     """Return the adaptive softmax (Grave et al. 2017) of words, the most frequent ones first."""
     cutoffs = [cutoff for cutoff in CUTOFFS if cutoff < vocabulary_size] or [vocabulary_size - 1]
     # Each group has a fourth of the numbers of the one before, but at least one.
-    divisor = min(4.0, input_size ** (1 / len(cutoffs)))
+    divisor = min(4.0, 0.999 * input_size ** (1 / len(cutoffs)))
     return nn.AdaptiveLogSoftmaxWithLoss(
         input_size, vocabulary_size, cutoffs, div_value=divisor, head_bias=True
     )
