@@ -387,6 +387,7 @@ def test_fields_know_their_roles() -> None:
         "data.path",
         "data.test_path",
         "data.val_path",
+        "data.pseudo_labels",
         "encoder.start_from",
         "data.cache",
         "embedding.path",
