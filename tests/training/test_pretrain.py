@@ -194,9 +194,8 @@ def test_the_record_of_a_language_model_is_no_run(
     assert main(["report", root]) == 1
     assert "contains no runs" in capsys.readouterr().err
     assert main(["status", root]) == 0
-    *_, line, count = (
-        " ".join(each.split()) for each in capsys.readouterr().out.splitlines() if each
-    )
+    printed = [" ".join(each.split()) for each in capsys.readouterr().out.splitlines()]
+    *_, line, count = filter(None, printed)
     assert line == f"done pretrained/{folder.name} perplexity {record['perplexity']:.2f}"
     assert count == "1 done"
 
