@@ -38,6 +38,12 @@ ConfigStore.instance().store(name="schema", node=Config)
 ConfigStore.instance().store(name="pretraining_schema", node=PretrainingConfig)
 
 Kind = TypeVar("Kind", Config, PretrainingConfig)
+Schema = type[Config] | type[PretrainingConfig]
+# The options that list all fields of a schema. Other commands than these two have no such option.
+LISTING: dict[Schema, str] = {
+    Config: "lstm-sentiment train --help",
+    PretrainingConfig: "lstm-sentiment pretrain --cfg job",
+}
 
 
 def compose(
@@ -66,7 +72,7 @@ def compose_pretraining(
     Raises InputError if an override is not valid.
     """
     refuse_code(overrides)
-    with _hydra(overrides, config_dir) as search_path:
+    with _hydra(overrides, config_dir, PretrainingConfig) as search_path:
         composed = hydra.compose("pretrain", [*overrides, *search_path])
         return to_dataclass(composed, PretrainingConfig), OmegaConf.to_yaml(composed)
 
@@ -106,10 +112,13 @@ def seed_experiments(names: Iterable[str]) -> dict[str, Config]:
 
 
 @contextmanager
-def _hydra(overrides: list[str], config_dir: Path | None) -> Iterator[list[str]]:
+def _hydra(
+    overrides: list[str], config_dir: Path | None, schema: Schema = Config
+) -> Iterator[list[str]]:
     """Initialize Hydra for a block, and raise its errors as InputError.
 
     Yields the overrides that add `config_dir` to the search path, after `CONF` as in training.
+    `schema` is that of the configuration, of which errors suggest fields.
     """
     search_path: list[str] = []
     if config_dir is not None:
@@ -120,7 +129,7 @@ def _hydra(overrides: list[str], config_dir: Path | None) -> Iterator[list[str]]
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
             yield search_path
     except (HydraException, OmegaConfBaseException) as error:
-        raise InputError(f"{' '.join(overrides)}: {one_line(error)}") from error
+        raise InputError(f"{' '.join(overrides)}: {one_line(error, schema)}") from error
 
 
 def refuse_code(words: Sequence[str]) -> None:
@@ -192,7 +201,7 @@ def to_dataclass(composed: DictConfig, kind: type[Kind]) -> Kind:
     config = OmegaConf.to_object(without_hydra)
     assert isinstance(config, kind)
     if added := next(_added_fields(config), None):
-        raise InputError(_unknown_field(added))
+        raise InputError(_unknown_field(added, kind))
     return config
 
 
@@ -206,12 +215,15 @@ def _added_fields(config: Any, prefix: str = "") -> Iterator[str]:
             yield from _added_fields(value, f"{prefix}{name}.")
 
 
-def one_line(error: Exception) -> str:
-    """Return the message of Hydra's error as one sentence, without its hints on Hydra itself."""
+def one_line(error: Exception, schema: Schema = Config) -> str:
+    """Return the message of Hydra's error as one sentence, without its hints on Hydra itself.
+
+    `schema` is that of the configuration, whose fields are suggested in place of an unknown one.
+    """
     unknown = UNKNOWN_FIELD.match(str(error))
     # Else an item of a list has no such field.
-    if unknown and unknown[1] not in flat(Config()) | flat(PretrainingConfig()):
-        return _unknown_field(unknown[1])
+    if unknown and unknown[1] not in flat(schema()):
+        return _unknown_field(unknown[1], schema)
     text = f"{error}\n{error.__cause__ or ''}"
     if no_list := NO_LIST.search(text):
         return _no_list(text.splitlines()[0], no_list[1])
@@ -226,9 +238,12 @@ def _no_list(where: str, name: str) -> str:
     return f"{where.partition(': ')[0]}: {name} must be a list of entries with the keys {keys}."
 
 
-def _unknown_field(name: str) -> str:
-    groups = (folder.name for folder in CONF.iterdir() if folder.is_dir())
-    known = [*flat(Config()), *flat(PretrainingConfig()), *groups]
+def _unknown_field(name: str, schema: Schema) -> str:
+    groups = {folder.name for folder in CONF.iterdir() if folder.is_dir()}
+    if schema is PretrainingConfig:
+        groups &= {item.name for item in fields(schema)}
+    known = [*flat(schema()), *sorted(groups)]
     similar = get_close_matches(name, known, n=1)
     question = f"did you mean {similar[0]}?" if similar else ""
-    return " ".join(f"{name} is not a field: {question} Option --help lists all fields.".split())
+    listing = f"{LISTING[schema]} lists all fields."
+    return " ".join(f"{name} is not a field: {question} {listing}".split())

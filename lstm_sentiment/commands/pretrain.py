@@ -25,8 +25,11 @@ def add_parser(commands: Commands) -> None:
         NAME,
         help="train a language model, from which networks start",
         description="Train a recurrent language model on the training and the unlabelled reviews, "
-        "without any text of a validation or test set. With encoder.start_from, the word vectors "
-        "and the encoder of a network start from it.",
+        "but on no text of the test set. The default data.val_fraction=0 has no validation set, so "
+        "the language model reads the texts, but no label, of the reviews on which a network "
+        "validates by default; give the data.val_fraction of the network to leave them out. With "
+        "encoder.start_from, the word vectors and the encoder of a network start from the language "
+        "model.",
         epilog="example: lstm-sentiment pretrain encoder=gru data.path=../imdb",
     )
     parser.add_argument(

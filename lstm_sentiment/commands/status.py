@@ -25,7 +25,8 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "status",
         help="list runs as done, running, failed, interrupted or missing",
-        description="List the state of every run at or below RUNS. No file is changed.",
+        description="List the state of every run and language model at or below RUNS. No file is "
+        "changed.",
         epilog="example: lstm-sentiment status runs/default",
     )
     parser.add_argument("runs", type=Path, metavar="RUNS", help=RUNS_HELP)
@@ -34,7 +35,7 @@ def add_parser(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print the state of every run."""
-    console.print(status_table(read_runs(options.runs)))
+    console.print(status_table(read_runs(options.runs, language_models=True)))
 
 
 def status_table(runs: Sequence[RunSummary]) -> Group:
@@ -55,7 +56,9 @@ def status_table(runs: Sequence[RunSummary]) -> Group:
 
 
 def _details(run: RunSummary) -> str:
-    """Return the accuracy of a finished run, the progress of a running run, or the problem."""
+    """Return the score of a finished run, the progress of a running run, or the problem."""
+    if run.perplexity is not None:
+        return f"perplexity {run.perplexity:.2f}"
     if run.record:
         scores = run.record["test"] or run.record["val"] or run.record["epochs"][-1]["train"]
         stage = "test" if run.record["test"] else "val" if run.record["val"] else "train"
@@ -71,7 +74,7 @@ def _details(run: RunSummary) -> str:
     share, seconds = run.progress["share"], run.progress["seconds"]
     if run.progress["epoch"] is None:
         return "trained, evaluating"
-    epoch = f"epoch {run.progress['epoch']} of {run.progress['max_epochs']}"
+    epoch = f"{run.unit} {run.progress['epoch']} of {run.progress['max_epochs']}"
     if share == 0:
         return epoch
     return f"{epoch}, about {duration(seconds / share * (1 - share))} left"

@@ -28,8 +28,9 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "tensorboard",
         help="start TensorBoard with runs under readable names",
-        description="Start TensorBoard on the runs at or below RUNS, each under the name that the "
-        "report gives it and its seed. Options after RUNS are passed to TensorBoard.",
+        description="Start TensorBoard on the runs and the language models at or below RUNS. A run "
+        "has the name that the report gives it and its seed. Options after RUNS are passed to "
+        "TensorBoard.",
         epilog="example: lstm-sentiment tensorboard runs/pooling --port 6007",
     )
     parser.add_argument("runs", type=Path, metavar="RUNS", help=RUNS_HELP)
@@ -39,7 +40,7 @@ def add_parser(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Start TensorBoard on a temporary folder of links to the runs."""
-    runs = read_runs(options.runs)
+    runs = read_runs(options.runs, language_models=True)
     with scratch_folder() as tree, _pipe() as end_of_this_process:
         try:
             link(runs, tree)
@@ -68,8 +69,8 @@ def _pipe() -> Iterator[int]:
 def readable_names(runs: Sequence[RunSummary]) -> dict[str, Path]:
     """Return the folders of the runs by their readable names.
 
-    A readable name consists of the variant, as in a report, and the seed. A run without a record is
-    named like its folder.
+    A readable name consists of the variant, as in a report, and the seed. A run without a record
+    and a language model are named like their folders.
     """
     from lstm_sentiment.report.variants import variant_groups
 

@@ -14,7 +14,7 @@ from lstm_sentiment.config import AugmentConfig, Padding, Side
 from lstm_sentiment.data.augmentation import SENTENCE_ENDS, augment
 from lstm_sentiment.data.ngram_vocabulary import NgramBatch, ReviewNgrams
 from lstm_sentiment.data.subwords import MARK
-from lstm_sentiment.data.tokenized import TokenizedReviews
+from lstm_sentiment.data.tokenized import TokenizedReviews, positions_of
 from lstm_sentiment.data.vocabulary import PAD_ID, UNK_ID
 
 # The number of batches in a pool: larger pools need less padding, smaller pools mix reviews better.
@@ -203,8 +203,8 @@ class ResidentReviews(Dataset[Batch]):
             reviews.truncation_side,
         )
         self.starts = np.cumsum(self.counts) - self.counts  # among the ids of this split
-        sources = np.arange(self.counts.sum()) + np.repeat(first - self.starts, self.counts)
-        ids = reviews.word_ids[reviews.tokenized.tokens[sources]]
+        tokens = reviews.tokenized.tokens[positions_of(first, self.counts)]
+        ids = reviews.word_ids[tokens]
         self.ids = torch.from_numpy(ids).to(device)
         self.labels, self.is_labelled = reviews.labels_of(reviews.rows)
 

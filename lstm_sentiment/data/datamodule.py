@@ -30,7 +30,7 @@ from lstm_sentiment.data.batches import (
 )
 from lstm_sentiment.data.cache import DataCache, cache_key
 from lstm_sentiment.data.ngram_vocabulary import MIN_REVIEWS, NgramVocabulary
-from lstm_sentiment.data.pseudo_labels import PseudoLabels, joined
+from lstm_sentiment.data.pseudo_labelled import PseudoLabels, joined
 from lstm_sentiment.data.requirements import (
     require_classes,
     require_enough_reviews,

@@ -241,11 +241,8 @@ class LanguageDataModule(L.LightningDataModule):
         for split in splits:
             reviews = split.tokenized
             word_ids = reviews.word_ids(self.vocabulary)
-            starts, ends = reviews.offsets[split.rows], reviews.offsets[split.rows + 1]
-            counts = ends - starts
-            first = np.cumsum(counts) - counts
-            sources = np.arange(counts.sum()) + np.repeat(starts - first, counts)
-            texts.append(word_ids[reviews.tokens[sources]])
+            tokens, counts = reviews.gathered(split.rows)
+            texts.append(word_ids[tokens])
             lengths.append(counts)
         offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
         return EncodedTexts(np.concatenate(texts), offsets, self.config.data.max_length)

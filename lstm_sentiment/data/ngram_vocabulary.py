@@ -143,11 +143,8 @@ class NgramVocabulary:
 
 def _tokens(reviews: TokenizedReviews, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the tokens of the reviews in `rows`, and the position among `rows` of each, (T,)."""
-    starts = reviews.offsets[rows]
-    lengths = reviews.offsets[rows + 1] - starts
-    owners = np.repeat(np.arange(len(rows)), lengths)
-    before = np.cumsum(lengths) - lengths
-    return reviews.tokens[np.arange(len(owners)) + (starts - before)[owners]], owners
+    tokens, lengths = reviews.gathered(rows)
+    return tokens, np.repeat(np.arange(len(rows)), lengths)
 
 
 def _blocks(reviews: TokenizedReviews, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

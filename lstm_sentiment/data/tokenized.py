@@ -95,6 +95,15 @@ class TokenizedReviews:
         """Return the tokens of the review in `row`, (T,) int32, as word numbers."""
         return self.tokens[self.offsets[row] : self.offsets[row + 1]]
 
+    def gathered(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the tokens of the reviews in `rows`, (N,), and the length of each review, (N,).
+
+        The tokens are one after another in the order of `rows`, (T,) int32.
+        """
+        starts = self.offsets[rows]
+        lengths = self.offsets[rows + 1] - starts
+        return self.tokens[positions_of(starts, lengths)], lengths
+
     def words_of(self, row: int) -> list[str]:
         """Return the tokens of the review in `row` as words."""
         return [self.words[number] for number in self.tokens_of(row).tolist()]
@@ -147,10 +156,8 @@ class TokenizedReviews:
         for start in range(0, len(self.tokens), TOKENS_AT_ONCE):  # to bound the memory
             chunk = self.tokens[start : start + TOKENS_AT_ONCE]
             counts = sizes[chunk]
-            before = np.cumsum(counts) - counts
-            positions = np.arange(counts.sum()) + np.repeat(first[chunk] - before, counts)
-            tokens.append(subwords[positions])
-            ends.append(ends[-1][-1] + before + counts)
+            tokens.append(subwords[positions_of(first[chunk], counts)])
+            ends.append(ends[-1][-1] + np.cumsum(counts))
         offsets = np.concatenate(ends)[self.offsets]
         return replace(
             self,
@@ -176,6 +183,15 @@ class TokenizedReviews:
             )
             start = end
         return counts
+
+
+def positions_of(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Return all positions of some slices, one slice after another, (sum of the lengths,) int64.
+
+    A slice has its first position in `starts`, (N,), and its length in `lengths`, (N,).
+    """
+    before = np.cumsum(lengths) - lengths
+    return np.arange(lengths.sum()) + np.repeat(starts - before, lengths)
 
 
 def tokenized_reviews(

@@ -9,6 +9,7 @@ import numpy as np
 from lstm_sentiment.config import Cell, Config, HeadKind
 from lstm_sentiment.config_fields import fields_of
 from lstm_sentiment.data.splits import copies_note
+from lstm_sentiment.display import counted
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.report import statistics
 from lstm_sentiment.report.effects import NO_EFFECTS, Choice, Effects, effects
@@ -39,6 +40,7 @@ class Comparison:
         self.notes = [
             *group.notes,
             *_copies_notes(group.variants),
+            *_language_model_notes(group.variants),
             *_environment_notes(group.variants),
         ]
         validated = [v for v in self.variants if not np.isnan(v.val_accuracy)]
@@ -218,6 +220,20 @@ def _copies_notes(variants: Sequence[Variant]) -> list[str]:
     counts = [record["data"] for v in variants for record in v.records if record["test"]]
     notes = [copies_note(data.get("test_copies"), data["test"]) for data in counts]
     return [note for note in dict.fromkeys(notes) if note]
+
+
+def _language_model_notes(variants: Sequence[Variant]) -> list[str]:
+    """Return notes on networks whose language model has read validation reviews."""
+    names: dict[int, list[str]] = {}  # of runs, by the number of reviews
+    for record in (record for v in variants for record in v.trained if record["val"]):
+        if read := (record.get("language_model") or {}).get("read_validation"):
+            names.setdefault(read, []).append(record["name"])
+    return [
+        f"The language model of {first_names(runs)} has read the texts of "
+        f"{counted(read, 'validation review')}, without labels: the validation accuracy, by which "
+        "variants are ranked, may be a little too high."
+        for read, runs in names.items()
+    ]
 
 
 def _environment_notes(variants: Sequence[Variant]) -> list[str]:

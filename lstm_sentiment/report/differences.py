@@ -23,7 +23,7 @@ from lstm_sentiment.display import shortened
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.report.formatting import enumeration
 from lstm_sentiment.report.overrides import MODEL, is_in_question
-from lstm_sentiment.report.settings import flattened
+from lstm_sentiment.report.settings import PSEUDO_LABELS, START_FROM, flattened
 from lstm_sentiment.report.variants import FOLLOW_FROM_KIND, KIND, VECTORS, Variant
 from lstm_sentiment.runs.record import FIELDS
 
@@ -200,7 +200,9 @@ def _fields(variant: Variant) -> dict[str, Any]:
     if values["data.source"] == Source.reviews:
         fields["data.path"] = "FILE"
     if record.get("pseudo_labels"):  # whose folders are not recorded
-        fields["data.pseudo_labels"] = ["RUN"]
+        fields[PSEUDO_LABELS] = ["RUN"]
+    if record.get("language_model"):
+        fields[START_FROM] = "LANGUAGE_MODEL"
     return fields | {"embedding.path": _vector_file(values, record.get("vectors"))}
 
 

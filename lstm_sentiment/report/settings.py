@@ -16,6 +16,7 @@ BASELINE_DEFAULTS = {
     "decision.calibration": "none",
 }
 PSEUDO_LABELS = "data.pseudo_labels"
+START_FROM = "encoder.start_from"
 
 
 def settings(run: RunSummary) -> dict[str, Any]:
@@ -34,6 +35,8 @@ def settings(run: RunSummary) -> dict[str, Any]:
     if not {BASELINE, ENSEMBLE} & config.keys():
         pseudo = run.record.get("pseudo_labels")
         values[PSEUDO_LABELS] = pseudo["fingerprint"] if pseudo else None
+        language_model = run.record.get("language_model")
+        values[START_FROM] = f"sha256-{language_model['digest']}" if language_model else None
     return values
 
 

@@ -20,6 +20,8 @@ LANGUAGE_RECIPE = 2  # of language models
 COMMAND = "LSTM_SENTIMENT_COMMAND"
 # They replace the network in the name and the record of a baseline and of an ensemble.
 BASELINE, ENSEMBLE = "ngrams", "ensemble"
+# The key of a language model's configuration, by which its folder is recognized.
+LANGUAGE_MODEL = "pretraining"
 
 # Fields that do not change the results, such as paths. Data are identified by their content.
 NOT_FINGERPRINTED = frozenset(field.name for field in fields_of(Config) if not field.fingerprinted)

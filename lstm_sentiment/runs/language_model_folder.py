@@ -28,6 +28,7 @@ from lstm_sentiment.files.reading import content_digest, errors_named, read_byte
 from lstm_sentiment.files.writing import write_atomically, write_json
 from lstm_sentiment.model.language_model import LanguageModel
 from lstm_sentiment.runs.folder import COPIES, MODEL
+from lstm_sentiment.runs.identity import LANGUAGE_MODEL
 from lstm_sentiment.runs.model_folder import (
     CONFIG,
     MAX_LENGTH,
@@ -39,7 +40,6 @@ from lstm_sentiment.runs.model_folder import (
 )
 from lstm_sentiment.runs.record import SCHEMA, recorded, restored_as
 
-KIND = "pretraining"  # the key of the configuration, by which a language model is recognized
 VALUE_BYTES = 8
 
 
@@ -64,7 +64,7 @@ def save_language_model(
     folder.mkdir(exist_ok=True)
     weights = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
     write_atomically(folder / WEIGHTS, safetensors.torch.save(weights))
-    write_json(folder / CONFIG, {"schema": SCHEMA, KIND: recorded(config)})
+    write_json(folder / CONFIG, {"schema": SCHEMA, LANGUAGE_MODEL: recorded(config)})
     write_json(folder / VOCABULARY, vocabulary.words)
     if vocabulary.merges is not None:
         write_json(folder / MERGES, vocabulary.merges)
@@ -95,9 +95,9 @@ def read_pretraining_config(folder: Path) -> PretrainingConfig:
     """Return the configuration of a language model. Raises InputError if it is not valid."""
     content = require_json(folder / CONFIG)
     with errors_named(folder / CONFIG):
-        if not isinstance(content, dict) or KIND not in content:
+        if not isinstance(content, dict) or LANGUAGE_MODEL not in content:
             raise InputError("it is not the configuration of a language model.")
-        config = restored_as(PretrainingConfig, content[KIND])
+        config = restored_as(PretrainingConfig, content[LANGUAGE_MODEL])
         if config.data.max_length > MAX_LENGTH:
             raise InputError(
                 f"data.max_length must be at most {MAX_LENGTH:,} (got {config.data.max_length})."

@@ -1,4 +1,7 @@
-"""Read the folders of runs: whether each run is finished, and its record."""
+"""Read the folders of runs: whether each run is finished, and its record.
+
+The folders of language models can be read, too. They have no record of a run.
+"""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +14,16 @@ from lstm_sentiment.display import on_one_line, printable, shortened
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.locks import LOCK, is_held
 from lstm_sentiment.files.reading import read_json, reason_of
-from lstm_sentiment.runs.folder import CONFIG, FAILED, PROGRESS, RECORD, SWEEP, planned_runs
+from lstm_sentiment.runs.folder import (
+    CONFIG,
+    FAILED,
+    PRETRAINING,
+    PROGRESS,
+    RECORD,
+    SWEEP,
+    planned_runs,
+)
+from lstm_sentiment.runs.identity import LANGUAGE_MODEL
 from lstm_sentiment.runs.record import examine_record, is_number
 
 
@@ -27,7 +39,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run's folder: its record, or the reason why there is none."""
+    """A run's folder: its record, or the reason why there is none.
+
+    A language model has no record of a run. Its training is divided into parts in place of epochs.
+    """
 
     folder: Path
     state: State
@@ -35,6 +50,8 @@ class RunSummary:
     trouble: str = ""  # the reason why there is no record
     progress: dict[str, Any] | None = None  # of an unfinished run; see training.progress
     folds: tuple["RunSummary", ...] = ()  # the runs whose test sets were joined to that of this run
+    unit: str = "epoch"  # "part" for a language model
+    perplexity: float | None = None  # of a finished language model
 
     @property
     def name(self) -> str:
@@ -55,26 +72,52 @@ def _read_run(folder: Path) -> RunSummary:
     record, problem = examine_record(folder)
     if record is not None:
         return RunSummary(folder, State.done, record)
+    return _unfinished(folder, held, problem)
+
+
+def read_language_model_run(folder: Path) -> RunSummary:
+    """Return the summary of the language model in this folder, like `read_run`."""
+    try:
+        return _read_language_model_run(folder)
+    except (OSError, ValueError) as error:
+        return RunSummary(folder, State.failed, None, f"cannot be read ({reason_of(error)})")
+
+
+def _read_language_model_run(folder: Path) -> RunSummary:
+    held = is_held(folder / LOCK)  # before the record, as in `_read_run`
+    record, problem = read_json(folder / PRETRAINING), ""
+    if (folder / PRETRAINING).exists():
+        if isinstance(record, dict) and is_number(record.get("perplexity")):
+            perplexity = record["perplexity"]
+            return RunSummary(folder, State.done, unit="part", perplexity=perplexity)
+        problem = f"{PRETRAINING} is damaged"
+    return _unfinished(folder, held, problem, unit="part")
+
+
+def _unfinished(folder: Path, held: bool, problem: str, unit: str = "epoch") -> RunSummary:
+    """Return the summary of a folder without a record, of which `problem` may be the reason."""
     if held:
         progress = _progress(folder)
-        return RunSummary(folder, State.running, None, f"running{_in_epoch(progress)}", progress)
+        trouble = f"running{_at(progress, unit)}"
+        return RunSummary(folder, State.running, None, trouble, progress, unit=unit)
     if problem:
-        return RunSummary(folder, State.failed, None, problem)
+        return RunSummary(folder, State.failed, None, problem, unit=unit)
     failure = read_json(folder / FAILED)
     if isinstance(failure, dict):
-        trouble = f"failed{_in_epoch(failure)}: {on_one_line(failure.get('reason'))}"
-        return RunSummary(folder, State.failed, None, trouble)
+        trouble = f"failed{_at(failure, unit)}: {on_one_line(failure.get('reason'))}"
+        return RunSummary(folder, State.failed, None, trouble, unit=unit)
     if (folder / CONFIG).exists():
         progress = _progress(folder)
-        trouble = f"interrupted{_in_epoch(progress)}"
-        return RunSummary(folder, State.interrupted, None, trouble, progress)
-    return RunSummary(folder, State.missing, None, "missing: not begun")
+        trouble = f"interrupted{_at(progress, unit)}"
+        return RunSummary(folder, State.interrupted, None, trouble, progress, unit=unit)
+    return RunSummary(folder, State.missing, None, "missing: not begun", unit=unit)
 
 
-def read_runs(root: Path) -> list[RunSummary]:
+def read_runs(root: Path, language_models: bool = False) -> list[RunSummary]:
     """Return every run at or below `root`, including planned ones that have not begun.
 
-    Raises InputError if there are none.
+    With `language_models`, the language models at or below `root` are among them. Raises InputError
+    if there are none.
     """
     try:
         is_folder = root.is_dir()
@@ -84,10 +127,12 @@ def read_runs(root: Path) -> list[RunSummary]:
         raise InputError(f"{root!s:.100} cannot be read ({reason_of(error)}).") from error
     if not is_folder:
         raise InputError(f"{root} is not a folder: give a folder of runs, such as runs/default.")
-    folders = set(_folders_of_runs(resolved))
-    if not folders:
+    readers = dict.fromkeys(_folders_of_runs(resolved), read_run)
+    if language_models:
+        readers |= dict.fromkeys(_folders_of_language_models(resolved), read_language_model_run)
+    if not readers:
         raise InputError(f"{root} contains no runs: lstm-sentiment train makes one below runs/.")
-    return [read_run(folder) for folder in sorted(folders)]
+    return [readers[folder](folder) for folder in sorted(readers)]
 
 
 def _folders_of_runs(root: Path) -> Iterator[Path]:
@@ -101,6 +146,16 @@ def _folders_of_runs(root: Path) -> Iterator[Path]:
             yield from (run for run in planned if not os.path.islink(run))  # noqa: PTH114 - never raises
 
 
+def _folders_of_language_models(root: Path) -> Iterator[Path]:
+    """Yield the folders in which language models are, or were, trained; links are not followed."""
+    for path, _, files in os.walk(root):
+        if CONFIG in files:
+            content = read_json(Path(path, CONFIG))
+            # The `model/` folder of a language model has no attempts.
+            if isinstance(content, dict) and content.keys() >= {LANGUAGE_MODEL, "attempts"}:
+                yield Path(path)
+
+
 def _progress(folder: Path) -> dict[str, Any] | None:
     """Return the content of `progress.json`, or None if it is missing or damaged."""
     progress = read_json(folder / PROGRESS)
@@ -110,8 +165,8 @@ def _progress(folder: Path) -> dict[str, Any] | None:
     return progress if all(map(is_number, numbers)) else None
 
 
-def _in_epoch(content: dict[str, Any] | None) -> str:
-    return f" in epoch {shortened(content['epoch'])}" if content and content.get("epoch") else ""
+def _at(content: dict[str, Any] | None, unit: str) -> str:
+    return f" in {unit} {shortened(content['epoch'])}" if content and content.get("epoch") else ""
 
 
 def _belongs_to_run(file: Path) -> bool:

@@ -201,6 +201,8 @@ def _check(record: Mapping[str, Any]) -> None:
             _require_number("vectors.left_out", left_out)
     if (language_model := record.get("language_model")) is not None:
         _require_text("language_model.digest", language_model["digest"])
+        if (read := language_model.get("read_validation")) is not None:
+            _require_number("language_model.read_validation", read)
     if (pseudo := record.get("pseudo_labels")) is not None:
         _require_text("pseudo_labels.fingerprint", pseudo["fingerprint"])
         _require_number("pseudo_labels.reviews", pseudo["reviews"])

@@ -54,7 +54,7 @@ DATA_ENTRIES = ("source", "fingerprint", "held_out", "group_column", "groups", "
 
 
 @dataclass(frozen=True)
-class Member:
+class AveragedRun:
     """A finished run, its share of the mean, and the digest of its predictions."""
 
     run: RunSummary
@@ -145,7 +145,7 @@ def ensemble(
         raise unwritable(config.root, error) from error
 
 
-def _members(folders: Sequence[Path], weights: Sequence[float] | None) -> list[Member]:
+def _members(folders: Sequence[Path], weights: Sequence[float] | None) -> list[AveragedRun]:
     """Return the finished runs, sorted by their names and predictions, with weights of sum 1."""
     if len(folders) < 2:
         raise InputError(f"An ensemble needs at least two runs (got {len(folders)}).")
@@ -163,7 +163,7 @@ def _members(folders: Sequence[Path], weights: Sequence[float] | None) -> list[M
     return sorted(members, key=lambda member: member.key)
 
 
-def _member(folder: Path, weight: float) -> Member:
+def _member(folder: Path, weight: float) -> AveragedRun:
     """Return a finished run. Raises InputError if it cannot be a member."""
     run = read_run(Path(os.path.realpath(folder)))
     if run.record is None:
@@ -174,10 +174,10 @@ def _member(folder: Path, weight: float) -> Member:
         raise InputError(
             f"{folder} is a fold of a cross-validation: an ensemble needs runs without data.folds."
         )
-    return Member(run, weight, predictions_digest(run.folder))
+    return AveragedRun(run, weight, predictions_digest(run.folder))
 
 
-def _require_alike(members: Sequence[Member]) -> None:
+def _require_alike(members: Sequence[AveragedRun]) -> None:
     """Raise InputError if two members have different classes or were trained on other reviews."""
     first = members[0]
     for other in members[1:]:
@@ -199,7 +199,7 @@ def _common(values: Sequence[str], default: str) -> str:
     return values[0] if len(set(values)) == 1 else default
 
 
-def _folder(members: Sequence[Member], config: Config) -> Path:
+def _folder(members: Sequence[AveragedRun], config: Config) -> Path:
     """Return the folder of the ensemble of these members, ensemble-<kind>-s0-<fingerprint>."""
     chosen = {
         "members": [[*member.key, member.weight] for member in members],
@@ -211,11 +211,11 @@ def _folder(members: Sequence[Member], config: Config) -> Path:
     return sweep / f"{ENSEMBLE}-{_kind(members)}-s0-{name}"
 
 
-def _kind(members: Sequence[Member]) -> str:
+def _kind(members: Sequence[AveragedRun]) -> str:
     return MEAN if len({member.weight for member in members}) == 1 else WEIGHTED
 
 
-def _average(members: Sequence[Member], folder: Path, display: Display) -> dict[str, Any]:
+def _average(members: Sequence[AveragedRun], folder: Path, display: Display) -> dict[str, Any]:
     """Write predictions and record of an ensemble in its folder, which is locked."""
     by_stage = {stage: _mean_predictions(members, stage, display) for stage in ("val", "test")}
     stages = {stage: mean for stage, mean in by_stage.items() if mean is not None}
@@ -255,7 +255,7 @@ def _average(members: Sequence[Member], folder: Path, display: Display) -> dict[
 
 
 def _mean_predictions(
-    members: Sequence[Member], stage: str, display: Display
+    members: Sequence[AveragedRun], stage: str, display: Display
 ) -> Predictions | None:
     """Return the mean of the members' predictions, whose logits are rounded to float32.
 
@@ -305,7 +305,7 @@ def _review_columns(mean: Predictions) -> dict[str, np.ndarray]:
     return {name: values for name, values in columns.items() if values is not None}
 
 
-def _config(members: Sequence[Member], folder: Path, test: bool) -> dict[str, Any]:
+def _config(members: Sequence[AveragedRun], folder: Path, test: bool) -> dict[str, Any]:
     """Return the entry `config` of the record: the members, and their common fields of `data`.
 
     The seed is always 0. The members are the ones of these seeds, so an ensemble has no variance
@@ -329,7 +329,7 @@ def _config(members: Sequence[Member], folder: Path, test: bool) -> dict[str, An
     }
 
 
-def _data(members: Sequence[Member], stages: Mapping[str, Predictions]) -> dict[str, Any]:
+def _data(members: Sequence[AveragedRun], stages: Mapping[str, Predictions]) -> dict[str, Any]:
     """Return the entry `data` of the record.
 
     Without a common validation set, the reviews of all validation sets count as training reviews,
@@ -349,7 +349,7 @@ def _data(members: Sequence[Member], stages: Mapping[str, Predictions]) -> dict[
     }
 
 
-def _cost(members: Sequence[Member]) -> dict[str, Any]:
+def _cost(members: Sequence[AveragedRun]) -> dict[str, Any]:
     """Return the cost of training and evaluating all members, one after another."""
     costs = [member.record["cost"] for member in members]
     seconds = sum(cost["fit_seconds"] for cost in costs)

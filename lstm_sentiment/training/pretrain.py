@@ -23,8 +23,8 @@ from lstm_sentiment.files.writing import write_json
 from lstm_sentiment.model.language_model import LanguageModel
 from lstm_sentiment.model.language_module import LanguageModule
 from lstm_sentiment.runs.folder import MODEL, PRETRAINING
-from lstm_sentiment.runs.identity import language_model_folder, new_command
-from lstm_sentiment.runs.language_model_folder import KIND, digest_of, save_language_model
+from lstm_sentiment.runs.identity import LANGUAGE_MODEL, language_model_folder, new_command
+from lstm_sentiment.runs.language_model_folder import digest_of, save_language_model
 from lstm_sentiment.runs.record import SCHEMA, is_number, recorded
 from lstm_sentiment.training import checkpoints, runtime
 from lstm_sentiment.training.costs import Costs
@@ -61,7 +61,7 @@ class PretrainingPlan(Planned):
     @property
     def description(self) -> Mapping[str, Any]:
         """What `config.json` says of the language model: its configuration."""
-        return {KIND: recorded(self.config)}
+        return {LANGUAGE_MODEL: recorded(self.config)}
 
     def prepare(self) -> None:
         """Read the reviews. Raises InputError if they, or the threads, cannot be used."""
@@ -148,7 +148,7 @@ def _make_record(
         "schema": SCHEMA,
         "name": plan.folder.name,
         "digest": digest_of(plan.folder / MODEL),
-        KIND: recorded(plan.config),
+        LANGUAGE_MODEL: recorded(plan.config),
         "parts": [
             {"part": number, "seconds": seconds, "tokens": tokens, **scores}
             for number, (seconds, tokens, scores) in enumerate(parts, 1)

@@ -23,7 +23,7 @@ from lstm_sentiment.data.cache import cache_key
 from lstm_sentiment.data.columns import join_names
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.pretraining import pretraining_identity, unlabelled_reviews
-from lstm_sentiment.data.pseudo_labels import PseudoLabels
+from lstm_sentiment.data.pseudo_labelled import PseudoLabels
 from lstm_sentiment.data.sources import UNSUPERVISED, VAL
 from lstm_sentiment.data.tokenized import TokenizedReviews
 from lstm_sentiment.display import Advance, printable

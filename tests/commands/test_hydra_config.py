@@ -73,7 +73,7 @@ def test_an_unknown_field_is_refused_with_a_similar_name() -> None:
         compose(["optimizer.ler=1"])
     assert str(refused.value) == (
         "optimizer.ler=1: optimizer.ler is not a field: did you mean optimizer.lr? "
-        "Option --help lists all fields."
+        "lstm-sentiment train --help lists all fields."
     )
 
 
@@ -83,9 +83,32 @@ def test_an_unknown_field_is_refused_with_a_similar_name() -> None:
 )
 def test_a_field_that_a_plus_adds_is_refused(override: str, field: str) -> None:
     """Hydra allows adding any key, but no part of the program would read it."""
-    with pytest.raises(InputError, match=rf"{field} is not a field: .*--help lists all fields\.$"):
+    with pytest.raises(
+        InputError, match=rf"{field} is not a field: .*train --help lists all fields\.$"
+    ):
         compose([override])
     assert compose(["++optimizer.lr=0.5"]).optimizer.lr == 0.5
+
+
+@pytest.mark.parametrize(
+    ("words", "question"),
+    [
+        (["train", "language_model.parts=3"], ""),
+        (["pretrain", "objective.adversarial=1"], "did you mean optimizer.adversarial? "),
+        (["pretrain", "language_model.part=3"], "did you mean language_model.parts? "),
+        (["pretrain", "experiments=demo"], ""),
+        (["pretrain", "+encoders=3"], "did you mean encoder? "),
+    ],
+)
+def test_only_fields_of_the_command_are_suggested(
+    words: list[str], question: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 1
+    name = words[1].partition("=")[0].lstrip("+")
+    option = {"train": "--help", "pretrain": "--cfg job"}[words[0]]
+    listing = f"lstm-sentiment {words[0]} {option} lists all fields."
+    printed = " ".join(capsys.readouterr().err.split())
+    assert printed.endswith(f"{name} is not a field: {question}{listing}")
 
 
 def test_a_value_of_the_wrong_type_is_refused_in_one_sentence() -> None:

@@ -164,6 +164,29 @@ def test_a_record_that_cannot_be_read_is_a_failure(
     assert trouble in line(run)
 
 
+def test_the_states_of_a_language_model(tmp_path: Path) -> None:
+    begun = {"schema": 2, "pretraining": {}, "attempts": []}
+    folder = put(tmp_path / "pretrained" / "a", config=begun, progress=PROGRESS)
+    put(folder / "model", config={"schema": 2, "pretraining": {}})
+    with pytest.raises(InputError, match="contains no runs"):
+        read_runs(tmp_path)
+
+    def listed() -> str:
+        [summary] = read_runs(tmp_path, language_models=True)
+        assert (summary.folder, summary.record) == (folder, None)
+        return line(summary)
+
+    assert listed() == "interrupted pretrained/a in part 2"
+    with held_elsewhere(folder / ".lock"):
+        assert listed() == "running pretrained/a part 2 of 4, about 5 min left"
+    put(folder, failed={"epoch": 3, "reason": "no memory"})
+    assert listed() == "failed pretrained/a in part 3: no memory"
+    put(folder, pretraining={"perplexity": "low"})
+    assert listed() == "failed pretrained/a pretraining.json is damaged"
+    put(folder, pretraining={"perplexity": 61.237})
+    assert listed() == "done pretrained/a perplexity 61.24"
+
+
 def test_a_planned_run_that_was_not_begun_is_missing(tmp_path: Path) -> None:
     done(tmp_path / "b" / "gru")
     write_json(tmp_path / "b" / "sweep.json", ["gru", "lstm"])

@@ -49,6 +49,14 @@ def test_the_same_variant_on_another_data_set_has_another_name(tmp_path: Path) -
     assert [*readable_names(read_runs(tmp_path))] == ["1 lstm-last s0", "2 lstm-last s0"]
 
 
+def test_a_language_model_is_named_like_its_folder(sweep: Path) -> None:
+    begun: dict[str, Any] = {"schema": 2, "pretraining": {}, "attempts": []}
+    folder = put(sweep / "lstm-lm-s0-1", config=begun, pretraining={"perplexity": 60.0})
+    folders = readable_names(read_runs(sweep, language_models=True))
+    assert len(folders) == 6
+    assert folders["lstm-lm-s0-1"] == folder
+
+
 def test_links_lead_to_the_runs(sweep: Path, tmp_path: Path) -> None:
     runs = read_runs(sweep)
     link(runs, tmp_path / "tree")

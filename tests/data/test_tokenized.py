@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from hashlib import blake2b
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,7 +21,13 @@ from lstm_sentiment.data.cache import CHECKSUMS, DataCache
 from lstm_sentiment.data.columns import Review
 from lstm_sentiment.data.sources import Part
 from lstm_sentiment.data.splits import Split
-from lstm_sentiment.data.tokenized import ARRAYS, FILES, TokenizedReviews, tokenized_reviews
+from lstm_sentiment.data.tokenized import (
+    ARRAYS,
+    FILES,
+    TokenizedReviews,
+    positions_of,
+    tokenized_reviews,
+)
 from lstm_sentiment.data.tokenizer import UNK, tokenize
 from lstm_sentiment.data.vocabulary import UNK_ID, Vocabulary
 from lstm_sentiment.errors import InputError
@@ -135,6 +141,16 @@ def test_adjacent_lone_surrogates_stay_two(tmp_path: Path) -> None:
     assert words_of(tokenize_part(part_of(texts), tmp_path)) == [
         tokenize(text, 2) for text in texts
     ]
+
+
+def test_tokens_are_gathered_in_the_order_of_the_rows(tmp_path: Path) -> None:
+    assert positions_of(np.array([7, 0, 3]), np.array([2, 0, 3])).tolist() == [7, 8, 3, 4, 5]
+    reviews = tokenize_part(part_of(["a b c", "", "d", "e f"]), tmp_path)
+    for rows in ([3, 0, 1, 3], [1], []):
+        tokens, lengths = reviews.gathered(np.array(rows, np.int64))
+        words = [reviews.words_of(row) for row in rows]
+        assert [reviews.words[token] for token in tokens] == [*chain.from_iterable(words)]
+        assert lengths.tolist() == [*map(len, words)]
 
 
 @CHECKED

@@ -1,5 +1,6 @@
 """Which variants are compared, and the verdicts on them."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -148,6 +149,23 @@ def test_training_reviews_among_the_test_reviews_are_noted_once(tmp_path: Path) 
     put_run(tmp_path, network("gru"), answers(20), answers(10))  # a record that does not say
     (note,) = comparison(tmp_path).notes
     assert note.startswith("150 of the 200 test reviews are copies of training or validation")
+
+
+def test_validation_reviews_that_a_language_model_has_read_are_noted(tmp_path: Path) -> None:
+    for seed, read in ((0, 30), (1, 30), (2, 1), (3, 0)):
+        model = {"digest": "1" * 64, "read_validation": read}
+        config = network("lstm", seed=seed)
+        put_run(tmp_path, config, answers(20), answers(10), language_model=model)
+    put_run(tmp_path, network("gru"), answers(20), answers(10))
+    several, one = comparison(tmp_path).notes
+    assert re.fullmatch(
+        r"The language model of lstm-last-s0-\w+, lstm-last-s1-\w+ has read the texts of 30 "
+        r"validation reviews, without labels: the validation accuracy, by which variants are "
+        r"ranked, may be a little too high\.",
+        several,
+    )
+    assert "lstm-last-s2-" in one
+    assert "of 1 validation review," in one
 
 
 def test_runs_on_other_hardware_are_noted(tmp_path: Path) -> None:

@@ -236,6 +236,34 @@ def test_files_of_vectors_are_told_apart_by_their_content(tmp_path: Path) -> Non
     assert str(difference).startswith("vectors (vectors.txt, sha256-")
 
 
+def test_language_models_are_told_apart_by_their_content(tmp_path: Path) -> None:
+    for digit in (None, "1", "2"):
+        model = digit and {"digest": digit * 64, "read_validation": 0}
+        put_variant(tmp_path / str(digit), network("lstm"), language_model=model)
+    without, ours, theirs = sorted(only_group(tmp_path).variants, key=lambda v: v.name)
+    assert [ours.name, theirs.name, without.name] == [
+        "lstm-last encoder.start_from=sha256-11111111",
+        "lstm-last encoder.start_from=sha256-22222222",
+        "lstm-last encoder.start_from=None",
+    ]
+    for other in (theirs, without):
+        assert [each.setting for each in differing(ours, other)] == ["encoder.start_from"]
+
+
+def test_the_folder_of_a_language_model_is_to_be_filled_in(tmp_path: Path) -> None:
+    put_variant(tmp_path, network("lstm", "max"), language_model={"digest": "1" * 64})
+    put_variant(tmp_path, network("gru", "last"))
+    question = pair(tmp_path, "head=max", "head=last")
+    named = settings_in_question("head=max", "head=last")
+    both = [question.variant, question.other]
+    starts = {
+        (run.encoder.cell, run.encoder.start_from)
+        for command in missing_cells(*both, named, both)
+        for run in composed(command)
+    }
+    assert starts == {("lstm", "LANGUAGE_MODEL"), ("gru", None)}
+
+
 def test_a_baseline_is_another_kind_of_model(tmp_path: Path) -> None:
     put_variant(tmp_path, network("gru"))
     put_baseline(tmp_path, answers(10), answers(10))

@@ -203,6 +203,14 @@ def test_a_record_of_a_baseline_has_no_network(run: Path) -> None:
         (("vectors",), {"fingerprint": "sha256-0"}, None),  # older versions left out no reviews
         (("vectors",), {"fingerprint": "sha256-0", "left_out": 270}, None),
         (("vectors",), {"fingerprint": "sha256-0", "left_out": -1}, "vectors.left_out is -1"),
+        (("language_model",), {"digest": "0"}, None),
+        (("language_model",), {"digest": "0", "read_validation": 3}, None),
+        (("language_model",), {"digest": 0}, "language_model.digest is 0"),
+        (
+            ("language_model",),
+            {"digest": "0", "read_validation": "3"},
+            "language_model.read_validation is 3",
+        ),
         (("environment",), DELETED, "environment is missing"),
         (("environment", "device"), 0, "environment.device is 0"),
         (("environment", "threads"), "2", "environment.threads is 2"),

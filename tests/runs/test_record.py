@@ -73,6 +73,8 @@ def test_places_do_not_change_the_fingerprint() -> None:
     for name in others.split():  # some of them exclude each other
         setattr(elsewhere.data, name, "another value")
     elsewhere.embedding.path = "vectors.txt"  # the content of the file counts
+    elsewhere.encoder.start_from = "language model"
+    elsewhere.data.pseudo_labels = ["run"]
     changed = {name for name, value in flat(elsewhere).items() if value != flat(Config())[name]}
     assert changed == NOT_FINGERPRINTED
     assert fingerprint(elsewhere, "imdb") == fingerprint(Config(), "imdb")

@@ -187,12 +187,18 @@ def test_a_finished_language_model_is_not_trained_again(
     assert (folder / "pretraining.json").read_bytes() == before
 
 
-def test_the_record_of_a_language_model_is_no_run(imdb: Path, cache: str, tmp_path: Path) -> None:
-    from lstm_sentiment.runs.reader import read_runs
-
-    trained(configuration(imdb, cache, tmp_path))
-    with pytest.raises(InputError, match="contains no runs"):
-        read_runs(tmp_path)
+def test_the_record_of_a_language_model_is_no_run(
+    imdb: Path, cache: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, record = trained(configuration(imdb, cache, tmp_path / "runs"))
+    root = str(tmp_path / "runs")
+    assert main(["report", root]) == 1
+    assert "contains no runs" in capsys.readouterr().err
+    assert main(["status", root]) == 0
+    printed = [" ".join(each.split()) for each in capsys.readouterr().out.splitlines()]
+    *_, line, count = filter(None, printed)
+    assert line == f"done pretrained/{folder.name} perplexity {record['perplexity']:.2f}"
+    assert count == "1 done"
 
 
 # A network that starts from a language model

@@ -15,7 +15,7 @@ from lstm_sentiment.config import AugmentConfig, DataConfig
 from lstm_sentiment.data.batches import Batch, ResidentReviews
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.datamodule import ReviewDataModule
-from lstm_sentiment.data.pseudo_labels import PseudoLabels
+from lstm_sentiment.data.pseudo_labelled import PseudoLabels
 from lstm_sentiment.data.sources import UNSUPERVISED
 from lstm_sentiment.data.synthetic import generate
 from lstm_sentiment.labels import Classes

@@ -5,7 +5,7 @@ Reviews are padded on the right. On the CPU, if the vectors are float32 (also in
 such as on CUDA, PyTorch (cuDNN) computes the whole stack from a packed sequence. Both
 implementations have the same parameters and give the same states.
 
-With `encoder.segment`, the pieces of a review are encoded like reviews of their own.
+With `encoder.segment`, the segments of a review are encoded like reviews of their own.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from lstm_sentiment.config import Cell, EncoderConfig
 from lstm_sentiment.model import recurrence
 from lstm_sentiment.model.embedding import Embedded
 from lstm_sentiment.model.encoders.contract import Encoded
-from lstm_sentiment.model.encoders.pieces import Pieces
+from lstm_sentiment.model.encoders.segments import Segments
 from lstm_sentiment.model.recurrence import Inputs, RowPartition, Weights
 
 
@@ -54,8 +54,8 @@ class RecurrentEncoder(nn.Module):
     for all reviews of a batch and all steps.
 
     With `segment`, the states start anew after every so many tokens (Johnson and Zhang 2016), in
-    all layers and directions. The final states are then the last forward state of the last piece
-    and the first backward state of the first piece.
+    all layers and directions. The final states are then the last forward state of the last
+    segment and the first backward state of the first segment.
     """
 
     def __init__(self, config: EncoderConfig, input_size: int) -> None:
@@ -85,8 +85,8 @@ class RecurrentEncoder(nn.Module):
         if self.segment is None:
             states = self.states(embedded, lengths)
         else:
-            pieces = Pieces(lengths, embedded.steps, self.segment)
-            states = pieces.joined(self.states(pieces.of(embedded), pieces.lengths))
+            segments = Segments(lengths, embedded.steps, self.segment)
+            states = segments.joined(self.states(segments.of(embedded), segments.lengths))
         # The lengths of a batch are on the CPU, where packing reads them.
         lengths = lengths.to(states.device, non_blocking=True)
         mask = torch.arange(states.shape[1], device=states.device) < lengths.unsqueeze(1)

@@ -1,4 +1,4 @@
-"""With `encoder.segment`, the pieces of a review are encoded like reviews of their own."""
+"""With `encoder.segment`, the segments of a review are encoded like reviews of their own."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,22 +24,22 @@ def segmented(config: EncoderConfig, size: int | None) -> RecurrentEncoder:
     return RecurrentEncoder(replace(config, segment=size), 4).eval()
 
 
-def piece_by_piece(net: RecurrentEncoder, vectors: Tensor, size: int) -> tuple[Tensor, Tensor]:
+def segment_by_segment(net: RecurrentEncoder, vectors: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Return the states, (T, D), and the final state, (D,), of one review, (T, E)."""
-    pieces = [
-        net(Embedded(piece.unsqueeze(0)), torch.tensor([len(piece)]))
-        for piece in vectors.split(size)
+    segments = [
+        net(Embedded(segment.unsqueeze(0)), torch.tensor([len(segment)]))
+        for segment in vectors.split(size)
     ]
-    last, first = pieces[-1].final[0], pieces[0].final[0]
+    last, first = segments[-1].final[0], segments[0].final[0]
     forward = net.rnn.hidden_size
     final = torch.cat([last[:forward], first[forward:]])
-    return torch.cat([piece.states[0] for piece in pieces]), final
+    return torch.cat([segment.states[0] for segment in segments]), final
 
 
 @EVERY_ENCODER
 @pytest.mark.parametrize("form", ["dense", "distinct", "packed"])
 @torch.no_grad()
-def test_the_states_are_those_of_the_pieces(
+def test_the_states_are_those_of_the_segments(
     config: EncoderConfig, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = segmented(config, None)
@@ -55,7 +55,7 @@ def test_the_states_are_those_of_the_pieces(
         assert not encoded.states[~encoded.mask].any()
         for row, length in enumerate(LENGTHS.tolist()):
             vectors = distinct[indices[row, :length]]
-            states, final = piece_by_piece(whole, vectors, size)
+            states, final = segment_by_segment(whole, vectors, size)
             torch.testing.assert_close(encoded.states[row, :length], states, atol=1e-5, rtol=0)
             torch.testing.assert_close(encoded.final[row], final, atol=1e-5, rtol=0)
 

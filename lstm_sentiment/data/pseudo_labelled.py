@@ -83,11 +83,8 @@ def _joined_ngrams(first: ReviewNgrams | None, second: ReviewNgrams | None) -> R
 
 def _ids(reviews: EncodedReviews) -> tuple[np.ndarray, np.ndarray]:
     """Return the ids of all reviews one after another, (T,) int32, and their lengths, (N,)."""
-    lengths = reviews.token_counts
-    first = reviews.tokenized.offsets[reviews.rows]
-    before = np.cumsum(lengths) - lengths
-    positions = np.arange(lengths.sum()) + np.repeat(first - before, lengths)
-    return reviews.word_ids[reviews.tokenized.tokens[positions]], lengths
+    tokens, lengths = reviews.tokenized.gathered(reviews.rows)
+    return reviews.word_ids[tokens], lengths
 
 
 def _certain(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
