@@ -378,6 +378,20 @@ def test_models_of_a_search_may_label_reviews_for_the_final_run(make: MakeConfig
     Plan.of(make(data={"pseudo_labels": [str(teacher)]}))
 
 
+@pytest.mark.parametrize("test", [True, False])
+def test_a_model_with_a_given_validation_set_knows_the_one_that_is_drawn(
+    make: MakeConfig, imdb: Path, tmp_path: Path, test: bool
+) -> None:
+    """It was trained on all training reviews, although it has the same data.val_fraction."""
+    given = write_columns(tmp_path / "val.csv", *generate(20, seed=6))
+    files = {"path": imdb / "train.parquet", "val_path": given, "test_path": imdb / "test.parquet"}
+    data = {"source": "reviews", **{name: str(path) for name, path in files.items()}}
+    teacher = trained_baseline(make(data=data, test=test))
+    with pytest.raises(InputError, match=r"has a validation set of its own \(data.val_path or"):
+        Plan.of(make(data={"pseudo_labels": [str(teacher)]}))
+    Plan.of(make(data={"pseudo_labels": [str(teacher)], "val_fraction": 0}))
+
+
 def test_models_of_other_reviews_are_refused(make: MakeConfig, tmp_path: Path) -> None:
     write_columns(tmp_path / "train.parquet", *generate(80, seed=8))
     write_columns(tmp_path / "test.parquet", *generate(40, seed=9))
@@ -400,6 +414,21 @@ def test_other_refusals(make: MakeConfig, teacher: Path, tmp_path: Path) -> None
     (teacher / "model" / "model.safetensors").unlink()
     with pytest.raises(InputError, match="cannot be read"):
         Plan.of(make(data={"pseudo_labels": [str(teacher)]}))
+
+
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        ("long" * 75, "data.pseudo_labels=longlong.* …: cannot be read .File name too long.\\.$"),
+        ("~nosuchuser/x", "data.pseudo_labels=~nosuchuser/x: cannot be read .Could not determine"),
+        ("a\0b", r"data.pseudo_labels=a\\x00b: cannot be read .embedded null byte.\.$"),
+        ("none", "data.pseudo_labels: .*none is not a finished run"),
+    ],
+)
+def test_impossible_folders_are_named(make: MakeConfig, folder: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        Plan.of(make(data={"pseudo_labels": [folder]}))
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("value", [3, [""], [None], {"a": "b"}])
