@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from scipy.special import expit
 
 from lstm_sentiment import Config, InputError, run
-from lstm_sentiment.config import AugmentConfig, DataConfig
+from lstm_sentiment.config import AugmentConfig, DataConfig, ObjectiveConfig
 from lstm_sentiment.data.batches import Batch, ResidentReviews
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.datamodule import ReviewDataModule
@@ -25,11 +26,12 @@ from lstm_sentiment.model.ngrams import NgramModel
 from lstm_sentiment.report.variants import variant_groups
 from lstm_sentiment.runs.reader import read_runs
 from lstm_sentiment.runs.record import defect, restored
-from lstm_sentiment.serving.predictor import Predictor
+from lstm_sentiment.serving.predictor import NetworkPredictor, Predictor
 from lstm_sentiment.training.baseline import baseline
 from lstm_sentiment.training.ensemble import ensemble
 from lstm_sentiment.training.plan import Plan
 from lstm_sentiment.training.train import _build_module
+from tests.support.datamodules import values_of
 from tests.support.displays import RecordingDisplay
 from tests.support.project import (
     Killed,
@@ -126,6 +128,18 @@ def test_subwords_have_labels_in_the_tokens_of_the_model(make: MakeConfig) -> No
     np.testing.assert_allclose(labels_by_row(data), expected, atol=1e-6)
 
 
+def test_ngrams_of_a_network_are_a_part_of_its_labels(make: MakeConfig) -> None:
+    fast = {"lr": 0.1}
+    one = trained(make(head={"ngrams": 2}, optimizer=fast, data={"max_length": 3}))
+    data = set_up(make(head={"ngrams": 1}, data={"pseudo_labels": str(one)}))
+    predictor = Predictor.load(one)
+    assert isinstance(predictor, NetworkPredictor)
+    expected = predictor.probabilities(UNLABELLED_TEXTS)
+    np.testing.assert_allclose(labels_by_row(data), expected, atol=1e-6)
+    alone = replace(predictor, ngrams=None).probabilities(UNLABELLED_TEXTS)
+    assert np.abs(alone - expected).max() > 0.01
+
+
 def test_labels_are_computed_once(make: MakeConfig, teacher: Path) -> None:
     config = make(data={"pseudo_labels": [str(teacher)]})
     before = set_up(config)
@@ -162,12 +176,70 @@ def test_the_ids_of_a_review_are_those_of_its_text(make: MakeConfig, teacher: Pa
     np.testing.assert_array_equal(ids[0, : lengths[0]], data.train[np.array([0])].ids[0])
 
 
+def test_ngrams_of_augmented_batches_are_those_of_each_review(
+    make: MakeConfig, teacher: Path
+) -> None:
+    augment = AugmentConfig(shuffle_sentences=True, drop=0.5)
+    data = set_up(
+        make(head={"ngrams": 2}, data={"pseudo_labels": [str(teacher)], "augment": augment})
+    )
+    assert data.pseudo_labels is not None
+    assert data.ngram_vocabulary is not None
+    names = data.ngram_vocabulary.ngrams
+    words = [
+        split.tokenized.words_of(row)
+        for split in (data.train_split, data.pseudo_labels.reviews)
+        for row in split.rows
+    ]
+    expected = [ngrams_of(each) & {*names} for each in words]
+    seen = 0
+    for batch in data.train_dataloader():
+        assert batch.ngrams is not None
+        for place, number in enumerate(batch.rows.tolist()):
+            ids = batch.ngrams.ids[batch.ngrams.rows == place].tolist()
+            assert len(ids) == len(set(ids))
+            assert {names[id] for id in ids} == expected[number]
+            seen += 1
+    assert seen == len(expected) == 64 + 24
+
+
+def ngrams_of(words: list[str]) -> set[str]:
+    return {*words, *map(" ".join, pairwise(words))}
+
+
+@pytest.mark.parametrize("ngrams", [0, 2])
+def test_unlabelled_batches_may_come_beside_pseudo_labels(
+    make: MakeConfig, teacher: Path, ngrams: int
+) -> None:
+    """The same reviews are in both, once with pseudo-labels and once without labels."""
+    config = make(
+        head={"ngrams": ngrams},
+        data={"pseudo_labels": [str(teacher)], "pseudo_weight": 0.5},
+        objective=ObjectiveConfig(virtual_adversarial=1, entropy=1, unlabelled=2),
+    )
+    data = set_up(config)
+    texts = [data.split(UNSUPERVISED).tokenized.words_of(row)[:40] for row in range(24)]
+    batches = [*data.train_dataloader()]
+    assert sum(len(batch.rows) for batch in batches) == 64 + 24
+    for batch in batches:
+        assert batch.is_labelled is not None
+        others = batch.unlabelled
+        assert others is not None
+        assert len(others.rows) in {16, 24 % 16}  # two for each of the eight others
+        assert others.is_labelled is None
+        assert (batch.ngrams is None, others.ngrams is None) == (not ngrams, not ngrams)
+        for ids, length, row in zip(others.ids, others.lengths, others.rows, strict=True):
+            assert ids[:length].tolist() == data.vocabulary.encode(texts[row]).tolist()
+    record = run(config)
+    assert record["pseudo_labels"]["reviews"] == record["data"]["unlabelled"]["reviews"] == 24
+    assert sum(map(sum, record["epochs"][-1]["train"]["confusion_matrix"])) == 64
+
+
 def test_batches_gathered_on_a_device_are_equal(make: MakeConfig, teacher: Path) -> None:
     data = set_up(make(data={"pseudo_labels": [str(teacher)]}))
     chosen = np.array([70, 3, 86, 12])
     resident = ResidentReviews(data.training, torch.device("cpu"))
-    for ours, reference in zip(resident[chosen], data.training[chosen], strict=True):
-        assert ours.tolist() == reference.tolist()
+    assert values_of([resident[chosen]]) == values_of([data.training[chosen]])
 
 
 # Training
