@@ -151,9 +151,7 @@ def _teachers(data: ReviewDataModule) -> list[Teacher]:
 def _resolved(folder: str) -> Path:
     """Return the path of a folder without links. Raises InputError if it is not a path."""
     with errors_named(f"data.pseudo_labels={shortened(folder)}"):
-        path = Path(folder).expanduser()
-        path.exists()  # raises OSError if a name is too long, which `realpath` does not
-        return Path(os.path.realpath(path))
+        return Path(os.path.realpath(Path(folder).expanduser()))
 
 
 def _teacher(folder: Path, weight: float, data: ReviewDataModule) -> Teacher:

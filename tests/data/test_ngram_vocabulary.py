@@ -170,7 +170,7 @@ def test_more_weights_than_a_model_may_have_are_refused(
     cache: str, monkeypatch: pytest.MonkeyPatch, classes: int | None, outputs: int
 ) -> None:
     """Each n-gram has a float32 number for each output of the network."""
-    config = DataConfig("synthetic", classes=classes, limit_train=90, cache=cache)  # type: ignore[arg-type]
+    config = DataConfig("synthetic", classes=classes, limit_train=90, cache=cache)
     count = len(ngrams_of(config))
     monkeypatch.setenv("LSTM_SENTIMENT_MAX_MODEL_BYTES", str(4 * count * outputs))
     assert len(ngrams_of(config)) == count

@@ -491,9 +491,9 @@ def test_other_refusals(make: MakeConfig, teacher: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("folder", "message"),
     [
-        ("long" * 75, "data.pseudo_labels=longlong.* …: cannot be read .File name too long.\\.$"),
+        ("long" * 75, "data.pseudo_labels: .*longlong.* .cannot be read .File name too long"),
         ("~nosuchuser/x", "data.pseudo_labels=~nosuchuser/x: cannot be read .Could not determine"),
-        ("a\0b", r"data.pseudo_labels=a\\x00b: cannot be read .embedded null byte.\.$"),
+        ("a\0b", r"data.pseudo_labels.*a\\x00b.* cannot be read .*embedded null"),
         ("none", "data.pseudo_labels: .*none is not a finished run"),
     ],
 )
