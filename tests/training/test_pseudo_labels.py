@@ -29,7 +29,7 @@ from lstm_sentiment.runs.record import defect, restored
 from lstm_sentiment.serving.predictor import NetworkPredictor, Predictor
 from lstm_sentiment.training.baseline import baseline
 from lstm_sentiment.training.ensemble import ensemble
-from lstm_sentiment.training.plan import Plan
+from lstm_sentiment.training.plan import Plan, Pretrained
 from lstm_sentiment.training.train import _build_module
 from tests.support.datamodules import values_of
 from tests.support.displays import RecordingDisplay
@@ -284,8 +284,9 @@ def test_weights_of_classes_and_of_pseudo_labels(make: MakeConfig) -> None:
         class_weights=np.array([1, 3], np.float32),
         pseudo_weight=0.5,
     )
-    weighted = module._weighted(torch.ones(3), batch_of([1.0, 0.0, 0.25], [True, True, False]))
-    np.testing.assert_allclose(weighted, [3, 1, 0.5 * (0.25 * 3 + 0.75)])
+    batch = batch_of([1.0, 0.0, 0.25], [True, True, False])
+    loss = module._cross_entropy(torch.zeros(3), batch)  # that of each review is log 2
+    assert loss.item() == pytest.approx(np.log(2) * np.mean([3, 1, 0.5 * (0.25 * 3 + 0.75)]))
 
 
 def test_training_scores_count_labelled_reviews_only() -> None:
@@ -318,12 +319,12 @@ def weights_after_an_epoch(
 ) -> dict[str, torch.Tensor]:
     data = set_up(config)
     torch.manual_seed(0)
-    module = _build_module(config, data, None)
+    module = _build_module(config, data, Pretrained())
     change(data)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.5)
     for batch in data.train_dataloader():
         optimizer.zero_grad()
-        module._losses(module(batch.ids, batch.lengths), batch, "train").mean().backward()
+        module._cross_entropy(module(batch.ids, batch.lengths), batch).backward()
         optimizer.step()
     return {name: value.detach() for name, value in module.named_parameters()}
 
