@@ -52,7 +52,7 @@ from lstm_sentiment.data.tokenizer import is_unspaced
 from lstm_sentiment.data.vocabulary import UNK_ID, Vocabulary
 from lstm_sentiment.display import printable
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files.limits import WORDS
+from lstm_sentiment.files.limits import MODEL_BYTES, WORDS
 from lstm_sentiment.files.reading import errors_named
 from lstm_sentiment.labels import Classes
 
@@ -63,6 +63,7 @@ EVALUATION_FACTOR = 4
 NOTED_UNSPACED = 0.1
 # The share of a GPU's free memory that the ids of a split may occupy.
 RESIDENT_SHARE, ID_BYTES = 0.2, 4
+WEIGHT_BYTES = 4  # of an n-gram for an output of the network
 UNLABELLED_DRAW = 2  # distinguishes the seed of unlabelled batches from that of training batches
 
 
@@ -196,7 +197,9 @@ class ReviewDataModule(L.LightningDataModule):
                 f"training reviews, which head.ngrams={self.longest} requires: use more reviews."
             )
         with errors_named(self.corpus.name):
-            WORDS.check(len(vocabulary))  # otherwise, the model could not be read
+            # Otherwise, the model could not be read.
+            WORDS.check(len(vocabulary))
+            MODEL_BYTES.check(len(vocabulary) * self.classes.outputs * WEIGHT_BYTES)
         return vocabulary
 
     def learn_from(self, pseudo_labels: PseudoLabels) -> None:

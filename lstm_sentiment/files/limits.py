@@ -78,6 +78,7 @@ PREDICTION_ROWS = Limit(
     "PREDICTION_ROWS", 5_000_000, "rows", "the predictions of a run, and the reviews of a sweep"
 )
 PLANNED_RUNS = Limit("PLANNED_RUNS", 20_000, "runs", "the plan of a sweep")
+MEMBERS = Limit("MEMBERS", 100, "members", "the record of an ensemble")
 ROWS = Limit("ROWS", 50_000_000, "rows", "a table of reviews")
 COLUMNS = Limit("COLUMNS", 10_000, "columns", "a table of reviews")
 LINE_BYTES = Limit(
@@ -119,6 +120,7 @@ LIMITS = (
     TEXTS,
     PREDICTION_ROWS,
     PLANNED_RUNS,
+    MEMBERS,
     ROWS,
     COLUMNS,
     LINE_BYTES,

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from lstm_sentiment.display import shortened
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.limits import MEMBERS
 from lstm_sentiment.files.reading import content_digest, errors_named
 from lstm_sentiment.runs.folder import PREDICTIONS, RECORD
 from lstm_sentiment.runs.identity import ENSEMBLE
@@ -36,18 +37,23 @@ def predictions_digest(folder: Path) -> str:
 def find_members(folder: Path) -> list[Member] | None:
     """Return the members of the ensemble in a folder; None if there is no ensemble.
 
-    Raises InputError if a member is missing, is a link, or has other predictions than those from
-    which the ensemble was made.
+    Raises InputError if there are too many members, or if one is missing, is a link or an ensemble,
+    or has other predictions than those from which the ensemble was made.
     """
     try:
         home = Path(os.path.realpath(folder))
         record = read_record(home)
     except (OSError, ValueError):  # not a path; reported by the reader of other models
         return None
-    if record is None or ENSEMBLE not in record["config"]:
+    if record is None or not _is_ensemble(record):
         return None
     with errors_named(home / RECORD):
+        MEMBERS.check(len(record["members"]))
         return [_found(home.parent.parent, member) for member in record["members"]]
+
+
+def _is_ensemble(record: Mapping[str, Any]) -> bool:
+    return ENSEMBLE in record["config"]
 
 
 def _found(root: Path, member: Mapping[str, Any]) -> Member:
@@ -62,6 +68,9 @@ def _found(root: Path, member: Mapping[str, Any]) -> Member:
         raise InputError(f"the member {folder} is a link, which is not followed: {REMEDY}.")
     if not folder.is_dir():
         raise InputError(f"the member {folder} is missing: put it there, or {REMEDY}.")
+    record = read_record(folder)
+    if record is not None and _is_ensemble(record):  # of which it could be a member itself
+        raise InputError(f"the member {folder} is an ensemble: {REMEDY} from single runs.")
     if predictions_digest(folder) != member["predictions"]:
         raise InputError(f"the member {folder} has changed since the ensemble was made: {REMEDY}.")
     return Member(folder, member["weight"])

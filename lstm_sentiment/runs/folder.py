@@ -45,7 +45,10 @@ OWN_FILES = {
         *(CONFIG, RECORD, PRETRAINING, FAILED, PROGRESS, PREDICTIONS),
         *("learning_curves.png", "confusion_matrix.png", "events.out.tfevents.*", "hparams.yaml"),
     ),
-    MODEL: ("model.safetensors", "config.json", "vocab.json", "merges.json", COPIES),
+    MODEL: (
+        *("model.safetensors", "config.json", "vocab.json", "merges.json"),
+        *("ngrams.json", "ngrams.safetensors", COPIES),
+    ),
     CHECKPOINTS: ("epoch-[0-9]*.*.ckpt",),
 }
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}

@@ -22,8 +22,10 @@ from lstm_sentiment.config import Config
 from lstm_sentiment.data.columns import join_names
 from lstm_sentiment.display import SILENT, Display, printable
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.limits import MEMBERS
 from lstm_sentiment.files.locks import LOCK, sole_writer
 from lstm_sentiment.files.names import is_plain_name
+from lstm_sentiment.files.reading import errors_named
 from lstm_sentiment.files.writing import write_json
 from lstm_sentiment.labels import THRESHOLD
 from lstm_sentiment.model.metrics import classification_scores, logit_of_mean
@@ -149,6 +151,8 @@ def _members(folders: Sequence[Path], weights: Sequence[float] | None) -> list[A
     """Return the finished runs, sorted by their names and predictions, with weights of sum 1."""
     if len(folders) < 2:
         raise InputError(f"An ensemble needs at least two runs (got {len(folders)}).")
+    with errors_named("the ensemble"):
+        MEMBERS.check(len(folders))  # otherwise, it could not be used
     if weights is None:
         weights = [1.0] * len(folders)
     if len(weights) != len(folders):

@@ -26,7 +26,7 @@ from lstm_sentiment.data.pretraining import pretraining_identity, unlabelled_rev
 from lstm_sentiment.data.pseudo_labelled import PseudoLabels
 from lstm_sentiment.data.sources import UNSUPERVISED, VAL
 from lstm_sentiment.data.tokenized import TokenizedReviews
-from lstm_sentiment.display import Advance, printable
+from lstm_sentiment.display import Advance, printable, shortened
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.reading import content_digest, errors_named
 from lstm_sentiment.model.metrics import logit_of_mean, probabilities
@@ -137,7 +137,7 @@ def _teachers(data: ReviewDataModule) -> list[Teacher]:
     Their order does not depend on that of the folders, so that sums are the same to the last digit.
     Raises InputError if one cannot be used.
     """
-    folders = [Path(os.path.realpath(Path(f).expanduser())) for f in data.config.pseudo_labels]
+    folders = [*map(_resolved, data.config.pseudo_labels)]
     if len(set(folders)) < len(folders):
         raise InputError("data.pseudo_labels must name each folder once.")
     teachers = []
@@ -146,6 +146,12 @@ def _teachers(data: ReviewDataModule) -> list[Teacher]:
             members = find_members(folder) or [Member(folder, 1.0)]
             teachers += [_teacher(each, share / len(folders), data) for each, share in members]
     return sorted(teachers, key=lambda teacher: (teacher.digest, teacher.weight))
+
+
+def _resolved(folder: str) -> Path:
+    """Return the path of a folder without links. Raises InputError if it is not a path."""
+    with errors_named(f"data.pseudo_labels={shortened(folder)}"):
+        return Path(os.path.realpath(Path(folder).expanduser()))
 
 
 def _teacher(folder: Path, weight: float, data: ReviewDataModule) -> Teacher:
@@ -182,6 +188,11 @@ def _require_unseen(name: str, record: Mapping[str, Any], data: ReviewDataModule
         )
     if VAL in data.corpus.parts or not config.val_fraction:
         return  # no validation set is drawn from the training reviews
+    if _has_given_validation_set(record):
+        raise InputError(
+            f"{name} has a validation set of its own (data.val_path or data.val_split), so it was "
+            "trained on validation reviews of this run. Give runs with the same validation set."
+        )
     for field in DRAWING:
         ours = getattr(config, field)
         if (value := theirs.get(field, IF_MISSING.get(f"data.{field}"))) != ours:
@@ -191,14 +202,28 @@ def _require_unseen(name: str, record: Mapping[str, Any], data: ReviewDataModule
             )
 
 
+def _has_given_validation_set(record: Mapping[str, Any]) -> bool:
+    """Return whether the validation set of a run was not drawn from its training reviews.
+
+    The identity of its data then has a hash of this set, beside those of the training reviews and
+    of the test set, if there is one. With folds, there is no such set, and one hash for all.
+    """
+    data = record["data"]
+    drawn_from = 1 if data["test"] is None or data.get("folds") is not None else 2
+    return len(_hashes(data["fingerprint"])) > drawn_from
+
+
+def _hashes(fingerprint: str) -> list[str]:
+    return [word for word in fingerprint.split() if word.startswith("sha256-")]
+
+
 def _source(fingerprint: str, config: Mapping[str, Any]) -> tuple[str, Any]:
     """Return what identifies the reviews that a training set is drawn from.
 
     This is the first hash of the identity of the data, which is that of the training reviews or,
     with folds, of all reviews, of which the fold is then left out.
     """
-    hashes = [word for word in fingerprint.split() if word.startswith("sha256-")]
-    return "".join(hashes[:1]), (config.get("folds"), config.get("fold"))
+    return "".join(_hashes(fingerprint)[:1]), (config.get("folds"), config.get("fold"))
 
 
 def _label(teachers: Sequence[Teacher], data: ReviewDataModule, device: str, folder: Path) -> None:

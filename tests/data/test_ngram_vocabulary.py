@@ -8,7 +8,7 @@ import pytest
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import CountVectorizer
 
-from lstm_sentiment.config import AugmentConfig
+from lstm_sentiment.config import AugmentConfig, DataConfig
 from lstm_sentiment.data import ngram_vocabulary
 from lstm_sentiment.data.batches import AugmentedReviews, Batch, TrainingOrder
 from lstm_sentiment.data.datamodule import ReviewDataModule
@@ -163,3 +163,24 @@ def test_more_ngrams_than_a_model_may_have_are_refused(
     monkeypatch.setenv("LSTM_SENTIMENT_MAX_WORDS", "8")
     with pytest.raises(InputError, match="it has 11 words, more than the 8 allowed"):
         with_ngrams(make)
+
+
+@pytest.mark.parametrize(("classes", "outputs"), [(None, 1), (3, 3)])
+def test_more_weights_than_a_model_may_have_are_refused(
+    cache: str, monkeypatch: pytest.MonkeyPatch, classes: int | None, outputs: int
+) -> None:
+    """Each n-gram has a float32 number for each output of the network."""
+    config = DataConfig("synthetic", classes=classes, limit_train=90, cache=cache)
+    count = len(ngrams_of(config))
+    monkeypatch.setenv("LSTM_SENTIMENT_MAX_MODEL_BYTES", str(4 * count * outputs))
+    assert len(ngrams_of(config)) == count
+    monkeypatch.setenv("LSTM_SENTIMENT_MAX_MODEL_BYTES", str(4 * count * outputs - 1))
+    with pytest.raises(InputError, match=f"synthetic: it has {4 * count * outputs:,} bytes, more"):
+        ngrams_of(config)
+
+
+def ngrams_of(config: DataConfig) -> NgramVocabulary:
+    data = ReviewDataModule(config, test=False, ngrams=1)
+    data.setup()
+    assert data.ngram_vocabulary is not None
+    return data.ngram_vocabulary

@@ -22,6 +22,7 @@ from lstm_sentiment.runs.language_model_folder import save_language_model
 from lstm_sentiment.runs.model_folder import save_model
 from lstm_sentiment.runs.ngram_folder import save_ngrams
 from lstm_sentiment.training.baseline import recorded_baseline
+from lstm_sentiment.training.ensemble import ensemble
 from tests.fuzz.cases import PLACE, Case, read
 from tests.support import networks, records, vectors
 from tests.support.tables import table_bytes
@@ -135,14 +136,16 @@ def onnx_folders() -> list[Case]:
 
 @cache
 def sweeps() -> list[Case]:
-    """Return sweeps with runs in every state, with predictions."""
+    """Return sweeps with runs in every state and an ensemble, with predictions."""
     good, bad = (records.answers(wrong, LABELS) for wrong in (2, 5))
 
     def save(folder: Path) -> None:
         sweep = folder / "sweep"
-        for seed, cell in enumerate(["lstm", "gru"]):
-            config = records.network(cell, seed=seed)
-            records.put_run(sweep, config, good, bad, labels=LABELS)
+        members = [
+            records.put_run(sweep, records.network(cell, seed=seed), good, bad, labels=LABELS)
+            for seed, cell in enumerate(["lstm", "gru"])
+        ]
+        ensemble(members)
         stars, labels = Classes(("1", "2", "3")), np.arange(12) % 3
         three = np.where(np.eye(3)[labels] > 0, 0.8, 0.1)
         data = records.DATA | {"fingerprint": "2"}

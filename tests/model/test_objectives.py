@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ from lstm_sentiment.config import (
     Padding,
 )
 from lstm_sentiment.data.batches import Batch
+from lstm_sentiment.data.ngram_vocabulary import NgramBatch
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.module import SentimentModule
 from lstm_sentiment.model.objectives import (
@@ -145,13 +147,25 @@ UNLABELLED = Batch(
 )  # fmt: skip
 
 
-def network(outputs: int = 1, head: HeadKind = HeadKind.max, **fields: Any) -> Classifier:
+NGRAMS = [
+    NgramBatch(torch.tensor([0, 1, 1, 0, 2]), torch.tensor([0, 0, 1, 3, 3])),  # of `BATCH`
+    NgramBatch(torch.tensor([2, 1]), torch.tensor([0, 1])),  # of `UNLABELLED`
+]
+RATIO = np.array([[2.0], [-1.0], [0.5]], np.float32)
+
+
+def network(
+    outputs: int = 1,
+    head: HeadKind = HeadKind.max,
+    ratio: np.ndarray | None = None,
+    **fields: Any,
+) -> Classifier:
     """Return a small network in float64, whose predictions are not all alike."""
     torch.manual_seed(1)
     encoder = EncoderConfig(hidden_size=2, **{"dropout": 0.0, **fields.pop("encoder", {})})
     embedding = EmbeddingConfig(dim=3, **{"dropout": 0.0, **fields.pop("embedding", {})})
     config = Config(encoder=encoder, head=HeadConfig(head), embedding=embedding, **fields)
-    net = Classifier(config, 10, outputs).double()
+    net = Classifier(config, 10, outputs, ratio).double()
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter)
     with torch.no_grad():
@@ -214,7 +228,7 @@ class PlainTerms:
         return self.net.embedding.weight[part.ids]
 
     def _logits(self, part: Batch, vectors: Tensor) -> Tensor:
-        return self.net.classify(vectors, part.lengths)
+        return self.net.classify(vectors, part.lengths, part.ngrams)
 
     def _virtual(self, part: Batch) -> tuple[Tensor, Tensor]:
         vectors = self._vectors(part).detach()
@@ -257,7 +271,26 @@ def test_losses_and_gradients_are_those_of_the_formulas(
 ) -> None:
     """Gradients are compared with central differences of the formulas, in float64."""
     monkeypatch.setattr(Passes, "random_direction", lambda p: fixed_direction(p.vectors))
-    net, batch = network(outputs, head), batch_for(outputs, unlabelled)
+    check_formulas(network(outputs, head), batch_for(outputs, unlabelled), terms)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("terms", TERMS)
+def test_ngrams_are_a_part_of_all_logits(
+    monkeypatch: pytest.MonkeyPatch, outputs: int, terms: dict[str, float]
+) -> None:
+    """No perturbation moves them, but the losses and gradients are those of the whole network."""
+    monkeypatch.setattr(Passes, "random_direction", lambda p: fixed_direction(p.vectors))
+    net = network(outputs, ratio=RATIO.repeat(outputs, 1))
+    of_batch, of_others = NGRAMS
+    batch = batch_for(outputs, UNLABELLED._replace(ngrams=of_others))._replace(ngrams=of_batch)
+    check_formulas(net, batch, terms)
+    assert net.wide is not None
+    assert net.wide.weight.grad is not None
+    assert net.wide.weight.grad.all()
+
+
+def check_formulas(net: Classifier, batch: Batch, terms: dict[str, float]) -> None:
     loss = loss_of(net, batch, epsilon=0.8, **terms)
     plain = PlainTerms(net, batch, ObjectiveConfig(epsilon=0.8, **terms))  # type: ignore[arg-type]
     assert loss.item() == pytest.approx(plain.loss().item(), rel=1e-9)

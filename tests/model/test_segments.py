@@ -31,7 +31,7 @@ def segment_by_segment(net: RecurrentEncoder, vectors: Tensor, size: int) -> tup
         for segment in vectors.split(size)
     ]
     last, first = segments[-1].final[0], segments[0].final[0]
-    forward = net.rnn.hidden_size
+    forward = 0 if net.backward else net.rnn.hidden_size  # states that are read forwards
     final = torch.cat([last[:forward], first[forward:]])
     return torch.cat([segment.states[0] for segment in segments]), final
 
@@ -49,7 +49,7 @@ def test_the_states_are_those_of_the_segments(
     for size in (1, 3, 9, 20):
         net = segmented(config, size)
         if form == "packed":
-            monkeypatch.setattr(net, "states", net.packed)
+            monkeypatch.setattr(net, "cell", net.cell._replace(recurrence=None))
         encoded = net(embedded, LENGTHS)
         assert encoded.states.shape == (5, 11, net.output_size)
         assert not encoded.states[~encoded.mask].any()
@@ -84,11 +84,12 @@ def test_a_longer_segment_than_the_reviews_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("head", HeadKind)
+@pytest.mark.parametrize("direction", ["bidirectional", "backward"])
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_every_parameter_is_trained_through_every_head(
-    tiny: Make, cell: str, head: HeadKind
+    tiny: Make, cell: str, direction: str, head: HeadKind
 ) -> None:
-    encoder = {"cell": cell, "segment": 3, "bidirectional": True, "num_layers": 2}
+    encoder = {"cell": cell, "segment": 3, direction: True, "num_layers": 2}
     config = tiny(encoder=encoder, head={"kind": head}, data={"max_length": 12})
     net = Classifier(config, 20).double().train()
     nn.init.normal_(net.embedding.weight)

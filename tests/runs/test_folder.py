@@ -8,7 +8,8 @@ import pytest
 
 from lstm_sentiment.display import Silent
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.runs.folder import own_files, remove_own_files, start_over
+from lstm_sentiment.runs.folder import MODEL, OWN_FILES, own_files, remove_own_files, start_over
+from lstm_sentiment.runs.model_folder import CLASSES_FILE, MODEL_FILES
 
 OWN = (
     *("config.json", "run.json", "failed.json", "progress.json", "predictions.parquet"),
@@ -56,6 +57,11 @@ def test_files_of_others_stay_and_are_named(run: Path) -> None:
     [line] = messages.lines
     assert "warning files of others stay" in line
     assert "(checkpoints, model, notes.txt …)" in line
+
+
+def test_all_files_of_a_model_are_those_of_its_run() -> None:
+    """The classes of a scikit-learn estimator are not written into a run."""
+    assert {*OWN_FILES[MODEL]} >= MODEL_FILES - {CLASSES_FILE}
 
 
 def test_only_files_of_the_run_leave_nothing_and_no_message(run: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from lstm_sentiment import InputError
 from lstm_sentiment.commands.main import main
 from lstm_sentiment.estimator import SentimentClassifier
+from lstm_sentiment.runs.ensemble_folder import predictions_digest
 from lstm_sentiment.serving.predictor import Predictor
 from lstm_sentiment.training.ensemble import ensemble
 from tests.support.networks import TEXTS, saved
@@ -129,3 +130,31 @@ def test_a_record_leads_to_no_other_folder(folder: Path, place: str) -> None:
     amend(folder, lambda record: record["members"][0].update(folder=place))
     with pytest.raises(InputError, match="holds no model"):
         Predictor.load(folder)
+
+
+def test_no_member_is_an_ensemble(members: list[Path], folder: Path) -> None:
+    """A record that names itself, or another ensemble that names it, would be read for ever."""
+    other = ensemble(members)[0]
+    for target in (folder, other):
+        place = {"folder": f"s/{target.name}", "predictions": predictions_digest(target)}
+        for ensembles in (folder, other):
+            amend(ensembles, lambda record, place=place: record["members"][0].update(place))
+        with pytest.raises(InputError, match=f"the member .*{target.name} is an ensemble: make"):
+            Predictor.load(folder)
+
+
+def test_the_number_of_members_is_limited(
+    members: list[Path], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def repeat(record: dict[str, Any]) -> None:
+        first = record["members"][0]
+        record["members"] = [first | {"weight": 1 / 200}] * 200
+
+    Predictor.load(folder)
+    amend(folder, repeat)
+    message = "it has 200 members, more than the 100 allowed; .* LSTM_SENTIMENT_MAX_MEMBERS raises"
+    with pytest.raises(InputError, match=message):
+        Predictor.load(folder)
+    monkeypatch.setenv("LSTM_SENTIMENT_MAX_MEMBERS", "1")
+    with pytest.raises(InputError, match="the ensemble: it has 2 members, more than the 1 allowed"):
+        ensemble(members)

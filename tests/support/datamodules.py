@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from lstm_sentiment.config import DataConfig
 from lstm_sentiment.data.batches import Batch, EncodedReviews
 from lstm_sentiment.data.datamodule import ReviewDataModule
+from lstm_sentiment.data.ngram_vocabulary import NgramBatch
 
 Table = tuple[list[str], list[int]]  # texts and labels
 Make = Callable[..., ReviewDataModule]
@@ -55,9 +57,15 @@ def rows_of(loader: Iterable[Batch]) -> list[list[int]]:
     return [batch.rows.tolist() for batch in loader]
 
 
-def values_of(batches: Iterable[Batch]) -> list[list[object]]:
-    """Return the fields of every batch of labelled reviews as lists."""
-    return [[part.tolist() for part in batch if part is not None] for batch in batches]
+def values_of(batches: Iterable[Batch]) -> list[object]:
+    """Return the fields of every batch by their names, as lists; absent ones are None."""
+    return [*map(_values, batches)]
+
+
+def _values(part: Batch | NgramBatch | Tensor | None) -> object:
+    if part is None or isinstance(part, Tensor):
+        return None if part is None else part.tolist()
+    return {name: _values(inner) for name, inner in part._asdict().items()}
 
 
 def texts_of(reviews: EncodedReviews | None, texts: Sequence[str]) -> list[str]:

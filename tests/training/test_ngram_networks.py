@@ -127,6 +127,50 @@ def test_calibration_divides_what_ngrams_add(config: Config) -> None:
     assert ratios[0] != pytest.approx(1, abs=1e-3)
 
 
+def test_averaged_ngrams_are_calibrated(config: Config) -> None:
+    """The average does not depend on the calibration, which divides all of its logits."""
+    config = replace(config, trainer=replace(config.trainer, max_epochs=1))
+    averaged = replace(config, optimizer=replace(config.optimizer, average=0.9))
+    decision = replace(config.decision, calibration="temperature")
+    configs = [config, averaged, replace(averaged, decision=decision)]
+    records = [run(each) for each in configs]
+    folders = [*map(folder_of_record, configs, records)]
+    texts, _ = reviews(20)
+    trained, average, calibrated = (Predictor.load(folder).logits(texts) for folder in folders)
+    assert np.abs(trained - average).max() > 0.01
+    temperature = records[2]["decision"]["calibration"]["temperature"]
+    assert temperature != pytest.approx(1, abs=1e-3)
+    np.testing.assert_allclose(calibrated * temperature, average, rtol=1e-4)
+    assert_predictions_are_those_of_the_model(configs[2], folders[2])
+
+
+def assert_predictions_are_those_of_the_model(config: Config, folder: Path) -> None:
+    """Compare the recorded logits of the test set with those of the model in the folder."""
+    table = read_table(folder / "predictions.parquet").filter(pc.field("split") == "test")
+    data = reviews_of(config)
+    texts = [data.text("test", row) for row in table["index"].to_pylist()]
+    expected = table["logit"].to_numpy()
+    np.testing.assert_allclose(Predictor.load(folder).logits(texts), expected, atol=1e-5)
+
+
+def test_segments_are_read_backwards_beside_ngrams(tiny: MakeConfig) -> None:
+    encoder = {"segment": 7, "backward": True}
+    config = tiny(encoder=encoder, head={"kind": "concat", "ngrams": 2}, optimizer={"lr": 0.02})
+    folder = folder_of_record(config, run(config))
+    assert_predictions_are_those_of_the_model(config, folder)
+
+
+def test_a_run_with_ngrams_can_be_repeated(
+    tiny: MakeConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tiny(head={"ngrams": 2})
+    folder = folder_of_record(config, run(config))
+    before = results(folder)
+    run(replace(config, rerun=True))
+    assert results(folder) == before
+    assert "files of others" not in capsys.readouterr().out
+
+
 def test_an_estimator_learns_and_keeps_ngrams(config: Config, tmp_path: Path) -> None:
     texts, labels = reviews(400)
     estimator = SentimentClassifier(config=config, max_length=1).fit(texts, labels)

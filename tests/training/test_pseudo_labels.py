@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from scipy.special import expit
 
 from lstm_sentiment import Config, InputError, run
-from lstm_sentiment.config import AugmentConfig, DataConfig
+from lstm_sentiment.config import AugmentConfig, DataConfig, ObjectiveConfig
 from lstm_sentiment.data.batches import Batch, ResidentReviews
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.datamodule import ReviewDataModule
@@ -25,11 +26,12 @@ from lstm_sentiment.model.ngrams import NgramModel
 from lstm_sentiment.report.variants import variant_groups
 from lstm_sentiment.runs.reader import read_runs
 from lstm_sentiment.runs.record import defect, restored
-from lstm_sentiment.serving.predictor import Predictor
+from lstm_sentiment.serving.predictor import NetworkPredictor, Predictor
 from lstm_sentiment.training.baseline import baseline
 from lstm_sentiment.training.ensemble import ensemble
-from lstm_sentiment.training.plan import Plan
+from lstm_sentiment.training.plan import Plan, Pretrained
 from lstm_sentiment.training.train import _build_module
+from tests.support.datamodules import values_of
 from tests.support.displays import RecordingDisplay
 from tests.support.project import (
     Killed,
@@ -126,6 +128,18 @@ def test_subwords_have_labels_in_the_tokens_of_the_model(make: MakeConfig) -> No
     np.testing.assert_allclose(labels_by_row(data), expected, atol=1e-6)
 
 
+def test_ngrams_of_a_network_are_a_part_of_its_labels(make: MakeConfig) -> None:
+    fast = {"lr": 0.1}
+    one = trained(make(head={"ngrams": 2}, optimizer=fast, data={"max_length": 3}))
+    data = set_up(make(head={"ngrams": 1}, data={"pseudo_labels": str(one)}))
+    predictor = Predictor.load(one)
+    assert isinstance(predictor, NetworkPredictor)
+    expected = predictor.probabilities(UNLABELLED_TEXTS)
+    np.testing.assert_allclose(labels_by_row(data), expected, atol=1e-6)
+    alone = replace(predictor, ngrams=None).probabilities(UNLABELLED_TEXTS)
+    assert np.abs(alone - expected).max() > 0.01
+
+
 def test_labels_are_computed_once(make: MakeConfig, teacher: Path) -> None:
     config = make(data={"pseudo_labels": [str(teacher)]})
     before = set_up(config)
@@ -162,12 +176,70 @@ def test_the_ids_of_a_review_are_those_of_its_text(make: MakeConfig, teacher: Pa
     np.testing.assert_array_equal(ids[0, : lengths[0]], data.train[np.array([0])].ids[0])
 
 
+def test_ngrams_of_augmented_batches_are_those_of_each_review(
+    make: MakeConfig, teacher: Path
+) -> None:
+    augment = AugmentConfig(shuffle_sentences=True, drop=0.5)
+    data = set_up(
+        make(head={"ngrams": 2}, data={"pseudo_labels": [str(teacher)], "augment": augment})
+    )
+    assert data.pseudo_labels is not None
+    assert data.ngram_vocabulary is not None
+    names = data.ngram_vocabulary.ngrams
+    words = [
+        split.tokenized.words_of(row)
+        for split in (data.train_split, data.pseudo_labels.reviews)
+        for row in split.rows
+    ]
+    expected = [ngrams_of(each) & {*names} for each in words]
+    seen = 0
+    for batch in data.train_dataloader():
+        assert batch.ngrams is not None
+        for place, number in enumerate(batch.rows.tolist()):
+            ids = batch.ngrams.ids[batch.ngrams.rows == place].tolist()
+            assert len(ids) == len(set(ids))
+            assert {names[id] for id in ids} == expected[number]
+            seen += 1
+    assert seen == len(expected) == 64 + 24
+
+
+def ngrams_of(words: list[str]) -> set[str]:
+    return {*words, *map(" ".join, pairwise(words))}
+
+
+@pytest.mark.parametrize("ngrams", [0, 2])
+def test_unlabelled_batches_may_come_beside_pseudo_labels(
+    make: MakeConfig, teacher: Path, ngrams: int
+) -> None:
+    """The same reviews are in both, once with pseudo-labels and once without labels."""
+    config = make(
+        head={"ngrams": ngrams},
+        data={"pseudo_labels": [str(teacher)], "pseudo_weight": 0.5},
+        objective=ObjectiveConfig(virtual_adversarial=1, entropy=1, unlabelled=2),
+    )
+    data = set_up(config)
+    texts = [data.split(UNSUPERVISED).tokenized.words_of(row)[:40] for row in range(24)]
+    batches = [*data.train_dataloader()]
+    assert sum(len(batch.rows) for batch in batches) == 64 + 24
+    for batch in batches:
+        assert batch.is_labelled is not None
+        others = batch.unlabelled
+        assert others is not None
+        assert len(others.rows) in {16, 24 % 16}  # two for each of the eight others
+        assert others.is_labelled is None
+        assert (batch.ngrams is None, others.ngrams is None) == (not ngrams, not ngrams)
+        for ids, length, row in zip(others.ids, others.lengths, others.rows, strict=True):
+            assert ids[:length].tolist() == data.vocabulary.encode(texts[row]).tolist()
+    record = run(config)
+    assert record["pseudo_labels"]["reviews"] == record["data"]["unlabelled"]["reviews"] == 24
+    assert sum(map(sum, record["epochs"][-1]["train"]["confusion_matrix"])) == 64
+
+
 def test_batches_gathered_on_a_device_are_equal(make: MakeConfig, teacher: Path) -> None:
     data = set_up(make(data={"pseudo_labels": [str(teacher)]}))
     chosen = np.array([70, 3, 86, 12])
     resident = ResidentReviews(data.training, torch.device("cpu"))
-    for ours, reference in zip(resident[chosen], data.training[chosen], strict=True):
-        assert ours.tolist() == reference.tolist()
+    assert values_of([resident[chosen]]) == values_of([data.training[chosen]])
 
 
 # Training
@@ -212,8 +284,9 @@ def test_weights_of_classes_and_of_pseudo_labels(make: MakeConfig) -> None:
         class_weights=np.array([1, 3], np.float32),
         pseudo_weight=0.5,
     )
-    weighted = module._weighted(torch.ones(3), batch_of([1.0, 0.0, 0.25], [True, True, False]))
-    np.testing.assert_allclose(weighted, [3, 1, 0.5 * (0.25 * 3 + 0.75)])
+    batch = batch_of([1.0, 0.0, 0.25], [True, True, False])
+    loss = module._cross_entropy(torch.zeros(3), batch)  # that of each review is log 2
+    assert loss.item() == pytest.approx(np.log(2) * np.mean([3, 1, 0.5 * (0.25 * 3 + 0.75)]))
 
 
 def test_training_scores_count_labelled_reviews_only() -> None:
@@ -246,12 +319,12 @@ def weights_after_an_epoch(
 ) -> dict[str, torch.Tensor]:
     data = set_up(config)
     torch.manual_seed(0)
-    module = _build_module(config, data, None)
+    module = _build_module(config, data, Pretrained())
     change(data)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.5)
     for batch in data.train_dataloader():
         optimizer.zero_grad()
-        module._losses(module(batch.ids, batch.lengths), batch, "train").mean().backward()
+        module._cross_entropy(module(batch.ids, batch.lengths), batch).backward()
         optimizer.step()
     return {name: value.detach() for name, value in module.named_parameters()}
 
@@ -378,6 +451,20 @@ def test_models_of_a_search_may_label_reviews_for_the_final_run(make: MakeConfig
     Plan.of(make(data={"pseudo_labels": [str(teacher)]}))
 
 
+@pytest.mark.parametrize("test", [True, False])
+def test_a_model_with_a_given_validation_set_knows_the_one_that_is_drawn(
+    make: MakeConfig, imdb: Path, tmp_path: Path, test: bool
+) -> None:
+    """It was trained on all training reviews, although it has the same data.val_fraction."""
+    given = write_columns(tmp_path / "val.csv", *generate(20, seed=6))
+    files = {"path": imdb / "train.parquet", "val_path": given, "test_path": imdb / "test.parquet"}
+    data = {"source": "reviews", **{name: str(path) for name, path in files.items()}}
+    teacher = trained_baseline(make(data=data, test=test))
+    with pytest.raises(InputError, match=r"has a validation set of its own \(data.val_path or"):
+        Plan.of(make(data={"pseudo_labels": [str(teacher)]}))
+    Plan.of(make(data={"pseudo_labels": [str(teacher)], "val_fraction": 0}))
+
+
 def test_models_of_other_reviews_are_refused(make: MakeConfig, tmp_path: Path) -> None:
     write_columns(tmp_path / "train.parquet", *generate(80, seed=8))
     write_columns(tmp_path / "test.parquet", *generate(40, seed=9))
@@ -400,6 +487,21 @@ def test_other_refusals(make: MakeConfig, teacher: Path, tmp_path: Path) -> None
     (teacher / "model" / "model.safetensors").unlink()
     with pytest.raises(InputError, match="cannot be read"):
         Plan.of(make(data={"pseudo_labels": [str(teacher)]}))
+
+
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        ("long" * 75, "data.pseudo_labels: .*longlong.* .cannot be read .File name too long"),
+        ("~nosuchuser/x", "data.pseudo_labels=~nosuchuser/x: cannot be read .Could not determine"),
+        ("a\0b", r"data.pseudo_labels.*a\\x00b.* cannot be read .*embedded null"),
+        ("none", "data.pseudo_labels: .*none is not a finished run"),
+    ],
+)
+def test_impossible_folders_are_named(make: MakeConfig, folder: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        Plan.of(make(data={"pseudo_labels": [folder]}))
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("value", [3, [""], [None], {"a": "b"}])
