@@ -345,6 +345,7 @@ def test_the_summary_of_a_worked_example(make: Make, tmp_path: Path) -> None:
         "vocabulary": 4,
         "unknown_share": pytest.approx(2 / 7),  # bad, indeed
         "truncated_share": pytest.approx(2 / 3),
+        "unlabelled": None,
     }
 
 

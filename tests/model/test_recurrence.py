@@ -155,7 +155,8 @@ def test_equals_pytorch_for_any_lengths(
     cell: str, backwards: bool, lengths: list[int], inputs: int, size: int
 ) -> None:
     case = Case(cell, lengths, inputs, size)
-    assert_equal(case.computed(backwards), case.expected(backwards))
+    # A gradient sums over all steps, so that its rounding errors add up in long reviews.
+    assert_equal(case.computed(backwards), case.expected(backwards), error=2e-5)
 
 
 LN2, LN3 = math.log(2), math.log(3)  # tanh: 0.6 and 0.8; sigmoid of ln 3: 3/4, of -ln 3: 1/4

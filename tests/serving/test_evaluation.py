@@ -67,7 +67,9 @@ def test_the_logit_of_a_mean_probability() -> None:
     assert certain == pytest.approx([size, -size])
 
 
-def certain(network: Classifier, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+def certain(
+    network: Classifier, ids: torch.Tensor, lengths: torch.Tensor, _: object = None
+) -> torch.Tensor:
     """Return logits from 15 to 60, positive or negative, that only depend on the tokens."""
     number = ids.sum(1) % 90 - 44.5
     gradients = 0 * (network.output.weight.sum() + lengths.sum())

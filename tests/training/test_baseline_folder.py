@@ -96,8 +96,8 @@ def test_reviews_model_and_recipe_change_the_name(
     config = tiny()
     names = [baseline_folder(kind, config, reviews).name for kind in NgramModel for reviews in "ab"]
     for owner, constant, value in (
-        (ngrams, "LONGEST", 2),
-        (ngrams, "MIN_REVIEWS", 1),
+        (module, "LONGEST", 2),
+        (module, "MIN_REVIEWS", 1),
         (ngrams, "GRID", {KIND: (7.0,)}),
         (module, "CHOSEN_BY", "val/accuracy"),
         (ngrams, "INTERCEPT", "penalised"),
