@@ -904,6 +904,36 @@ def is_compared(name: str) -> bool:
     return is_setting or name in CHOICE_GROUPS
 
 
+def any_seed() -> int:
+    """Declare the seed of a training."""
+    help = "seed of the weights, of dropout and of the batches' order"
+    return whole(0, low=0, high=2**32 - 1, help=help)
+
+
+def root_folder() -> str:
+    """Declare the folder of all sweeps."""
+    help = "the folder of all sweeps"
+    return location("runs", allowed="a folder", fingerprinted=False, recorded=False, help=help)
+
+
+def sweep_name(default: str | None, help: str) -> str | None:
+    """Declare the name of a folder below the root."""
+    return text(
+        default,
+        pattern=SWEEP_NAME,
+        longest=255,
+        allowed="a folder's name of at most 100 characters and 255 bytes, without slashes and "
+        "control characters and not beginning with a dot",
+        fingerprinted=False,
+        help=help,
+    )
+
+
+def instruction(help: str) -> bool:
+    """Declare a flag that says what a command does, and is no part of what it computes."""
+    return flag(False, fingerprinted=False, recorded=False, help=help)
+
+
 @dataclass
 class Config(Checked):
     """The configuration of a run."""
@@ -917,9 +947,7 @@ class Config(Checked):
     early_stopping: EarlyStoppingConfig = group(EarlyStoppingConfig)
     decision: DecisionConfig = group(DecisionConfig)
     trainer: TrainerConfig = group(TrainerConfig)
-    seed: int = whole(
-        0, low=0, high=2**32 - 1, help="seed of the weights, of dropout and of the batches' order"
-    )
+    seed: int = any_seed()
     test: bool = flag(
         True,
         help="whether to evaluate on the test set; false leaves it unread, for searches",
@@ -930,34 +958,13 @@ class Config(Checked):
     compare: list[CompareConfig] = list_of(
         CompareConfig, fingerprinted=False, help="questions that reports answer with these runs"
     )
-    root: str = location(
-        "runs",
-        allowed="a folder",
-        fingerprinted=False,
-        recorded=False,
-        help="the folder of all sweeps",
-    )
-    sweep: str | None = text(
+    root: str = root_folder()
+    sweep: str | None = sweep_name(
         None,
-        pattern=SWEEP_NAME,
-        longest=255,
-        allowed="a folder's name of at most 100 characters and 255 bytes, without slashes and "
-        "control characters and not beginning with a dot",
-        fingerprinted=False,
-        help="the folder below root for this run; the experiment's name, or default, if it is null",
+        "the folder below root for this run; the experiment's name, or default, if it is null",
     )
-    rerun: bool = flag(
-        False,
-        fingerprinted=False,
-        recorded=False,
-        help="whether to delete an existing run and train it from the start",
-    )
-    keep_checkpoints: bool = flag(
-        False,
-        fingerprinted=False,
-        recorded=False,
-        help="whether a finished run keeps its checkpoints",
-    )
+    rerun: bool = instruction("whether to delete an existing run and train it from the start")
+    keep_checkpoints: bool = instruction("whether a finished run keeps its checkpoints")
 
     def check_combination(self) -> None:
         """Check choices that exclude each other: the decision, folds, the objective."""

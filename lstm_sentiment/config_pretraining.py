@@ -5,24 +5,24 @@ from enum import StrEnum, auto
 from typing import Any
 
 from lstm_sentiment.config import (
-    SWEEP_NAME,
     DataConfig,
     EmbeddingConfig,
     EmbeddingKind,
     EncoderConfig,
     OptimizerConfig,
     TrainerConfig,
+    any_seed,
+    instruction,
+    root_folder,
+    sweep_name,
 )
 from lstm_sentiment.config_fields import (
     Checked,
     choice,
     fields_of,
-    flag,
     fraction,
     group,
-    location,
     number,
-    text,
     whole,
 )
 from lstm_sentiment.errors import InputError
@@ -102,36 +102,15 @@ class PretrainingConfig(Checked):
     language_model: LanguageModelConfig = group(LanguageModelConfig)
     optimizer: OptimizerConfig = group(OptimizerConfig)
     trainer: TrainerConfig = group(TrainerConfig)
-    seed: int = whole(
-        0, low=0, high=2**32 - 1, help="seed of the weights, of dropout and of the batches' order"
+    seed: int = any_seed()
+    root: str = root_folder()
+    sweep: str | None = sweep_name(
+        DEFAULT_SWEEP, "the folder below root for this language model; pretrained if it is null"
     )
-    root: str = location(
-        "runs",
-        allowed="a folder",
-        fingerprinted=False,
-        recorded=False,
-        help="the folder of all sweeps",
+    rerun: bool = instruction(
+        "whether to delete an existing language model and train it from the start"
     )
-    sweep: str | None = text(
-        DEFAULT_SWEEP,
-        pattern=SWEEP_NAME,
-        longest=255,
-        allowed="a folder's name",
-        fingerprinted=False,
-        help="the folder below root for this language model",
-    )
-    rerun: bool = flag(
-        False,
-        fingerprinted=False,
-        recorded=False,
-        help="whether to delete an existing language model and train it from the start",
-    )
-    keep_checkpoints: bool = flag(
-        False,
-        fingerprinted=False,
-        recorded=False,
-        help="whether a finished language model keeps its checkpoints",
-    )
+    keep_checkpoints: bool = instruction("whether a finished language model keeps its checkpoints")
 
     def check_combination(self) -> None:
         """Check that no word is predicted from itself, and that each setting has an effect."""

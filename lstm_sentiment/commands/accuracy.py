@@ -1,9 +1,14 @@
-"""scores of a record -> the accuracy in words, for `status` and `baseline`."""
+"""scores of a record -> the accuracy in words, for `status`, `baseline` and `ensemble`."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from lstm_sentiment.model.rates import are_uneven, rates
+
+
+def accuracies(record: Mapping[str, Any]) -> list[str]:
+    """Return the accuracies of a record on the validation and the test set, if it has them."""
+    return [accuracy_text(stage, record[stage]) for stage in ("val", "test") if record[stage]]
 
 
 def accuracy_text(stage: str, scores: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from itertools import product
 
 from rich.text import Text
 
-from lstm_sentiment.commands.accuracy import accuracy_text
+from lstm_sentiment.commands.accuracy import accuracies
 from lstm_sentiment.commands.options import Commands, add_config_dir
 from lstm_sentiment.commands.terminal import (
     Terminal,
@@ -14,8 +14,6 @@ from lstm_sentiment.commands.terminal import (
     typed_path,
     typed_program,
 )
-
-STAGES = ("val", "test")
 
 
 def add_parser(commands: Commands) -> None:
@@ -57,10 +55,9 @@ def run(options: argparse.Namespace) -> None:
                 record = baseline(kind, config, cache)
             except OSError as error:
                 raise unwritable(config.root, error) from error
-            scores = [accuracy_text(stage, record[stage]) for stage in STAGES if record[stage]]
             penalty = f"C={record['penalty']['c']:g}"
             seconds = f"trained in {record['cost']['fit_seconds']:.1f} s"
-            results = f"  {', '.join([*scores, penalty, seconds])}"
+            results = f"  {', '.join([*accuracies(record), penalty, seconds])}"
             console.print(Text.assemble((record["name"], "bold"), results))
     sweep = typed_path(sweep_folder(config))
     print_next(f"{typed_program('lstm-sentiment')} report {sweep}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.text import Text
 
-from lstm_sentiment.commands.accuracy import accuracy_text
+from lstm_sentiment.commands.accuracy import accuracies
 from lstm_sentiment.commands.options import Commands
 from lstm_sentiment.commands.terminal import (
     Terminal,
@@ -15,8 +15,6 @@ from lstm_sentiment.commands.terminal import (
     typed_path,
     typed_program,
 )
-
-STAGES = ("val", "test")
 
 
 def add_parser(commands: Commands) -> None:
@@ -68,8 +66,7 @@ def run(options: argparse.Namespace) -> None:
     folder, record = ensemble(
         options.runs, options.weights, options.root, options.sweep, options.rerun, Terminal()
     )
-    scores = [accuracy_text(stage, record[stage]) for stage in STAGES if record[stage]]
     size = f"{len(record['members'])} members"
-    results = f"  {', '.join([*scores, size])}"
+    results = f"  {', '.join([*accuracies(record), size])}"
     console.print(Text.assemble((record["name"], "bold"), results))
     print_next(f"{typed_program('lstm-sentiment')} report {typed_path(folder.parent)}")

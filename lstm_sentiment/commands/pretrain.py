@@ -54,12 +54,13 @@ def run(options: argparse.Namespace) -> None:
 
     from lstm_sentiment.data.cache import DataCache
     from lstm_sentiment.training.pretrain import PretrainingPlan, pretrain
-    from lstm_sentiment.training.run import execute
+    from lstm_sentiment.training.run import execute, remove_leftovers
 
     with DataCache(Terminal()) as cache:
         plan = PretrainingPlan.of(config, cache)
         record = plan.finished_record
         if record is not None:
+            remove_leftovers(plan)
             remark = "  is finished; rerun=true trains it again"
             console.print(Text.assemble((plan.folder.name, "bold"), remark))
         else:

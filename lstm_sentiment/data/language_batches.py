@@ -7,6 +7,7 @@ of the validation or the test set. Some of its reviews are held out, to measure 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import lightning as L
@@ -51,7 +52,7 @@ class EncodedTexts(Dataset[WordBatch]):
     offsets: np.ndarray  # (N + 1,) int64: review i is ids[offsets[i]:offsets[i + 1]]
     max_length: int  # tokens of a piece
 
-    @property
+    @cached_property
     def pieces(self) -> np.ndarray:
         """The first token and the end of each piece of each review, (M, 2) int64.
 

@@ -96,7 +96,7 @@ def train_on_unlabelled(data: ReviewDataModule, per_labelled: int) -> None:
 
     Raises InputError if reviews cannot be read or cached, or if none is left.
     """
-    if not per_labelled:
+    if not per_labelled or data.unlabelled is not None:  # a run is prepared more than once
         return
     unlabelled, left_out = unlabelled_reviews(data)
     if note := left_out_note(left_out):

@@ -35,6 +35,7 @@ from lstm_sentiment.labels import BINARY, Classes
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.ngrams import NgramClassifier
 from lstm_sentiment.runs.folder import RECORD
+from lstm_sentiment.runs.identity import LANGUAGE_MODEL
 from lstm_sentiment.runs.record import READ, READABLE, SCHEMA, checked_classes, recorded, restored
 
 WEIGHTS, CONFIG, VOCABULARY = "model.safetensors", "config.json", "vocab.json"
@@ -304,6 +305,11 @@ def read_config(folder: Path) -> Config:
     """Return the configuration of a model. Raises InputError with the file if it is not valid."""
     content = read_content(folder)
     with errors_named(folder / CONFIG):
+        if LANGUAGE_MODEL in content:
+            raise InputError(
+                "it is that of a language model, which knows no classes: give a network that was "
+                "trained with encoder.start_from."
+            )
         config = restored(content.get("config"))
         if config.data.max_length > MAX_LENGTH:
             raise InputError(

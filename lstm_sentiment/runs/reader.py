@@ -4,7 +4,7 @@ The folders of language models can be read, too. They have no record of a run.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum, auto
 from pathlib import Path
@@ -17,14 +17,13 @@ from lstm_sentiment.files.reading import read_json, reason_of
 from lstm_sentiment.runs.folder import (
     CONFIG,
     FAILED,
-    PRETRAINING,
     PROGRESS,
     RECORD,
     SWEEP,
     planned_runs,
 )
 from lstm_sentiment.runs.identity import LANGUAGE_MODEL
-from lstm_sentiment.runs.record import examine_record, is_number
+from lstm_sentiment.runs.record import examine_language_model, examine_record, is_number
 
 
 class State(StrEnum):
@@ -61,36 +60,34 @@ class RunSummary:
 
 def read_run(folder: Path) -> RunSummary:
     """Return the summary of the run in this folder; it has failed if the folder cannot be read."""
+    return _read(folder, _read_run)
+
+
+def read_language_model_run(folder: Path) -> RunSummary:
+    """Return the summary of the language model in this folder, like `read_run`."""
+    return _read(folder, _read_language_model)
+
+
+def _read(folder: Path, summarize: Callable[[Path, bool], RunSummary]) -> RunSummary:
+    """Return the summary of a folder, given whether a process holds its lock."""
     try:
-        return _read_run(folder)
+        # The lock comes before the record, since the run may finish in between.
+        return summarize(folder, is_held(folder / LOCK))
     except (OSError, ValueError) as error:
         return RunSummary(folder, State.failed, None, f"cannot be read ({reason_of(error)})")
 
 
-def _read_run(folder: Path) -> RunSummary:
-    held = is_held(folder / LOCK)  # before the record, since the run may finish in between
+def _read_run(folder: Path, held: bool) -> RunSummary:
     record, problem = examine_record(folder)
     if record is not None:
         return RunSummary(folder, State.done, record)
     return _unfinished(folder, held, problem)
 
 
-def read_language_model_run(folder: Path) -> RunSummary:
-    """Return the summary of the language model in this folder, like `read_run`."""
-    try:
-        return _read_language_model_run(folder)
-    except (OSError, ValueError) as error:
-        return RunSummary(folder, State.failed, None, f"cannot be read ({reason_of(error)})")
-
-
-def _read_language_model_run(folder: Path) -> RunSummary:
-    held = is_held(folder / LOCK)  # before the record, as in `_read_run`
-    record, problem = read_json(folder / PRETRAINING), ""
-    if (folder / PRETRAINING).exists():
-        if isinstance(record, dict) and is_number(record.get("perplexity")):
-            perplexity = record["perplexity"]
-            return RunSummary(folder, State.done, unit="part", perplexity=perplexity)
-        problem = f"{PRETRAINING} is damaged"
+def _read_language_model(folder: Path, held: bool) -> RunSummary:
+    record, problem = examine_language_model(folder)
+    if record is not None:
+        return RunSummary(folder, State.done, unit="part", perplexity=record["perplexity"])
     return _unfinished(folder, held, problem, unit="part")
 
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from math import isclose, isfinite
 from pathlib import Path
@@ -25,7 +25,7 @@ from lstm_sentiment.files.names import is_plain_name
 from lstm_sentiment.files.reading import errors_named, parse_json, read_bytes, read_json
 from lstm_sentiment.labels import BINARY, MAX_CLASSES, THRESHOLD, Classes
 from lstm_sentiment.model.rates import rates
-from lstm_sentiment.runs.folder import RECORD
+from lstm_sentiment.runs.folder import MODEL, PRETRAINING, RECORD
 from lstm_sentiment.runs.identity import BASELINE, ENSEMBLE
 
 # Version of the files that are written, and the versions that are read. Since version 2, records
@@ -120,21 +120,38 @@ def examine_record(folder: Path) -> tuple[dict[str, Any] | None, str]:
     Training, status, reports and predictors all use this check: a run whose record it refuses is
     not finished.
     """
-    file = folder / RECORD
-    if not os.path.lexists(file):
+    return _examine(folder, RECORD, _check)
+
+
+def examine_language_model(folder: Path) -> tuple[dict[str, Any] | None, str]:
+    """Return the record of a finished language model, like `examine_record`.
+
+    Training and status use this check.
+    """
+    record, problem = _examine(folder, PRETRAINING, _check_language_model)
+    if record is not None and not (folder / MODEL).is_dir():
+        return None, f"{MODEL}/ is missing"
+    return record, problem
+
+
+def _examine(
+    folder: Path, name: str, check: Callable[[Mapping[str, Any]], None]
+) -> tuple[dict[str, Any] | None, str]:
+    """Return the record in the file `name` if it passes the check, or None and the problem."""
+    if not os.path.lexists(folder / name):
         return None, ""
     try:
-        with errors_named(RECORD):
-            record = parse_json(read_bytes(file, JSON_BYTES))
+        with errors_named(name):
+            record = parse_json(read_bytes(folder / name, JSON_BYTES))
     except InputError as error:
         return None, on_one_line(error).rstrip(".")
     schema = record.get("schema") if isinstance(record, dict) else None
     if schema is None:
-        return None, f"{RECORD} is damaged: it is not a record"
+        return None, f"{name} is damaged: it is not a record"
     if schema not in READABLE or type(schema) is not int:
-        return None, f"{RECORD} has schema {shortened(repr(schema))}, this version reads {READ}"
-    problem = defect(record, folder.name)
-    return (None, f"{RECORD} {problem}") if problem else (record, "")
+        return None, f"{name} has schema {shortened(repr(schema))}, this version reads {READ}"
+    problem = defect(record, folder.name, check)
+    return (None, f"{name} {problem}") if problem else (record, "")
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
@@ -144,21 +161,27 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 
 def refuse_newer_record(folder: Path) -> None:
     """Raise InputError if a newer version wrote the record, so that it is not replaced."""
-    record = read_json(folder / RECORD)
-    schema = record.get("schema") if isinstance(record, dict) else None
-    if isinstance(schema, int) and schema > SCHEMA:
-        raise InputError(
-            f"{folder / RECORD} has schema {schema}, this version reads {READ}: "
-            "use a newer version, or replace the record with rerun=true."
-        )
+    for name in (RECORD, PRETRAINING):
+        record = read_json(folder / name)
+        schema = record.get("schema") if isinstance(record, dict) else None
+        if isinstance(schema, int) and schema > SCHEMA:
+            raise InputError(
+                f"{folder / name} has schema {schema}, this version reads {READ}: "
+                "use a newer version, or replace the record with rerun=true."
+            )
 
 
-def defect(record: Mapping[str, Any], name: str) -> str | None:
-    """Return the problem with the record of a run of this name, or None if there is none."""
+def defect(
+    record: Mapping[str, Any], name: str, check: Callable[[Mapping[str, Any]], None] | None = None
+) -> str | None:
+    """Return the problem with the record of a run of this name, or None if there is none.
+
+    `check` raises an error if a value is missing or not possible; by default, it is that of runs.
+    """
     try:
         if record["name"] != name:
             return f"is the record of another run, {shortened(record['name'])}"
-        _check(record)
+        (check or _check)(record)
     except KeyError as error:
         return f"is damaged: {error.args[0]} is missing"
     except (TypeError, AttributeError, IndexError):
@@ -166,6 +189,14 @@ def defect(record: Mapping[str, Any], name: str) -> str | None:
     except (ValueError, OverflowError) as error:
         return f"is damaged: {error}"
     return None
+
+
+def _check_language_model(record: Mapping[str, Any]) -> None:
+    """Raise an error if a number that is shown of a language model is missing or not possible."""
+    _require_number("perplexity", record["perplexity"])
+    _require_number("data.held_out", record["data"]["held_out"])
+    for name in ("fit_seconds", "tokens_per_second"):
+        _require_number(f"cost.{name}", record["cost"][name])
 
 
 def _check(record: Mapping[str, Any]) -> None:

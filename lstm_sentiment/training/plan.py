@@ -18,7 +18,7 @@ from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.reading import read_json
 from lstm_sentiment.runs.folder import CONFIG, FAILED
 from lstm_sentiment.runs.identity import new_command, run_folder
-from lstm_sentiment.runs.record import read_record, recorded
+from lstm_sentiment.runs.record import examine_record, recorded
 from lstm_sentiment.training import pseudo_labels, runtime, starting_point
 from lstm_sentiment.training.decision import require_possible
 from lstm_sentiment.training.starting_point import StartingPoint
@@ -43,13 +43,13 @@ class Planned(ABC):
         """Read and cache the data. Raises InputError if they cannot be used."""
 
     @abstractmethod
-    def read_record(self) -> dict[str, Any] | None:
-        """Return the record if training is finished."""
+    def examine_record(self) -> tuple[dict[str, Any] | None, str]:
+        """Return the record if training is finished, or None and the problem with it, if any."""
 
     @property
     def finished_record(self) -> dict[str, Any] | None:
         """The record of the run; None if the run must be trained, also again with rerun=true."""
-        return None if self.config.rerun and not self.is_begun else self.read_record()
+        return None if self.config.rerun and not self.is_begun else self.examine_record()[0]
 
     @property
     def is_begun(self) -> bool:
@@ -130,9 +130,9 @@ class Plan(Planned):
         """What `config.json` says of the run: the choices and the configuration."""
         return {"choices": self.choices, "config": recorded(self.config)}
 
-    def read_record(self) -> dict[str, Any] | None:
-        """Return the record of the run if it is finished."""
-        return read_record(self.folder)
+    def examine_record(self) -> tuple[dict[str, Any] | None, str]:
+        """Return the record of the run if it is finished; see `runs.record.examine_record`."""
+        return examine_record(self.folder)
 
     def prepare(self) -> Pretrained:
         """Read the reviews into `data` and return what the network starts from.

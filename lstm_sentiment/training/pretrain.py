@@ -1,6 +1,5 @@
 """Train a language model: plan it, fit it part by part, and record it."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,16 +15,15 @@ from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.language_batches import LanguageDataModule
 from lstm_sentiment.data.pretraining import pretraining_identity
 from lstm_sentiment.display import Display
-from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import MODEL_BYTES
-from lstm_sentiment.files.reading import errors_named, read_json
+from lstm_sentiment.files.reading import errors_named
 from lstm_sentiment.files.writing import write_json
 from lstm_sentiment.model.language_model import LanguageModel
 from lstm_sentiment.model.language_module import LanguageModule
 from lstm_sentiment.runs.folder import MODEL, PRETRAINING
 from lstm_sentiment.runs.identity import LANGUAGE_MODEL, language_model_folder, new_command
 from lstm_sentiment.runs.language_model_folder import digest_of, save_language_model
-from lstm_sentiment.runs.record import SCHEMA, is_number, recorded
+from lstm_sentiment.runs.record import SCHEMA, examine_language_model, recorded
 from lstm_sentiment.training import checkpoints, runtime
 from lstm_sentiment.training.costs import Costs
 from lstm_sentiment.training.plan import Planned
@@ -73,22 +71,9 @@ class PretrainingPlan(Planned):
         with errors_named("the language model"):  # otherwise, it could not be read
             MODEL_BYTES.check(FLOAT_BYTES * sum(p.numel() for p in model.parameters()))
 
-    def read_record(self) -> dict[str, Any] | None:
-        """Return the record if the language model is finished and has its files.
-
-        Raises InputError if a newer version wrote the record.
-        """
-        record = read_json(self.folder / PRETRAINING)
-        if not isinstance(record, dict) or record.get("name") != self.folder.name:
-            return None
-        schema = record.get("schema")
-        if type(schema) is int and schema > SCHEMA:
-            raise InputError(
-                f"{self.folder / PRETRAINING} has schema {schema}, this version reads {SCHEMA}: "
-                "use a newer version, or another root."
-            )
-        is_whole = _has_results(record) and os.path.lexists(self.folder / MODEL)
-        return record if is_whole else None
+    def examine_record(self) -> tuple[dict[str, Any] | None, str]:
+        """Return the record of the language model if it is finished."""
+        return examine_language_model(self.folder)
 
 
 def pretrain(
@@ -123,16 +108,6 @@ def pretrain(
         record = _make_record(plan, module, costs, best.epoch, attempts)
         write_json(folder / PRETRAINING, record)
     return record
-
-
-def _has_results(record: Mapping[str, Any]) -> bool:
-    """Return whether a record has the numbers that are shown of a finished language model."""
-    try:
-        shown = [record["perplexity"], record["data"]["held_out"]]
-        shown += [record["cost"][name] for name in ("fit_seconds", "tokens_per_second")]
-    except (KeyError, TypeError):
-        return False
-    return all(map(is_number, shown))
 
 
 def _make_record(

@@ -32,7 +32,6 @@ from lstm_sentiment.runs.folder import (
 from lstm_sentiment.runs.record import (
     SCHEMA,
     check_attempts,
-    examine_record,
     refuse_newer_record,
 )
 from lstm_sentiment.training import checkpoints, runtime
@@ -96,7 +95,7 @@ def _open_folder(plan: Planned, display: Display) -> tuple[Path | None, list[Att
     """
     folder = plan.folder
     own_files(folder)
-    _, problem = examine_record(folder)
+    _, problem = plan.examine_record()
     if problem and not plan.config.rerun:
         display.message(f"{problem}: the run is trained again", "warning")
     checkpoint, damaged = checkpoints.latest(folder / CHECKPOINTS)

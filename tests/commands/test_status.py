@@ -181,9 +181,14 @@ def test_the_states_of_a_language_model(tmp_path: Path) -> None:
         assert listed() == "running pretrained/a part 2 of 4, about 5 min left"
     put(folder, failed={"epoch": 3, "reason": "no memory"})
     assert listed() == "failed pretrained/a in part 3: no memory"
-    put(folder, pretraining={"perplexity": "low"})
-    assert listed() == "failed pretrained/a pretraining.json is damaged"
-    put(folder, pretraining={"perplexity": 61.237})
+    cost = {"fit_seconds": 9.0, "tokens_per_second": 7.0}
+    finished = {"schema": 2, "name": "a", "perplexity": 61.237, "cost": cost}
+    finished["data"] = {"held_out": 3}
+    put(folder, pretraining=finished | {"perplexity": "low"})
+    assert listed() == "failed pretrained/a pretraining.json is damaged: perplexity is low"
+    put(folder, pretraining={**finished, "data": {}})
+    assert listed() == "failed pretrained/a pretraining.json is damaged: held_out is missing"
+    put(folder, pretraining=finished)
     assert listed() == "done pretrained/a perplexity 61.24"
 
 

@@ -277,3 +277,15 @@ def test_unlabelled_reviews_that_do_not_exist_are_refused(tmp_path: Path, cache:
         f"objective.unlabelled must be 0 (got 3): {data.corpus.name} has no unlabelled reviews."
     )
     assert unlabelled_identity(data, 0) == ""
+
+
+def test_unlabelled_reviews_are_looked_for_once(
+    tmp_path: Path, cache: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run is prepared by its sweep, before its folder is opened, and when it is trained."""
+    data = module(write_imdb(tmp_path), cache)
+    train_on_unlabelled(data, 1)
+    first = data.unlabelled
+    monkeypatch.setattr("lstm_sentiment.data.pretraining.are_copies", None)
+    train_on_unlabelled(data, 1)
+    assert data.unlabelled is first

@@ -139,12 +139,16 @@ def test_the_penalties_are_those_of_awd_lstm() -> None:
 def test_a_dropped_word_is_dropped_in_the_whole_batch() -> None:
     model = build(word_dropout=0.5).train()
     ids = torch.tensor([[5, 6, 7, 5, 6, 7], [7, 7, 6, 5, 5, 6]])
-    vectors = model._embedded(ids).dense()[:, :6]
-    for word in (5, 6, 7):
-        of_word = vectors[ids == word]
-        expected = 2 * model.embedding.weight[word]  # divided by the share that is kept
-        is_dropped = bool((of_word == 0).all())
-        assert is_dropped or torch.allclose(of_word, expected.expand_as(of_word))
+    dropped = 0
+    for _ in range(20):
+        vectors = model._embedded(ids).dense()[:, :6]
+        for word in (5, 6, 7):
+            of_word = vectors[ids == word]
+            expected = 2 * model.embedding.weight[word]  # divided by the share that is kept
+            is_dropped = bool((of_word == 0).all())
+            assert is_dropped or torch.allclose(of_word, expected.expand_as(of_word))
+            dropped += is_dropped
+    assert 15 < dropped < 45  # of 60, each with probability 1/2
 
 
 def test_dropout_has_one_mask_for_all_steps() -> None:

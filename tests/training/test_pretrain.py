@@ -1,6 +1,7 @@
 """Training language models: the same after a kill, never on held-out texts, and what follows."""
 
 import json
+import shutil
 from dataclasses import replace
 from math import exp
 from pathlib import Path
@@ -487,3 +488,34 @@ def test_a_network_of_other_subwords_is_refused(imdb: Path, cache: str, tmp_path
     record = run(same)
     assert record["language_model"]["words"] == 1.0
     assert "reads other subwords" in refusal_of(lambda: run(replace(config, data=own)))
+
+
+def test_a_record_of_a_newer_version_is_not_replaced(
+    imdb: Path, cache: str, tmp_path: Path
+) -> None:
+    config = configuration(imdb, cache, tmp_path)
+    folder, _ = trained(config)
+    file = folder / "pretraining.json"
+    file.write_text(file.read_text().replace('"schema": 2', '"schema": 99', 1))
+    before = file.read_bytes()
+    assert "has schema 99" in refusal_of(lambda: trained(config))
+    assert file.read_bytes() == before
+
+
+def test_a_language_model_without_its_files_is_trained_again(
+    imdb: Path, cache: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = configuration(imdb, cache, tmp_path)
+    folder, record = trained(config)
+    shutil.rmtree(folder / "model")
+    assert main(["status", str(tmp_path)]) == 0
+    assert "model/ is missing" in " ".join(capsys.readouterr().out.split())
+    assert trained(config)[1]["digest"] == record["digest"]
+
+
+def test_a_language_model_classifies_nothing(
+    imdb: Path, cache: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, _ = trained(configuration(imdb, cache, tmp_path))
+    assert main(["predict", str(folder), "a film"]) == 1
+    assert "is that of a language model, which knows no classes" in capsys.readouterr().err
