@@ -283,13 +283,28 @@ def test_a_network_of_another_form_is_refused(
 def test_a_language_model_that_has_read_test_reviews_is_refused(
     imdb: Path, cache: str, tmp_path: Path
 ) -> None:
-    """Here, its corpus is the test set of the run, but for its own validation set, a fifth."""
+    """Here, they were its unlabelled reviews."""
     folder, _ = trained(configuration(imdb, cache, tmp_path))
     (imdb / "test.parquet").unlink()
-    write_columns(imdb / "test.parquet", *texts(60, 1))
+    write_columns(imdb / "test.parquet", *texts(80, 3))
     config = classifier(imdb, cache, tmp_path, folder)
-    assert "has read the texts of 48 test reviews" in refusal_of(lambda: run(config))
+    assert "has read the texts of 80 test reviews" in refusal_of(lambda: run(config))
     assert not folder_of(config).exists()
+
+
+def test_test_reviews_that_repeat_labelled_reviews_are_allowed(
+    imdb: Path, cache: str, tmp_path: Path
+) -> None:
+    """As in IMDB. Whoever trains on the labelled reviews reads these texts, limits or not."""
+    train, labels = texts(60, 1)
+    test, test_labels = texts(20, 2)
+    (imdb / "test.parquet").unlink()
+    write_columns(imdb / "test.parquet", test + train[:9], test_labels + labels[:9])
+    folder, _ = trained(configuration(imdb, cache, tmp_path))
+    config = classifier(imdb, cache, tmp_path, folder)
+    assert run(config)["data"]["test_copies"] == 9
+    limited = replace(config, data=replace(config.data, limit_train=40))
+    assert run(limited)["language_model"]["texts"] > 100
 
 
 @pytest.mark.parametrize(
@@ -453,10 +468,10 @@ def test_a_search_refuses_a_language_model_that_has_read_test_reviews(
 ) -> None:
     folder, _ = trained(configuration(imdb, cache, tmp_path))
     (imdb / "test.parquet").unlink()
-    write_columns(imdb / "test.parquet", *texts(60, 1))
+    write_columns(imdb / "test.parquet", *texts(80, 3))
     config = classifier(imdb, cache, tmp_path, folder, test=bool(limits))
     config = replace(config, data=replace(config.data, **limits))
-    assert "has read the texts of 48 test reviews" in refusal_of(lambda: run(config))
+    assert "has read the texts of 80 test reviews" in refusal_of(lambda: run(config))
 
 
 def test_a_run_that_starts_from_a_language_model_resumes_without_it_changing_anything(
