@@ -124,8 +124,14 @@ class Predictor(ABC):
             from lstm_sentiment.serving.ngram_predictor import NgramPredictor
 
             return NgramPredictor(*read_ngrams(model))
-        from lstm_sentiment.runs.network_folder import read_model
-        from lstm_sentiment.serving.torch_predictor import TorchPredictor
+        try:
+            from lstm_sentiment.runs.network_folder import read_model
+            from lstm_sentiment.serving.torch_predictor import TorchPredictor
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"{model} needs PyTorch, which is not installed ({error.name} is missing): give "
+                "the folder of a network that lstm-sentiment export has converted."
+            ) from error
 
         return TorchPredictor(*read_model(model))
 
