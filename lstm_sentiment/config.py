@@ -171,6 +171,7 @@ GLOVE_DIMS = {
     "twitter.27B": (25, 50, 100, 200),
 }
 DEFAULT_WARMUP = 0.3
+LONGEST_NGRAM = 3  # tokens; of networks and of the n-gram baselines
 PRECISIONS = ("32-true", "bf16-mixed")
 DEPTHS = {1: "", 2: "stacked_", 3: "deep_"}  # number of layers -> prefix of a network's name
 SWEEP_NAME = re.compile(rf"(?![.\s])[^/\\\t\n{NO_TEXT.pattern[1:-1]}]{{1,100}}")
@@ -251,7 +252,7 @@ class HeadConfig(Checked, prefix="head."):
     ngrams: int = whole(
         0,
         low=0,
-        high=3,
+        high=LONGEST_NGRAM,
         help="tokens of the longest n-grams that the output units read beside this vector, each "
         "scaled by its log-count ratio, as in the NB-SVM baseline (Wang and Manning 2012); 0 reads "
         "none",

@@ -40,6 +40,7 @@ from lstm_sentiment.labels import BINARY, MAX_CLASSES, POSITIVE, Classes
 from lstm_sentiment.runs.model_folder import CLASSES_FILE, model_draft, read_estimator_classes
 from lstm_sentiment.runs.model_location import find_model
 from lstm_sentiment.serving.predictor import NetworkPredictor, Predictor
+from lstm_sentiment.serving.torch_predictor import TorchPredictor
 from lstm_sentiment.training import runtime
 from lstm_sentiment.training.plan import Plan
 from lstm_sentiment.training.run import execute
@@ -77,7 +78,7 @@ def fit(
     positive_label: str | None = None,
     classes: Sequence[Any] | int | None = None,
     display: Display = SILENT,
-) -> NetworkPredictor:
+) -> TorchPredictor:
     """Train a network on texts in memory; return its predictor, with the record of the training.
 
     `texts` are N strings, and `labels` are N labels as in a file. 0 and 1, False and True, "neg"
@@ -110,7 +111,7 @@ def _trained(
     positive_label: str | None,
     classes: Sequence[str] | int | None,
     display: Display,
-) -> NetworkPredictor:
+) -> TorchPredictor:
     """Train as `fit` does; `positive_label` is recorded, for files that are read later."""
     with (
         scratch_folder() as scratch,
@@ -121,8 +122,8 @@ def _trained(
         corpus = corpus_in_memory(reviews, cache=folder)
         plan = Plan.of(_in_memory(config, folder, positive_label, classes), cache, corpus=corpus)
         record = execute(plan, display)
-        predictor = NetworkPredictor.load(plan.folder)
-        assert isinstance(predictor, NetworkPredictor)
+        predictor = Predictor.load(plan.folder)
+        assert isinstance(predictor, TorchPredictor)
         return replace(predictor, record=record)
 
 
@@ -286,7 +287,7 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         coding = Coding.chosen(classes.tolist(), self.positive_label)
         names = dict(zip(coding.order, coding.network.names, strict=True))
         reviews = checked_reviews(X, [names[index] for index in indices.tolist()])
-        self.predictor_ = _trained(
+        self.predictor_: NetworkPredictor = _trained(
             reviews,
             self._chosen_config(reviews),
             coding.positive_label,

@@ -5,8 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -17,9 +15,8 @@ from packaging.utils import canonicalize_name
 from lstm_sentiment import __version__
 from lstm_sentiment.commands import choices
 from tests.support.project import ROOT
+from tests.support.requirements import EXTRAS, GROUPS, PROJECT, installed, requirements
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-EXTRAS = PROJECT["project"]["optional-dependencies"]
 PINS = {
     canonicalize_name(name): version
     for name, _, version in (
@@ -28,12 +25,6 @@ PINS = {
         if not line.startswith("#")
     )
 }
-
-
-def requirements(*extras: str) -> list[Requirement]:
-    """Return the requirements of the project and of these extras."""
-    lines = PROJECT["project"]["dependencies"] + [r for extra in extras for r in EXTRAS[extra]]
-    return [Requirement(line) for line in lines]
 
 
 def imported(folder: Path) -> set[str]:
@@ -49,33 +40,10 @@ def imported(folder: Path) -> set[str]:
     return top - set(sys.stdlib_module_names) - {"lstm_sentiment"}
 
 
-def installed_requirements() -> dict[str, str]:
+def everything_needed() -> dict[str, str]:
     """Return the version of every installed package that the project needs, with all its extras."""
-    versions: dict[str, str] = {}
-    pending = requirements(*EXTRAS)
-    pending += [Requirement(line) for line in PROJECT["build-system"]["requires"]]
-    seen: set[tuple[str, frozenset[str]]] = set()
-    while pending:
-        needed = pending.pop()
-        name, extras = canonicalize_name(needed.name), frozenset(needed.extras)
-        if (name, extras) in seen or name == "lstm-sentiment":
-            continue
-        seen.add((name, extras))
-        try:
-            package = metadata.distribution(name)
-        except metadata.PackageNotFoundError:
-            continue
-        versions[name] = package.version.partition("+")[0]  # 2.13.0+cpu is 2.13.0
-        pending += applicable(package, extras)
-    return versions
-
-
-def applicable(package: metadata.Distribution, extras: frozenset[str]) -> Iterator[Requirement]:
-    for line in package.requires or []:
-        requirement = Requirement(line)
-        environments = [{"extra": extra} for extra in extras or {""}]
-        if requirement.marker is None or any(map(requirement.marker.evaluate, environments)):
-            yield requirement
+    build = [Requirement(line) for line in PROJECT["build-system"]["requires"]]
+    return installed(requirements(*EXTRAS) + build)
 
 
 def test_every_imported_package_is_a_declared_dependency() -> None:
@@ -90,17 +58,15 @@ def test_every_imported_package_is_a_declared_dependency() -> None:
 
 
 def test_every_installed_package_has_its_pin() -> None:
-    installed = installed_requirements()
-    assert len(installed) > 50
-    wrong = {
-        name: (got, PINS.get(name)) for name, got in installed.items() if PINS.get(name) != got
-    }
+    versions = everything_needed()
+    assert len(versions) > 50
+    wrong = {name: (got, PINS.get(name)) for name, got in versions.items() if PINS.get(name) != got}
     assert not wrong, "installed and pinned versions differ: run make lock"
 
 
 def test_every_pin_of_an_installed_package_is_needed() -> None:
     everything = {canonicalize_name(each.name) for each in metadata.distributions()}
-    assert not (PINS.keys() & everything) - installed_requirements().keys() - {"wheel"}
+    assert not (PINS.keys() & everything) - everything_needed().keys() - {"wheel"}
 
 
 def test_pins_satisfy_the_requirements() -> None:
@@ -108,6 +74,13 @@ def test_pins_satisfy_the_requirements() -> None:
         name = canonicalize_name(needed.name)
         if name != "lstm-sentiment":
             assert needed.specifier.contains(PINS[name]), needed
+
+
+def test_the_packages_of_the_image_are_required_with_the_same_versions() -> None:
+    """The group is installed without the dependencies of the project, which include PyTorch."""
+    group = GROUPS["onnx-serving"]
+    assert set(group) <= {*PROJECT["project"]["dependencies"], *EXTRAS["onnx"], *EXTRAS["serve"]}
+    assert set(group) >= {*EXTRAS["onnx"], *EXTRAS["serve"]}
 
 
 @pytest.mark.parametrize("version", ["2.6.2", "2.6.3"])

@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> None:
     """Train each baseline on each set of reviews, and print their scores."""
     from lstm_sentiment.commands.hydra_config import compose_all
     from lstm_sentiment.data.cache import DataCache
-    from lstm_sentiment.model.ngrams import NgramModel
+    from lstm_sentiment.model.ngram_classifier import NgramModel
     from lstm_sentiment.runs.folder import unwritable
     from lstm_sentiment.runs.identity import sweep_folder
     from lstm_sentiment.training.baseline import baseline, distinct

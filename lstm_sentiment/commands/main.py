@@ -4,7 +4,8 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from lstm_sentiment import __version__
@@ -50,15 +51,12 @@ BROKEN_PIPE = 128 + 13  # as shells count the signal SIGPIPE, which Windows does
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0, 1 for an input that cannot be used, or 2 for wrong usage."""
     words = sys.argv[1:] if arguments is None else list(arguments)
-    if words[:1] == [train_options.NAME]:
-        from lstm_sentiment.commands import train  # imports Hydra, which parses the options
-
-        return train.main(words[1:])
     try:
-        with exit_on_signals(*TERMINATING):
-            options = _parse(words)
-            options.handler(options)
-            sys.stdout.flush()
+        with _missing_packages_named():
+            if words[:1] == [train_options.NAME]:
+                from lstm_sentiment.commands import train  # imports Hydra, which parses the options
+            else:
+                return _run(words)
     except InputError as error:
         print_error(error)
         return 2 if isinstance(error, UsageError) else 1
@@ -71,7 +69,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of the output, such as `head`, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+    return train.main(words[1:])
+
+
+def _run(words: Sequence[str]) -> int:
+    """Run any other command than the training, and return its exit code."""
+    with exit_on_signals(*TERMINATING):
+        options = _parse(words)
+        options.handler(options)
+        sys.stdout.flush()
     return 0
+
+
+@contextmanager
+def _missing_packages_named() -> Iterator[None]:
+    """Turn the error of a package that is not installed into InputError."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        if package == __package__.partition(".")[0]:
+            raise
+        raise InputError(
+            f"This command needs the package {package}, which is not installed: "
+            "pip install lstm_sentiment installs the packages of all commands."
+        ) from error
 
 
 def build_parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:

@@ -1,9 +1,9 @@
-"""Batches of reviews: selection, order, truncation and padding."""
+"""Batches of reviews: their selection and order."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch.utils.data import Dataset, Sampler
 
 from lstm_sentiment.config import AugmentConfig, Padding, Side
 from lstm_sentiment.data.augmentation import SENTENCE_ENDS, augment
+from lstm_sentiment.data.layout import geometry, lay_out, token_positions, truncated
 from lstm_sentiment.data.ngram_vocabulary import NgramBatch, ReviewNgrams
 from lstm_sentiment.data.subwords import MARK
 from lstm_sentiment.data.tokenized import TokenizedReviews, positions_of
@@ -21,7 +22,6 @@ from lstm_sentiment.data.vocabulary import PAD_ID, UNK_ID
 POOL = 50
 
 Pair = tuple[np.ndarray, np.ndarray]  # positions of labelled and of unlabelled reviews
-Array = TypeVar("Array", np.ndarray, Tensor)
 
 
 class Batch(NamedTuple):
@@ -56,62 +56,6 @@ class Batch(NamedTuple):
             unlabelled=None if self.unlabelled is None else self.unlabelled.to(device),
             ngrams=ngrams,
         )
-
-
-class Layout(NamedTuple):
-    """The positions of the tokens of a batch after truncation and padding."""
-
-    positions: np.ndarray  # (B, T) int64, the position of each token among all tokens; 0 on padding
-    mask: np.ndarray  # (B, T) bool, True on tokens
-    lengths: np.ndarray  # (B,) int64, positions that the network reads as text
-
-    def fill(self, tokens: np.ndarray, word_ids: np.ndarray | None = None) -> np.ndarray:
-        """Return the ids of the batch, (B, T) int64.
-
-        `tokens`, (all tokens,), are ids or, with `word_ids`, indices into `word_ids`.
-        """
-        chosen = tokens[self.positions]
-        ids = chosen if word_ids is None else word_ids[chosen]
-        return np.where(self.mask, ids, PAD_ID).astype(np.int64)
-
-
-def lay_out(
-    starts: np.ndarray, ends: np.ndarray, max_length: int, padding: Padding, truncation_side: Side
-) -> Layout:
-    """Lay out a batch in which review i, (B,), consists of the tokens starts[i] to ends[i] - 1."""
-    starts, counts = _truncate(starts, ends, max_length, truncation_side)
-    width, left, lengths = _geometry(counts, max_length, padding)
-    positions, mask = _positions(np.arange(width), left[:, None], starts[:, None], counts[:, None])
-    return Layout(positions, mask, lengths)
-
-
-def _truncate(
-    starts: np.ndarray, ends: np.ndarray, max_length: int, truncation_side: Side
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first token and the token count of each review after truncation, (B,)."""
-    counts = np.minimum(ends - starts, max_length)
-    return (ends - counts if truncation_side is Side.left else starts), counts
-
-
-def _geometry(
-    counts: np.ndarray, max_length: int, padding: Padding
-) -> tuple[int, np.ndarray, np.ndarray]:
-    """Return the width T of a batch, the padding before each review, (B,), and lengths, (B,)."""
-    if padding.masked:
-        return int(counts.max()), np.zeros_like(counts), counts
-    left = max_length - counts if padding is Padding.keras else np.zeros_like(counts)
-    return max_length, left, np.full_like(counts, max_length)
-
-
-def _positions(columns: Array, left: Array, starts: Array, counts: Array) -> tuple[Array, Array]:
-    """Return `positions` and `mask` of a layout, in NumPy or on the device of the tensors.
-
-    `columns` is (T,). The other arguments are (B, 1): the padding before a review, its first token
-    and its number of tokens.
-    """
-    offsets = columns - left  # within the review
-    mask = (offsets >= 0) & (offsets < counts)
-    return (starts + offsets) * mask, mask
 
 
 @dataclass(frozen=True)
@@ -196,7 +140,7 @@ class ResidentReviews(Dataset[Batch]):
     def __init__(self, reviews: EncodedReviews, device: torch.device) -> None:
         self.reviews, self.device = reviews, device
         offsets = reviews.tokenized.offsets
-        first, self.counts = _truncate(
+        first, self.counts = truncated(
             offsets[reviews.rows],
             offsets[reviews.rows + 1],
             reviews.max_length,
@@ -214,9 +158,9 @@ class ResidentReviews(Dataset[Batch]):
     def __getitem__(self, chosen: np.ndarray) -> Batch:
         """Return the batch of the reviews at `chosen`, (B,), with ids on the device."""
         counts, starts = self.counts[chosen], self.starts[chosen]
-        width, left, lengths = _geometry(counts, self.reviews.max_length, self.reviews.padding)
+        width, left, lengths = geometry(counts, self.reviews.max_length, self.reviews.padding)
         per_review = torch.from_numpy(np.stack([left, starts, counts])[:, :, None])
-        positions, mask = _positions(
+        positions, mask = token_positions(
             torch.arange(width, device=self.device), *per_review.to(self.device, non_blocking=True)
         )
         return Batch(

@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lstm_sentiment.config import Delimiter
 from lstm_sentiment.data.columns import (
@@ -43,12 +41,14 @@ from lstm_sentiment.data.delimited import (
     read_delimited,
     wrong_encoding,
 )
-from lstm_sentiment.data.parquet import ROWS_AT_ONCE, open_parquet, rows_of
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import COLUMNS, LINE_BYTES, ROWS
 from lstm_sentiment.files.reading import errors_named, read_bytes, reason_of
 from lstm_sentiment.files.streams import lines_of
 from lstm_sentiment.labels import USUAL_LABELS
+
+if TYPE_CHECKING:  # only Parquet files need pyarrow
+    import pyarrow as pa
 
 PARQUET, TEXT = ".parquet", ".txt"
 JSON_LINES = (".json", ".jsonl", ".ndjson")
@@ -64,7 +64,9 @@ class Reading:
     text_format: TextFormat
     tests: RowTests
     found: Callable[[Dialect], object] = lambda _: None  # receives the dialect of a text file
-    schema: Callable[[pa.Schema], object] = lambda _: None  # receives the schema of a Parquet file
+    schema: Callable[["pa.Schema"], object] = lambda _: (
+        None
+    )  # receives the schema of a Parquet file
     note: Note = lambda _: None
 
 
@@ -107,7 +109,7 @@ def read_tables(
                 found(chosen, dialect)
             return chosen
 
-        def name_classes(schema: pa.Schema) -> None:
+        def name_classes(schema: "pa.Schema") -> None:
             if labelled:
                 parser.name_classes(_class_names(schema, columns.find_label(schema.names)))
 
@@ -174,12 +176,14 @@ def _row_tests(columns: Columns, labelled: bool, parser: LabelParser) -> RowTest
 
 def read_arrow(
     name: str,
-    table: pa.Table,
+    table: "pa.Table",
     columns: Columns = USUAL_COLUMNS,
     labelled: bool = True,
     note: Note = lambda _: None,
 ) -> Iterator[Review]:
     """Yield the reviews of an Arrow table. Raises InputError with `name` and the row."""
+    from lstm_sentiment.data.parquet import ROWS_AT_ONCE, rows_of
+
     parser = LabelParser(columns)
     with errors_named(name):
         chosen = _chosen(columns, table.column_names, labelled)
@@ -189,7 +193,7 @@ def read_arrow(
         yield from _reviews(rows, parser, labelled, note)
 
 
-def _class_names(schema: pa.Schema, column: str) -> list[str]:
+def _class_names(schema: "pa.Schema", column: str) -> list[str]:
     """Return the names of a column's classes, by number, which the library `datasets` writes.
 
     See `datasets.ClassLabel`. Numbers without names give an empty list.
@@ -348,13 +352,19 @@ def count_rows(files: Sequence[Path]) -> int | None:
 
 def column_names(file: Path) -> list[str]:
     """Return the names of the columns of a Parquet file."""
-    with errors_named(file), open_parquet(file) as table:
-        return list(table.schema.names)
+    with errors_named(file):
+        from lstm_sentiment.data.parquet import open_parquet
+
+        with open_parquet(file) as table:
+            return list(table.schema.names)
 
 
 def _count_parquet_rows(file: Path) -> int:
-    with errors_named(file), open_parquet(file) as table:
-        return table.num_rows
+    with errors_named(file):
+        from lstm_sentiment.data.parquet import open_parquet
+
+        with open_parquet(file) as table:
+            return table.num_rows
 
 
 def _suffix(file: Path) -> str:
@@ -440,6 +450,8 @@ def _json_names(file: Path) -> list[str]:
 
 
 def _parquet(file: Path, choose: Choose, reading: Reading) -> Iterator[Row]:
+    from lstm_sentiment.data.parquet import open_parquet, rows_of
+
     with open_parquet(file) as table:
         chosen = choose(table.schema.names)
         reading.schema(table.schema)

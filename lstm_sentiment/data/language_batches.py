@@ -18,8 +18,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lstm_sentiment.config import Padding, Side, Tokenizer
 from lstm_sentiment.config_pretraining import PretrainingConfig
-from lstm_sentiment.data.batches import lay_out, shuffled_batches, sorted_batches
+from lstm_sentiment.data.batches import shuffled_batches, sorted_batches
 from lstm_sentiment.data.datamodule import ReviewDataModule
+from lstm_sentiment.data.layout import lay_out
 from lstm_sentiment.data.pretraining import pretraining_reviews
 from lstm_sentiment.data.splits import Split
 from lstm_sentiment.data.vocabulary import UNK_ID, Vocabulary

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from lstm_sentiment.data.tokenized import TOKENS_AT_ONCE, TokenizedReviews
 
-LONGEST = 3  # tokens of an n-gram
 MIN_REVIEWS = 2  # of the training set in which an n-gram must occur
 UNKNOWN = -1  # in place of the number of a token or an n-gram
 

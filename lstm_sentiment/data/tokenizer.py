@@ -1,10 +1,9 @@
-"""The tokenizers. This is the only module that imports torchtext."""
+"""The tokenizers."""
 
 import re
 import unicodedata
 
 import regex
-from torchtext.data.utils import get_tokenizer
 
 from lstm_sentiment.config import Tokenizer
 from lstm_sentiment.data.normalization import normalize
@@ -15,7 +14,8 @@ MAX_RUN = 100  # characters; bounds the time to learn and to apply subwords
 
 # Adjacent parts of the pattern cannot match the same spaces, so matching takes linear time.
 _HTML_BREAK = re.compile(r"<\s*(?:/\s*)?br\s*(?:/\s*)?>", re.IGNORECASE)
-_basic_english = get_tokenizer("basic_english")
+# The characters that basic_english splits off, with spaces around them, or replaces by a space.
+_BASIC_MARKS = str.maketrans({mark: f" {mark} " for mark in "'.,()!?"} | dict.fromkeys(";:", " "))
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _REPLACEMENT = "\ufffd"
@@ -44,7 +44,7 @@ def tokenize(
     the preparation normalizes the text before; version 1, which only `basic_english` has, replaces
     HTML line breaks by spaces.
 
-    - `basic_english` is the tokenizer of torchtext.
+    - `basic_english` splits like the tokenizer of this name in torchtext.
     - `unicode` returns words of any script, with the word boundaries of Unicode (UAX #29).
       Punctuation marks, emoji, Han characters and the characters of other scripts without spaces
       are tokens of their own.
@@ -70,6 +70,15 @@ def tokenize(
         case Tokenizer.bpe:
             tokens = _RUN.findall(fold(text))
     return tokens or [UNK]
+
+
+def _basic_english(text: str) -> list[str]:
+    """Return the tokens of torchtext's tokenizer basic_english.
+
+    torchtext also replaces `<br />`, after it has removed quotation marks and before semicolons.
+    """
+    plain = text.lower().replace('"', "").replace("<br />", " ")
+    return plain.translate(_BASIC_MARKS).split()
 
 
 def fold(text: str) -> str:

@@ -11,8 +11,8 @@ from lstm_sentiment.data.ngram_vocabulary import NgramBatch, NgramVocabulary
 from lstm_sentiment.model.embedding import Embedded, Embedding
 from lstm_sentiment.model.encoders import build_encoder
 from lstm_sentiment.model.heads import HEADS
+from lstm_sentiment.model.ngram_classifier import NgramClassifier
 from lstm_sentiment.model.ngram_layer import NgramLayer
-from lstm_sentiment.model.ngrams import NgramClassifier
 
 
 class Classifier(nn.Module):

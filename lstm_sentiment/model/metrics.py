@@ -5,13 +5,11 @@ not depend on the place where it is computed. Scores are computed in float64: in
 torchmetrics may give an AUROC of 1.0000001, and a sigmoid is 1 from a logit of 17 on.
 """
 
-from collections.abc import Sequence
 from math import nan
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import expit, log_softmax, softmax
 from scipy.stats import rankdata
 from torch import Tensor
 from torchmetrics.functional.classification import (
@@ -21,42 +19,10 @@ from torchmetrics.functional.classification import (
 
 from lstm_sentiment.data.batches import Batch
 from lstm_sentiment.labels import BINARY, POSITIVE, Classes
+from lstm_sentiment.model.probabilities import log_softmax, probabilities
 from lstm_sentiment.model.rates import rates
 
 CALIBRATION_BINS = 15
-
-
-def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """Return the probabilities of logits, in float64; both have any shape."""
-    return expit(np.asarray(logits, np.float64))
-
-
-def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Return the probabilities of the classes, in float64.
-
-    For two classes, `logits` and the result are (N,) and belong to the second class. For more, both
-    are (N, K).
-    """
-    logits = np.asarray(logits, np.float64)
-    return sigmoid(logits) if logits.ndim == 1 else softmax(logits, axis=1)
-
-
-def logit_of_mean(
-    logits: Sequence[np.ndarray], weights: Sequence[float] | None = None
-) -> np.ndarray:
-    """Return the logits of the mean probabilities of models, (N,) or (N, K) each, in float64.
-
-    `weights` are those of the models, positive with the sum 1; by default they are equal. Means of
-    probabilities would be exactly 1 for very certain models; their logarithms are not.
-    """
-    each = np.asarray(logits, np.float64)
-    shares = np.full(len(each), 1 / len(each)) if weights is None else np.asarray(weights)
-    log_shares = np.log(shares).reshape(-1, *[1] * (each.ndim - 1))
-    if each.ndim > 2:  # the logarithms of the mean probabilities
-        return np.logaddexp.reduce(log_shares + log_softmax(each, axis=2))
-    positive = np.logaddexp.reduce(log_shares - np.logaddexp(0, -each))
-    negative = np.logaddexp.reduce(log_shares - np.logaddexp(0, each))
-    return positive - negative
 
 
 def classification_scores(
@@ -90,7 +56,7 @@ def losses(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
     """Return the cross-entropy of each review, (N,); the arguments are those of the scores."""
     if logits.ndim == 1:
         return np.logaddexp(0, np.where(labels == POSITIVE, -logits, logits))
-    return -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
+    return -log_softmax(logits)[np.arange(len(labels)), labels]
 
 
 def mean_auroc(labels: np.ndarray, logits: np.ndarray) -> float | None:
@@ -150,7 +116,7 @@ def most_confident_mistakes(
     if chosen.ndim == 1:  # the predicted class may be the less probable one of two
         confidence = np.where(predicted[wrong] == POSITIVE, chosen, -chosen)
     else:
-        confidence = log_softmax(chosen, axis=1).max(1)
+        confidence = log_softmax(chosen).max(1)
     return wrong[np.argsort(-confidence, kind="stable")][:count]
 
 

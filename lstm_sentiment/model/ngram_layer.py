@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lstm_sentiment.data.ngram_vocabulary import NgramBatch, NgramVocabulary, ReviewNgrams
-from lstm_sentiment.model.ngrams import NaiveBayesWeights, NgramClassifier
+from lstm_sentiment.model.ngram_classifier import NgramClassifier
+from lstm_sentiment.model.ngrams import NaiveBayesWeights
 
 
 def log_count_ratios(

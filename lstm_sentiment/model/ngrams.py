@@ -1,14 +1,10 @@
-"""tokens -> bag of words, bigrams and trigrams -> logits: the n-gram baselines.
+"""tokens -> bag of words, bigrams and trigrams -> logits: the training of the n-gram baselines.
 
 The models use the n-grams of a review and ignore all other word order. The report shows when a
 network does not beat them.
 """
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum, auto
-from functools import cached_property
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -17,19 +13,10 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import normalize
 
-from lstm_sentiment.config import ClassWeights
-from lstm_sentiment.data.ngram_vocabulary import LONGEST, MIN_REVIEWS
-from lstm_sentiment.labels import POSITIVE
-
-
-class NgramModel(StrEnum):
-    """The kinds of n-gram baselines."""
-
-    logistic = auto()  # logistic regression on TF-IDF
-    nb_svm = auto()  # logistic regression on the presence of n-grams, weighted by naive Bayes
-
+from lstm_sentiment.config import LONGEST_NGRAM, ClassWeights
+from lstm_sentiment.data.ngram_vocabulary import MIN_REVIEWS
+from lstm_sentiment.model.ngram_classifier import NgramClassifier, NgramModel
 
 # The inverse strengths of the L2 penalty that are tried, the strongest penalty first.
 GRID = {
@@ -78,15 +65,13 @@ def bag_of_ngrams(
     return Pipeline([("counts", counts), ("one_vs_rest", OneVsRestClassifier(Pipeline(weighted)))])
 
 
-def _vectorizer(
-    kind: type[CountVectorizer], longest: int = LONGEST, **options: bool | dict[str, int]
-) -> CountVectorizer:
+def _vectorizer(kind: type[CountVectorizer], **options: bool) -> CountVectorizer:
     """Return a vectorizer of reviews that are tokenized already."""
     return kind(
         tokenizer=_identity,
         token_pattern=None,
         lowercase=False,
-        ngram_range=(1, longest),
+        ngram_range=(1, LONGEST_NGRAM),
         min_df=MIN_REVIEWS,
         **options,
     )
@@ -114,100 +99,6 @@ class NaiveBayesWeights(TransformerMixin, BaseEstimator):
     def transform(self, counts: csr_matrix) -> csr_matrix:
         """Return the scaled counts, (N, W)."""
         return counts.multiply(self.log_ratio_).tocsr()
-
-
-@dataclass(frozen=True, eq=False)
-class NgramClassifier:
-    """A trained baseline: a linear model of the n-grams of a review.
-
-    The logit of a review is the intercept plus weight x value of each of its n-grams. With `idf`,
-    the values are those of TF-IDF; without, the value of every n-gram that occurs is 1. Two classes
-    have one logit, that of the second one; each of more classes has its own.
-    """
-
-    ngrams: Sequence[str]  # W, tokens joined by a space
-    weights: np.ndarray  # (W,) float32 for two classes, (K, W) for more
-    intercept: np.ndarray | np.float32  # () float32 for two classes, (K,) for more
-    idf: np.ndarray | None  # (W,) float32
-    longest: int = LONGEST  # tokens of an n-gram; 2 in baselines of earlier versions
-
-    @classmethod
-    def of_pipeline(cls, pipeline: Pipeline) -> "NgramClassifier":
-        """Return the linear model of a trained pipeline, rounded to float32."""
-        bag, model = pipeline["counts"], pipeline[-1]
-        if isinstance(model, OneVsRestClassifier):
-            parts = [_of_model(estimator) for estimator in model.estimators_]
-            weights, intercept = map(np.stack, zip(*parts, strict=True))
-        else:
-            weights, intercept = _of_model(pipeline)
-        idf = bag.idf_.astype(np.float32) if isinstance(bag, TfidfVectorizer) else None
-        return cls(
-            bag.get_feature_names_out().tolist(),
-            weights.astype(np.float32, order="C"),
-            intercept.astype(np.float32),
-            idf,
-        )
-
-    def divided_by(self, temperature: float) -> "NgramClassifier":
-        """Return the baseline whose logits are these divided by a temperature."""
-        weights = (self.weights / temperature).astype(np.float32)
-        intercept = (self.intercept / temperature).astype(np.float32)
-        return replace(self, weights=weights, intercept=intercept)
-
-    def logits(self, reviews: Sequence[Sequence[str]]) -> np.ndarray:
-        """Return the logits of N reviews, each a list of tokens, in float64.
-
-        They are (N,) for two classes and (N, K) for more.
-        """
-        if not reviews:  # scikit-learn refuses an empty matrix
-            return np.empty((0, *self.weights.shape[:-1]))
-        return self.logits_of_values(self._values(reviews))
-
-    def logits_of_values(self, values: csr_matrix) -> np.ndarray:
-        """Return the logits of N reviews, as `logits` does, from the values of their n-grams."""
-        return values @ self.weights.T.astype(float) + self.intercept.astype(float)
-
-    def contributions(self, tokens: Sequence[str], label: int = POSITIVE) -> np.ndarray:
-        """Return the contribution of each token of a review to a logit, (T,) float64.
-
-        It is the logit of the class `label`; two classes have only that of the second one, whatever
-        the label. The contribution of an n-gram, weight x value, is divided equally among all
-        tokens of all its occurrences. The logit is the sum of all contributions and the intercept.
-        """
-        values = self._values([tokens])
-        weights = self.weights if self.weights.ndim == 1 else self.weights[label]
-        products = weights[values.indices] * values.data
-        of_ngrams = dict(zip(values.indices.tolist(), products.tolist(), strict=True))
-        occurrences = [
-            (number, slice(start, start + length))
-            for length in range(1, self.longest + 1)
-            for start in range(len(tokens) - length + 1)
-            if (number := self._numbers.get(" ".join(tokens[start : start + length]))) is not None
-        ]
-        counts = Counter(number for number, _ in occurrences)
-        contributions = np.zeros(len(tokens))
-        for number, span in occurrences:
-            contributions[span] += of_ngrams[number] / counts[number] / (span.stop - span.start)
-        return contributions
-
-    def __contains__(self, ngram: str) -> bool:
-        return ngram in self._numbers
-
-    def _values(self, reviews: Sequence[Sequence[str]]) -> csr_matrix:
-        """Return the values of the n-grams of N reviews, (N, W) float64."""
-        values = self._vectorizer.transform(reviews).astype(float)
-        if self.idf is None:
-            return values.sign()
-        values.data = (1 + np.log(values.data)) * self.idf[values.indices]
-        return normalize(values, copy=False)
-
-    @cached_property
-    def _vectorizer(self) -> CountVectorizer:
-        return _vectorizer(CountVectorizer, self.longest, vocabulary=self._numbers)
-
-    @cached_property
-    def _numbers(self) -> dict[str, int]:
-        return {ngram: number for number, ngram in enumerate(self.ngrams)}
 
 
 class TrainingNgrams:
@@ -240,12 +131,29 @@ class TrainingNgrams:
         """
         model = self._pipeline[1:]  # of the same objects
         model.set_params(**{_parameter_c(model): c}).fit(self._train_values, self._labels)
-        return NgramClassifier.of_pipeline(self._pipeline)
+        return _linear_model(self._pipeline)
 
 
 def _parameter_c(model: Pipeline) -> str:
     """Return the name of the parameter C of the regression, which may be inside one_vs_rest."""
     return next(name for name in model.get_params() if name.endswith("regression__C"))
+
+
+def _linear_model(pipeline: Pipeline) -> NgramClassifier:
+    """Return the linear model of a trained pipeline, rounded to float32."""
+    bag, model = pipeline["counts"], pipeline[-1]
+    if isinstance(model, OneVsRestClassifier):
+        parts = [_of_model(estimator) for estimator in model.estimators_]
+        weights, intercept = map(np.stack, zip(*parts, strict=True))
+    else:
+        weights, intercept = _of_model(pipeline)
+    idf = bag.idf_.astype(np.float32) if isinstance(bag, TfidfVectorizer) else None
+    return NgramClassifier(
+        bag.get_feature_names_out().tolist(),
+        weights.astype(np.float32, order="C"),
+        intercept.astype(np.float32),
+        idf,
+    )
 
 
 def _of_model(pipeline: Pipeline) -> tuple[np.ndarray, np.ndarray]:

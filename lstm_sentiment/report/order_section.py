@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lstm_sentiment.data.synthetic import Construct
-from lstm_sentiment.model.ngrams import NgramModel
+from lstm_sentiment.model.ngram_classifier import NgramModel
 from lstm_sentiment.report.comparison import Comparison
 from lstm_sentiment.report.comparison_plots import accuracy_by_part
 from lstm_sentiment.report.formatting import percent, points

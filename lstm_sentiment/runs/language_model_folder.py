@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 import numpy as np
 import safetensors.torch
-import torch
 from torch import Tensor
 
 from lstm_sentiment.config_pretraining import PretrainingConfig
@@ -36,8 +35,8 @@ from lstm_sentiment.runs.model_folder import (
     VOCABULARY,
     WEIGHTS,
     read_vocabulary,
-    read_weights,
 )
+from lstm_sentiment.runs.network_folder import read_network
 from lstm_sentiment.runs.record import SCHEMA, recorded, restored_as
 
 VALUE_BYTES = 8
@@ -112,13 +111,7 @@ def read_language_model(folder: Path) -> SavedLanguageModel:
     """
     config = read_pretraining_config(folder)
     vocabulary = read_vocabulary(folder, config.data.tokenizer)
-    with errors_named(folder / CONFIG):
-        try:
-            with torch.device("meta"):
-                model = LanguageModel(config, len(vocabulary))
-        except (RuntimeError, OverflowError, TypeError, ValueError) as error:
-            raise InputError("its network is too large.") from error
-    weights = read_weights(folder, model.state_dict())
+    _, weights = read_network(folder, lambda: LanguageModel(config, len(vocabulary)))
     return SavedLanguageModel(weights, vocabulary, config, _copies(folder), digest_of(folder))
 
 

@@ -1,5 +1,7 @@
 """A trained model as a folder: its weights, its configuration and its vocabulary.
 
+`network_folder` and `ngram_folder` write and read the weights of each kind of model.
+
 Model folders are untrusted input: loading a folder never executes code and opens no file outside
 it. Memory for the weights is allocated only after their shapes have been checked.
 """
@@ -8,14 +10,12 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BufferedReader
+from math import prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
-import safetensors.torch
-import torch
-from torch import Tensor
 
 from lstm_sentiment.config import Config, Tokenizer
 from lstm_sentiment.data.subwords import Merge
@@ -32,8 +32,7 @@ from lstm_sentiment.files.reading import (
 )
 from lstm_sentiment.files.writing import write_atomically, write_json
 from lstm_sentiment.labels import BINARY, Classes
-from lstm_sentiment.model.classifier import Classifier
-from lstm_sentiment.model.ngrams import NgramClassifier
+from lstm_sentiment.model.ngram_classifier import NgramClassifier
 from lstm_sentiment.runs.folder import RECORD
 from lstm_sentiment.runs.identity import LANGUAGE_MODEL
 from lstm_sentiment.runs.record import READ, READABLE, SCHEMA, checked_classes, recorded, restored
@@ -47,37 +46,7 @@ MODEL_FILES = frozenset({WEIGHTS, CONFIG, VOCABULARY, MERGES, NGRAMS, NGRAM_WEIG
 MAX_LENGTH = 1_000_000  # tokens; the largest allowed data.max_length of a model
 NO_WEIGHTS = "it is damaged or not a safetensors file."
 
-
-class TrainedModel(NamedTuple):
-    """A model that was read from its folder."""
-
-    classifier: Classifier  # in evaluation mode; its parameters need no gradients
-    vocabulary: Vocabulary
-    config: Config
-    classes: Classes
-    ngrams: NgramClassifier | None  # its logits are added to those of the classifier
-
-
-def save_model(
-    folder: Path,
-    classifier: Classifier,
-    vocabulary: Vocabulary,
-    config: Config,
-    classes: Classes = BINARY,
-    ngrams: NgramClassifier | None = None,
-) -> None:
-    """Write weights, configuration and vocabulary, each file in one step.
-
-    `ngrams` replaces the layer for n-grams of the classifier, if it has one.
-    """
-    folder.mkdir(exist_ok=True)
-    weights = {
-        name: value.cpu().contiguous()
-        for name, value in classifier.state_dict().items()
-        if not name.startswith("wide.")
-    }
-    write_atomically(folder / WEIGHTS, safetensors.torch.save(weights))
-    save_description(folder, vocabulary, config, classes, ngrams)
+Shapes = Mapping[str, tuple[int, ...]]  # of weights, by their names
 
 
 @contextmanager
@@ -133,34 +102,6 @@ def described(classes: Classes) -> dict[str, Any]:
     return {"classes": [*classes.names], "threshold": classes.threshold}
 
 
-def read_model(folder: Path) -> TrainedModel:
-    """Return the model in a folder.
-
-    Raises InputError with the file if a file is missing, damaged, or does not fit the other files.
-    """
-    config, vocabulary, classes = read_description(folder)
-    classifier = network_shape(folder, config, vocabulary, classes)
-    classifier.load_state_dict(read_weights(folder, classifier.state_dict()), assign=True)
-    classifier.eval().requires_grad_(False)
-    ngrams = read_ngram_weights(folder, config, classes)
-    return TrainedModel(classifier, vocabulary, config, classes, ngrams)
-
-
-def network_shape(
-    folder: Path, config: Config, vocabulary: Vocabulary, classes: Classes
-) -> Classifier:
-    """Return the network that a folder describes, on the device "meta", which takes no memory.
-
-    Raises InputError with the file of the configuration if its network is too large.
-    """
-    with errors_named(folder / CONFIG):
-        try:
-            with torch.device("meta"):
-                return Classifier(config, len(vocabulary), classes.outputs)
-        except (RuntimeError, OverflowError, TypeError, ValueError) as error:
-            raise InputError("its network is too large.") from error
-
-
 def read_ngram_weights(folder: Path, config: Config, classes: Classes) -> NgramClassifier | None:
     """Return what the n-grams of a review add to the logits of a network; None if it reads none.
 
@@ -170,25 +111,23 @@ def read_ngram_weights(folder: Path, config: Config, classes: Classes) -> NgramC
         return None
     ngrams = read_ngram_list(folder, NGRAMS)
     outputs = () if classes.outputs == 1 else (classes.outputs,)
-    expected = {"weights": torch.empty(*outputs, len(ngrams), device="meta")}
-    weights = read_weights(folder, expected, NGRAM_WEIGHTS)["weights"].numpy()
+    shapes = {"weights": (*outputs, len(ngrams))}
+    weights = read_weights(folder, shapes, NGRAM_WEIGHTS)["weights"]
     intercept = np.zeros(outputs, np.float32)  # the output units of the network have one
     return NgramClassifier(ngrams, weights, intercept, None, config.head.ngrams)
 
 
-def read_weights(
-    folder: Path, expected: Mapping[str, Tensor], name: str = WEIGHTS
-) -> dict[str, Tensor]:
-    """Return the weights in the file `name`, with the names and shapes of the expected ones.
+def read_weights(folder: Path, shapes: Shapes, name: str = WEIGHTS) -> dict[str, np.ndarray]:
+    """Return the weights in the file `name`, which must have these names and shapes, in float32.
 
-    The expected ones may be on the device "meta". Raises InputError with the file if it is missing,
-    damaged, or has other weights or numbers that are not finite.
+    Raises InputError with the file if it is missing, damaged, or has other weights or numbers that
+    are not finite.
     """
     with errors_named(folder / name), open_regular(folder / name) as stream:
         MODEL_BYTES.check(os.fstat(stream.fileno()).st_size)
-        weights = _read_tensors(stream, _tensor_order(_read_header(stream), expected), expected)
-        for part, tensor in weights.items():
-            if not all(map(torch.isfinite, tensor.aminmax())):
+        weights = _read_tensors(stream, _tensor_order(_read_header(stream), shapes), shapes)
+        for part, values in weights.items():
+            if not np.isfinite([values.min(), values.max()]).all():
                 raise InputError(f"the weights {part!r} contain numbers that are not finite.")
         return weights
 
@@ -202,31 +141,31 @@ def _read_header(stream: BufferedReader) -> dict[str, Any]:
     return {name: header[name] for name in header if name != "__metadata__"}
 
 
-def _tensor_order(header: Mapping[str, Any], expected: Mapping[str, Tensor]) -> list[str]:
+def _tensor_order(header: Mapping[str, Any], shapes: Shapes) -> list[str]:
     """Return the names of the tensors in the order of their data, which must have no gaps."""
-    if header.keys() != expected.keys():
-        name = min(header.keys() ^ expected.keys())
-        verb = "lacks" if name in expected else "has"
+    if header.keys() != shapes.keys():
+        name = min(header.keys() ^ shapes.keys())
+        verb = "lacks" if name in shapes else "has"
         raise InputError(f"it {verb} the weights {name[:80]!r}, unlike the configured network.")
-    starts = {name: _check_form(name, header[name], expected[name]) for name in expected}
+    starts = {name: _check_form(name, header[name], shapes[name]) for name in shapes}
     names, end = sorted(starts, key=starts.__getitem__), 0
     for name in names:
         if starts[name] != end:
             raise InputError(NO_WEIGHTS)
-        end += 4 * expected[name].numel()
+        end += 4 * prod(shapes[name])
     return names
 
 
-def _check_form(name: str, description: Any, expected: Tensor) -> int:
+def _check_form(name: str, description: Any, expected: tuple[int, ...]) -> int:
     """Check type, shape and size of a tensor in a file; return the position of its data."""
     match description:
         case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [int(start), int(end)]}:
-            if shape != list(expected.shape) or dtype != "F32":
+            if shape != [*expected] or dtype != "F32":
                 raise InputError(
                     f"the weights {name!r} are {_form(shape, dtype)}, but the configured network "
-                    f"and its vocabulary need {_form(expected.shape, 'F32')}."
+                    f"and its vocabulary need {_form(expected, 'F32')}."
                 )
-            if end - start == 4 * expected.numel():
+            if end - start == 4 * prod(expected):
                 return start
     raise InputError(NO_WEIGHTS)
 
@@ -236,13 +175,13 @@ def _form(shape: Sequence[object], dtype: str) -> str:
 
 
 def _read_tensors(
-    stream: BufferedReader, names: Sequence[str], expected: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
+    stream: BufferedReader, names: Sequence[str], shapes: Shapes
+) -> dict[str, np.ndarray]:
     """Read the data of tensors in this order, which must end with the file."""
     tensors = {}
     for name in names:
-        tensors[name] = torch.empty(expected[name].shape, dtype=torch.float32)
-        data = tensors[name].numpy().reshape(-1).view(np.uint8).data
+        tensors[name] = np.empty(shapes[name], np.dtype("<f4"))
+        data = tensors[name].reshape(-1).view(np.uint8).data
         if stream.readinto(data) != len(data):
             raise InputError(f"it is damaged: it ends within the weights {name!r}.")
     if stream.read(1):

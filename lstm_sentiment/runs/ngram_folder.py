@@ -17,15 +17,13 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
-import torch
 
-from lstm_sentiment.config import Config
-from lstm_sentiment.data.ngram_vocabulary import LONGEST
+from lstm_sentiment.config import LONGEST_NGRAM, Config
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.reading import errors_named
 from lstm_sentiment.files.writing import write_atomically, write_json
 from lstm_sentiment.labels import BINARY, Classes
-from lstm_sentiment.model.ngrams import NgramClassifier, NgramModel
+from lstm_sentiment.model.ngram_classifier import NgramClassifier, NgramModel
 from lstm_sentiment.runs.identity import BASELINE
 from lstm_sentiment.runs.model_folder import (
     CONFIG,
@@ -85,11 +83,9 @@ def read_ngrams(folder: Path) -> tuple[NgramClassifier, Config, Classes]:
     shapes = {"weights": (*outputs, len(ngrams)), "intercept": outputs or (1,)}
     if kind is NgramModel.logistic:
         shapes["idf"] = (len(ngrams),)
-    expected = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
-    tensors = {name: tensor.numpy() for name, tensor in read_weights(folder, expected).items()}
-    intercept = tensors["intercept"] if outputs else tensors["intercept"][0]
-    weights, idf = tensors["weights"], tensors.get("idf")
-    classifier = NgramClassifier(ngrams, weights, intercept, idf, longest)
+    values = read_weights(folder, shapes)
+    intercept = values["intercept"] if outputs else values["intercept"][0]
+    classifier = NgramClassifier(ngrams, values["weights"], intercept, values.get("idf"), longest)
     return classifier, config, classes
 
 
@@ -103,6 +99,8 @@ def _checked_settings(settings: object) -> tuple[NgramModel, int]:
         raise InputError(
             f"{BASELINE}.kind must be one of {', '.join(NgramModel)} (got {name!r:.60})."
         )
-    if type(longest) is not int or not 1 <= longest <= LONGEST:
-        raise InputError(f"{BASELINE}.longest must be from 1 to {LONGEST} (got {longest!r:.60}).")
+    if type(longest) is not int or not 1 <= longest <= LONGEST_NGRAM:
+        raise InputError(
+            f"{BASELINE}.longest must be from 1 to {LONGEST_NGRAM} (got {longest!r:.60})."
+        )
     return kind, longest

@@ -31,7 +31,7 @@ from lstm_sentiment.files.limits import PREDICTION_ROWS
 from lstm_sentiment.files.reading import open_regular, reason_of
 from lstm_sentiment.files.writing import write_atomically
 from lstm_sentiment.labels import BINARY, MAX_CLASSES, Classes
-from lstm_sentiment.model import metrics
+from lstm_sentiment.model import probabilities
 from lstm_sentiment.runs.folder import PREDICTIONS, REVIEWS
 from lstm_sentiment.runs.reader import RunSummary
 from lstm_sentiment.runs.record import record_classes
@@ -72,7 +72,7 @@ class Predictions(NamedTuple):
     @property
     def probability(self) -> np.ndarray:
         """The probability of the second class of two, (N,) float64, or of each of more, (N, K)."""
-        return metrics.probabilities(self.logit)
+        return probabilities.probabilities(self.logit)
 
     @property
     def predicted(self) -> np.ndarray:

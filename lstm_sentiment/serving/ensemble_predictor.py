@@ -8,7 +8,7 @@ import numpy as np
 from lstm_sentiment.config import Config
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import THRESHOLD, Classes
-from lstm_sentiment.model.metrics import logit_of_mean
+from lstm_sentiment.model.probabilities import logit_of_mean
 from lstm_sentiment.serving.predictor import Explanation, Predictor
 
 

@@ -14,12 +14,8 @@ from lstm_sentiment.data.formats import count_rows, read_tables
 from lstm_sentiment.display import SILENT, Display
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import BINARY, NEGATIVE, POSITIVE, THRESHOLD, Classes
-from lstm_sentiment.model.metrics import (
-    calibration_error,
-    classification_scores,
-    logit_of_mean,
-    probabilities,
-)
+from lstm_sentiment.model.metrics import calibration_error, classification_scores
+from lstm_sentiment.model.probabilities import logit_of_mean, probabilities
 from lstm_sentiment.runs.identity import ENSEMBLE
 from lstm_sentiment.serving.file_prediction import in_chunks
 from lstm_sentiment.serving.file_reading import FileReading

@@ -27,7 +27,9 @@ from lstm_sentiment.runs.model_folder import (
 )
 from lstm_sentiment.serving.ensemble_predictor import EnsemblePredictor
 from lstm_sentiment.serving.onnx_model import save_onnx
-from lstm_sentiment.serving.predictor import NetworkPredictor, Predictor
+from lstm_sentiment.serving.onnx_predictor import OnnxPredictor
+from lstm_sentiment.serving.predictor import Predictor
+from lstm_sentiment.serving.torch_predictor import TorchPredictor
 
 # The files of an exported model.
 EXPORTED = frozenset({ONNX, CONFIG, VOCABULARY, MERGES, NGRAMS, NGRAM_WEIGHTS})
@@ -64,8 +66,6 @@ def export(predictor: Predictor, folder: Path, int8: bool, texts: Sequence[str])
     being written by another command. No file is written in these cases.
     """
     network = require_network(predictor)
-    if network.classifier is None:
-        raise InputError("An exported model cannot be exported again: export the original run.")
     if not texts:
         raise InputError("The file has no texts: the export is checked on at least one.")
     with folder_output(folder, EXPORTED, _is_older_export) as draft:
@@ -145,10 +145,12 @@ def random_texts(predictor: Predictor, seed: int = 0) -> list[str]:
     return [" ".join(random.choice(words, length)) for length in lengths]
 
 
-def require_network(predictor: Predictor) -> NetworkPredictor:
-    """Return the predictor of a network. Raises InputError for a baseline or an ensemble."""
+def require_network(predictor: Predictor) -> TorchPredictor:
+    """Return the predictor of a network. Raises InputError for a model of another kind."""
+    if isinstance(predictor, OnnxPredictor):
+        raise InputError("An exported model cannot be exported again: export the original run.")
     if isinstance(predictor, EnsemblePredictor):
         raise InputError("An ensemble cannot be exported: export its networks one by one.")
-    if not isinstance(predictor, NetworkPredictor):
+    if not isinstance(predictor, TorchPredictor):
         raise InputError("An n-gram baseline cannot be exported: only networks have an ONNX form.")
     return predictor

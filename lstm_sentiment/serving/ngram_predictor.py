@@ -7,7 +7,7 @@ import numpy as np
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.labels import BINARY, POSITIVE, Classes
-from lstm_sentiment.model.ngrams import NgramClassifier
+from lstm_sentiment.model.ngram_classifier import NgramClassifier
 from lstm_sentiment.serving.attribution import LINEAR, Attribution
 from lstm_sentiment.serving.predictor import Explanation, Predictor
 

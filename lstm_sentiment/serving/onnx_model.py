@@ -1,4 +1,4 @@
-"""classifier <-> folder for ONNX Runtime, with weights in 32 or 8 bits.
+"""network <-> folder for ONNX Runtime, with weights in 32 or 8 bits.
 
 Folders are untrusted input. Only the numbers of the weights are taken from a file: its graph must
 be the one that this module writes for the configuration, and that one is computed.
@@ -10,14 +10,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import onnx
 import onnxruntime
 from google.protobuf.message import DecodeError
 from onnx import TensorProto, numpy_helper
-from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.data.vocabulary import Vocabulary
@@ -28,17 +27,19 @@ from lstm_sentiment.files.reading import errors_named, read_bytes
 from lstm_sentiment.files.varint import read_varint
 from lstm_sentiment.files.writing import scratch_folder, write_atomically
 from lstm_sentiment.labels import BINARY, Classes
-from lstm_sentiment.model.classifier import Classifier
-from lstm_sentiment.model.ngrams import NgramClassifier
+from lstm_sentiment.model.ngram_classifier import NgramClassifier
 from lstm_sentiment.model.subnormals import subnormals_flushed
 from lstm_sentiment.runs.model_folder import (
+    CONFIG,
     ONNX,
-    network_shape,
     read_description,
     read_ngram_weights,
     save_description,
 )
 from lstm_sentiment.serving.onnx_graph import onnx_model
+
+if TYPE_CHECKING:  # exported networks are read without PyTorch
+    from lstm_sentiment.model.classifier import Classifier
 
 QUANTIZED = ["Gather", "LSTM", "MatMul"]  # nodes for which ONNX Runtime has an 8-bit form
 # Nodes that take the scale of their 8-bit products from all values of a batch.
@@ -87,7 +88,7 @@ class OnnxNetwork:
 
 def save_onnx(
     folder: Path,
-    classifier: Classifier,
+    classifier: "Classifier",
     vocabulary: Vocabulary,
     config: Config,
     int8: bool = False,
@@ -99,7 +100,8 @@ def save_onnx(
     The graph is that of the network. The weights of `ngrams` are beside it, in 32 bits, since a
     graph cannot read words.
     """
-    model = onnx_model(classifier, config)
+    weights = {name: value.numpy() for name, value in classifier.state_dict().items()}
+    model = onnx_model(config, len(vocabulary), classes.outputs, weights)
     onnx.checker.check_model(model, full_check=True)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / ONNX, quantized(model) if int8 else model.SerializeToString())
@@ -108,6 +110,8 @@ def save_onnx(
 
 def quantized(model: onnx.ModelProto) -> bytes:
     """Return the serialized model with 8-bit weights and, if supported, 8-bit products."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic  # slow to import
+
     with scratch_folder() as scratch, _no_warnings():
         path = scratch / ONNX
         quantize_dynamic(
@@ -150,7 +154,7 @@ def read_onnx(folder: Path) -> OnnxModel:
     that `save_onnx` writes for the configuration and the vocabulary.
     """
     config, vocabulary, classes = read_description(folder)
-    expected = onnx_model(network_shape(folder, config, vocabulary, classes), config)
+    expected = _expected_model(folder, config, len(vocabulary), classes)
     with errors_named(folder / ONNX):
         model = _parsed(read_bytes(folder / ONNX, MODEL_BYTES))
         if any(
@@ -164,6 +168,16 @@ def read_onnx(folder: Path) -> OnnxModel:
         network = OnnxNetwork(expected.SerializeToString(), one_by_one)
     ngrams = read_ngram_weights(folder, config, classes)
     return OnnxModel(network, vocabulary, config, classes, ngrams)
+
+
+def _expected_model(folder: Path, config: Config, words: int, classes: Classes) -> onnx.ModelProto:
+    """Return the model that the folder describes, without weights."""
+    try:
+        return onnx_model(config, words, classes.outputs)
+    except InputError:  # which is a ValueError
+        raise
+    except (OverflowError, TypeError, ValueError) as error:
+        raise InputError(f"{folder / CONFIG}: its network is too large.") from error
 
 
 def _parsed(content: bytes) -> onnx.ModelProto:

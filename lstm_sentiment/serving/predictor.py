@@ -1,52 +1,37 @@
-"""texts -> predictions, with the tokenization, truncation and padding of training."""
+"""texts -> predictions, with the tokenization, truncation and padding of training.
+
+Each kind of model has a module of its own, which is imported when such a model is loaded: only
+networks that PyTorch computes need PyTorch.
+"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import NamedTuple, overload
 
 import numpy as np
-import torch
 
 from lstm_sentiment.config import Config
-from lstm_sentiment.data.batches import Layout, lay_out
 from lstm_sentiment.data.columns import join_names
-from lstm_sentiment.data.subwords import MARK
-from lstm_sentiment.data.tokenizer import is_unspaced, tokenize
+from lstm_sentiment.data.layout import Layout, lay_out
+from lstm_sentiment.data.tokenizer import tokenize
 from lstm_sentiment.data.vocabulary import Vocabulary
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files.limits import EXPLAINED_STATES, STATES, Limit
+from lstm_sentiment.files.limits import STATES, Limit
 from lstm_sentiment.files.reading import errors_named
 from lstm_sentiment.labels import BINARY, POSITIVE, Classes
-from lstm_sentiment.model import metrics
-from lstm_sentiment.model.classifier import Classifier
-from lstm_sentiment.model.ngrams import NgramClassifier
-from lstm_sentiment.model.subnormals import subnormals_flushed
+from lstm_sentiment.model import probabilities
+from lstm_sentiment.model.ngram_classifier import NgramClassifier
 from lstm_sentiment.runs.ensemble_folder import find_members
-from lstm_sentiment.runs.model_folder import ONNX, model_draft, read_model, save_model
+from lstm_sentiment.runs.model_folder import ONNX, model_draft
 from lstm_sentiment.runs.model_location import find_model
 from lstm_sentiment.runs.ngram_folder import holds_ngrams, read_ngrams
-from lstm_sentiment.serving.attribution import Attribution, attribute
+from lstm_sentiment.serving.attribution import Attribution
 
 BATCH_SIZE = 64  # reviews; larger batches are hardly faster
 BATCH_POSITIONS = BATCH_SIZE * 1_000  # tokens and padding; bounds the memory for long reviews
 BATCH_NUMBERS = 2**25  # in the states of a batch; bounds the memory of wide networks
-
-# (B, T) ids, (B,) lengths -> logits, (B,) for two classes, (B, K) for more
-Network = Callable[[np.ndarray, np.ndarray], np.ndarray]
-
-
-@dataclass(frozen=True, eq=False)
-class TorchNetwork:
-    """A network that PyTorch computes. A class, since a predictor can then be pickled."""
-
-    classifier: Classifier
-
-    def __call__(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Return the logits."""
-        with torch.inference_mode(), subnormals_flushed():
-            return self.classifier(torch.from_numpy(ids), torch.from_numpy(lengths)).numpy()
 
 
 class Weight(NamedTuple):
@@ -132,16 +117,23 @@ class Predictor(ABC):
         model = find_model(Path(folder))
         if (model / ONNX).exists():
             from lstm_sentiment.serving.onnx_model import read_onnx
+            from lstm_sentiment.serving.onnx_predictor import OnnxPredictor
 
-            exported, vocabulary, config, classes, ngrams = read_onnx(model)
-            return NetworkPredictor(exported, vocabulary, config, None, classes, ngrams=ngrams)
+            return OnnxPredictor(*read_onnx(model))
         if holds_ngrams(model):
             from lstm_sentiment.serving.ngram_predictor import NgramPredictor
 
             return NgramPredictor(*read_ngrams(model))
-        classifier, vocabulary, config, classes, ngrams = read_model(model)
-        network = TorchNetwork(classifier)
-        return NetworkPredictor(network, vocabulary, config, classifier, classes, ngrams=ngrams)
+        try:
+            from lstm_sentiment.runs.network_folder import read_model
+            from lstm_sentiment.serving.torch_predictor import TorchPredictor
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"{model} needs PyTorch, which is not installed ({error.name} is missing): give "
+                "the folder of a network that lstm-sentiment export has converted."
+            ) from error
+
+        return TorchPredictor(*read_model(model))
 
     @overload
     def predict(  # type: ignore[overload-overlap]
@@ -174,7 +166,7 @@ class Predictor(ABC):
 
         They are (N,) for two classes, those of the second one, and (N, K) for more.
         """
-        return metrics.probabilities(self.logits(texts))
+        return probabilities.probabilities(self.logits(texts))
 
     def logits(self, texts: Sequence[str]) -> np.ndarray:
         """Return the logits of each text; float32 of a network, float64 of a baseline.
@@ -234,21 +226,15 @@ class Predictor(ABC):
         return tokenize(text, data.preparation, data.tokenizer)
 
 
-@dataclass(frozen=True, eq=False)
 class NetworkPredictor(Predictor):
     """A trained network with the vocabulary, truncation and padding of its training.
 
-    The logits of a text are those of `network`, plus those of `ngrams`, if it is given, which reads
-    whole texts: truncation applies to `network` only.
+    The logits of a text are those of the network, plus those of `ngrams`, if it is given, which
+    reads whole texts: truncation applies to the network only.
     """
 
-    network: Network
     vocabulary: Vocabulary
-    config: Config
-    classifier: Classifier | None  # None if ONNX Runtime computes the logits
-    classes: Classes = BINARY
-    record: Mapping[str, Any] | None = None  # of the training, as in `run.json`; set by `fit`
-    ngrams: NgramClassifier | None = None  # with `head.ngrams`
+    ngrams: NgramClassifier | None  # with `head.ngrams`
 
     def save(self, folder: str | Path) -> None:
         """Write the model to a new folder, which `load` and the commands take.
@@ -259,89 +245,23 @@ class NetworkPredictor(Predictor):
         with model_draft(Path(folder)) as draft:
             self.write_into(draft)
 
+    @abstractmethod
     def write_into(self, folder: Path) -> None:
         """Write the files of the model into a folder. Raises InputError if it was exported."""
-        if self.classifier is None:
-            raise InputError("An exported model cannot be saved: copy its folder.")
-        save_model(folder, self.classifier, self.vocabulary, self.config, self.classes, self.ngrams)
+
+    @abstractmethod
+    def _network_logits(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Return the logits of the network: (B, T) ids, (B,) lengths -> (B,) or (B, K) logits."""
 
     def _logits(self, texts: Sequence[str]) -> np.ndarray:
         count, outputs = len(texts), self.classes.outputs
         logits = np.empty((count,) if outputs == 1 else (count, outputs), np.float32)
         words = [*map(self._tokenize, texts)]
         for indices, layout, tokens in self._encoded_batches(texts, words):
-            logits[indices] = self.network(layout.fill(tokens), layout.lengths)
+            logits[indices] = self._network_logits(layout.fill(tokens), layout.lengths)
         if self.ngrams is not None:
             logits += self.ngrams.logits(words).astype(np.float32)
         return logits
-
-    def _explanation(self, text: str, label: int | None) -> Explanation:
-        if self.classifier is None:
-            raise InputError(
-                "An exported model has no gradients: explain the run that it was exported from."
-            )
-        words = self._tokenize(text)
-        (_, layout, tokens), *_ = self._encoded_batches([text], [words], EXPLAINED_STATES)
-        prediction = self.predict(text)
-        label = self._explained(prediction) if label is None else label
-        attribution = attribute(
-            self.classifier,
-            torch.from_numpy(layout.fill(tokens)),
-            torch.from_numpy(layout.lengths),
-            torch.from_numpy(layout.mask),
-            label,
-        )
-        spellings, groups = self._grouped_tokens(words)
-        read = layout.positions[layout.mask]
-        if self.ngrams is not None:
-            of_network = attribution.spread(read, len(spellings))
-            attribution = of_network.with_ngrams(self._contributions_of_ngrams(words, label))
-            read = np.arange(len(spellings))
-        numbers, groups_read = np.unique(groups[read], return_inverse=True)
-        shown: list[list[str]] = [[] for _ in numbers]
-        for position, number in zip(read.tolist(), groups_read.tolist(), strict=True):
-            shown[number].append(spellings[position])
-        return Explanation(
-            tokens=tuple(map(self.vocabulary.spelling, shown)),
-            known=tuple(map(self._is_known, shown)),
-            unread=len(spellings) - len(read),
-            attribution=attribution.summed(groups_read),
-            prediction=prediction,
-            classes=self.classes,
-            label=label,
-        )
-
-    def _contributions_of_ngrams(self, words: list[str], label: int) -> np.ndarray:
-        """Return what the n-grams add to the logit of a class, for each token of a text, (T,).
-
-        The contribution of a word is divided equally among its subwords.
-        """
-        assert self.ngrams is not None
-        contributions = self.ngrams.contributions(words, label)
-        counts = [len(self.vocabulary.subwords(word)) for word in words]
-        # The logit of the first of two classes is the negative of that of the second one.
-        sign = -1 if len(self.classes) == 2 and label != POSITIVE else 1
-        return sign * np.repeat(contributions / counts, counts)
-
-    def _is_known(self, tokens: list[str]) -> bool:
-        """Return whether the network knows all these tokens of a word, or the n-grams the word."""
-        if all(token in self.vocabulary for token in tokens):
-            return True
-        return self.ngrams is not None and self.vocabulary.spelling(tokens) in self.ngrams
-
-    def _grouped_tokens(self, words: list[str]) -> tuple[list[str], np.ndarray]:
-        """Return the tokens of a text, (T,), and the number of the word of each, (T,).
-
-        In scripts without spaces, which mark no words, each subword counts as a word.
-        """
-        tokens: list[str] = []
-        starts: list[bool] = []  # whether a word starts at the token
-        for word in words:
-            subwords = self.vocabulary.subwords(word)
-            each = is_unspaced(word)
-            tokens += subwords
-            starts += [True, *(each and before != MARK for before in subwords[:-1])]
-        return tokens, np.cumsum(starts) - 1
 
     @property
     def _width(self) -> int:

@@ -8,20 +8,15 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from lstm_sentiment.data.columns import join_names
 from lstm_sentiment.data.delimited import Dialect, Row, delimited_records, open_file
 from lstm_sentiment.data.formats import JSON_LINES, PARQUET, Rows, table_suffix
-from lstm_sentiment.data.parquet import open_parquet
 from lstm_sentiment.display import shortened
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.files.limits import BLOCK_BYTES, LINE_BYTES
+from lstm_sentiment.files.limits import LINE_BYTES
 from lstm_sentiment.files.outputs import check_file_output
 from lstm_sentiment.files.streams import lines_of
 from lstm_sentiment.labels import BINARY, Classes
@@ -109,7 +104,7 @@ def _copy_delimited(source: InputTable, draft: Path) -> Iterator[Write]:
                 copy.write(text)
                 fields, text = next(records)
             content = text.rstrip("\r\n")
-            cells = (_quoted(_text(value), dialect.delimiter) for value in values)
+            cells = (_quoted(as_text(value), dialect.delimiter) for value in values)
             copy.write(dialect.delimiter.join((content, *cells)) + text[len(content) :])
 
         def write(_rows: Iterable[Row], predictions: PredictedRows) -> None:
@@ -142,51 +137,6 @@ def _copy_json_lines(source: InputTable, draft: Path) -> Iterator[Write]:
         copy.writelines(lines)  # empty lines at the end
 
 
-@contextmanager
-def _copy_parquet(source: InputTable, draft: Path) -> Iterator[Write]:
-    with open_parquet(source.file) as table:
-        schema, new_fields = table.schema, _new_fields(source)
-        for field in new_fields:
-            schema = schema.append(field)
-        batches = _Batches(table.batches(table.schema.names))
-        with pq.ParquetWriter(draft, schema) as copy:
-
-            def write(_rows: Iterable[Row], predictions: PredictedRows) -> None:
-                remaining = iter(predictions)
-                for part in batches.take(len(predictions)):
-                    of_part = list(islice(remaining, part.num_rows))
-                    columns = zip(new_fields, _columns(source, of_part), strict=True)
-                    new = [pa.array(values, field.type) for field, values in columns]
-                    copy.write_table(pa.Table.from_arrays([*part.columns, *new], schema=schema))
-
-            yield write
-
-
-class _Batches:
-    """The rows of several batches as one stream."""
-
-    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
-        self.batches = batches
-        self.rest: Any = None
-
-    def take(self, count: int) -> Iterator[pa.Table]:
-        """Yield the next `count` rows, in parts of at most about BLOCK_BYTES."""
-        parts: list[pa.RecordBatch] = []
-        size = 0
-        while count:
-            rest = self.rest if self.rest else next(self.batches)
-            part = rest.slice(0, count)
-            self.rest = rest.slice(part.num_rows)
-            if parts and size + part.nbytes > BLOCK_BYTES.value:
-                yield pa.Table.from_batches(parts)
-                parts, size = [], 0
-            parts.append(part)
-            size += part.nbytes
-            count -= part.num_rows
-        if parts:
-            yield pa.Table.from_batches(parts)
-
-
 # Conversions
 
 
@@ -200,12 +150,12 @@ def _write_delimited(delimiter: str, source: InputTable, draft: Path) -> Iterato
 
         def write(rows: Iterable[Row], predictions: PredictedRows) -> None:
             for cells, prediction in zip(convert(rows), predictions, strict=True):
-                write_cells([*cells, *map(_text, source.values(prediction))])
+                write_cells([*cells, *map(as_text, source.values(prediction))])
 
         def write_cells(cells: Iterable[str]) -> None:
             stream.write(delimiter.join(_quoted(cell, delimiter) for cell in cells) + "\n")
 
-        convert = _converter(source, _text)
+        convert = converter(source, as_text)
         write_cells([*source.table.names, *source.new_names])
         yield write
 
@@ -219,7 +169,7 @@ def _quoted(cell: str, delimiter: str) -> str:
 @contextmanager
 def _write_json_lines(source: InputTable, draft: Path) -> Iterator[Write]:
     names = [json.dumps(name) for name in (*source.table.names, *source.new_names)]
-    convert = _converter(source, _json)
+    convert = converter(source, _json)
     with draft.open("w", encoding="utf-8") as stream:
 
         def write(rows: Iterable[Row], predictions: PredictedRows) -> None:
@@ -231,23 +181,7 @@ def _write_json_lines(source: InputTable, draft: Path) -> Iterator[Write]:
         yield write
 
 
-@contextmanager
-def _write_parquet(source: InputTable, draft: Path) -> Iterator[Write]:
-    """Write all columns of the input as strings."""
-    columns = [(name, pa.string()) for name in source.table.names]
-    schema = pa.schema([*columns, *_new_fields(source)])
-    convert = _converter(source, lambda value: None if value is None else _text(value))
-    with pq.ParquetWriter(draft, schema) as table:
-
-        def write(rows: Iterable[Row], predictions: PredictedRows) -> None:
-            values = [*zip(*convert(rows), strict=True), *_columns(source, predictions)]
-            arrays = [pa.array(v, field.type) for v, field in zip(values, schema, strict=True)]
-            table.write_table(pa.Table.from_arrays(arrays, schema=schema))
-
-        yield write
-
-
-def _converter(
+def converter(
     source: InputTable, convert: Callable[[Any], Any]
 ) -> Callable[[Iterable[Row]], Iterator[list[Any]]]:
     """Return a function that converts the values of the next rows.
@@ -277,7 +211,7 @@ def _converter(
     return rows_converted
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
     """Return a value as text: "" if it is missing, JSON for lists, dictionaries and booleans.
 
     Raises UnicodeError if a string or bytes are not valid Unicode.
@@ -294,7 +228,19 @@ def _text(value: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, default=_text)
+    return json.dumps(value, default=as_text)
+
+
+def _copy_parquet(source: InputTable, draft: Path) -> Output:
+    from lstm_sentiment.serving.parquet_output import copy_parquet  # needs pyarrow
+
+    return copy_parquet(source, draft)
+
+
+def _write_parquet(source: InputTable, draft: Path) -> Output:
+    from lstm_sentiment.serving.parquet_output import write_parquet
+
+    return write_parquet(source, draft)
 
 
 CONVERTERS: Mapping[str, Callable[[InputTable, Path], Output]] = {
@@ -337,15 +283,3 @@ def _open_text(file: Path, dialect: Dialect) -> TextIO:
     if dialect.byte_order_mark:
         stream.write("\ufeff")
     return stream
-
-
-def _new_fields(source: InputTable) -> list[pa.Field]:
-    label, *probabilities = source.new_names
-    numbers = (pa.field(name, pa.float64()) for name in probabilities)
-    return [pa.field(label, pa.string()), *numbers]
-
-
-def _columns(source: InputTable, predictions: PredictedRows) -> list[list[str | float | None]]:
-    """Return the values of each new column."""
-    rows = [source.values(prediction) for prediction in predictions]
-    return [[row[column] for row in rows] for column in range(len(source.new_names))]

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lstm_sentiment.config import ClassWeights, Config, DataConfig, Tokenizer
+from lstm_sentiment.config import LONGEST_NGRAM, ClassWeights, Config, DataConfig, Tokenizer
 from lstm_sentiment.data.batches import Batch
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.datamodule import ReviewDataModule
-from lstm_sentiment.data.ngram_vocabulary import LONGEST, MIN_REVIEWS
+from lstm_sentiment.data.ngram_vocabulary import MIN_REVIEWS
 from lstm_sentiment.data.splits import Split
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import MODEL_BYTES, WORDS
@@ -25,7 +25,7 @@ from lstm_sentiment.files.writing import write_json
 from lstm_sentiment.labels import Classes
 from lstm_sentiment.model import ngrams
 from lstm_sentiment.model.metrics import StageScores
-from lstm_sentiment.model.ngrams import NgramClassifier, NgramModel
+from lstm_sentiment.model.ngram_classifier import NgramClassifier, NgramModel
 from lstm_sentiment.runs.folder import (
     CONFIG,
     MODEL,
@@ -189,7 +189,7 @@ def recorded_baseline(kind: NgramModel, config: Config) -> dict[str, Any]:
     }
     model = {
         "kind": str(kind),
-        "longest": LONGEST,
+        "longest": LONGEST_NGRAM,
         "least": MIN_REVIEWS,
         "grid": [*ngrams.GRID[kind]],
         "chosen_by": CHOSEN_BY,

@@ -9,7 +9,8 @@ from lstm_sentiment.config import Calibration, DecisionConfig
 from lstm_sentiment.display import Display
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import POSITIVE, THRESHOLD, Classes
-from lstm_sentiment.model.metrics import calibration_error, probabilities
+from lstm_sentiment.model.metrics import calibration_error
+from lstm_sentiment.model.probabilities import probabilities
 
 # Without mistakes, the loss falls until all probabilities are 0 or 1; if the logits say nothing, it
 # falls until all of them are equal. The bounds keep the temperature of such reviews finite.

@@ -28,7 +28,8 @@ from lstm_sentiment.files.names import is_plain_name
 from lstm_sentiment.files.reading import errors_named
 from lstm_sentiment.files.writing import write_json
 from lstm_sentiment.labels import THRESHOLD
-from lstm_sentiment.model.metrics import classification_scores, logit_of_mean
+from lstm_sentiment.model.metrics import classification_scores
+from lstm_sentiment.model.probabilities import logit_of_mean
 from lstm_sentiment.runs.ensemble_folder import predictions_digest
 from lstm_sentiment.runs.folder import (
     CONFIG,

@@ -12,7 +12,8 @@ from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.splits import Split
 from lstm_sentiment.model import ngrams
 from lstm_sentiment.model.metrics import classification_scores
-from lstm_sentiment.model.ngrams import NgramClassifier, NgramModel, TrainingNgrams
+from lstm_sentiment.model.ngram_classifier import NgramClassifier, NgramModel
+from lstm_sentiment.model.ngrams import TrainingNgrams
 
 CHOSEN_BY = "val/loss"  # recorded; ties are decided for the stronger penalty
 HELD_OUT = 0.2  # the share of the training set that takes the place of the validation set

@@ -29,8 +29,8 @@ from lstm_sentiment.data.tokenized import TokenizedReviews
 from lstm_sentiment.display import Advance, printable, shortened
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.reading import content_digest, errors_named
-from lstm_sentiment.model.metrics import logit_of_mean, probabilities
-from lstm_sentiment.model.ngrams import NgramClassifier
+from lstm_sentiment.model.ngram_classifier import NgramClassifier
+from lstm_sentiment.model.probabilities import logit_of_mean, probabilities
 from lstm_sentiment.model.subnormals import subnormals_flushed
 from lstm_sentiment.runs.ensemble_folder import Member, find_members
 from lstm_sentiment.runs.model_folder import (
@@ -39,9 +39,9 @@ from lstm_sentiment.runs.model_folder import (
     ONNX,
     VOCABULARY,
     WEIGHTS,
-    read_model,
 )
 from lstm_sentiment.runs.model_location import find_model
+from lstm_sentiment.runs.network_folder import read_model
 from lstm_sentiment.runs.ngram_folder import holds_ngrams, read_ngrams
 from lstm_sentiment.runs.reader import read_run
 from lstm_sentiment.runs.record import IF_MISSING, record_classes

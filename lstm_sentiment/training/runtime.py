@@ -23,7 +23,7 @@ from lstm_sentiment.config import Accelerator
 from lstm_sentiment.errors import InputError
 
 MIB = 2**20
-PACKAGES = ("lstm_sentiment", "torch", "lightning", "torchmetrics", "torchtext", "numpy", "numba")
+PACKAGES = ("lstm_sentiment", "torch", "lightning", "torchmetrics", "numpy", "numba")
 LOGGERS = ("lightning.pytorch", "lightning.fabric")
 
 # Warnings that do not apply here: regular expressions for the beginning of the message.

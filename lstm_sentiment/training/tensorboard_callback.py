@@ -17,7 +17,8 @@ from lstm_sentiment.config_fields import fields_of
 from lstm_sentiment.config_pretraining import PretrainingConfig
 from lstm_sentiment.display import markdown_text, printable
 from lstm_sentiment.labels import BINARY, POSITIVE, Classes
-from lstm_sentiment.model.metrics import most_confident_mistakes, probabilities
+from lstm_sentiment.model.metrics import most_confident_mistakes
+from lstm_sentiment.model.probabilities import probabilities
 from lstm_sentiment.model.scored_module import ScoredModule
 from lstm_sentiment.runs import run_plots
 from lstm_sentiment.runs.identity import NOT_FINGERPRINTED

@@ -15,7 +15,7 @@ from lstm_sentiment.model.module import SentimentModule
 from lstm_sentiment.model.ngram_layer import log_count_ratios
 from lstm_sentiment.model.objectives import objective_of
 from lstm_sentiment.runs.folder import MODEL, PREDICTIONS, RECORD
-from lstm_sentiment.runs.model_folder import save_model
+from lstm_sentiment.runs.network_folder import save_model
 from lstm_sentiment.runs.predictions import PredictionColumns, save_predictions
 from lstm_sentiment.runs.record import SCHEMA, recorded
 from lstm_sentiment.runs.run_plots import save_plots

@@ -29,7 +29,7 @@ from lstm_sentiment.files.writing import write_atomically
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.embedding import Embedded
 from lstm_sentiment.runs.folder import MODEL
-from lstm_sentiment.runs.model_folder import read_model
+from lstm_sentiment.runs.network_folder import read_model
 from lstm_sentiment.runs.reader import read_runs
 
 OUTPUT = Path(__file__).parents[2] / "results" / "memory.json"

@@ -10,7 +10,7 @@ import pytest
 from sklearn.pipeline import Pipeline
 
 from lstm_sentiment.commands.main import main
-from lstm_sentiment.model.ngrams import NgramModel
+from lstm_sentiment.model.ngram_classifier import NgramModel
 from lstm_sentiment.runs.reader import State, read_runs
 from tests.support.project import CommandResult, RunCommand
 

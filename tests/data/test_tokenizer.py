@@ -4,13 +4,20 @@ import time
 import unicodedata
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torchtext.data.utils import get_tokenizer
 
 from lstm_sentiment.config import Tokenizer
 from lstm_sentiment.data.normalization import normalize
-from lstm_sentiment.data.tokenizer import MAX_RUN, UNK, fold, is_unspaced, tokenize
+from lstm_sentiment.data.tokenizer import (
+    MAX_RUN,
+    UNK,
+    _basic_english,
+    fold,
+    is_unspaced,
+    tokenize,
+)
 
 CHECKED = settings(deadline=None, max_examples=50, derandomize=True)
 
@@ -79,11 +86,18 @@ def test_tokens_are_not_empty_and_contain_no_space(text: str, preparation: int) 
     assert all(token.split() == [token] for token in tokens)
 
 
-@CHECKED
-@given(TEXT)
-def test_without_markup_tokens_equal_those_of_torchtext(text: str) -> None:
-    assume("<" not in text)
-    assert tokenize(text, 1) == (get_tokenizer("basic_english")(text) or [UNK])
+PIECES = st.sampled_from(
+    [*"\"'.,()!?;:<>/b \t", "br", "<br />", "<br", " />", "İ", "\x1c", "\u2028"]
+)
+
+
+@settings(CHECKED, max_examples=500)
+@given(st.lists(PIECES | st.text(st.characters(exclude_categories=[]), max_size=2)).map("".join))
+@example('<br "/>')
+@example("<br;/>")
+@example("<BR /> <br / >")
+def test_the_tokens_of_basic_english_are_those_of_torchtext(text: str) -> None:
+    assert _basic_english(text) == get_tokenizer("basic_english")(text)
 
 
 @CHECKED

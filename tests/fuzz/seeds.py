@@ -17,9 +17,10 @@ from lstm_sentiment.config_pretraining import LanguageModelConfig, PretrainingCo
 from lstm_sentiment.data.vocabulary import SPECIALS, Vocabulary
 from lstm_sentiment.labels import Classes
 from lstm_sentiment.model.language_model import LanguageModel
-from lstm_sentiment.model.ngrams import NgramModel, TrainingNgrams
+from lstm_sentiment.model.ngram_classifier import NgramModel
+from lstm_sentiment.model.ngrams import TrainingNgrams
 from lstm_sentiment.runs.language_model_folder import save_language_model
-from lstm_sentiment.runs.model_folder import save_model
+from lstm_sentiment.runs.network_folder import save_model
 from lstm_sentiment.runs.ngram_folder import save_ngrams
 from lstm_sentiment.training.baseline import recorded_baseline
 from lstm_sentiment.training.ensemble import ensemble

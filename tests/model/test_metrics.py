@@ -18,7 +18,6 @@ from lstm_sentiment.model.metrics import (
     calibration_error,
     classification_scores,
     most_confident_mistakes,
-    sigmoid,
 )
 
 
@@ -164,17 +163,6 @@ def test_a_logit_that_is_not_finite_is_not_averaged_away(logit: float) -> None:
     for value in (0.5, logit):
         scores.update(torch.tensor([0.5, value]), batch_of(torch.tensor([0.0, 1.0])))
     assert math.isnan(scores.compute()["loss"])
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_probabilities_are_computed_in_float64(dtype: type) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        probabilities = sigmoid(np.array([-1000, -100, 0, 17.5, 30, 1000], dtype))
-    assert probabilities.dtype == np.float64
-    expected = [0, math.exp(-100), 0.5, 1 - math.exp(-17.5), 1 - math.exp(-30), 1]
-    assert probabilities == pytest.approx(expected, rel=1e-14)
-    assert (probabilities[3:5] < 1).all()
 
 
 @pytest.mark.parametrize("kind", [np.int8, np.float32, bool])

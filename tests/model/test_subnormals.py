@@ -24,6 +24,7 @@ from lstm_sentiment.model.subnormals import (
 )
 from lstm_sentiment.serving.onnx_model import save_onnx
 from lstm_sentiment.serving.predictor import Predictor
+from lstm_sentiment.serving.torch_predictor import TorchPredictor
 from tests.support.networks import drawn, saved
 from tests.support.project import ROOT
 
@@ -127,7 +128,7 @@ def test_predicting_and_explaining_flush_and_restore(
     predictor = Predictor.load(saved(tmp_path / "run", tiny()))
     modes = modes_of_classifiers(monkeypatch)
     predictor.predict("Not bad at all.")
-    assert predictor.classifier is not None
+    assert isinstance(predictor, TorchPredictor)
     classify = predictor.classifier.classify
     monkeypatch.setattr(
         predictor.classifier,

@@ -16,7 +16,7 @@ import torch
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.runs.model_folder import read_model
+from lstm_sentiment.runs.network_folder import read_model
 from lstm_sentiment.serving.predictor import Predictor
 from tests.support.networks import TEXTS, drawn, saved
 

@@ -15,7 +15,8 @@ import safetensors.numpy
 from lstm_sentiment.config import Config
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import Classes
-from lstm_sentiment.model.ngrams import NgramClassifier, NgramModel, TrainingNgrams
+from lstm_sentiment.model.ngram_classifier import NgramClassifier, NgramModel
+from lstm_sentiment.model.ngrams import TrainingNgrams
 from lstm_sentiment.runs.ngram_folder import read_ngrams, save_ngrams
 from lstm_sentiment.serving.predictor import Predictor
 from lstm_sentiment.training.baseline import recorded_baseline

@@ -15,7 +15,7 @@ from lstm_sentiment.config import Config, DataConfig
 from lstm_sentiment.data import skip_gram
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.datamodule import ReviewDataModule
-from lstm_sentiment.model.ngrams import NgramModel
+from lstm_sentiment.model.ngram_classifier import NgramModel
 from lstm_sentiment.runs.identity import BASELINE, run_folder
 from lstm_sentiment.runs.record import defect, restored
 from lstm_sentiment.training.baseline import baseline_folder, distinct, recorded_baseline

@@ -14,7 +14,7 @@ from lstm_sentiment.data.batches import Batch
 from lstm_sentiment.data.vocabulary import SPECIALS, Vocabulary
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.model.classifier import Classifier
-from lstm_sentiment.runs.model_folder import read_model
+from lstm_sentiment.runs.network_folder import read_model
 from scripts.benchmarks.influence import accuracy, influence, long_reviews, networks
 
 IDS, LENGTHS = torch.full((2, 8), 2), torch.tensor([8, 6])

@@ -10,7 +10,7 @@ import pytest
 
 from lstm_sentiment.config import Config, DataConfig
 from lstm_sentiment.files.locks import LOCK, sole_writer
-from lstm_sentiment.model.ngrams import NgramModel
+from lstm_sentiment.model.ngram_classifier import NgramModel
 from lstm_sentiment.runs.folder import PREDICTIONS, RECORD
 from lstm_sentiment.runs.predictions import read_predictions, read_table, write_table
 from lstm_sentiment.runs.reader import read_run

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lstm_sentiment.config import Cell, Config, HeadKind
-from lstm_sentiment.serving.attribution import TOLERANCE, attribute
+from lstm_sentiment.serving.integrated_gradients import TOLERANCE, attribute
 from tests.support.networks import TEXTS, drawn, predictor
 
 Make = Callable[..., Config]

@@ -21,13 +21,13 @@ from lstm_sentiment.commands.main import main
 from lstm_sentiment.config import Config
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import BINARY, Classes
-from lstm_sentiment.model.metrics import logit_of_mean
-from lstm_sentiment.model.ngrams import NgramClassifier
-from lstm_sentiment.serving.attribution import TOLERANCE, attribute
+from lstm_sentiment.model.ngram_classifier import NgramClassifier
+from lstm_sentiment.model.probabilities import logit_of_mean
 from lstm_sentiment.serving.evaluation import evaluate, rules_of_ensemble, scores
 from lstm_sentiment.serving.explanation import decomposition, headline, legend, page
 from lstm_sentiment.serving.file_prediction import predict_file
 from lstm_sentiment.serving.file_reading import FileReading, file_reading
+from lstm_sentiment.serving.integrated_gradients import TOLERANCE, attribute
 from lstm_sentiment.serving.ngram_predictor import NgramPredictor
 from lstm_sentiment.serving.predictor import Predictor
 from tests.support.networks import TEXTS, drawn, predictor, saved

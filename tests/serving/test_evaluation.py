@@ -17,7 +17,8 @@ from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.synthetic import generate
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.model.classifier import Classifier
-from lstm_sentiment.model.metrics import classification_scores, logit_of_mean
+from lstm_sentiment.model.metrics import classification_scores
+from lstm_sentiment.model.probabilities import logit_of_mean
 from lstm_sentiment.runs.predictions import read_predictions
 from lstm_sentiment.runs.reader import read_run
 from lstm_sentiment.serving.evaluation import evaluate, network_names, scores

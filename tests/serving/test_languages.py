@@ -17,9 +17,10 @@ from lstm_sentiment.data.tokenizer import tokenize
 from lstm_sentiment.data.vocabulary import SPECIALS, Vocabulary
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.model.classifier import Classifier
-from lstm_sentiment.runs.model_folder import save_model
+from lstm_sentiment.runs.network_folder import save_model
 from lstm_sentiment.serving.export import export, random_texts
-from lstm_sentiment.serving.predictor import NetworkPredictor, Predictor
+from lstm_sentiment.serving.predictor import Predictor
+from lstm_sentiment.serving.torch_predictor import TorchPredictor
 
 Make = Callable[..., Config]
 
@@ -49,9 +50,9 @@ def saved(folder: Path, config: Config) -> Path:
     return folder
 
 
-def loaded(folder: Path, config: Config) -> NetworkPredictor:
+def loaded(folder: Path, config: Config) -> TorchPredictor:
     predictor = Predictor.load(saved(folder, config))
-    assert isinstance(predictor, NetworkPredictor)
+    assert isinstance(predictor, TorchPredictor)
     return predictor
 
 
@@ -119,7 +120,7 @@ def test_an_explanation_is_the_sum_over_subwords(tiny: Make, tmp_path: Path) -> 
     subwords = model.vocabulary.tokens_of(text.split())
     assert len(subwords) > 3
     single = Vocabulary(model.vocabulary.words)
-    plain = NetworkPredictor(model.network, single, tiny(), model.classifier)
+    plain = TorchPredictor(model.classifier, single, tiny())
     contributions = plain.explain(" ".join(subwords)).attribution.contributions
     ends = np.cumsum([len(model.vocabulary.subwords(word)) for word in text.split()])
     sums = [part.sum() for part in np.split(np.array(contributions), ends[:-1])]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import safetensors.numpy
 from lstm_sentiment.config import Config
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import BINARY, Classes
-from lstm_sentiment.serving.attribution import TOLERANCE
 from lstm_sentiment.serving.explanation import decomposition, page
-from lstm_sentiment.serving.predictor import NetworkPredictor, Predictor
+from lstm_sentiment.serving.integrated_gradients import TOLERANCE
+from lstm_sentiment.serving.predictor import Predictor
+from lstm_sentiment.serving.torch_predictor import TorchPredictor
 from tests.support.networks import NGRAMS, TEXTS, drawn, drawn_ngrams, predictor, saved
 
 Make = Callable[..., Config]
@@ -23,13 +25,11 @@ EVERY_NUMBER_OF_CLASSES = pytest.mark.parametrize("classes", [BINARY, THREE], id
 TEXT = "Zyzzyva! a dull plot not good, not bad"
 
 
-def of_network_alone(folder: Path, config: Config, classes: Classes = BINARY) -> NetworkPredictor:
+def of_network_alone(folder: Path, config: Config, classes: Classes = BINARY) -> TorchPredictor:
     """Return the predictor of the same network without n-grams."""
     whole = predictor(folder, config, classes)
-    assert isinstance(whole, NetworkPredictor)
-    return NetworkPredictor(
-        whole.network, whole.vocabulary, whole.config, whole.classifier, whole.classes
-    )
+    assert isinstance(whole, TorchPredictor)
+    return replace(whole, ngrams=None)
 
 
 @EVERY_NUMBER_OF_CLASSES

@@ -11,7 +11,7 @@ import pytest
 from lstm_sentiment import Predictor
 from lstm_sentiment.commands.main import main
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.model.ngrams import NgramModel
+from lstm_sentiment.model.ngram_classifier import NgramModel
 from lstm_sentiment.runs.predictions import read_table
 from lstm_sentiment.serving.explanation import decomposition, page
 from lstm_sentiment.training.baseline import baseline

@@ -25,11 +25,11 @@ from lstm_sentiment.labels import BINARY
 from lstm_sentiment.runs.predictions import read_table
 from lstm_sentiment.serving.predictor import (
     BATCH_POSITIONS,
-    NetworkPredictor,
     Prediction,
     Predictor,
     batches_of_similar_length,
 )
+from lstm_sentiment.serving.torch_predictor import TorchPredictor
 from tests.support.networks import TEXTS, drawn, predictor, saved
 from tests.support.project import ROOT
 
@@ -148,7 +148,7 @@ def test_unknown_words_do_not_change_the_vocabulary(tiny: Make, tmp_path: Path) 
 def test_dropout_and_gradients_are_off(tiny: Make, tmp_path: Path) -> None:
     network = predictor(tmp_path / "run", tiny(encoder={"dropout": 0.5, "num_layers": 2}))
     assert network.logits(TEXTS[:1]) == network.logits(TEXTS[:1])
-    assert network.classifier is not None
+    assert isinstance(network, TorchPredictor)
     assert not any(p.requires_grad for p in network.classifier.parameters())
 
 
@@ -175,22 +175,21 @@ def test_batches_of_padded_reviews_are_bounded_too(
     config = tiny(data={"padding": padding, "max_length": BATCH_POSITIONS // 3})
     shapes: list[tuple[int, ...]] = []
 
-    def network(ids: np.ndarray, _: np.ndarray) -> np.ndarray:
+    def network(ids: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
         shapes.append(ids.shape)
-        return np.zeros(len(ids), np.float32)
+        return torch.zeros(len(ids))
 
-    replace(predictor(tmp_path / "run", config), network=network).logits(TEXTS)
+    replace(predictor(tmp_path / "run", config), classifier=network).logits(TEXTS)
     assert [shape[0] for shape in shapes] == sizes
 
 
-@pytest.mark.parametrize("ask", [NetworkPredictor.predict, NetworkPredictor.explain])
+@pytest.mark.parametrize("ask", [TorchPredictor.predict, TorchPredictor.explain])
 def test_an_answer_that_is_not_finite_is_refused(
-    tiny: Make, tmp_path: Path, ask: Callable[[NetworkPredictor, str], object]
+    tiny: Make, tmp_path: Path, ask: Callable[[TorchPredictor, str], object]
 ) -> None:
     """The weights are finite, but their products are not."""
     network = predictor(tmp_path / "run", tiny(head={"kind": "attention"}))
-    assert isinstance(network, NetworkPredictor)
-    assert network.classifier is not None
+    assert isinstance(network, TorchPredictor)
     network.classifier.head.hidden.weight.fill_(3e38)
     network.classifier.head.query.weight.fill_(-3e38)
     words = "The film " + "was good " * 20
@@ -229,13 +228,13 @@ def test_batches_of_wide_networks_are_small(
     network = predictor(tmp_path / "run", tiny(encoder={"hidden_size": 6}))
     sizes: list[int] = []
 
-    def count(ids: np.ndarray, _: np.ndarray) -> np.ndarray:
+    def count(ids: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
         sizes.append(len(ids))
-        return np.zeros(len(ids), np.float32)
+        return torch.zeros(len(ids))
 
-    replace(network, network=count).logits(["a good film ."[: 2 * n] for n in (1, 4, 5)] * 3)
+    replace(network, classifier=count).logits(["a good film ."[: 2 * n] for n in (1, 4, 5)] * 3)
     assert max(sizes) > 1
-    replace(network, network=count).logits(["a good film . it"] * 5)
+    replace(network, classifier=count).logits(["a good film . it"] * 5)
     assert sizes[-2:] == [3, 2]
 
 
@@ -284,7 +283,7 @@ def test_the_model_of_a_finished_run_is_not_replaced(
 ) -> None:
     """The record of the run would describe another model."""
     network = predictor(tmp_path / "run", tiny())
-    assert isinstance(network, NetworkPredictor)
+    assert isinstance(network, TorchPredictor)
     network.save(tmp_path / "run" / "model")  # without a record, the folder is any folder
     (tmp_path / "run" / "run.json").write_text("{}")
     before = sorted((tmp_path / "run").rglob("*"))

@@ -10,7 +10,7 @@ import pytest
 
 from lstm_sentiment import Config, Predictor, SentimentClassifier, fit, run
 from lstm_sentiment.data.synthetic import generate
-from lstm_sentiment.model.ngrams import NgramModel
+from lstm_sentiment.model.ngram_classifier import NgramModel
 from lstm_sentiment.training.baseline import baseline
 from tests.support.project import MakeConfig, folder_of_record
 from tests.support.tables import write_columns

@@ -11,8 +11,8 @@ from lstm_sentiment.config import Cell, Config, EncoderConfig
 from lstm_sentiment.data.vocabulary import SPECIALS, Vocabulary
 from lstm_sentiment.labels import BINARY, Classes
 from lstm_sentiment.model.classifier import Classifier
-from lstm_sentiment.model.ngrams import NgramClassifier
-from lstm_sentiment.runs.model_folder import save_model
+from lstm_sentiment.model.ngram_classifier import NgramClassifier
+from lstm_sentiment.runs.network_folder import save_model
 from lstm_sentiment.serving.predictor import Predictor
 
 WORDS = "the a film was good bad not very dull and , . great plot actors it is this of to".split()

@@ -13,7 +13,7 @@ from sklearn import metrics
 
 from lstm_sentiment.config import Config, EncoderConfig, HeadConfig
 from lstm_sentiment.labels import BINARY, Classes
-from lstm_sentiment.model.ngrams import NgramModel
+from lstm_sentiment.model.ngram_classifier import NgramModel
 from lstm_sentiment.runs.identity import run_name
 from lstm_sentiment.runs.predictions import read_table, save_predictions
 from lstm_sentiment.runs.record import SCHEMA, recorded

@@ -25,7 +25,8 @@ from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.splits import Split
 from lstm_sentiment.display import Printed
 from lstm_sentiment.model import ngrams
-from lstm_sentiment.model.ngrams import NgramClassifier, NgramModel, bag_of_ngrams
+from lstm_sentiment.model.ngram_classifier import NgramClassifier, NgramModel
+from lstm_sentiment.model.ngrams import bag_of_ngrams
 from lstm_sentiment.report.variants import variant_groups
 from lstm_sentiment.runs.predictions import read_predictions
 from lstm_sentiment.runs.reader import State, read_run, read_runs

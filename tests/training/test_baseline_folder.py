@@ -14,7 +14,7 @@ from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.display import Printed
 from lstm_sentiment.files.locks import LOCK, sole_writer
 from lstm_sentiment.model import ngrams
-from lstm_sentiment.model.ngrams import NgramModel
+from lstm_sentiment.model.ngram_classifier import NgramModel
 from lstm_sentiment.runs.folder import own_files
 from lstm_sentiment.runs.predictions import read_predictions
 from lstm_sentiment.runs.reader import State, read_run, read_runs
@@ -96,7 +96,7 @@ def test_reviews_model_and_recipe_change_the_name(
     config = tiny()
     names = [baseline_folder(kind, config, reviews).name for kind in NgramModel for reviews in "ab"]
     for owner, constant, value in (
-        (module, "LONGEST", 2),
+        (module, "LONGEST_NGRAM", 2),
         (module, "MIN_REVIEWS", 1),
         (ngrams, "GRID", {KIND: (7.0,)}),
         (module, "CHOSEN_BY", "val/accuracy"),

@@ -12,7 +12,7 @@ import pytest
 
 from lstm_sentiment import Config, InputError, run
 from lstm_sentiment.config import DataConfig, DecisionConfig, EarlyStoppingConfig
-from lstm_sentiment.model.ngrams import NgramModel
+from lstm_sentiment.model.ngram_classifier import NgramModel
 from lstm_sentiment.runs.predictions import read_predictions
 from lstm_sentiment.runs.reader import State, read_run
 from lstm_sentiment.serving.predictor import Predictor

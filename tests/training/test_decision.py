@@ -12,7 +12,7 @@ from lstm_sentiment import InputError, run
 from lstm_sentiment.config import DecisionConfig
 from lstm_sentiment.labels import BINARY, Classes
 from lstm_sentiment.model.metrics import calibration_error
-from lstm_sentiment.model.ngrams import NgramModel
+from lstm_sentiment.model.ngram_classifier import NgramModel
 from lstm_sentiment.runs.predictions import read_predictions
 from lstm_sentiment.runs.reader import State, read_run
 from lstm_sentiment.serving.predictor import Predictor

@@ -22,11 +22,12 @@ from lstm_sentiment.data.synthetic import generate
 from lstm_sentiment.labels import Classes
 from lstm_sentiment.model.metrics import StageScores
 from lstm_sentiment.model.module import SentimentModule, cross_entropy
-from lstm_sentiment.model.ngrams import NgramModel
+from lstm_sentiment.model.ngram_classifier import NgramModel
 from lstm_sentiment.report.variants import variant_groups
 from lstm_sentiment.runs.reader import read_runs
 from lstm_sentiment.runs.record import defect, restored
-from lstm_sentiment.serving.predictor import NetworkPredictor, Predictor
+from lstm_sentiment.serving.predictor import Predictor
+from lstm_sentiment.serving.torch_predictor import TorchPredictor
 from lstm_sentiment.training.baseline import baseline
 from lstm_sentiment.training.ensemble import ensemble
 from lstm_sentiment.training.plan import Plan, Pretrained
@@ -133,7 +134,7 @@ def test_ngrams_of_a_network_are_a_part_of_its_labels(make: MakeConfig) -> None:
     one = trained(make(head={"ngrams": 2}, optimizer=fast, data={"max_length": 3}))
     data = set_up(make(head={"ngrams": 1}, data={"pseudo_labels": str(one)}))
     predictor = Predictor.load(one)
-    assert isinstance(predictor, NetworkPredictor)
+    assert isinstance(predictor, TorchPredictor)
     expected = predictor.probabilities(UNLABELLED_TEXTS)
     np.testing.assert_allclose(labels_by_row(data), expected, atol=1e-6)
     alone = replace(predictor, ngrams=None).probabilities(UNLABELLED_TEXTS)
