@@ -68,9 +68,10 @@ def errors_of_hub() -> Iterator[None]:
         raise InputError(
             "the repository has no such revision: give a branch, a tag or the hash of a commit."
         ) from error
-    except errors.HfHubHTTPError as error:
-        raise InputError(_refusal(error.response.status_code)) from error
-    except Exception as error:  # their connections raise errors of many kinds
+    except Exception as error:  # connections raise errors of many kinds
+        cause = error.__cause__ if type(error) is RuntimeError else error  # of one of several files
+        if isinstance(cause, errors.HfHubHTTPError):
+            raise InputError(_refusal(cause.response.status_code)) from error
         reason = f"{type(error).__name__}: {reason_of(error)}"
         raise InputError(f"the connection to the hub failed ({reason}): try again.") from error
 
