@@ -126,7 +126,7 @@ def _use(repository: str, model: CardModel) -> list[Block]:
 
 def _training(record: Mapping[str, Any] | None) -> list[Block]:
     if record is None:
-        return [Heading("Training"), Paragraph("The record of the training is not part of it.")]
+        return [Heading("Training"), Paragraph("The repository has no record of the training.")]
     data, config = record["data"], record["config"]
     text = (
         f"Trained with seed {config['seed']} on {data['train']:,} labelled reviews "
@@ -164,7 +164,7 @@ def _evaluation(record: Mapping[str, Any] | None) -> list[Block]:
     if record is not None:
         scores = {split: recorded_scores(record, split) for split in SPLITS if record[split]}
     if record is None or not scores:
-        return [Heading("Evaluation"), Paragraph("The record of the training has no scores.")]
+        return [Heading("Evaluation"), Paragraph("There are no recorded scores.")]
     classes = record_classes(record)
     rows = [
         [title, *(_score(name, of_split.get(name)) for of_split in scores.values())]

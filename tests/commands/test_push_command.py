@@ -13,11 +13,15 @@ from huggingface_hub import constants
 from lstm_sentiment.commands.main import main
 from lstm_sentiment.config import Config
 from lstm_sentiment.labels import Classes
+from lstm_sentiment.model.ngrams import NgramModel
 from lstm_sentiment.runs.folder import MODEL
+from lstm_sentiment.runs.hub_models import local_folder
 from lstm_sentiment.serving.ensemble_predictor import EnsemblePredictor
 from lstm_sentiment.serving.predictor import Predictor
+from lstm_sentiment.training.baseline import baseline
 from tests.support.model_hub import TOKEN, ModelHub
 from tests.support.networks import TEXTS, saved
+from tests.support.project import folder_of_record
 from tests.support.records import answers, put_run
 
 # huggingface_hub itself calls its HTTP client in an older way.
@@ -129,7 +133,7 @@ def test_names_of_classes_are_no_markup(tiny: Make, tmp_path: Path, capsys: Capt
     assert captured.err.startswith("warning the model has no record of its training")
     assert "&lt;script&gt;" in captured.out
     assert not {"<script>", "[x](y)", "**b**"} & {*captured.out.split()}
-    assert "The record of the training is not part of it." in captured.out
+    assert "The repository has no record of the training." in captured.out
 
 
 def test_every_kind_of_model_is_pushed(model_hub: ModelHub, run: Path, tmp_path: Path) -> None:
@@ -147,6 +151,20 @@ def test_every_kind_of_model_is_pushed(model_hub: ModelHub, run: Path, tmp_path:
     assert main(["push", "hub:ann/films0", "ann/copy", "-y"]) == 0
     copy, original = (model_hub.repositories[name].files for name in ("ann/copy", "ann/films0"))
     assert copy["run.json"] == original["run.json"]
+
+
+def test_a_baseline_is_pushed(
+    model_hub: ModelHub, tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", model_hub.token)
+    folder = folder_of_record(tiny(), baseline(NgramModel.nb_svm, tiny()))
+    assert push(folder, "-y") == 0
+    card = model_hub.repositories[NAME].files["README.md"].decode()
+    assert "An n-gram baseline: a linear model of" in card
+    assert "(synthetic). The baseline is `nb_svm`." in card
+    expected = Predictor.load(folder).predict(TEXTS)
+    assert Predictor.load(f"hub:{NAME}").predict(TEXTS) == expected
+    assert local_folder(f"hub:{NAME}").name == folder.name
 
 
 def test_a_model_that_is_there_is_replaced_only_on_demand(

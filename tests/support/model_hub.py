@@ -62,6 +62,7 @@ class ModelHub:
     listed: dict[str, dict[str, Any]] = field(default_factory=dict)  # other entries of a listing
     failing: dict[str, int] = field(default_factory=dict)  # statuses, by a part of the path
     cache: Path = Path()
+    token: str = TOKEN  # with which everything is allowed
 
     def repository(self, name: str, files: Mapping[str, bytes], **fields: Any) -> Repository:
         """Create a repository with one commit."""
