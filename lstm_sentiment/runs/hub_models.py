@@ -158,7 +158,7 @@ def _current(model: HubModel, display: Display) -> Path:
         )
         commit = info.sha or ""
         files = [
-            HubFile(file.rfilename, file.size, file.lfs and file.lfs.sha256, file.blob_id)
+            HubFile(file.rfilename, file.size, file.lfs.sha256 if file.lfs else None, file.blob_id)
             for file in info.siblings or ()
             if file.rfilename in LIMITS
         ]
@@ -210,8 +210,8 @@ def _run_name(model: HubModel, record: bytes) -> str:
     with suppress(InputError):
         content = parse_json(record)
         name = content.get("name") if isinstance(content, dict) else None
-        if is_plain_name(name) and name == file_name(name):
-            return str(name)
+        if isinstance(name, str) and is_plain_name(name) and name == file_name(name):
+            return name
     return model.repository.partition("/")[2]
 
 
@@ -237,8 +237,8 @@ def _content(model: HubModel, commit: str, file: HubFile) -> Iterator[bytes]:
 
 def _chunks(model: HubModel, commit: str, name: str) -> Iterator[bytes]:
     """Yield the chunks that the hub sends for a file."""
-    from huggingface_hub import constants, hf_hub_url
-    from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+    from huggingface_hub import constants, get_session, hf_hub_url, hf_raise_for_status
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
     url = hf_hub_url(model.repository, name, revision=commit, endpoint=constants.ENDPOINT)
     headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
