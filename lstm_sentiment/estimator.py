@@ -37,6 +37,7 @@ from lstm_sentiment.display import SILENT, Display, Printed
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.writing import scratch_folder, write_json
 from lstm_sentiment.labels import BINARY, MAX_CLASSES, POSITIVE, Classes
+from lstm_sentiment.runs.hub_models import local_folder
 from lstm_sentiment.runs.model_folder import CLASSES_FILE, model_draft, read_estimator_classes
 from lstm_sentiment.runs.model_location import find_model
 from lstm_sentiment.serving.predictor import NetworkPredictor, Predictor
@@ -361,13 +362,14 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
 
         Raises InputError if the folder is not that of a network or is damaged.
         """
+        folder = local_folder(folder)
         predictor = Predictor.load(folder)
         if not isinstance(predictor, NetworkPredictor):
             raise InputError(f"{folder} is a baseline or an ensemble: load it with Predictor.load.")
         names = predictor.classes.names
         classes: list[Any] = sorted(names)
         order = [classes.index(name) for name in names]
-        model = find_model(Path(folder))
+        model = find_model(folder)
         if (content := read_estimator_classes(model)) is not None:
             classes, order = _checked_classes(content, len(names), model / CLASSES_FILE)
         positive = classes[order[POSITIVE]] if predictor.classes.are_usual else None

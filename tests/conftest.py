@@ -23,6 +23,8 @@ from hydra.core.global_hydra import GlobalHydra
 from lstm_sentiment.config import Config
 from lstm_sentiment.model.subnormals import are_subnormals_flushed
 from tests.support import drawing
+from tests.support.model_hub import ModelHub
+from tests.support.model_hub import model_hub as stand_in_for_the_hub
 from tests.support.project import (
     IMDB,
     ROOT,
@@ -97,6 +99,13 @@ def _exact() -> Iterator[None]:
 def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the folder of tokenized reviews that all tests share."""
     return str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def model_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModelHub]:
+    """Return a stand-in for the Hugging Face hub, whose cache is in the test's folder."""
+    with stand_in_for_the_hub(monkeypatch, tmp_path) as hub:
+        yield hub
 
 
 @pytest.fixture

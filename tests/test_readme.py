@@ -26,6 +26,7 @@ from lstm_sentiment.config import Config, flat
 from lstm_sentiment.data import sources, word_vectors
 from lstm_sentiment.data.synthetic import generate
 from lstm_sentiment.labels import Classes
+from tests.support.model_hub import ModelHub
 from tests.support.networks import saved
 from tests.support.project import ROOT, CommandResult, folder_of, synthetic_imdb
 from tests.support.records import answers, network, put_run
@@ -92,7 +93,7 @@ def test_every_subcommand_is_shown_and_run() -> None:
     shown = {line[1] for lines in EVERY_COMMAND.values() for line in lines if len(line) > 1}
     assert {
         "baseline", "data", "ensemble", "evaluate", "explain", "export", "power", "predict",
-        "pretrain", "report", "status", "tensorboard", "train",
+        "pretrain", "push", "report", "status", "tensorboard", "train",
     } <= shown  # fmt: skip
 
 
@@ -145,8 +146,14 @@ def test_each_fault_names_its_test() -> None:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Callable[..., Config]) -> Path:
-    """Return a working folder with all files and runs that the commands name."""
+def here(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tiny: Callable[..., Config],
+    model_hub: ModelHub,
+) -> Path:
+    """Return a working folder with all files, runs and the hub that the commands name."""
+    monkeypatch.setenv("HF_TOKEN", model_hub.token)
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -210,6 +217,7 @@ SMALL = ["data.limit_train=40", "data.limit_test=20", "data.batch_size=16"]
 SMALL += ["encoder.hidden_size=4", "trainer.max_epochs=1", "trainer=cpu"]
 
 
+@pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # of huggingface_hub
 @pytest.mark.parametrize("name", FIRST_SHOWN)
 def test_the_commands_of_a_page_run(
     name: str,

@@ -109,10 +109,11 @@ def run(options: argparse.Namespace) -> None:
         raise UsageError("Each RUN may be given only once.")
     if options.output is not None:
         check_file_output(options.output, options.overwrite)  # before the models are loaded
-    predictors = dict(zip(names, map(Predictor.load, runs), strict=True))
+    display = Terminal(error_console)
+    predictors = {name: Predictor.load(run, display) for name, run in zip(names, runs, strict=True)}
     configs = {name: predictor.config for name, predictor in predictors.items()}
     reading = file_reading(options.file, configs, vars(options))
-    result = evaluate(predictors, options.file, reading, Terminal(error_console))
+    result = evaluate(predictors, options.file, reading, display)
     text = json.dumps({"file": options.file.name, **_content(result)}, indent=1)
     if options.output is not None:
         write_text(options.output, text + "\n", options.overwrite)

@@ -5,7 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lstm_sentiment.commands.options import MODEL_HELP, Commands, add_output_file
-from lstm_sentiment.commands.terminal import TextConsole, print_labelled, write_text
+from lstm_sentiment.commands.terminal import (
+    Terminal,
+    TextConsole,
+    error_console,
+    print_labelled,
+    write_text,
+)
 from lstm_sentiment.display import printable
 from lstm_sentiment.labels import BINARY, NEGATIVE, POSITIVE
 
@@ -46,7 +52,8 @@ def run(options: argparse.Namespace) -> None:
 
     if options.output is not None:
         check_file_output(options.output, options.overwrite)  # before the model is loaded
-    explanation = Predictor.load(options.run).explain(options.text, options.label)
+    predictor = Predictor.load(options.run, Terminal(error_console))
+    explanation = predictor.explain(options.text, options.label)
     if options.output is not None:
         write_text(options.output, page(explanation), options.overwrite)
     TextConsole().print(explanation_view(explanation))  # wraps the text into lines

@@ -4,9 +4,9 @@ import argparse
 from itertools import islice
 from pathlib import Path
 
-from lstm_sentiment.commands.options import RUN_HELP, Commands, add_file
+from lstm_sentiment.commands.options import HUB_HELP, RUN_HELP, Commands, add_file
 from lstm_sentiment.commands.terminal import Terminal, error_console, print_labelled, print_text
-from lstm_sentiment.errors import InputError
+from lstm_sentiment.errors import InputError, UsageError
 
 MAX_TEXTS = 1_000  # on which the exported network is compared with the original
 
@@ -21,7 +21,7 @@ def add_parser(commands: Commands) -> None:
         "the extra onnx.",
         epilog="example: lstm-sentiment export RUN --int8 --file reviews.csv",
     )
-    parser.add_argument("run", type=Path, metavar="RUN", help=RUN_HELP)
+    parser.add_argument("run", type=Path, metavar="RUN", help=f"{RUN_HELP}, or {HUB_HELP}")
     # ONNX is the only format; earlier versions required the option.
     parser.add_argument("--onnx", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--int8", action="store_true", help="store the weights in 8 bits")
@@ -36,6 +36,7 @@ def add_parser(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Export the network and print the comparison of its predictions with the original."""
+    from lstm_sentiment.runs.hub_models import hub_model
     from lstm_sentiment.serving.file_prediction import read_texts
     from lstm_sentiment.serving.file_reading import file_reading
     from lstm_sentiment.serving.predictor import Predictor
@@ -47,14 +48,19 @@ def run(options: argparse.Namespace) -> None:
             f'ONNX is not installed ({error.name} is missing): pip install "lstm_sentiment[onnx]"'
         ) from error
 
+    if options.output is None and hub_model(options.run) is not None:
+        raise UsageError(
+            f"{options.run} is no folder to write the export into: give one with -o DIR."
+        )
     folder = options.output or options.run / ("onnx-int8" if options.int8 else "onnx")
+    display = Terminal(error_console)
     with run_kept(folder):
-        predictor = Predictor.load(options.run)
+        predictor = Predictor.load(options.run, display)
         require_network(predictor)  # before a file is read
         if options.file is not None:
             configs = {str(options.run): predictor.config}
             reading = file_reading(options.file, configs, vars(options))
-            read = read_texts(options.file, reading, Terminal(error_console))
+            read = read_texts(options.file, reading, display)
             texts = list(islice(filter(None, read), MAX_TEXTS))
         else:
             texts = random_texts(predictor)

@@ -19,6 +19,7 @@ from lstm_sentiment.commands import (
     power,
     predict,
     pretrain,
+    push,
     report,
     status,
     tensorboard,
@@ -43,6 +44,7 @@ COMMANDS = (
     evaluate,
     explain,
     export,
+    push,
 )
 SHELLS = ("bash", "zsh", "tcsh")  # supported by shtab
 BROKEN_PIPE = 128 + 13  # as shells count the signal SIGPIPE, which Windows does not have

@@ -10,7 +10,11 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 RUNS_HELP = "a run, a sweep, or the folder of all sweeps"
 RUN_HELP = "the folder of a finished run"
-MODEL_HELP = "the folder of a finished run, baseline or ensemble, its model/, or an exported model"
+HUB_HELP = "hub:OWNER/NAME, a model of the Hugging Face hub"
+MODEL_HELP = (
+    "the folder of a finished run, baseline or ensemble, its model/, an exported model, or "
+    f"{HUB_HELP}"
+)
 TABLE_HELP = "CSV, TSV, JSON Lines (also .gz) or Parquet"
 
 

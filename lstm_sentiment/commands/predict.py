@@ -64,7 +64,8 @@ def run(options: argparse.Namespace) -> None:
     _check(options)
     if options.output is not None:
         check_output(options.file, options.output, options.overwrite)  # before the model is loaded
-    predictor, display = Predictor.load(options.run), Terminal(error_console)
+    display = Terminal(error_console)
+    predictor = Predictor.load(options.run, display)
     texts: Iterator[str | None]
     if options.file is not None:
         configs = {str(options.run): predictor.config}

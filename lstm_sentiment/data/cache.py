@@ -16,6 +16,7 @@ from typing import Self, TypeVar
 from lstm_sentiment.display import SILENT, Display, printable
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.locks import LOCK, sole_writer
+from lstm_sentiment.files.names import is_plain_name
 from lstm_sentiment.files.reading import open_regular, read_json
 from lstm_sentiment.files.writing import folder_draft
 
@@ -29,11 +30,12 @@ class DataCache:
 
     As a context manager, the cache deletes the entries that were created in a block that ends with
     InputError or OSError. It remembers refused inputs. Each command needs a new object, since a
-    network or a file may have become available in the meantime.
+    network or a file may have become available in the meantime. `setting` names, in messages, the
+    setting that gives the place of the cache.
     """
 
-    def __init__(self, display: Display = SILENT) -> None:
-        self.display = display
+    def __init__(self, display: Display = SILENT, setting: str = "data.cache") -> None:
+        self.display, self.setting = display, setting
         self._refused: dict[Hashable, str] = {}  # messages, since errors keep files open
         self._notes: set[str] = set()  # that have been shown
         self._new_entries: list[Path] = []
@@ -110,7 +112,7 @@ class DataCache:
                 if _is_intact(folder, files):
                     return  # another process was first
                 if folder.exists() or folder.is_symlink():
-                    _require_own(folder, files)
+                    _require_own(folder, files, self.setting)
                     self.display.message(f"The cache of {title} is damaged and will be rebuilt.")
                 with folder_draft(folder) as draft:
                     make(draft)
@@ -118,7 +120,7 @@ class DataCache:
             self._new_entries.append(folder)
         except OSError as error:
             raise InputError(
-                f"data.cache={folder.parent} cannot be written ({error.strerror or error}): "
+                f"{self.setting}={folder.parent} cannot be written ({error.strerror or error}): "
                 "give a writable folder."
             ) from error
 
@@ -146,7 +148,7 @@ def _remove_empty(folders: Sequence[Path]) -> None:
             folder.rmdir()
 
 
-def _require_own(folder: Path, files: Sequence[str]) -> None:
+def _require_own(folder: Path, files: Sequence[str], setting: str) -> None:
     """Raise InputError if what has the place of an entry is not one: a link or files of others."""
     if folder.is_symlink() or not folder.is_dir():
         foreign = "not a folder"
@@ -156,8 +158,16 @@ def _require_own(folder: Path, files: Sequence[str]) -> None:
     if foreign:
         raise InputError(
             f"{folder} is not an entry of the cache ({foreign}): remove it, or give another "
-            "data.cache."
+            f"{setting}."
         )
+
+
+def is_intact_entry(folder: Path) -> bool:
+    """Return whether a folder is an entry of a cache whose files match their checksums."""
+    sums = read_json(folder / CHECKSUMS)
+    if not isinstance(sums, dict) or not all(map(is_plain_name, sums)):
+        return False
+    return _is_intact(folder, [*sums])
 
 
 def _is_intact(folder: Path, files: Sequence[str]) -> bool:

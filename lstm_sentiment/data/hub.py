@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.reading import reason_of
 
 TIMEOUT = 5.0  # seconds for the first answer
+LOG_IN = "log in with hf auth login, or put an access token into HF_TOKEN"
 
 
 @contextmanager
@@ -24,7 +26,7 @@ def cache_if_unreachable() -> Iterator[bool]:
     import datasets
     from huggingface_hub import constants
 
-    if constants.HF_HUB_OFFLINE or is_reachable(constants.ENDPOINT):
+    if constants.HF_HUB_OFFLINE or is_online():
         yield True
         return
     settings: tuple[Any, ...] = (constants, datasets.config)  # both are read at each request
@@ -35,6 +37,54 @@ def cache_if_unreachable() -> Iterator[bool]:
     finally:
         for module in settings:
             module.HF_HUB_OFFLINE = False
+
+
+def is_online() -> bool:
+    """Return whether the hub may be asked, and answers."""
+    from huggingface_hub import constants
+
+    return not constants.HF_HUB_OFFLINE and is_reachable(constants.ENDPOINT)
+
+
+@contextmanager
+def errors_of_hub() -> Iterator[None]:
+    """Turn every error of a request to a repository of the hub into InputError with its reason."""
+    from huggingface_hub import errors
+
+    try:
+        yield
+    except InputError:
+        raise
+    except errors.GatedRepoError as error:
+        raise InputError(
+            f"its owner grants access on request: ask for it on the page of the repository, and "
+            f"{LOG_IN}."
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise InputError(
+            f"the hub has no such repository, or it is private: check its name, or {LOG_IN}."
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise InputError(
+            "the repository has no such revision: give a branch, a tag or the hash of a commit."
+        ) from error
+    except Exception as error:  # connections raise errors of many kinds
+        cause = error.__cause__ if type(error) is RuntimeError else error  # of one of several files
+        if isinstance(cause, errors.HfHubHTTPError):
+            raise InputError(_refusal(cause.response.status_code)) from error
+        reason = f"{type(error).__name__}: {reason_of(error)}"
+        raise InputError(f"the connection to the hub failed ({reason}): try again.") from error
+
+
+def _refusal(status: int) -> str:
+    """Return the sentence for an answer of the hub with the status of an error."""
+    if status == 401:
+        return f"the hub does not accept the access token: {LOG_IN}."
+    if status == 403:
+        return "the access token does not permit this: use one of the owner that does."
+    if status == 412:
+        return "the repository has changed meanwhile: try again."
+    return f"the hub answered with the status {status}: try again later."
 
 
 def require_hub_name(name: str) -> None:

@@ -17,6 +17,7 @@ from lstm_sentiment.data.columns import join_names
 from lstm_sentiment.data.layout import Layout, lay_out
 from lstm_sentiment.data.tokenizer import tokenize
 from lstm_sentiment.data.vocabulary import Vocabulary
+from lstm_sentiment.display import SILENT, Display
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import STATES, Limit
 from lstm_sentiment.files.reading import errors_named
@@ -24,6 +25,7 @@ from lstm_sentiment.labels import BINARY, POSITIVE, Classes
 from lstm_sentiment.model import probabilities
 from lstm_sentiment.model.ngram_classifier import NgramClassifier
 from lstm_sentiment.runs.ensemble_folder import find_members
+from lstm_sentiment.runs.hub_models import local_folder
 from lstm_sentiment.runs.model_folder import ONNX, model_draft
 from lstm_sentiment.runs.model_location import find_model
 from lstm_sentiment.runs.ngram_folder import holds_ngrams, read_ngrams
@@ -102,19 +104,22 @@ class Predictor(ABC):
     classes: Classes
 
     @staticmethod
-    def load(folder: str | Path) -> "Predictor":
+    def load(folder: str | Path, display: Display = SILENT) -> "Predictor":
         """Load a finished run, baseline or ensemble, a run's `model/`, or an exported model.
 
-        Model folders are untrusted input: loading one never executes code. Raises InputError if the
-        folder is damaged, incomplete, of a newer version, or refers to files outside itself. An
-        ensemble refers to the runs that are its members, see `find_members`.
+        `hub:OWNER/NAME@REVISION` is a model of the Hugging Face hub, see `local_folder`; `display`
+        shows its download. Model folders are untrusted input: loading one never executes code.
+        Raises InputError if the folder is damaged, incomplete, of a newer version, or refers to
+        files outside itself. An ensemble refers to the runs that are its members, see
+        `find_members`.
         """
-        if (members := find_members(Path(folder))) is not None:
+        folder = local_folder(folder, display)
+        if (members := find_members(folder)) is not None:
             from lstm_sentiment.serving.ensemble_predictor import EnsemblePredictor
 
             predictors = [Predictor.load(member.folder) for member in members]
             return EnsemblePredictor.of(predictors, [member.weight for member in members])
-        model = find_model(Path(folder))
+        model = find_model(folder)
         if (model / ONNX).exists():
             from lstm_sentiment.serving.onnx_model import read_onnx
             from lstm_sentiment.serving.onnx_predictor import OnnxPredictor

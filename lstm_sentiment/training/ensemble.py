@@ -39,6 +39,7 @@ from lstm_sentiment.runs.folder import (
     start_over,
     unwritable,
 )
+from lstm_sentiment.runs.hub_models import hub_model
 from lstm_sentiment.runs.identity import ENSEMBLE, digest, sweep_folder
 from lstm_sentiment.runs.predictions import Predictions, read_predictions, save_predictions
 from lstm_sentiment.runs.reader import RunSummary, read_run
@@ -170,6 +171,11 @@ def _members(folders: Sequence[Path], weights: Sequence[float] | None) -> list[A
 
 def _member(folder: Path, weight: float) -> AveragedRun:
     """Return a finished run. Raises InputError if it cannot be a member."""
+    if hub_model(folder) is not None:
+        raise InputError(
+            f"{folder} has no predictions, which are not uploaded to the hub: give a run's folder. "
+            "lstm-sentiment evaluate averages the models of the hub on a file."
+        )
     run = read_run(Path(os.path.realpath(folder)))
     if run.record is None:
         raise InputError(f"{folder} is not a finished run ({run.trouble}).")

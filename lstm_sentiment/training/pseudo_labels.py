@@ -33,6 +33,7 @@ from lstm_sentiment.model.ngram_classifier import NgramClassifier
 from lstm_sentiment.model.probabilities import logit_of_mean, probabilities
 from lstm_sentiment.model.subnormals import subnormals_flushed
 from lstm_sentiment.runs.ensemble_folder import Member, find_members
+from lstm_sentiment.runs.hub_models import local_folder
 from lstm_sentiment.runs.model_folder import (
     CONFIG,
     MERGES,
@@ -149,9 +150,12 @@ def _teachers(data: ReviewDataModule) -> list[Teacher]:
 
 
 def _resolved(folder: str) -> Path:
-    """Return the path of a folder without links. Raises InputError if it is not a path."""
+    """Return the path of a folder without links; that of a model of the hub is in the cache.
+
+    Raises InputError if it is not a path, or if the model cannot be downloaded.
+    """
     with errors_named(f"data.pseudo_labels={shortened(folder)}"):
-        return Path(os.path.realpath(Path(folder).expanduser()))
+        return Path(os.path.realpath(local_folder(folder).expanduser()))
 
 
 def _teacher(folder: Path, weight: float, data: ReviewDataModule) -> Teacher:

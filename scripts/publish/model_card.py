@@ -12,10 +12,19 @@ import numpy as np
 from lstm_sentiment.model.metrics import calibration_error
 from lstm_sentiment.report.comparison import Comparison
 from lstm_sentiment.report.formatting import mean_percent
+from lstm_sentiment.report.model_card import (
+    FILES_NOTE,
+    NO_JUDGEMENT,
+    OTHER_TEXTS_NOTE,
+    TRUNCATION_NOTE,
+    network_sentence,
+    reading_sentence,
+)
 from lstm_sentiment.report.page import Block, Heading, Listing, Paragraph, Table
 from lstm_sentiment.report.variant_sections import class_table
 from lstm_sentiment.report.variants import Variant
 from lstm_sentiment.runs.predictions import Predictions
+from lstm_sentiment.runs.record import restored
 from scripts.publish.trained import baseline_of, comparison_of
 from scripts.publish.wording import interval, judgement, loss, parameters, score
 
@@ -24,8 +33,8 @@ FIFTHS = 5
 USE = (
     "Classify an English film review of a few sentences as positive or negative.",
     "Serve as a reference for other recurrent networks.",
-    "Not for other languages. For other kinds of text, measure the accuracy on such texts first.",
-    "Not for judging people by what they write.",
+    f"Not for other languages. {OTHER_TEXTS_NOTE}",
+    NO_JUDGEMENT,
 )
 LIMITS = (
     "The reviews were written before 2011, at most 30 of them about the same film. None is "
@@ -33,7 +42,7 @@ LIMITS = (
     "lukewarm review means little.",
     "A majority of raters rejects at least 2.9 % of the test labels (Northcutt et al. 2021), so "
     "some of the mistakes are mistakes of the labels.",
-    "Words beyond the maximum length are not read.",
+    TRUNCATION_NOTE,
     "The training reviews name films and people together with an opinion. Accuracy is lower on "
     "films that are not in the training set ([accuracy.md](accuracy.md)).",
 )
@@ -62,15 +71,11 @@ def _list(title: str, items: Sequence[str]) -> list[Block]:
 def _description(experiment: str, model: Variant) -> list[Block]:
     record = model.records[0]
     config, data, cost = record["config"], record["data"], record["cost"]
-    size = 4 * cost["parameters"] / 2**20
     minutes = model.costs("fit_seconds").mean() / 60
     return [
         Paragraph(
-            f"A `{model.network}` network with {config['encoder']['hidden_size']} units, the head "
-            f"`{config['head']['kind']}` and embeddings with {config['embedding']['dim']} "
-            f"dimensions for each of {data['vocabulary']:,} words: {cost['parameters']:,} "
-            f"parameters, {size:.0f} MiB. It predicts the probability that an English film review "
-            "is positive."
+            f"{network_sentence(restored(config), data['vocabulary'], cost['parameters'])} It "
+            "predicts the probability that an English film review is positive."
         ),
         Heading("Training"),
         Paragraph(
@@ -78,8 +83,7 @@ def _description(experiment: str, model: Variant) -> list[Block]:
             f"writes the model to `runs/{experiment}/{record['name']}/model/`, after "
             f"{minutes:.0f} minutes of training with "
             f"`trainer.threads={record['environment']['threads']}`. With that setting, the same "
-            "machine trains exactly the same model. The folder contains the weights (safetensors), "
-            "the configuration and the vocabulary, and no code."
+            f"machine trains exactly the same model. The folder contains {FILES_NOTE}."
         ),
         Heading("Training data"),
         Paragraph(_training_data(model)),
@@ -88,17 +92,14 @@ def _description(experiment: str, model: Variant) -> list[Block]:
 
 def _training_data(model: Variant) -> str:
     record = model.records[0]
-    config, data, vectors = record["config"], record["data"], record["vectors"]
+    data, vectors = record["data"], record["vectors"]
     embedding = f" The embeddings start from {vectors['source']}." if vectors else ""
     return (
         f"{data['train']:,} labelled reviews of the Large Movie Review Dataset (Maas et al. 2011), "
         f"half of them positive, with a vocabulary of their {data['vocabulary']:,} most frequent "
-        f"words. {100 * data['unknown_share']:.1f} % of the tokens are out of vocabulary, and "
-        f"{100 * data['truncated_share']:.1f} % of the reviews are longer than "
-        f"{config['data']['max_length']:,} tokens and are truncated.{embedding} The settings and "
-        "the number of epochs are those of the run with the highest accuracy on a fifth of these "
-        "reviews, trained on the other four fifths (`results/search/`). The model was then trained "
-        "on all reviews."
+        f"words. {reading_sentence(record)}{embedding} The settings and the number of epochs are "
+        "those of the run with the highest accuracy on a fifth of these reviews, trained on the "
+        "other four fifths (`results/search/`). The model was then trained on all reviews."
     )
 
 

@@ -34,6 +34,7 @@ from lstm_sentiment.training.plan import Plan, Pretrained
 from lstm_sentiment.training.train import _build_module
 from tests.support.datamodules import values_of
 from tests.support.displays import RecordingDisplay
+from tests.support.model_hub import ModelHub
 from tests.support.project import (
     Killed,
     MakeConfig,
@@ -120,6 +121,17 @@ def test_labels_are_the_mean_probabilities_of_the_models(make: MakeConfig, teach
     averaged = 0.25 * Predictor.load(one).probabilities(UNLABELLED_TEXTS)
     averaged += 0.75 * Predictor.load(other).probabilities(UNLABELLED_TEXTS)
     np.testing.assert_allclose(Predictor.load(both).probabilities(UNLABELLED_TEXTS), averaged)
+
+
+def test_a_model_of_the_hub_gives_the_labels_of_its_run(
+    make: MakeConfig, teacher: Path, model_hub: ModelHub
+) -> None:
+    files = {file.name: file.read_bytes() for file in (teacher / "model").iterdir()}
+    files["run.json"] = (teacher / "run.json").read_bytes()
+    model_hub.repository("ann/teacher", files)
+    both = [set_up(make(data={"pseudo_labels": [m]})) for m in (str(teacher), "hub:ann/teacher")]
+    assert labels_by_row(both[0]).tolist() == labels_by_row(both[1]).tolist()
+    assert both[0].pseudo_labels.summary == both[1].pseudo_labels.summary  # type: ignore[union-attr]
 
 
 def test_subwords_have_labels_in_the_tokens_of_the_model(make: MakeConfig) -> None:
