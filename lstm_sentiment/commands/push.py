@@ -120,12 +120,13 @@ def _described(predictor: "Predictor") -> "CardModel":
     from lstm_sentiment.report.model_card import EXPORTED, NETWORK, NGRAMS, CardModel
     from lstm_sentiment.serving.ngram_predictor import NgramPredictor
     from lstm_sentiment.serving.predictor import NetworkPredictor
+    from lstm_sentiment.serving.torch_predictor import TorchPredictor
 
     config, classes = predictor.config, predictor.classes
     if isinstance(predictor, NgramPredictor):
         return CardModel(NGRAMS, config, classes, len(predictor.classifier.ngrams))
     if isinstance(predictor, NetworkPredictor):
-        kind = EXPORTED if predictor.classifier is None else NETWORK
+        kind = NETWORK if isinstance(predictor, TorchPredictor) else EXPORTED
         return CardModel(kind, config, classes, len(predictor.vocabulary))
     raise InputError("An ensemble has no model of its own: upload its members.")
 

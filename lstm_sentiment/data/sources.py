@@ -37,7 +37,7 @@ from lstm_sentiment.data.formats import (
     table_suffix,
     text_files,
 )
-from lstm_sentiment.data.hub import cache_if_unreachable, require_hub_name
+from lstm_sentiment.data.hub_datasets import cache_if_unreachable, require_hub_name
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.reading import content_digest
 from lstm_sentiment.labels import BINARY
