@@ -94,9 +94,11 @@ def test_the_calibration_errors_are_those_before_and_after(outputs: int) -> None
     assert chosen.classes == classes
     probability = expit if outputs == 1 else lambda each: softmax(each, axis=1)
     recorded = chosen.recorded["calibration"]
-    assert recorded["before"] == calibration_error(labels, probability(logits))
+    before = calibration_error(labels, probability(logits))
+    assert recorded["before"] == pytest.approx(before, rel=1e-12)
     after = calibration_error(labels, probability(logits / chosen.temperature))
-    assert recorded["after"] == after < recorded["before"]
+    assert recorded["after"] == pytest.approx(after, rel=1e-12)
+    assert after < before
 
 
 # The threshold
