@@ -6,6 +6,7 @@ from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response
 
 from lstm_sentiment import __version__
 from lstm_sentiment.config import Delimiter, Quoting
+from lstm_sentiment.serving.http import openapi
 from lstm_sentiment.serving.http.answers import (
     add_error_handlers,
     answer_of,
@@ -40,13 +41,15 @@ def create_app(service: Service) -> FastAPI:
     app = FastAPI(
         title="lstm_sentiment",
         version=__version__,
-        summary="Classify texts with trained models.",
+        description="Classify texts with trained models.",
         docs_url=None,
         redoc_url=None,
         telemetry=NO_TELEMETRY,
     )
     app.state.service = service
     app.include_router(router)
+    app.include_router(openapi.router)
+    app.openapi = openapi.schema_maker(app, service.settings)  # type: ignore[method-assign]
     add_error_handlers(app)
     return app
 
@@ -83,8 +86,9 @@ async def predict(body: PredictRequest, request: Request) -> Response:
     service.metrics.texts.labels(model.name).inc(len(texts))
     timeout = service.settings.timeout
     if body.explain:
-        explained = service.explanations.submit(Explained(model, body.label), texts)
-        predictions = [*map(explanation_answer, await answer_of(request, explained, timeout))]
+        waiting = service.explanations.submit(Explained(model, body.label), texts)
+        explanations = await answer_of(request, waiting, timeout)
+        predictions = [*map(explanation_answer, explanations)]
     else:
         model.predictor.label_of(body.label)  # refuses the name of a class that does not exist
         computed = await answer_of(request, service.predictions.submit(model, texts), timeout)
