@@ -21,6 +21,7 @@ from lstm_sentiment.commands import (
     pretrain,
     push,
     report,
+    serve,
     status,
     tensorboard,
     train_options,
@@ -45,6 +46,7 @@ COMMANDS = (
     explain,
     export,
     push,
+    serve,
 )
 SHELLS = ("bash", "zsh", "tcsh")  # supported by shtab
 BROKEN_PIPE = 128 + 13  # as shells count the signal SIGPIPE, which Windows does not have

@@ -11,7 +11,7 @@ from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import BINARY, Classes
 from lstm_sentiment.model.ngram_classifier import NgramClassifier
 from lstm_sentiment.serving.onnx_model import OnnxNetwork
-from lstm_sentiment.serving.predictor import Explanation, NetworkPredictor
+from lstm_sentiment.serving.predictor import Explanation, Kind, NetworkPredictor
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +23,11 @@ class OnnxPredictor(NetworkPredictor):
     config: Config
     classes: Classes = BINARY
     ngrams: NgramClassifier | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the model."""
+        return "exported"
 
     def write_into(self, folder: Path) -> None:
         """Raise InputError: the weights have another form."""

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, overload
+from typing import Literal, NamedTuple, overload
 
 import numpy as np
 
@@ -34,6 +34,8 @@ from lstm_sentiment.serving.attribution import Attribution
 BATCH_SIZE = 64  # reviews; larger batches are hardly faster
 BATCH_POSITIONS = BATCH_SIZE * 1_000  # tokens and padding; bounds the memory for long reviews
 BATCH_NUMBERS = 2**25  # in the states of a batch; bounds the memory of wide networks
+
+Kind = Literal["network", "exported", "n-grams", "ensemble"]
 
 
 class Weight(NamedTuple):
@@ -102,6 +104,16 @@ class Predictor(ABC):
 
     config: Config  # of a baseline: only the group `data` applies
     classes: Classes
+
+    @property
+    @abstractmethod
+    def kind(self) -> Kind:
+        """The kind of the model."""
+
+    @property
+    def explains(self) -> bool:
+        """Whether `explain` is possible."""
+        return self.kind in ("network", "n-grams")
 
     @staticmethod
     def load(folder: str | Path, display: Display = SILENT) -> "Predictor":
@@ -192,7 +204,7 @@ class Predictor(ABC):
         no such class, if the text is not a string or too long, if its contributions are not finite
         numbers, or if the model was exported: ONNX Runtime computes no gradients.
         """
-        explanation = self._explanation(text, self._label(label))
+        explanation = self._explanation(text, self.label_of(label))
         if not explanation.attribution.is_finite:
             raise _not_finite("explanation", text)
         return explanation
@@ -208,7 +220,7 @@ class Predictor(ABC):
         If `label` is None, the class is the one of `_explained`.
         """
 
-    def _label(self, name: str | None) -> int | None:
+    def label_of(self, name: str | None) -> int | None:
         """Return the label of a class. Raises InputError if there is no class with this name."""
         if name is None:
             return None

@@ -19,7 +19,7 @@ from lstm_sentiment.model.ngram_classifier import NgramClassifier
 from lstm_sentiment.model.subnormals import subnormals_flushed
 from lstm_sentiment.runs.network_folder import save_model
 from lstm_sentiment.serving.integrated_gradients import attribute
-from lstm_sentiment.serving.predictor import Explanation, NetworkPredictor
+from lstm_sentiment.serving.predictor import Explanation, Kind, NetworkPredictor
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +32,11 @@ class TorchPredictor(NetworkPredictor):
     classes: Classes = BINARY
     ngrams: NgramClassifier | None = None
     record: Mapping[str, Any] | None = None  # of the training, as in `run.json`; set by `fit`
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the model."""
+        return "network"
 
     def write_into(self, folder: Path) -> None:
         """Write the files of the model into a folder."""
