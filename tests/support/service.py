@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,8 @@ def serving(*folders: Path, ready: bool = True, **settings: Any) -> Iterator[Run
                 wait_until(lambda: service.state is State.ready)
             yield running
         if service.state is not State.stopping:
-            running.call(server.stop, signal.SIGTERM)
+            with suppress(RuntimeError):  # the loop is closed: the service has ended by itself
+                running.call(server.stop, signal.SIGTERM)
         thread.join(SECONDS)
         assert not thread.is_alive()
 
