@@ -7,16 +7,18 @@ const HEIGHT = 220;
 const LEFT = 44; // space for the numbers of the vertical axis
 const BOTTOM = 34; // and of the horizontal one
 const MARGIN = 10;
-const TICKS = 4;
+const TICKS = 6; // at most, of the vertical axis
 
 /**
- * Return a chart with a line for each of `series`, `{name, points: [[x, y], ...]}`. `xs` and `ys`
- * are the ranges of the axes. With `diagonal`, a line shows where x and y are equal.
+ * Return a chart with a line for each of `series`, `{name, points: [[x, y], ...]}`. `xs` is the range
+ * of the horizontal axis; the vertical one reaches from its first to its last tick. With `diagonal`,
+ * a line shows where x and y are equal.
  */
-export function lineChart({ title, xLabel, series, xs, ys, xTicks, diagonal = false }) {
+export function lineChart({ title, xLabel, series, xs, xTicks, yTicks, diagonal = false }) {
+  const ys = [yTicks[0], yTicks.at(-1)];
   const x = scale(xs, LEFT, WIDTH - MARGIN);
   const y = scale(ys, HEIGHT - BOTTOM, MARGIN);
-  const parts = [...yAxis(ys, y), ...xAxis(xTicks, x, xLabel)];
+  const parts = [...yAxis(yTicks, y), ...xAxis(xTicks, x, xLabel)];
   if (diagonal) parts.push(line([[xs[0], ys[0]], [xs[1], ys[1]]], x, y, "diagonal"));
   series.forEach(({ points }, index) => {
     if (points.length > 1) parts.push(line(points, x, y, `line line-${index}`));
@@ -26,11 +28,18 @@ export function lineChart({ title, xLabel, series, xs, ys, xTicks, diagonal = fa
   return element("figure", {}, element("figcaption", {}, title), chart, key(series));
 }
 
-/** Return a range around numbers that has some space above and below. */
-export function rangeOf(numbers) {
+/** Return ticks around numbers, at multiples of 1, 2 or 5 times a power of ten. */
+export function ticksOver(numbers) {
   const [low, high] = [Math.min(...numbers), Math.max(...numbers)];
-  const space = (high - low || Math.abs(high) || 1) * 0.08;
-  return [low - space, high + space];
+  const power = 10 ** Math.floor(Math.log10((high - low || 1) / TICKS));
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((each) => ticksAt(each, low, high).length <= TICKS);
+  return ticksAt(step ?? 10 * power, low, high);
+}
+
+function ticksAt(step, low, high) {
+  const first = Math.floor(low / step);
+  const last = Math.max(Math.ceil(high / step), first + 1);
+  return Array.from({ length: last - first + 1 }, (_, index) => (first + index) * step);
 }
 
 function scale([low, high], start, end) {
@@ -49,8 +58,7 @@ function marker([a, b], x, y, index) {
   return shape("rect", { x: x(a) - 3.2, y: y(b) - 3.2, width: 6.4, height: 6.4, ...look });
 }
 
-function yAxis([low, high], y) {
-  const ticks = Array.from({ length: TICKS + 1 }, (_, index) => low + ((high - low) * index) / TICKS);
+function yAxis(ticks, y) {
   return ticks.flatMap((tick) => [
     shape("line", { x1: LEFT, x2: WIDTH - MARGIN, y1: y(tick), y2: y(tick), class: "grid" }),
     shape("text", { x: LEFT - 6, y: y(tick) + 4, "text-anchor": "end" }, tick.toFixed(2)),

@@ -45,11 +45,12 @@ async function show(text, columns, signal, wait) {
   const models = columns.map(({ model }) => model());
   const predictions = await Promise.all(models.map(({ name }) => predict(text, name, signal)));
   byId("compare-error").textContent = "";
-  byId("compare-disagreement").textContent = disagreement(...predictions);
+  const [verdict, gap] = disagreement(...predictions);
+  byId("compare-disagreement").replaceChildren(verdict, " ", element("small", {}, gap));
   columns.forEach(({ result }, index) => showPrediction(result, predictions[index]));
   await pause(wait ? EXPLANATION_PAUSE : 0, signal);
-  // The classes of the first model are explained, so that the same colour has the same meaning.
-  for (const [index, { words }] of columns.entries()) await explain(words, text, models[index], signal);
+  const label = explainedClass(...predictions);
+  for (const [index, { words }] of columns.entries()) await explain(words, text, models[index], label, signal);
 }
 
 function showPrediction(result, prediction) {
@@ -57,29 +58,38 @@ function showPrediction(result, prediction) {
   result.replaceChildren(title, probabilityBars(prediction));
 }
 
-async function explain(words, text, model, signal) {
+/**
+ * Return the class that is explained for both models, so that a colour means the same; null for the
+ * one that each model explains by default.
+ */
+function explainedClass(first, second) {
+  const names = Object.keys(first.probabilities);
+  return names.length > 2 && first.label in second.probabilities ? first.label : null;
+}
+
+async function explain(words, text, model, label, signal) {
   if (!model.explains) {
     words.replaceChildren(element("p", { class: "hint" }, "This model cannot show contributions of words."));
     return;
   }
-  const { explanation } = await predict(text, model.name, signal, true);
+  const { explanation } = await predict(text, model.name, signal, true, label);
   words.replaceChildren(...explanationView(explanation, model.classes));
 }
 
-/** Return sentences on how much two predictions differ. */
+/** Return two sentences: whether two predictions agree, and how much their probabilities differ. */
 export function disagreement(first, second) {
   const same = first.label === second.label;
   const verdict = same ? `Both models predict ${first.label}.` : `The models disagree: ${first.label} and ${second.label}.`;
   const names = Object.keys(first.probabilities);
   const otherNames = Object.keys(second.probabilities);
   if (names.length !== otherNames.length || !names.every((name) => name in second.probabilities)) {
-    return `${verdict} They have different classes, so their probabilities cannot be compared.`;
+    return [verdict, "The models have different classes, so their probabilities cannot be compared."];
   }
   const gap = (name) => Math.abs(first.probabilities[name] - second.probabilities[name]);
   const widest = names.reduce((best, name) => (gap(name) > gap(best) ? name : best));
   const points = (100 * gap(widest)).toFixed(1);
   const [one, other] = [first, second].map(({ probabilities }) => percent(probabilities[widest]));
-  return `${verdict} The probabilities of ${widest} differ by ${points} percentage points (${one} and ${other}).`;
+  return [verdict, `The probabilities of ${widest} differ by ${points} percentage points (${one} and ${other}).`];
 }
 
 function clear(columns) {

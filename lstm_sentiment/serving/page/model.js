@@ -1,7 +1,7 @@
 /** The view of a model: recipe, scores, curves, confusion matrix and calibration. */
 
 import { fetchModel } from "./api.js";
-import { lineChart, rangeOf } from "./charts.js";
+import { lineChart, ticksOver } from "./charts.js";
 import { byId, element, options, scrollable, table } from "./dom.js";
 import { Latest } from "./latest.js";
 import { count, percent } from "./numbers.js";
@@ -15,6 +15,8 @@ const KINDS = {
   ensemble: "ensemble",
 };
 const X_TICKS = 10; // at most, of the epochs
+
+const QUARTERS = [0, 0.25, 0.5, 0.75, 1];
 
 const latest = new Latest();
 
@@ -49,7 +51,7 @@ function summary(model) {
     ...(cost == null ? [] : [["Parameters", count(cost)]]),
     ...(model.max_length == null ? [] : [["Reads at most", `${count(model.max_length)} words or subwords`]]),
     ["Contributions of words", model.explains ? "yes" : "no: an exported model has no gradients"],
-    ...Object.entries(model.recipe).map(([field, value]) => [field, settingText(value)]),
+    ...settings(model.recipe),
     ["Digest", element("code", {}, model.digest)],
   ];
   const made = table("Recipe", ["Setting", "Value"], facts, true);
@@ -57,8 +59,17 @@ function summary(model) {
   return made;
 }
 
+/** Return name and value of each setting; those of a group have its name before them. */
+function settings(recipe, group = "") {
+  return Object.entries(recipe).flatMap(([name, value]) => {
+    if (value !== null && typeof value === "object" && !Array.isArray(value)) return settings(value, `${group}${name}.`);
+    return [[group + name, settingText(value)]];
+  });
+}
+
 function settingText(value) {
-  return typeof value === "string" ? value : JSON.stringify(value);
+  if (Array.isArray(value)) return value.map(settingText).join(", ");
+  return String(value ?? "none");
 }
 
 function scoresView(scores) {
@@ -74,11 +85,11 @@ function scoreText(score, value) {
 }
 
 function recordView({ epochs, confusion, calibration }, classes) {
-  const parts = epochs?.length ? [element("h2", {}, "Training"), ...curves(epochs)] : [];
+  const parts = epochs.length > 1 ? [element("h2", {}, "Training"), ...curves(epochs)] : [];
   for (const [stage, title] of Object.entries(STAGES)) {
-    if (confusion?.[stage]) parts.push(confusionTable(title, confusion[stage], classes));
+    if (confusion[stage]) parts.push(confusionTable(title, confusion[stage], classes));
   }
-  if (calibration?.length) parts.push(...calibrationView(calibration));
+  if (calibration.length) parts.push(...calibrationView(calibration, classes));
   return parts;
 }
 
@@ -102,8 +113,8 @@ function curve(title, score, epochs) {
   const last = epochs.at(-1).epoch;
   const step = Math.ceil(last / X_TICKS);
   const xTicks = epochs.map(({ epoch }) => epoch).filter((epoch) => epoch % step === 0);
-  const ys = rangeOf(series.flatMap(({ points }) => points.map(([, value]) => value)));
-  return lineChart({ title, xLabel: "epoch", series, xs: [Math.min(1, last - 1), last], ys, xTicks });
+  const yTicks = ticksOver(series.flatMap(({ points }) => points.map(([, value]) => value)));
+  return lineChart({ title, xLabel: "epoch", series, xs: [Math.min(1, last - 1), last], xTicks, yTicks });
 }
 
 function numbers(hidden) {
@@ -127,27 +138,32 @@ function shaded(number, all) {
   return cell;
 }
 
-/** Return how often predictions are right, by the probability of the predicted class. */
-function calibrationView(bins) {
-  const filled = bins.filter((bin) => bin.count > 0);
-  const points = filled.map((bin) => [bin.confidence, bin.accuracy]);
+/** Return a reliability diagram: of the second of two classes, or of the predicted one of more. */
+function calibrationView(bins, classes) {
+  const [probability, share] =
+    classes.length === 2
+      ? [`predicted probability of ${classes[1]}`, `share that is ${classes[1]}`]
+      : ["probability of the predicted class", "share that is right"];
   const chart = lineChart({
-    title: "Calibration: how often predictions of a probability are right",
-    xLabel: "probability of the predicted class",
-    series: [{ name: "reviews", points }],
+    title: `Reliability: ${share}, by ${probability}`,
+    xLabel: probability,
+    series: [{ name: share, points: bins.map((bin) => [bin.probability, bin.accuracy]) }],
     xs: [0, 1],
-    ys: [0, 1],
-    xTicks: [0, 0.25, 0.5, 0.75, 1],
+    xTicks: QUARTERS,
+    yTicks: QUARTERS,
     diagonal: true,
   });
-  const rows = filled.map((bin) => [percent(bin.confidence), percent(bin.accuracy), count(bin.count)]);
-  const caption = "Calibration";
+  const rows = bins.map((bin) => [percent(bin.probability), percent(bin.accuracy), count(bin.count)]);
   return [
     element("h2", {}, "Calibration"),
     chart,
-    element("p", { class: "hint" }, "On the dashed line, probabilities are as large as the share of right predictions."),
-    numbers(table(caption, ["Probability", "Right", "Reviews"], rows)),
+    element("p", { class: "hint" }, "On the dashed line, predicted probabilities equal the shares."),
+    numbers(table("Calibration", [capitalized(probability), capitalized(share), "Reviews"], rows)),
   ];
+}
+
+function capitalized(text) {
+  return text[0].toUpperCase() + text.slice(1);
 }
 
 function showError(error) {

@@ -45,7 +45,7 @@ function barRow({ name, share, value, strong }) {
   return element(
     "tr",
     strong ? { class: "strong" } : {},
-    element("th", { scope: "row", dir: "auto" }, name),
+    element("th", { scope: "row", dir: "auto" }, element("span", { class: "name" }, name)),
     element("td", { class: "track", "aria-hidden": "true" }, bar),
     element("td", { class: "value" }, value),
   );
