@@ -63,7 +63,7 @@ function summary(model) {
 function settings(recipe, group = "") {
   return Object.entries(recipe).flatMap(([name, value]) => {
     if (value !== null && typeof value === "object" && !Array.isArray(value)) return settings(value, `${group}${name}.`);
-    return [[group + name, settingText(value)]];
+    return [[element("code", {}, group + name), settingText(value)]];
   });
 }
 

@@ -4,9 +4,9 @@ const COUNT = new Intl.NumberFormat("en");
 
 /** Return a share as percent: "93.1 %". Only 0 and 1 themselves are "0.0 %" and "100.0 %". */
 export function percent(share) {
-  if (share > 0 && share < 0.0005) return "< 0.1 %";
-  if (share < 1 && share >= 0.9995) return "> 99.9 %";
-  return `${(100 * share).toFixed(1)} %`;
+  if (share > 0 && share < 0.0005) return "< 0.1\u00a0%";
+  if (share < 1 && share >= 0.9995) return "> 99.9\u00a0%";
+  return `${(100 * share).toFixed(1)}\u00a0%`;
 }
 
 /** Return a count with separators: "25,000". */
