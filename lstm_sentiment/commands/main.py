@@ -19,6 +19,7 @@ from lstm_sentiment.commands import (
     predict,
     pretrain,
     report,
+    serve,
     status,
     tensorboard,
     train_options,
@@ -42,6 +43,7 @@ COMMANDS = (
     evaluate,
     explain,
     export,
+    serve,
 )
 SHELLS = ("bash", "zsh", "tcsh")  # supported by shtab
 BROKEN_PIPE = 128 + 13  # as shells count the signal SIGPIPE, which Windows does not have

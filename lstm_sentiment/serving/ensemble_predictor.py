@@ -9,7 +9,7 @@ from lstm_sentiment.config import Config
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import THRESHOLD, Classes
 from lstm_sentiment.model.metrics import logit_of_mean
-from lstm_sentiment.serving.predictor import Explanation, Predictor
+from lstm_sentiment.serving.predictor import Explanation, Kind, Predictor
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +30,11 @@ class EnsemblePredictor(Predictor):
                 raise InputError("The members of the ensemble have different classes.")
         classes = first.classes.with_threshold(THRESHOLD)
         return cls(members, weights, first.config, classes)
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the model."""
+        return "ensemble"
 
     def _logits(self, texts: Sequence[str]) -> np.ndarray:
         return logit_of_mean([member.logits(texts) for member in self.members], self.weights)

@@ -9,7 +9,7 @@ from lstm_sentiment.config import Config
 from lstm_sentiment.labels import BINARY, POSITIVE, Classes
 from lstm_sentiment.model.ngrams import NgramClassifier
 from lstm_sentiment.serving.attribution import LINEAR, Attribution
-from lstm_sentiment.serving.predictor import Explanation, Predictor
+from lstm_sentiment.serving.predictor import Explanation, Kind, Predictor
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +19,11 @@ class NgramPredictor(Predictor):
     classifier: NgramClassifier
     config: Config
     classes: Classes = BINARY
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the model."""
+        return "n-grams"
 
     def _logits(self, texts: Sequence[str]) -> np.ndarray:
         return self.classifier.logits([self._tokenize(text) for text in texts])

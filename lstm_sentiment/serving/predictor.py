@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 import torch
@@ -32,6 +32,8 @@ from lstm_sentiment.serving.attribution import Attribution, attribute
 BATCH_SIZE = 64  # reviews; larger batches are hardly faster
 BATCH_POSITIONS = BATCH_SIZE * 1_000  # tokens and padding; bounds the memory for long reviews
 BATCH_NUMBERS = 2**25  # in the states of a batch; bounds the memory of wide networks
+
+Kind = Literal["network", "exported", "n-grams", "ensemble"]
 
 # (B, T) ids, (B,) lengths -> logits, (B,) for two classes, (B, K) for more
 Network = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -116,6 +118,16 @@ class Predictor(ABC):
     config: Config  # of a baseline: only the group `data` applies
     classes: Classes
 
+    @property
+    @abstractmethod
+    def kind(self) -> Kind:
+        """The kind of the model."""
+
+    @property
+    def explains(self) -> bool:
+        """Whether `explain` is possible."""
+        return self.kind in ("network", "n-grams")
+
     @staticmethod
     def load(folder: str | Path) -> "Predictor":
         """Load a finished run, baseline or ensemble, a run's `model/`, or an exported model.
@@ -195,7 +207,7 @@ class Predictor(ABC):
         no such class, if the text is not a string or too long, if its contributions are not finite
         numbers, or if the model was exported: ONNX Runtime computes no gradients.
         """
-        explanation = self._explanation(text, self._label(label))
+        explanation = self._explanation(text, self.label_of(label))
         if not explanation.attribution.is_finite:
             raise _not_finite("explanation", text)
         return explanation
@@ -211,7 +223,7 @@ class Predictor(ABC):
         If `label` is None, the class is the one of `_explained`.
         """
 
-    def _label(self, name: str | None) -> int | None:
+    def label_of(self, name: str | None) -> int | None:
         """Return the label of a class. Raises InputError if there is no class with this name."""
         if name is None:
             return None
@@ -249,6 +261,11 @@ class NetworkPredictor(Predictor):
     classes: Classes = BINARY
     record: Mapping[str, Any] | None = None  # of the training, as in `run.json`; set by `fit`
     ngrams: NgramClassifier | None = None  # with `head.ngrams`
+
+    @property
+    def kind(self) -> Kind:
+        """ "exported" if ONNX Runtime computes the logits."""
+        return "exported" if self.classifier is None else "network"
 
     def save(self, folder: str | Path) -> None:
         """Write the model to a new folder, which `load` and the commands take.

@@ -1,0 +1,160 @@
+"""Limits on requests: their number, their size and speed, and who may send them.
+
+Each layer is an ASGI middleware. A refused request is answered before its body is read; as the rest
+of the body is not wanted, the connection is then closed.
+"""
+
+import asyncio
+import hmac
+from collections.abc import Callable
+
+from fastapi import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lstm_sentiment.serving.http.access_log import ConnectionLostError
+from lstm_sentiment.serving.http.answers import error_answer
+from lstm_sentiment.serving.http.settings import Settings
+
+FILE_PATH = "/v1/predict/file"
+OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/openapi.json", "/docs"})  # without a token
+OPEN_FOLDERS = ("/docs/", "/page/")
+ABORT = "lstm_sentiment.abort"  # the extension of a scope that closes its connection at once
+
+# A body must arrive within the first number of seconds, and one more for each MINIMUM_RATE bytes,
+# as with Apache's mod_reqtimeout.
+BODY_SECONDS = 15.0
+MINIMUM_RATE = 8_192
+SEND_SECONDS = 30.0  # until a client takes the next part of its answer
+CLOSE = {"Connection": "close"}
+
+
+class BearerToken:
+    """Refuse requests without the token, except those for pages and for health."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self.app, self.expected = app, b"Bearer " + token.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it with status 401."""
+        if scope["type"] == "http" and not self._is_allowed(scope):
+            detail = "A token is needed: send the header Authorization: Bearer TOKEN."
+            headers = {"WWW-Authenticate": "Bearer", **CLOSE}
+            await error_answer(401, detail, headers)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    def _is_allowed(self, scope: Scope) -> bool:
+        path: str = scope["path"]
+        if path in OPEN_PATHS or path.startswith(OPEN_FOLDERS):
+            return True
+        given = _header(scope, b"authorization") or b""
+        scheme, _, token = given.partition(b" ")
+        # Names of schemes have no case. The comparison takes equally long for all wrong tokens.
+        return hmac.compare_digest(scheme.capitalize() + b" " + token.strip(), self.expected)
+
+
+class Limits:
+    """Bound the number of requests, the size of bodies, and the time to send and to receive."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app, self.settings = app, settings
+        self.requests = 0  # that are not yet answered
+        self.buffered = 0  # bytes of bodies in memory
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        body = _Body(self, scope, receive)
+        answer = _Sender(scope, send, body)
+        self.requests += 1
+        try:
+            if refusal := self._refusal(body):
+                await error_answer(*refusal)(scope, receive, answer.send)
+            else:
+                await self.app(scope, body.receive, answer.send)
+        finally:
+            self.requests -= 1
+            self.buffered -= body.buffered
+
+    def _refusal(self, body: "_Body") -> tuple[int, str, dict[str, str]] | None:
+        """Return status, reason and headers if a request is refused before its body is read."""
+        if self.requests > self.settings.max_requests:
+            retry = {"Retry-After": "1", **CLOSE}
+            return 503, f"More than {self.settings.max_requests:,} requests are open.", retry
+        if body.declared > body.limit:
+            return 413, body.too_large(body.declared), CLOSE
+        return None
+
+
+class _Body:
+    """The body of a request as it arrives."""
+
+    def __init__(self, limits: Limits, scope: Scope, receive: Receive) -> None:
+        self.limits, self._receive = limits, receive
+        self.is_file = scope["path"] == FILE_PATH
+        settings = limits.settings
+        self.limit = settings.max_file if self.is_file else settings.max_body
+        length = _header(scope, b"content-length") or b"0"
+        self.declared = int(length) if length.isdigit() else 0
+        self.complete = not self.declared and _header(scope, b"transfer-encoding") is None
+        self.size = 0
+        self.buffered = 0  # its part of `limits.buffered`
+        self.started = asyncio.get_running_loop().time()
+
+    async def receive(self) -> Message:
+        """Return the next message. Raises HTTPException if the body is too large or too slow."""
+        if self.complete:
+            return await self._receive()
+        deadline = self.started + BODY_SECONDS + self.size / MINIMUM_RATE
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await self._receive()
+        except TimeoutError as error:
+            raise HTTPException(408, "The body arrived too slowly.", CLOSE) from error
+        if message["type"] == "http.request":
+            self._count(len(message.get("body", b"")))
+            self.complete = not message.get("more_body", False)
+        return message
+
+    def _count(self, size: int) -> None:
+        self.size += size
+        if self.size > self.limit:
+            raise HTTPException(413, self.too_large(self.size), CLOSE)
+        if self.is_file:  # which is written to a disk
+            return
+        self.buffered += size
+        self.limits.buffered += size
+        if self.limits.buffered > self.limits.settings.max_buffered:
+            detail = "The bodies of all requests together are too large: try again later."
+            raise HTTPException(503, detail, {"Retry-After": "1", **CLOSE})
+
+    def too_large(self, size: int) -> str:
+        """Return the reason why a body of at least this size is refused."""
+        return f"The body has at least {size:,} bytes, more than the {self.limit:,} allowed."
+
+
+class _Sender:
+    """The way of an answer to the client, who must take it in time."""
+
+    def __init__(self, scope: Scope, send: Send, body: _Body) -> None:
+        self._send, self.body = send, body
+        self.abort: Callable[[], object] = scope.get("extensions", {}).get(ABORT, lambda: None)
+
+    async def send(self, message: Message) -> None:
+        """Send a message. Raises ConnectionLostError if the client does not take it."""
+        if message["type"] == "http.response.start" and not self.body.complete:
+            headers = [pair for pair in message.get("headers", ()) if pair[0] != b"connection"]
+            message = {**message, "headers": [*headers, (b"connection", b"close")]}
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._send(message)
+        except TimeoutError as error:
+            self.abort()
+            raise ConnectionLostError from error
+
+
+def _header(scope: Scope, name: bytes) -> bytes | None:
+    """Return the value of the first header of this name."""
+    return next((value for key, value in scope["headers"] if key == name), None)

@@ -1,0 +1,198 @@
+"""Start the service: its socket, its signals, its log and its shutdown.
+
+| signal | effect |
+| --- | --- |
+| SIGTERM, SIGINT | answer all accepted requests, then end; a second SIGINT ends at once |
+| SIGHUP | load the models again, without a lost request |
+"""
+
+import asyncio
+import gc
+import logging
+import resource
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from lstm_sentiment.errors import InputError
+from lstm_sentiment.serving.http import access_log
+from lstm_sentiment.serving.http.access_log import AccessLog
+from lstm_sentiment.serving.http.app import create_app
+from lstm_sentiment.serving.http.connection import Connection
+from lstm_sentiment.serving.http.limits import BearerToken, Limits
+from lstm_sentiment.serving.http.loaded_models import LoadedModels
+from lstm_sentiment.serving.http.service import Service, State
+from lstm_sentiment.serving.http.settings import Settings
+
+ENDING = (signal.SIGTERM, signal.SIGINT)
+BACKLOG = 2_048  # connections that wait to be accepted
+KEEP_ALIVE = 15  # seconds that an idle connection stays open
+# Between the signal and the end of listening. Answers close their connections meanwhile, so that no
+# client sends its next request on a connection that is about to be closed.
+LAST_CALL = 0.5
+
+logger = logging.getLogger(__name__)
+
+
+def serve(folders: Sequence[Path], settings: Settings, log_requests: bool = True) -> None:
+    """Answer requests until a signal ends the process.
+
+    Raises InputError if a model cannot be loaded or the address cannot be used.
+    """
+    service = Service(LoadedModels(folders), settings)
+    with _listening(settings) as listener:
+        _set_up_logs(log_requests)
+        _raise_open_files()
+        server = Server(service)
+        server.run([listener])
+    if server.failure is not None:
+        raise server.failure
+
+
+def application(service: Service) -> ASGIApp:
+    """Return the application of a service with all layers, the outermost one last."""
+    app: ASGIApp = Limits(create_app(service), service.settings)
+    if service.settings.token is not None:
+        app = BearerToken(app, service.settings.token)
+    if service.settings.origins:
+        app = CORSMiddleware(
+            app,
+            allow_origins=service.settings.origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+        )
+    return AccessLog(app, service)
+
+
+class Server(uvicorn.Server):
+    """A server that loads its models after it has begun to listen."""
+
+    def __init__(self, service: Service) -> None:
+        settings = service.settings
+        super().__init__(
+            uvicorn.Config(
+                application(service),
+                http=Connection,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=KEEP_ALIVE,
+                timeout_graceful_shutdown=int(settings.shutdown_seconds),
+                backlog=BACKLOG,
+            )
+        )
+        self.service = service
+        self.failure: InputError | None = None  # why the models could not be loaded
+        self._reloading = threading.Lock()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and then to load the models."""
+        await super().startup(sockets)
+        for listener in sockets or []:
+            host, port = listener.getsockname()[:2]
+            host = f"[{host}]" if ":" in host else host
+            logger.info("listening on http://%s:%d", host, port)
+        _in_thread(self._load, asyncio.get_running_loop())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer all accepted requests and end the threads of the service."""
+        await super().shutdown(sockets)
+        await asyncio.to_thread(self.service.close)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle signals while the server runs; uvicorn would raise them again at its end."""
+        loop = asyncio.get_running_loop()
+        for number in ENDING:
+            loop.add_signal_handler(number, self.stop, number)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        try:
+            yield
+        finally:
+            for number in (*ENDING, signal.SIGHUP):
+                loop.remove_signal_handler(number)
+
+    def stop(self, number: signal.Signals) -> None:
+        """Begin to shut down; a second SIGINT drops the requests that are not yet answered."""
+        if self.service.state is State.stopping:
+            self.force_exit = number == signal.SIGINT
+            return
+        self.service.state = State.stopping
+        logger.info("shutting down")
+        asyncio.get_running_loop().call_later(LAST_CALL, self._exit)
+
+    def reload(self) -> None:
+        """Load the models again, one time after the other."""
+
+        def load() -> None:
+            with self._reloading:
+                self.service.reload()
+
+        if self.service.state is State.ready:
+            _in_thread(load)
+
+    def _load(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            self.service.load()
+        except InputError as error:
+            self.failure = error
+            loop.call_soon_threadsafe(self._exit)
+        else:
+            gc.collect()
+            gc.freeze()  # collections need not traverse the objects of PyTorch and the models
+
+    def _exit(self) -> None:
+        self.should_exit = True
+
+
+def _in_thread(function: Callable[..., None], *arguments: object) -> None:
+    threading.Thread(target=function, args=arguments, daemon=True).start()
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    """Yield a socket that listens. Raises InputError if the address cannot be used."""
+    address = f"{settings.host}:{settings.port}"
+    try:
+        [(family, _, _, _, place), *_] = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        listener = socket.create_server(place[:2], family=family, backlog=BACKLOG)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{address} cannot be used ({reason}): give another --host or --port.") \
+            from error  # fmt: skip
+    with listener:
+        yield listener
+
+
+def _set_up_logs(log_requests: bool) -> None:
+    """Write requests to standard output, and messages to standard error."""
+    messages = logging.StreamHandler(sys.stderr)
+    messages.setFormatter(logging.Formatter("%(message)s"))
+    for name, level in (("lstm_sentiment.serving.http", logging.INFO), ("uvicorn", logging.ERROR)):
+        logging.getLogger(name).handlers = [messages]
+        logging.getLogger(name).setLevel(level)
+        logging.getLogger(name).propagate = False
+    requests = logging.StreamHandler(sys.stdout)
+    requests.setFormatter(logging.Formatter("%(message)s"))
+    access_log.access.handlers = [requests]
+    access_log.access.propagate = False
+    access_log.access.setLevel(logging.INFO if log_requests else logging.CRITICAL)
+
+
+def _raise_open_files() -> None:
+    """Allow as many open files as the system does; each connection is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
