@@ -80,7 +80,7 @@ def test_prediction_and_colours_follow_the_typing(page: Page, predictor: Predict
 def test_the_strongest_word_has_the_strongest_colour(page: Page, predictor: Predictor) -> None:
     text_area(page).fill(GOOD)
     explained(page, GOOD)
-    sizes = [abs(weight.contribution) for weight in predictor.explain(GOOD).weights]
+    sizes = [abs(weight.weight) for weight in predictor.explain(GOOD).weights]
     spans = words(page).locator("span").all()
     strengths = [
         float(s.evaluate("node => node.style.getPropertyValue('--strength')")) for s in spans
@@ -106,9 +106,9 @@ def test_the_strongest_words_are_listed_with_their_contributions(
     text_area(page).fill(BAD)
     page.get_by_text("Strongest words").click()
     rows = page.locator("#review-words details tbody tr")
-    strongest = max(predictor.explain(BAD).weights, key=lambda weight: abs(weight.contribution))
-    sign = "−" if strongest.contribution < 0 else "+"
-    expect(rows.first).to_have_text(f"{strongest.token}{sign}{abs(strongest.contribution):.3f}")
+    strongest = max(predictor.explain(BAD).weights, key=lambda weight: abs(weight.weight))
+    sign = "−" if strongest.weight < 0 else "+"
+    expect(rows.first).to_have_text(f"{strongest.token}{sign}{abs(strongest.weight):.3f}")
 
 
 def test_older_answers_are_dropped(page: Page, predictor: Predictor) -> None:
