@@ -1,6 +1,6 @@
 """rows of a file -> the same rows with predictions, as a stream."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -24,6 +24,7 @@ from lstm_sentiment.serving.table_output import (
 ROWS, CHARACTERS = 4_000, 8_000_000
 
 AnyRow = TypeVar("AnyRow", bound=Row)
+Predict = Callable[[list[str]], list[Prediction]]
 
 
 class Counts(NamedTuple):
@@ -56,15 +57,27 @@ def predict_file(
         file_output(output, overwrite) as draft,
         table_output(InputTable(file, table, predictor.classes), output, draft) as write,
     ):
-        for rows in in_chunks(table.rows):
-            values = (row[table.text] for row in rows)
-            texts = [_text(file, number, value) for number, value in enumerate(values, done + 1)]
-            predictions = _predictions(predictor, texts)
+        for rows, predictions in predicted_rows(predictor.predict, file, table):
             write(rows, predictions)
             done += len(rows)
             without_text += predictions.count(None)
             advance(done)
     return Counts(done, without_text)
+
+
+def predicted_rows(
+    predict: Predict, file: Path, table: Rows, chunk_size: int = ROWS
+) -> Iterator[tuple[list[Row], PredictedRows]]:
+    """Yield the rows of a file in chunks, in order, with their predictions.
+
+    A row without a text has no prediction. Raises InputError if the file cannot be read.
+    """
+    done = 0
+    for rows in in_chunks(table.rows, chunk_size):
+        values = (row[table.text] for row in rows)
+        texts = [_text(file, number, value) for number, value in enumerate(values, done + 1)]
+        yield rows, _predictions(predict, texts)
+        done += len(rows)
 
 
 def predict_stream(
@@ -77,16 +90,17 @@ def predict_stream(
 
     Without a text, there is no prediction.
     """
+
+    def predict(present: list[str]) -> list[Prediction]:
+        return predictor.predict(present, weights)
+
     for rows in in_chunks(([text] for text in texts), chunk_size):
         chunk = [row[0] for row in rows]
-        yield from zip(chunk, _predictions(predictor, chunk, weights), strict=True)
+        yield from zip(chunk, _predictions(predict, chunk), strict=True)
 
 
-def _predictions(
-    predictor: Predictor, texts: Sequence[str | None], weights: bool = False
-) -> PredictedRows:
-    present = [text for text in texts if text is not None]
-    predictions = iter(predictor.predict(present, weights))
+def _predictions(predict: Predict, texts: Sequence[str | None]) -> PredictedRows:
+    predictions = iter(predict([text for text in texts if text is not None]))
     return [None if text is None else next(predictions) for text in texts]
 
 

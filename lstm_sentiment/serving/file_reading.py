@@ -96,12 +96,16 @@ class FileReading:
 
 
 def file_reading(
-    file: Path, configs: Mapping[str, Config], options: Mapping[str, Any]
+    file: Path,
+    configs: Mapping[str, Config],
+    options: Mapping[str, Any],
+    on_command_line: bool = True,
 ) -> FileReading:
     """Return how a file is read for the runs with these configurations, by name.
 
     `options` holds the values that were given, by field; None and missing ones are taken from the
-    configurations. Raises InputError if these differ from each other.
+    configurations. Messages name the options as `on_command_line`, or else as the fields. Raises
+    InputError if the configurations differ from each other.
     """
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
@@ -109,7 +113,7 @@ def file_reading(
         if name not in OPTIONS:
             continue
         if (value := options.get(name)) is not None:
-            option = origins[name] = OPTIONS[name]
+            option = origins[name] = OPTIONS[name] if on_command_line else name
             values[name] = replace(known, name=option).stored(value)  # for the error's message
             continue
         value = values[name] = _agreed(name, configs)
@@ -121,10 +125,11 @@ def file_reading(
         values["text_column"],
         values["label_column"],
         values["positive_label"],
-        COLUMN_OPTIONS,
+        COLUMN_OPTIONS if on_command_line else Options(text="text_column"),
         skip_missing=values["missing"] is MissingValues.skip,
     )
-    text_format = TextFormat(values["delimiter"], values["encoding"], values["quoting"], "--")
+    prefix = "--" if on_command_line else ""
+    text_format = TextFormat(values["delimiter"], values["encoding"], values["quoting"], prefix)
     return FileReading(columns, text_format, origins)
 
 

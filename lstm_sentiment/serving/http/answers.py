@@ -9,8 +9,10 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.types import Receive
 
 from lstm_sentiment.display import shortened
+from lstm_sentiment.errors import InputError
 from lstm_sentiment.serving.http.batching import QueueFullError
 from lstm_sentiment.serving.http.schemas import ErrorAnswer
 
@@ -27,6 +29,7 @@ STATUSES = {
     404: "unknown model",
     408: "the request arrived too slowly",
     413: "the body is too large",
+    415: "the body is compressed",
     422: "a value is not allowed",
     503: "the queue is full, or models are being loaded",
     504: "the answer took too long",
@@ -41,11 +44,6 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def busy(error: QueueFullError) -> HTTPException:
-    """Return the error of a request that finds the queue full."""
-    return unavailable(f"The service is busy: {error}", error.retry_after)
-
-
 def unavailable(detail: str, retry_after: int = 1) -> HTTPException:
     """Return the error of a request that should be repeated after some seconds."""
     return HTTPException(503, detail, {"Retry-After": str(retry_after)})
@@ -58,7 +56,7 @@ async def answer_of(request: Request, future: "Future[Result]", seconds: float) 
     that still wait are then removed from the queue.
     """
     result = asyncio.wrap_future(future)
-    gone = asyncio.ensure_future(_disconnected(request))
+    gone = asyncio.ensure_future(disconnected(request.receive))
     try:
         await asyncio.wait((result, gone), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if result.done():
@@ -71,8 +69,9 @@ async def answer_of(request: Request, future: "Future[Result]", seconds: float) 
         result.cancel()
 
 
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+async def disconnected(receive: Receive) -> None:
+    """Wait until the client of a request, which has been read completely, has gone."""
+    while (await receive())["type"] != "http.disconnect":
         pass
 
 
@@ -80,6 +79,8 @@ def add_error_handlers(app: FastAPI) -> None:
     """Let all errors be answered with one sentence."""
     app.add_exception_handler(StarletteHTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(InputError, _input_error)
+    app.add_exception_handler(QueueFullError, _busy)
     app.add_exception_handler(Exception, _internal_error)
 
 
@@ -94,6 +95,16 @@ async def _http_error(_: Request, error: Exception) -> JSONResponse:
 async def _validation_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     return error_answer(422, " ".join(map(_sentence, error.errors()[:3])))
+
+
+async def _input_error(_: Request, error: Exception) -> JSONResponse:
+    return error_answer(422, str(error))
+
+
+async def _busy(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, QueueFullError)
+    retry = {"Retry-After": str(error.retry_after)}
+    return error_answer(503, f"The service is busy: {error}", retry)
 
 
 async def _internal_error(_: Request, __: Exception) -> JSONResponse:

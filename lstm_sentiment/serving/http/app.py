@@ -1,19 +1,18 @@
 """The routes of the service."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response
 
 from lstm_sentiment import __version__
-from lstm_sentiment.errors import InputError
+from lstm_sentiment.config import Delimiter, Quoting
+from lstm_sentiment.serving.http import openapi
 from lstm_sentiment.serving.http.answers import (
     add_error_handlers,
     answer_of,
-    busy,
     documented,
     unavailable,
 )
-from lstm_sentiment.serving.http.batching import QueueFullError
 from lstm_sentiment.serving.http.descriptions import model_details, model_entry
 from lstm_sentiment.serving.http.loaded_models import LoadedModel
 from lstm_sentiment.serving.http.pages import page_routes
@@ -26,8 +25,10 @@ from lstm_sentiment.serving.http.schemas import (
     Status,
 )
 from lstm_sentiment.serving.http.service import Explained, Service, State
+from lstm_sentiment.serving.http.uploads import CONTENT_TYPES, Format, format_of, predicted_file
 
 JSON = "application/json"
+FILE_CONTENT = {media: {"schema": {"type": "string"}} for media in CONTENT_TYPES}
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # FastAPI would record the messages of errors, which may repeat a text, where a program has set up
 # OpenTelemetry. Older versions have no such option and ignore it.
@@ -41,7 +42,7 @@ def create_app(service: Service) -> FastAPI:
     app = FastAPI(
         title="lstm_sentiment",
         version=__version__,
-        summary="Classify texts with trained models.",
+        description="Classify texts with trained models.",
         docs_url=None,
         redoc_url=None,
         telemetry=NO_TELEMETRY,
@@ -49,6 +50,8 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     app.include_router(router)
     app.router.routes.extend(page_routes())
+    app.include_router(openapi.router)
+    app.openapi = openapi.schema_maker(app, service.settings)  # type: ignore[method-assign]
     add_error_handlers(app)
     return app
 
@@ -84,22 +87,56 @@ async def predict(body: PredictRequest, request: Request) -> Response:
     check_texts(texts, body.explain, service)
     service.metrics.texts.labels(model.name).inc(len(texts))
     timeout = service.settings.timeout
-    try:
-        if body.explain:
-            explanations = await answer_of(
-                request, service.explanations.submit(Explained(model, body.label), texts), timeout
-            )
-            predictions = [*map(explanation_answer, explanations)]
-        else:
-            check_class(model, body.label)
-            computed = await answer_of(request, service.predictions.submit(model, texts), timeout)
-            predictions = [prediction_answer(each, model.predictor.classes) for each in computed]
-    except QueueFullError as error:
-        raise busy(error) from error
-    except InputError as error:
-        raise HTTPException(422, str(error)) from error
+    if body.explain:
+        waiting = service.explanations.submit(Explained(model, body.label), texts)
+        explanations = await answer_of(request, waiting, timeout)
+        predictions = [*map(explanation_answer, explanations)]
+    else:
+        model.predictor.label_of(body.label)  # refuses the name of a class that does not exist
+        computed = await answer_of(request, service.predictions.submit(model, texts), timeout)
+        predictions = [prediction_answer(each, model.predictor.classes) for each in computed]
     answer = PredictAnswer(model=model.name, digest=model.digest, predictions=predictions)
     return Response(answer.model_dump_json(by_alias=True), media_type=JSON)
+
+
+@router.post(
+    "/v1/predict/file",
+    summary="Classify the rows of a file",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The same rows with columns for the class and its probability.",
+            "content": FILE_CONTENT,
+        },
+        **documented(401, 404, 408, 413, 415, 422, 503),
+    },
+    openapi_extra={"requestBody": {"required": True, "content": FILE_CONTENT}},
+)
+async def predict_file(
+    request: Request,
+    model: Annotated[str | None, Query(description="name of the model")] = None,
+    format: Annotated[
+        Format | None, Query(description="format of the file; by default, that of Content-Type")
+    ] = None,
+    text_column: Annotated[str | None, Query(description="column of the texts")] = None,
+    delimiter: Annotated[Delimiter | None, Query(description="of a CSV or TSV file")] = None,
+    encoding: Annotated[str | None, Query(description="of a CSV or TSV file")] = None,
+    quoting: Annotated[Quoting | None, Query(description="of a CSV or TSV file")] = None,
+) -> Response:
+    """Return the rows of the file in the body, with predictions, while they are computed.
+
+    By default, the file is read as the files of the training were. If a row cannot be read, the
+    answer ends without its last chunk.
+    """
+    service = service_of(request)
+    chosen, suffix = model_of(service, model), format_of(request, format)
+    options = {
+        "text_column": text_column,
+        "delimiter": delimiter,
+        "encoding": encoding,
+        "quoting": quoting,
+    }
+    return await predicted_file(request, service, chosen, suffix, options)
 
 
 def check_texts(texts: list[str], explain: bool, service: Service) -> None:
@@ -118,11 +155,6 @@ def check_texts(texts: list[str], explain: bool, service: Service) -> None:
                 f"texts[{number}] has {len(text):,} characters, more than the "
                 f"{settings.max_characters:,} allowed.",
             )
-
-
-def check_class(model: LoadedModel, label: str | None) -> None:
-    """Raise InputError if the model has no class of this name."""
-    model.predictor.label_of(label)
 
 
 @router.get("/v1/models", summary="List the models", responses=documented(401, 503))

@@ -25,10 +25,10 @@ SMOOTHING = 0.2  # weight of the last batch in the estimated speed
 
 
 class QueueFullError(Exception):
-    """More texts wait than the queue may hold; `retry_after` is in whole seconds."""
+    """No room for more work; `retry_after` is in whole seconds."""
 
-    def __init__(self, waiting: int, capacity: int, retry_after: int) -> None:
-        super().__init__(f"{waiting:,} texts are waiting, and {capacity:,} may: try again later.")
+    def __init__(self, reason: str, retry_after: int) -> None:
+        super().__init__(f"{reason}: try again later.")
         self.retry_after = retry_after
 
 
@@ -126,7 +126,8 @@ class Batcher(Generic[Model, Result]):
             if not self._has_room(len(texts)) and not (
                 patience and self._changed.wait_for(lambda: self._has_room(len(texts)), patience)
             ):
-                raise QueueFullError(self.waiting, self.capacity, self._delay())
+                reason = f"{self.waiting:,} texts wait, and at most {self.capacity:,} may"
+                raise QueueFullError(reason, self._delay())
             self._jobs.append(job)
             self.waiting += len(texts)
             self._changed.notify_all()

@@ -113,6 +113,9 @@ class Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Handle signals while the server runs; uvicorn would raise them again at its end."""
+        if threading.current_thread() is not threading.main_thread():  # which receives them
+            yield
+            return
         loop = asyncio.get_running_loop()
         for number in ENDING:
             loop.add_signal_handler(number, self.stop, number)

@@ -1,18 +1,21 @@
 """The state of a service: its models, its queues and its metrics."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from lstm_sentiment.errors import InputError
-from lstm_sentiment.serving.http.batching import Batcher
+from lstm_sentiment.serving.http.batching import Batcher, QueueFullError
 from lstm_sentiment.serving.http.loaded_models import LoadedModel, LoadedModels
 from lstm_sentiment.serving.http.metrics import Metrics
 from lstm_sentiment.serving.http.settings import Settings
 
 if TYPE_CHECKING:
     from lstm_sentiment.serving.predictor import Explanation, Prediction
+
+FILE_DELAY = 10  # seconds after which a client may try again to send a file
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +46,7 @@ class Service:
         self.models, self.settings = models, settings
         self.state = State.loading
         self.metrics = Metrics(settings)
+        self.files = 0  # that are predicted now
         self.predictions: Batcher[LoadedModel, Prediction] = Batcher(
             _predict,
             settings.batch_size,
@@ -76,6 +80,18 @@ class Service:
             self.load()
         except InputError as error:
             logger.error("The models stay as they are: %s", error)
+
+    @contextmanager
+    def file_slot(self) -> Iterator[None]:
+        """Occupy one of the places for files. Raises QueueFullError if there is none."""
+        most = self.settings.max_files
+        if self.files >= most:
+            raise QueueFullError(f"{most} files are being predicted, and no more may", FILE_DELAY)
+        self.files += 1
+        try:
+            yield
+        finally:
+            self.files -= 1
 
     def close(self) -> None:
         """Compute what still waits, and end the threads."""
