@@ -5,6 +5,8 @@ import { askForToken } from "./token.js";
 
 const RETRIES = 3; // of a request that a busy service refuses
 const LONGEST_WAIT = 10; // seconds before a retry
+const NO_ANSWER = "The service does not answer. Check that it is running.";
+const ENDED_EARLY = "The answer ended early: the service cannot read one of the rows. There is no file to download.";
 
 let token = null;
 
@@ -71,7 +73,7 @@ async function attempt(path, options) {
   } catch (error) {
     options.signal?.throwIfAborted();
     if (error instanceof ServiceError) throw error;
-    throw new ServiceError("The service does not answer. Check that it is running.");
+    throw new ServiceError(NO_ANSWER);
   }
 }
 
@@ -95,14 +97,18 @@ async function detail(response) {
 /** Like fetch, but reports its progress, which fetch cannot. */
 function upload(path, { method, headers, body, signal, progress }) {
   return new Promise((resolve, reject) => {
+    let reason = NO_ANSWER; // of an error
     const request = new XMLHttpRequest();
     request.open(method, path);
     request.responseType = "blob";
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.upload.onprogress = ({ loaded }) => progress("upload", loaded / body.size);
-    request.onprogress = ({ loaded }) => progress("answer", loaded / body.size);
+    request.onprogress = ({ loaded }) => {
+      reason = ENDED_EARLY;
+      progress("answer", loaded / body.size);
+    };
     request.onload = () => resolve(asResponse(request));
-    request.onerror = () => reject(interruption(request));
+    request.onerror = () => reject(new ServiceError(reason));
     request.onabort = () => reject(signal.reason);
     signal.throwIfAborted();
     signal.addEventListener("abort", () => request.abort(), { once: true });
@@ -117,12 +123,4 @@ function asResponse(request) {
     if (value !== null) headers.set(name, value);
   }
   return new Response(request.response, { status: request.status, headers });
-}
-
-/** Return the error of a request without a complete answer. The service has stopped within it. */
-function interruption(request) {
-  const begun = request.readyState >= XMLHttpRequest.HEADERS_RECEIVED || request.status > 0;
-  return begun
-    ? new ServiceError("The answer of the service ended early: a row of the file cannot be classified.")
-    : new ServiceError("The service does not answer. Check that it is running.");
 }

@@ -43,11 +43,13 @@ async function classify(file, model, signal) {
   if (!file) throw new ServiceError("Choose a file first.");
   const format = formatOf(file.name);
   const column = byId("file-column").value.trim();
-  const parameters = { model: model.name, format, ...(column && { text_column: column }) };
+  const encoding = byId("file-encoding").value.trim();
+  const chosen = { ...(column && { text_column: column }), ...(encoding && { encoding }) };
+  const parameters = { model: model.name, format, ...chosen };
   begin();
   const response = await predictFile(file, parameters, signal, showProgress);
   const result = await response.blob();
-  const rows = await readPredictions(result, format, column);
+  const rows = await readPredictions(result, format, column, encoding);
   signal.throwIfAborted();
   byId("file-result").replaceChildren(...resultView(rows, model, result, downloadName(file.name)));
   finish(`${counted(rows.length, "row")} classified.`);

@@ -6,10 +6,11 @@ const SAMPLE = 50; // rows that say which column is the longest
 
 /**
  * Return the rows of a file, `{number, text, label, probability}`; `probability` is a number, and
- * rows without a text have the label "". `format` is csv, tsv or jsonl.
+ * rows without a text have the label "". `format` is csv, tsv or jsonl; `textColumn` and `encoding`
+ * are "" if they are not known.
  */
-export async function readPredictions(blob, format, textColumn) {
-  const content = decoded(await blob.arrayBuffer());
+export async function readPredictions(blob, format, textColumn, encoding) {
+  const content = decoded(await blob.arrayBuffer(), encoding);
   const { names, rows } = format === "jsonl" ? jsonLines(content) : delimited(content);
   const label = names.findLastIndex((name) => NEW_COLUMN("label").test(name));
   const probability = names.findLastIndex((name) => NEW_COLUMN("probability").test(name));
@@ -32,15 +33,24 @@ function textIndex(names, rows, given, others) {
   return columns.reduce((best, column) => (length(column) > length(best) ? column : best), columns[0]);
 }
 
-/** Decode UTF-8 or UTF-16 with a mark; bytes that are neither are of Windows. */
-function decoded(bytes) {
+/** Decode UTF-8, UTF-16 with a mark, or bytes in another encoding. */
+function decoded(bytes, encoding) {
   const [first, second] = new Uint8Array(bytes, 0, Math.min(2, bytes.byteLength));
   if (first === 0xff && second === 0xfe) return new TextDecoder("utf-16le").decode(bytes);
   if (first === 0xfe && second === 0xff) return new TextDecoder("utf-16be").decode(bytes);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    return new TextDecoder("windows-1252").decode(bytes);
+    return decoder(encoding).decode(bytes);
+  }
+}
+
+/** Return the decoder of an encoding, or of the most frequent one if browsers do not know its name. */
+function decoder(encoding) {
+  try {
+    return new TextDecoder(encoding || "windows-1252");
+  } catch {
+    return new TextDecoder("windows-1252");
   }
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from lstm_sentiment.commands.train import run
 from lstm_sentiment.config import Config, EmbeddingConfig, EncoderConfig

@@ -111,7 +111,7 @@ def test_the_strongest_words_are_listed_with_their_contributions(
     expect(rows.first).to_have_text(f"{strongest.token}{sign}{abs(strongest.weight):.3f}")
 
 
-def test_older_answers_are_dropped(page: Page, predictor: Predictor) -> None:
+def test_older_answers_are_dropped(page: Page) -> None:
     """The answer for the first text comes after that for the second one."""
     held: list[Route] = []
 
@@ -158,7 +158,7 @@ def test_without_a_text_there_is_no_prediction(page: Page) -> None:
 
 def test_markup_is_text(page: Page) -> None:
     text_area(page).fill("<img src=x onerror=alert(1)> <script>alert(2)</script> good")
-    expect(words(page)).to_contain_text("img")
+    expect(words(page)).to_contain_text("<script>alert")
     assert page.locator("main img, main script").count() == 0
 
 
@@ -190,7 +190,7 @@ def test_an_exported_model_predicts_and_says_that_it_cannot_explain(
     explained(page, GOOD)
     page.get_by_role("combobox", name="Model", exact=True).select_option(models.exported.name)
     expect(page.get_by_text("cannot show contributions of words")).to_be_visible()
-    expect(page.get_by_role("status")).to_have_text(re.compile("e, [0-9.]+ %"))
+    expect(page.get_by_role("status")).to_have_text(re.compile(r"e, [0-9.]+\s%"))
     expect(words(page)).to_have_count(0)
     expect(page.get_by_role("combobox", name="Colours show")).to_be_hidden()
 
