@@ -4,10 +4,10 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
 from lstm_sentiment.commands.train import run
 from lstm_sentiment.config import Config, EmbeddingConfig, EncoderConfig
@@ -17,7 +17,8 @@ from tests.serving.page.services import serving
 from tests.support.networks import TEXTS, saved
 from tests.support.project import tiny_config
 
-TIMEOUT = int(os.environ.get("PTIMEOUT", 10_000))
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+TIMEOUT = 30_000
 
 
 class Models(NamedTuple):
@@ -51,9 +52,9 @@ def address(models: Models) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Start Chromium, the one of the system."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    program = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if program is None:
-        pytest.skip("no chromium: install it with the packages of the system")
+        pytest.skip("no Chromium: install the system's package chromium")
     # Chromium's sandbox does not work for root.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     expect.set_options(timeout=TIMEOUT)
@@ -70,29 +71,27 @@ Open = Callable[..., Page]
 def open_page(browser: Browser, address: str) -> Iterator[Open]:
     """Return a function that opens a view of the page: `open_page("review", color_scheme="dark")`.
 
-    After the test, the page must have shown no error in the console, and loaded nothing from
-    another place.
+    `before` is called with the page before it is loaded. At the end, the page must have shown no
+    error in the console, and loaded nothing from elsewhere.
     """
     problems: list[str] = []
-    contexts = []
+    contexts: list[BrowserContext] = []
 
-    def watch(page: Page) -> None:
+    def requested(request: Request) -> None:
+        if not request.url.removeprefix("blob:").startswith(address):
+            problems.append(f"loaded {request.url}")
+
+    def opened(
+        view: str = "review", before: Callable[[Page], None] = lambda _: None, **options: Any
+    ) -> Page:
+        context = browser.new_context(**options)
+        contexts.append(context)
+        context.set_default_timeout(TIMEOUT)
+        page = context.new_page()
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda message: problems.append(message.text))
-        page.on("request", lambda request: requested(request.url))
-
-    def requested(url: str) -> None:
-        if not url.removeprefix("blob:").startswith(address):
-            problems.append(f"loaded {url}")
-
-    def opened(view: str = "review", before: Callable[[Page], None] = watch, **options) -> Page:
-        context = browser.new_context(**options)
-        context.set_default_timeout(TIMEOUT)
-        contexts.append(context)
-        page = context.new_page()
-        watch(page)
-        if before is not watch:
-            before(page)
+        page.on("request", requested)
+        before(page)
         page.goto(f"{address}#{view}")
         return page
 
@@ -101,3 +100,10 @@ def open_page(browser: Browser, address: str) -> Iterator[Open]:
         context.close()
     # Chromium reports answers with an error status, which tests provoke.
     assert [text for text in problems if "Failed to load resource" not in text] == []
+
+
+def answered(probabilities: dict[str, float]) -> dict[str, Any]:
+    """Return an answer of `POST /v1/predict` with these probabilities, without explanation."""
+    label = max(probabilities, key=lambda name: probabilities[name])
+    prediction = {"label": label, "probabilities": probabilities, "explanation": None}
+    return {"model": "model", "digest": "digest", "predictions": [prediction]}

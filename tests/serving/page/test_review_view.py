@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from lstm_sentiment.serving.predictor import Explanation, Predictor
-from tests.serving.page.conftest import Models, Open
+from tests.serving.page.conftest import Models, Open, answered
 
 PREDICT = "**/v1/predict"
 GOOD, BAD = "the film was good and the actors great", "a very dull film of no plot, not good"
@@ -128,7 +128,7 @@ def test_older_answers_are_dropped(page: Page) -> None:
         text_area(page).fill("dull")
     explained(page, "dull")
     assert len(held) == 1
-    held[0].fulfill(json=answer("positive", 0.75))
+    held[0].fulfill(json=answered({"negative": 0.25, "positive": 0.75}))
     text_area(page).fill("very dull")
     explained(page, "very dull")
     expect(page.get_by_role("status")).not_to_contain_text("75.0 %")
@@ -193,12 +193,6 @@ def test_an_exported_model_predicts_and_says_that_it_cannot_explain(
     expect(page.get_by_role("status")).to_have_text(re.compile(r"e, [0-9.]+\s%"))
     expect(words(page)).to_have_count(0)
     expect(page.get_by_role("combobox", name="Colours show")).to_be_hidden()
-
-
-def answer(label: str, positive: float) -> dict[str, Any]:
-    probabilities = {"negative": 1 - positive, "positive": positive}
-    prediction = {"label": label, "probabilities": probabilities, "explanation": None}
-    return {"model": "m", "digest": "d", "predictions": [prediction]}
 
 
 def test_an_error_is_shown_until_the_next_answer(page: Page) -> None:
