@@ -8,6 +8,8 @@ import { percent } from "./numbers.js";
 import { explanationView, headline, probabilityBars } from "./prediction.js";
 import { EXPLANATION_PAUSE, PREDICTION_PAUSE } from "./review.js";
 
+const ROUNDING = 1e-9; // of probabilities
+
 const latest = new Latest();
 
 /** Connect the view with these models. */
@@ -86,7 +88,8 @@ export function disagreement(first, second) {
     return [verdict, "The models have different classes, so their probabilities cannot be compared."];
   }
   const gap = (name) => Math.abs(first.probabilities[name] - second.probabilities[name]);
-  const widest = names.reduce((best, name) => (gap(name) > gap(best) ? name : best));
+  // Of two classes, whose gaps are equal, the second one.
+  const widest = names.reduceRight((best, name) => (gap(name) > gap(best) + ROUNDING ? name : best));
   const points = (100 * gap(widest)).toFixed(1);
   const [one, other] = [first, second].map(({ probabilities }) => percent(probabilities[widest]));
   return [verdict, `The probabilities of ${widest} differ by ${points} percentage points (${one} and ${other}).`];

@@ -18,7 +18,7 @@ from tests.support.networks import TEXTS, saved
 from tests.support.project import tiny_config
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-TIMEOUT = 30_000
+TIMEOUT = 15_000
 
 
 class Models(NamedTuple):

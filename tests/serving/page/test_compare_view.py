@@ -53,8 +53,8 @@ def test_an_exported_model_is_compared_but_not_explained(page: Page, models: Mod
         (
             {"negative": 0.2, "positive": 0.8},
             {"negative": 0.7, "positive": 0.3},
-            "The models disagree: positive and negative. The probabilities of negative differ by "
-            "50.0 percentage points (20.0 % and 70.0 %).",
+            "The models disagree: positive and negative. The probabilities of positive differ by "
+            "50.0 percentage points (80.0 % and 30.0 %).",
         ),
         (
             {"1": 0.6, "2": 0.3, "3": 0.1},
