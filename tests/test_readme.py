@@ -92,7 +92,7 @@ def test_every_subcommand_is_shown_and_run() -> None:
     shown = {line[1] for lines in EVERY_COMMAND.values() for line in lines if len(line) > 1}
     assert {
         "baseline", "data", "ensemble", "evaluate", "explain", "export", "power", "predict",
-        "pretrain", "report", "status", "tensorboard", "train",
+        "pretrain", "report", "serve", "status", "tensorboard", "train",
     } <= shown  # fmt: skip
 
 
@@ -247,6 +247,9 @@ def test_the_commands_of_a_page_run(
             assert train("experiment=smoke", f"root={root}", f"sweep={sweep}", *small).code == 0
         if subcommand == "tensorboard":
             assert shown_by_tensorboard(rest)[3] == "--logdir"
+        elif subcommand == "serve":  # tests/serving/http/test_documentation.py sends requests
+            Path("token").write_text("0123456789abcdef")
+            assert served(rest) == [Path(run)]
         else:
             code = program.main([subcommand, *rest])
             printed = capsys.readouterr()
@@ -272,6 +275,18 @@ def shown_by_tensorboard(words: list[str]) -> list[str]:
         patch.setattr(subprocess, "run", lambda command, **_: started.append(command) or Ended())
         assert program.main(["tensorboard", *words]) == 0
     return started[0]
+
+
+def served(words: list[str]) -> list[Path]:
+    """Return the models that the command would serve."""
+    pytest.importorskip("fastapi")
+    from lstm_sentiment.serving.http import server
+
+    started: list[Path] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server, "serve", lambda runs, *_, **__: started.extend(runs))
+        assert program.main(["serve", *words]) == 0
+    return started
 
 
 class Ended:

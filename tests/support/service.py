@@ -40,6 +40,11 @@ class RunningService:
         """Send texts to `/v1/predict`."""
         return self.client.post("/v1/predict", json={"texts": texts, **fields})
 
+    def metric(self, name: str) -> float:
+        """Return the value of a metric, 0 if it does not exist."""
+        lines = self.client.get("/metrics").text.splitlines()
+        return next((float(line.split()[-1]) for line in lines if line.startswith(name)), 0)
+
     def raw(self, content: bytes, seconds: float = SECONDS) -> bytes:
         """Send bytes, and return everything that the service sends until it closes."""
         with socket.create_connection(self.address, seconds) as connection:

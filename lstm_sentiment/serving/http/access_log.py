@@ -17,6 +17,8 @@ from lstm_sentiment.serving.http.service import Service, State
 
 LONGEST_PATH = 200  # characters
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+# Browsers show the text of an answer, or of a file, as what it is called, and never as a page.
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 UNKNOWN = "unknown"  # the route of an address that does not exist
 
 access = logging.getLogger(f"{__package__}.access")
@@ -69,8 +71,10 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            headers = [*message.get("headers", ()), NO_SNIFFING]
             if self.service.state is State.stopping:  # so that the client opens no new request here
-                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+                headers.append((b"connection", b"close"))
+            message = {**message, "headers": headers}
         else:
             self.bytes += len(message.get("body", b""))
             self.complete = not message.get("more_body", False)

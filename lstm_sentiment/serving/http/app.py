@@ -86,6 +86,7 @@ async def predict(body: PredictRequest, request: Request) -> Response:
     texts = [body.texts] if isinstance(body.texts, str) else body.texts
     check_texts(texts, body.explain, service)
     service.metrics.texts.labels(model.name).inc(len(texts))
+    request.state.log = {"model": model.name, "texts": len(texts), "explain": body.explain}
     timeout = service.settings.timeout
     if body.explain:
         waiting = service.explanations.submit(Explained(model, body.label), texts)

@@ -9,7 +9,6 @@
 import asyncio
 import gc
 import logging
-import resource
 import signal
 import socket
 import sys
@@ -197,5 +196,9 @@ def _set_up_logs(log_requests: bool) -> None:
 
 def _raise_open_files() -> None:
     """Allow as many open files as the system does; each connection is one."""
+    try:
+        import resource
+    except ImportError:  # Windows, which has no such limit
+        return
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

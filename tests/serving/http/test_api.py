@@ -166,11 +166,11 @@ def test_health(service: RunningService) -> None:
 
 
 def test_metrics_count_requests_batches_and_texts(service: RunningService) -> None:
-    before = metric(service, 'lstm_sentiment_texts_total{model="binary"}')
+    before = service.metric('lstm_sentiment_texts_total{model="binary"}')
     service.predict(["a", "b", "c"])
     after = service.client.get("/metrics")
     assert after.headers["content-type"].startswith("text/plain; version=")
-    assert metric(service, 'lstm_sentiment_texts_total{model="binary"}') == before + 3
+    assert service.metric('lstm_sentiment_texts_total{model="binary"}') == before + 3
     for name in (
         'lstm_sentiment_requests_total{method="POST",route="/v1/predict",status="200"}',
         'lstm_sentiment_request_seconds_bucket{le="+Inf",route="/v1/predict"}',
@@ -181,12 +181,6 @@ def test_metrics_count_requests_batches_and_texts(service: RunningService) -> No
         assert f"{name} " in after.text
     service.client.get("/a-path-that-no-label-may-contain")
     assert "a-path" not in service.client.get("/metrics").text
-
-
-def metric(service: RunningService, name: str) -> float:
-    """Return the value of a metric, 0 if it does not exist."""
-    lines = service.client.get("/metrics").text.splitlines()
-    return next((float(line.split()[-1]) for line in lines if line.startswith(name)), 0)
 
 
 def test_the_page_of_the_api_needs_no_network(service: RunningService) -> None:
@@ -311,7 +305,7 @@ def test_the_texts_of_a_client_that_has_gone_leave_the_queue(
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(f"{service.url}/v1/predict", json={"texts": "gone"}, timeout=0.2)
         requests = 'lstm_sentiment_requests_total{method="POST",route="/v1/predict",status="499"}'
-        wait_until(lambda: metric(service, requests) == 1)
+        wait_until(lambda: service.metric(requests) == 1)
         allowed.set()
         first.join()
         assert service.predict("last").status_code == 200
