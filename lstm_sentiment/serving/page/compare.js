@@ -5,7 +5,7 @@ import { byId, element, options } from "./dom.js";
 import { exampleButtons } from "./examples.js";
 import { Latest, pause } from "./latest.js";
 import { percent } from "./numbers.js";
-import { explanationView, headline, probabilityBars } from "./prediction.js";
+import { explanationView, headline, probabilityBars, unexplained } from "./prediction.js";
 import { EXPLANATION_PAUSE, PREDICTION_PAUSE } from "./review.js";
 
 const ROUNDING = 1e-9; // of probabilities
@@ -71,7 +71,7 @@ function explainedClass(first, second) {
 
 async function explain(words, text, model, label, signal) {
   if (!model.explains) {
-    words.replaceChildren(element("p", { class: "hint" }, "This model cannot show contributions of words."));
+    words.replaceChildren(element("p", { class: "hint" }, unexplained(model)));
     return;
   }
   const { explanation } = await predict(text, model.name, signal, true, label);

@@ -50,7 +50,7 @@ function summary(model) {
     ["Classes", model.classes.join(", ")],
     ...(cost == null ? [] : [["Parameters", count(cost)]]),
     ...(model.max_length == null ? [] : [["Reads at most", `${count(model.max_length)} words or subwords`]]),
-    ["Contributions of words", model.explains ? "yes" : "no: an exported model has no gradients"],
+    ["Contributions of words", model.explains ? "yes" : "no"],
     ...settings(model.recipe),
     ["Digest", element("code", {}, model.digest)],
   ];

@@ -64,6 +64,12 @@ export function explanationView(explanation, classes) {
   ];
 }
 
+/** Return why a model cannot show contributions of words. */
+export function unexplained({ kind }) {
+  const reason = kind === "ensemble" ? "an ensemble is explained by its members" : "an exported model has no gradients";
+  return `This model cannot show contributions of words: ${reason}.`;
+}
+
 function size(token) {
   return Math.abs(token.contribution);
 }

@@ -4,7 +4,7 @@ import { predict } from "./api.js";
 import { byId, options } from "./dom.js";
 import { exampleButtons } from "./examples.js";
 import { Latest, pause } from "./latest.js";
-import { explanationView, headline, probabilityBars } from "./prediction.js";
+import { explanationView, headline, probabilityBars, unexplained } from "./prediction.js";
 
 export const PREDICTION_PAUSE = 150; // milliseconds without typing
 export const EXPLANATION_PAUSE = 500; // more, since explanations are slow
@@ -48,7 +48,7 @@ async function show(text, model, signal, wait) {
   await pause(wait, signal);
   byId("review-hint").textContent = "";
   showPrediction(await predict(text, model.name, signal));
-  if (!model.explains) return explainNothing();
+  if (!model.explains) return explainNothing(model);
   setBusy(true);
   await pause(wait ? EXPLANATION_PAUSE : 0, signal);
   await explain(text, model, signal);
@@ -75,10 +75,10 @@ async function explain(text, model, signal) {
   }
 }
 
-function explainNothing() {
+function explainNothing(model) {
   byId("review-words").replaceChildren();
   byId("review-words").removeAttribute("aria-busy");
-  byId("review-hint").textContent = "This model cannot show contributions of words: an exported model has no gradients.";
+  byId("review-hint").textContent = unexplained(model);
 }
 
 /** Say whether the colours are those of an older text. */
