@@ -3,10 +3,13 @@
 import { pause } from "./latest.js";
 import { askForToken } from "./token.js";
 
-const RETRIES = 3; // of a request that a busy service refuses
+const RETRIES = 10; // of a request that a busy service refuses
 const LONGEST_WAIT = 10; // seconds before a retry
 const NO_ANSWER = "The service does not answer. Check that it is running.";
-const ENDED_EARLY = "The answer ended early: the service cannot read one of the rows. There is no file to download.";
+const ENDED_EARLY =
+  "The answer ended early: the service cannot read one of the rows. There is no file to download.";
+const KEPT = "It is kept until the page is closed or loaded again.";
+const REFUSED = "The service refuses this token.";
 
 let token = null;
 
@@ -58,8 +61,7 @@ async function send(path, options = {}) {
 }
 
 async function renewToken(refused) {
-  const note = refused === null ? "" : "The service refuses this token.";
-  const given = await askForToken(note || "It is kept until the page is closed or loaded again.");
+  const given = await askForToken(refused === null ? KEPT : REFUSED);
   if (given === null) throw new ServiceError("The service answers only with a token.");
   token = given;
 }

@@ -19,12 +19,27 @@ export function lineChart({ title, xLabel, series, xs, xTicks, yTicks, diagonal 
   const x = scale(xs, LEFT, WIDTH - MARGIN);
   const y = scale(ys, HEIGHT - BOTTOM, MARGIN);
   const parts = [...yAxis(yTicks, y), ...xAxis(xTicks, x, xLabel)];
-  if (diagonal) parts.push(line([[xs[0], ys[0]], [xs[1], ys[1]]], x, y, "diagonal"));
+  if (diagonal)
+    parts.push(
+      line(
+        [
+          [xs[0], ys[0]],
+          [xs[1], ys[1]],
+        ],
+        x,
+        y,
+        "diagonal",
+      ),
+    );
   series.forEach(({ points }, index) => {
     if (points.length > 1) parts.push(line(points, x, y, `line line-${index}`));
     parts.push(...points.map((point) => marker(point, x, y, index)));
   });
-  const chart = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": title, class: "chart" }, ...parts);
+  const chart = shape(
+    "svg",
+    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": title, class: "chart" },
+    ...parts,
+  );
   return element("figure", {}, element("figcaption", {}, title), chart, key(series));
 }
 
@@ -32,7 +47,9 @@ export function lineChart({ title, xLabel, series, xs, xTicks, yTicks, diagonal 
 export function ticksOver(numbers) {
   const [low, high] = [Math.min(...numbers), Math.max(...numbers)];
   const power = 10 ** Math.floor(Math.log10((high - low || 1) / TICKS));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((each) => ticksAt(each, low, high).length <= TICKS);
+  const step = [1, 2, 5, 10]
+    .map((factor) => factor * power)
+    .find((each) => ticksAt(each, low, high).length <= TICKS);
   return ticksAt(step ?? 10 * power, low, high);
 }
 
@@ -66,16 +83,26 @@ function yAxis(ticks, y) {
 }
 
 function xAxis(ticks, x, label) {
-  const numbers = ticks.map((tick) => shape("text", { x: x(tick), y: HEIGHT - BOTTOM + 15, "text-anchor": "middle" }, String(tick)));
+  const numbers = ticks.map((tick) =>
+    shape("text", { x: x(tick), y: HEIGHT - BOTTOM + 15, "text-anchor": "middle" }, String(tick)),
+  );
   const middle = (LEFT + WIDTH - MARGIN) / 2;
   return [...numbers, shape("text", { x: middle, y: HEIGHT - 3, "text-anchor": "middle" }, label)];
 }
 
 function key(series) {
   const items = series.map(({ name }, index) => {
-    const sample = shape("svg", { viewBox: "0 0 24 10", class: "sample", "aria-hidden": "true" },
+    const sample = shape(
+      "svg",
+      { viewBox: "0 0 24 10", class: "sample", "aria-hidden": "true" },
       shape("polyline", { points: "0,5 24,5", class: `line line-${index}` }),
-      marker([12, 5], (value) => value, (value) => value, index));
+      marker(
+        [12, 5],
+        (value) => value,
+        (value) => value,
+        index,
+      ),
+    );
     return element("li", {}, sample, ` ${name}`);
   });
   return element("ul", { class: "legend", "aria-label": "Lines" }, ...items);

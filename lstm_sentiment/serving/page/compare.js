@@ -18,7 +18,8 @@ export function startCompare(models) {
   byId("compare-notice").hidden = models.length > 1;
   const columns = ["First", "Second"].map((title, index) => makeColumn(title, models, index));
   byId("compare-columns").replaceChildren(...columns.map(({ root }) => root));
-  const update = (wait) => latest.run((signal) => show(text.value, columns, signal, wait), showError);
+  const update = (wait) =>
+    latest.run((signal) => show(text.value, columns, signal, wait), showError);
   text.addEventListener("input", () => update(PREDICTION_PAUSE));
   for (const { select } of columns) select.addEventListener("change", () => update(0));
   byId("compare-examples").replaceChildren(
@@ -35,7 +36,12 @@ function makeColumn(title, models, index) {
   select.selectedIndex = Math.min(index, models.length - 1);
   const result = element("div", {});
   const words = element("div", {});
-  const field = element("div", { class: "field" }, element("label", { for: id }, `${title} model`), select);
+  const field = element(
+    "div",
+    { class: "field" },
+    element("label", { for: id }, `${title} model`),
+    select,
+  );
   const root = element("div", { class: "column" }, field, result, words);
   const model = () => models.find(({ name }) => name === select.value);
   return { root, select, result, words, model };
@@ -52,7 +58,8 @@ async function show(text, columns, signal, wait) {
   columns.forEach(({ result }, index) => showPrediction(result, predictions[index]));
   await pause(wait ? EXPLANATION_PAUSE : 0, signal);
   const label = explainedClass(...predictions);
-  for (const [index, { words }] of columns.entries()) await explain(words, text, models[index], label, signal);
+  for (const [index, { words }] of columns.entries())
+    await explain(words, text, models[index], label, signal);
 }
 
 function showPrediction(result, prediction) {
@@ -81,18 +88,28 @@ async function explain(words, text, model, label, signal) {
 /** Return two sentences: whether two predictions agree, and how much their probabilities differ. */
 export function disagreement(first, second) {
   const same = first.label === second.label;
-  const verdict = same ? `Both models predict ${first.label}.` : `The models disagree: ${first.label} and ${second.label}.`;
+  const verdict = same
+    ? `Both models predict ${first.label}.`
+    : `The models disagree: ${first.label} and ${second.label}.`;
   const names = Object.keys(first.probabilities);
   const otherNames = Object.keys(second.probabilities);
   if (names.length !== otherNames.length || !names.every((name) => name in second.probabilities)) {
-    return [verdict, "The models have different classes, so their probabilities cannot be compared."];
+    return [
+      verdict,
+      "The models have different classes, so their probabilities cannot be compared.",
+    ];
   }
   const gap = (name) => Math.abs(first.probabilities[name] - second.probabilities[name]);
   // Of two classes, whose gaps are equal, the second one.
-  const widest = names.reduceRight((best, name) => (gap(name) > gap(best) + ROUNDING ? name : best));
+  const widest = names.reduceRight((best, name) =>
+    gap(name) > gap(best) + ROUNDING ? name : best,
+  );
   const points = (100 * gap(widest)).toFixed(1);
   const [one, other] = [first, second].map(({ probabilities }) => percent(probabilities[widest]));
-  return [verdict, `The probabilities of ${widest} differ by ${points} percentage points (${one} and ${other}).`];
+  return [
+    verdict,
+    `The probabilities of ${widest} differ by ${points} percentage points (${one} and ${other}).`,
+  ];
 }
 
 function clear(columns) {

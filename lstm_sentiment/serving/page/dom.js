@@ -54,5 +54,9 @@ export function table(caption, columns, rows, textual = false) {
 /** Wrap a table that may be wider than a phone. It can be scrolled with the keyboard. */
 export function scrollable(wide) {
   const label = wide.querySelector("caption").textContent;
-  return element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, wide);
+  return element(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": label },
+    wide,
+  );
 }

@@ -57,7 +57,10 @@ async function classify(file, model, signal) {
 
 function formatOf(name) {
   const format = FORMATS[name.split(".").at(-1).toLowerCase()];
-  if (!format) throw new ServiceError(`The name of the file must end in .csv, .tsv, .jsonl or .ndjson (got ${name}).`);
+  if (!format)
+    throw new ServiceError(
+      `The name of the file must end in .csv, .tsv, .jsonl or .ndjson (got ${name}).`,
+    );
   return format;
 }
 
@@ -69,10 +72,20 @@ function downloadName(name) {
 function resultView(rows, model, result, name) {
   const labelled = rows.filter(({ label }) => label !== "");
   address = URL.createObjectURL(result);
-  const link = element("a", { class: "primary button", href: address, download: name }, `Download ${name}`);
+  const link = element(
+    "a",
+    { class: "primary button", href: address, download: name },
+    `Download ${name}`,
+  );
   const parts = [element("p", { class: "buttons" }, link), distribution(labelled, model.classes)];
   if (labelled.length < rows.length) {
-    parts.push(element("p", { class: "hint" }, `${counted(rows.length - labelled.length, "row")} without a text and without a prediction.`));
+    parts.push(
+      element(
+        "p",
+        { class: "hint" },
+        `${counted(rows.length - labelled.length, "row")} without a text and without a prediction.`,
+      ),
+    );
   }
   return [...parts, leastCertain(labelled, model.classes)];
 }
@@ -85,7 +98,12 @@ function distribution(rows, classes) {
     "Distribution of the predicted classes",
     [...counts].map(([name, number]) => {
       const share = rows.length ? number / rows.length : 0;
-      return { name, share, value: `${count(number)} (${percent(share)})`, strong: number === most };
+      return {
+        name,
+        share,
+        value: `${count(number)} (${percent(share)})`,
+        strong: number === most,
+      };
     }),
   );
 }
@@ -95,8 +113,15 @@ function leastCertain(rows, classes) {
   const certainty = ({ label, probability }) =>
     classes.length === 2 && label === classes[0] ? 1 - probability : probability;
   const least = [...rows].sort((a, b) => certainty(a) - certainty(b)).slice(0, LEAST_CERTAIN);
-  const shown = least.map((row) => [count(row.number), shortened(row.text), row.label, percent(certainty(row))]);
-  return scrollable(table("Least certain rows", ["Row", "Text", "Class", "Probability"], shown, true));
+  const shown = least.map((row) => [
+    count(row.number),
+    shortened(row.text),
+    row.label,
+    percent(certainty(row)),
+  ]);
+  return scrollable(
+    table("Least certain rows", ["Row", "Text", "Class", "Probability"], shown, true),
+  );
 }
 
 function shortened(text) {

@@ -40,7 +40,11 @@ async function show(name, signal) {
 }
 
 function noRecord() {
-  return element("p", { class: "hint" }, "There is no record of the training beside this model, so there are no curves.");
+  return element(
+    "p",
+    { class: "hint" },
+    "There is no record of the training beside this model, so there are no curves.",
+  );
 }
 
 function summary(model) {
@@ -49,7 +53,9 @@ function summary(model) {
     ["Kind", KINDS[model.kind] ?? model.kind],
     ["Classes", model.classes.join(", ")],
     ...(cost == null ? [] : [["Parameters", count(cost)]]),
-    ...(model.max_length == null ? [] : [["Reads at most", `${count(model.max_length)} words or subwords`]]),
+    ...(model.max_length == null
+      ? []
+      : [["Reads at most", `${count(model.max_length)} words or subwords`]]),
     ["Contributions of words", model.explains ? "yes" : "no"],
     ...settings(model.recipe),
     ["Digest", element("code", {}, model.digest)],
@@ -62,7 +68,8 @@ function summary(model) {
 /** Return name and value of each setting; those of a group have its name before them. */
 function settings(recipe, group = "") {
   return Object.entries(recipe).flatMap(([name, value]) => {
-    if (value !== null && typeof value === "object" && !Array.isArray(value)) return settings(value, `${group}${name}.`);
+    if (value !== null && typeof value === "object" && !Array.isArray(value))
+      return settings(value, `${group}${name}.`);
     return [[element("code", {}, group + name), settingText(value)]];
   });
 }
@@ -75,7 +82,10 @@ function settingText(value) {
 function scoresView(scores) {
   const stages = Object.keys(STAGES).filter((stage) => scores?.[stage]);
   if (!stages.length) return [];
-  const rows = stages.map((stage) => [STAGES[stage], ...Object.keys(SCORES).map((score) => scoreText(score, scores[stage][score]))]);
+  const rows = stages.map((stage) => [
+    STAGES[stage],
+    ...Object.keys(SCORES).map((score) => scoreText(score, scores[stage][score])),
+  ]);
   return [scrollable(table("Scores", ["Split", ...Object.values(SCORES)], rows))];
 }
 
@@ -98,23 +108,40 @@ function curves(epochs) {
   const columns = ["Epoch", "Train loss", "Train accuracy", "Val loss", "Val accuracy"];
   const rows = epochs.map(({ epoch, train, val }) => [
     String(epoch),
-    ...[train, val].flatMap((scores) => ["loss", "accuracy"].map((score) => scoreText(score, scores?.[score]))),
+    ...[train, val].flatMap((scores) =>
+      ["loss", "accuracy"].map((score) => scoreText(score, scores?.[score])),
+    ),
   ]);
-  return [element("div", { class: "columns" }, ...charts), numbers(table("Scores by epoch", columns, rows))];
+  return [
+    element("div", { class: "columns" }, ...charts),
+    numbers(table("Scores by epoch", columns, rows)),
+  ];
 }
 
 function curve(title, score, epochs) {
-  const series = [["train", "training set"], ["val", "validation set"]]
+  const series = [
+    ["train", "training set"],
+    ["val", "validation set"],
+  ]
     .map(([stage, name]) => ({
       name,
-      points: epochs.filter((each) => each[stage]?.[score] != null).map((each) => [each.epoch, each[stage][score]]),
+      points: epochs
+        .filter((each) => each[stage]?.[score] != null)
+        .map((each) => [each.epoch, each[stage][score]]),
     }))
     .filter(({ points }) => points.length);
   const last = epochs.at(-1).epoch;
   const step = Math.ceil(last / X_TICKS);
   const xTicks = epochs.map(({ epoch }) => epoch).filter((epoch) => epoch % step === 0);
   const yTicks = ticksOver(series.flatMap(({ points }) => points.map(([, value]) => value)));
-  return lineChart({ title, xLabel: "epoch", series, xs: [Math.min(1, last - 1), last], xTicks, yTicks });
+  return lineChart({
+    title,
+    xLabel: "epoch",
+    series,
+    xs: [Math.min(1, last - 1), last],
+    xTicks,
+    yTicks,
+  });
 }
 
 function numbers(hidden) {
@@ -127,13 +154,22 @@ function confusionTable(title, matrix, classes) {
     const all = counts.reduce((total, number) => total + number, 0);
     return [`true ${classes[truth]}`, ...counts.map((number) => shaded(number, all))];
   });
-  const made = table(`Confusion matrix, ${title.toLowerCase()}`, ["Class", ...classes.map((name) => `predicted ${name}`)], rows);
+  const made = table(
+    `Confusion matrix, ${title.toLowerCase()}`,
+    ["Class", ...classes.map((name) => `predicted ${name}`)],
+    rows,
+  );
   made.classList.add("confusion");
   return scrollable(made);
 }
 
 function shaded(number, all) {
-  const cell = element("span", { class: "shaded" }, count(number), element("small", {}, all ? ` ${percent(number / all)}` : ""));
+  const cell = element(
+    "span",
+    { class: "shaded" },
+    count(number),
+    element("small", {}, all ? ` ${percent(number / all)}` : ""),
+  );
   cell.style.setProperty("--strength", all ? number / all : 0);
   return cell;
 }
@@ -153,11 +189,19 @@ function calibrationView(bins, classes) {
     yTicks: QUARTERS,
     diagonal: true,
   });
-  const rows = bins.map((bin) => [percent(bin.probability), percent(bin.accuracy), count(bin.count)]);
+  const rows = bins.map((bin) => [
+    percent(bin.probability),
+    percent(bin.accuracy),
+    count(bin.count),
+  ]);
   return [
     element("h2", {}, "Calibration"),
     chart,
-    element("p", { class: "hint" }, "On the dashed line, predicted probabilities equal the shares."),
+    element(
+      "p",
+      { class: "hint" },
+      "On the dashed line, predicted probabilities equal the shares.",
+    ),
     numbers(table("Calibration", [capitalized(probability), capitalized(share), "Reviews"], rows)),
   ];
 }

@@ -34,7 +34,11 @@ export function bars(caption, rows) {
   return element(
     "table",
     { class: "bars" },
-    element("caption", {}, left ? `${caption} (${count(left)} with smaller values are not shown)` : caption),
+    element(
+      "caption",
+      {},
+      left ? `${caption} (${count(left)} with smaller values are not shown)` : caption,
+    ),
     element("tbody", {}, ...shown.map(barRow)),
   );
 }
@@ -66,7 +70,10 @@ export function explanationView(explanation, classes) {
 
 /** Return why a model cannot show contributions of words. */
 export function unexplained({ kind }) {
-  const reason = kind === "ensemble" ? "an ensemble is explained by its members" : "an exported model has no gradients";
+  const reason =
+    kind === "ensemble"
+      ? "an ensemble is explained by its members"
+      : "an exported model has no gradients";
   return `This model cannot show contributions of words: ${reason}.`;
 }
 
@@ -76,7 +83,11 @@ function size(token) {
 
 function word(token, strength) {
   const direction = token.contribution < 0 ? "against" : "for";
-  const made = element("span", { class: `word ${direction}`, title: signed(token.contribution) }, token.text);
+  const made = element(
+    "span",
+    { class: `word ${direction}`, title: signed(token.contribution) },
+    token.text,
+  );
   if (!token.known) made.classList.add("unknown");
   made.style.setProperty("--strength", (size(token) * strength).toFixed(3));
   return made;
@@ -102,8 +113,12 @@ function legend(explanation, classes) {
 function notes(explanation) {
   const { tokens, unread } = explanation;
   const sentences = [explanation.method];
-  if (tokens.length > WORDS) sentences.push(`The first ${count(WORDS)} of ${counted(tokens.length, "word")} are shown.`);
-  if (unread) sentences.push(`${count(unread)} more ${unread === 1 ? "token was" : "tokens were"} cut off and not read.`);
+  if (tokens.length > WORDS)
+    sentences.push(`The first ${count(WORDS)} of ${counted(tokens.length, "word")} are shown.`);
+  if (unread)
+    sentences.push(
+      `${count(unread)} more ${unread === 1 ? "token was" : "tokens were"} cut off and not read.`,
+    );
   return sentences.join(" ");
 }
 

@@ -30,7 +30,10 @@ function textIndex(names, rows, given, others) {
   const length = (column) =>
     rows.slice(0, SAMPLE).reduce((total, cells) => total + String(cells[column] ?? "").length, 0);
   const columns = names.map((_, index) => index).filter((index) => !others.has(index));
-  return columns.reduce((best, column) => (length(column) > length(best) ? column : best), columns[0]);
+  return columns.reduce(
+    (best, column) => (length(column) > length(best) ? column : best),
+    columns[0],
+  );
 }
 
 /** Decode UTF-8, UTF-16 with a mark, or bytes in another encoding. */
@@ -55,7 +58,10 @@ function decoder(encoding) {
 }
 
 function jsonLines(content) {
-  const items = content.split("\n").filter((line) => line.trim()).map((line) => JSON.parse(line));
+  const items = content
+    .split("\n")
+    .filter((line) => line.trim())
+    .map((line) => JSON.parse(line));
   const names = Object.keys(items[0] ?? {});
   return { names, rows: items.map((item) => names.map((name) => item[name])) };
 }
@@ -81,7 +87,8 @@ function records(content, delimiter, quoting) {
   let cells = [];
   let at = 0;
   while (at < content.length) {
-    const [cell, end] = quoting && content[at] === '"' ? quotedCell(content, at) : plainCell(content, at, delimiter);
+    const [cell, end] =
+      quoting && content[at] === '"' ? quotedCell(content, at) : plainCell(content, at, delimiter);
     cells.push(cell);
     at = end + 1;
     if (content[end] === delimiter) {
@@ -98,7 +105,13 @@ function records(content, delimiter, quoting) {
 
 function plainCell(content, start, delimiter) {
   let end = start;
-  while (end < content.length && content[end] !== delimiter && content[end] !== "\n" && content[end] !== "\r") end += 1;
+  while (
+    end < content.length &&
+    content[end] !== delimiter &&
+    content[end] !== "\n" &&
+    content[end] !== "\r"
+  )
+    end += 1;
   return [content.slice(start, end), end];
 }
 

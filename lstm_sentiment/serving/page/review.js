@@ -18,7 +18,8 @@ export function startReview(models) {
   const select = byId("review-model");
   select.replaceChildren(...options(models.map(({ name }) => name)));
   const chosen = () => models.find(({ name }) => name === select.value);
-  const update = (wait) => latest.run((signal) => show(text.value, chosen(), signal, wait), showError);
+  const update = (wait) =>
+    latest.run((signal) => show(text.value, chosen(), signal, wait), showError);
   const changeModel = () => {
     offerClasses(chosen());
     update(0);
@@ -37,9 +38,8 @@ export function startReview(models) {
 
 function offerClasses({ classes, explains }) {
   const usual = classes.length === 2 ? classes[1] : "the predicted class";
-  byId("review-class").replaceChildren(
-    ...options([DEFAULT, ...classes.filter((name) => name !== usual)], [usual, ...classes.filter((name) => name !== usual)]),
-  );
+  const others = classes.filter((name) => name !== usual);
+  byId("review-class").replaceChildren(...options([DEFAULT, ...others], [usual, ...others]));
   byId("review-class-field").hidden = !explains;
 }
 
