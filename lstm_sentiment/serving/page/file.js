@@ -115,12 +115,12 @@ function leastCertain(rows, classes) {
   const least = [...rows].sort((a, b) => certainty(a) - certainty(b)).slice(0, LEAST_CERTAIN);
   const shown = least.map((row) => [
     count(row.number),
-    shortened(row.text),
     row.label,
     percent(certainty(row)),
+    shortened(row.text),
   ]);
   return scrollable(
-    table("Least certain rows", ["Row", "Text", "Class", "Probability"], shown, true),
+    table("Least certain rows", ["Row", "Class", "Probability", "Text"], shown, true),
   );
 }
 

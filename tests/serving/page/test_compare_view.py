@@ -43,7 +43,9 @@ def test_an_exported_model_is_compared_but_not_explained(page: Page, models: Mod
     page.get_by_label("Second model").select_option(models.exported.name)
     write(page)
     expect(page.locator("#compare-columns .words")).to_have_count(1)
-    expect(page.get_by_text("This model cannot show contributions of words: an exported model")).to_be_visible()
+    expect(
+        page.get_by_text("This model cannot show contributions of words: an exported model")
+    ).to_be_visible()
     expect(page.get_by_role("status")).to_contain_text(re.compile("Both models.* 0.0 percentage"))
 
 
