@@ -14,6 +14,7 @@ from lstm_sentiment.serving.http.limits import ABORT
 
 HEADER_SECONDS = 10.0  # until all headers of a request have arrived
 HEADER_BYTES = 65_536  # of a request line and its headers
+FIRST_SECONDS = 0.5  # during shutdown, until the first request of a connection has arrived
 LINGER_SECONDS = 10.0  # until a client has taken the end of the last answer
 
 
@@ -23,6 +24,10 @@ class Connection(HttpToolsProtocol):
     _is_waiting = True  # for headers
     _header_bytes = 0
     _timer: asyncio.TimerHandle | None = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.access_log = False  # it would contain queries, whatever the handlers of logs are
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
@@ -62,6 +67,17 @@ class Connection(HttpToolsProtocol):
         super().on_response_complete()
         if self.transport.is_closing():
             self._abort_later()
+
+    def shutdown(self) -> None:
+        """Close the connection when its request is answered, or when none arrives."""
+        if self.cycle is None:  # it has just been accepted, and its first request is on the way
+            self.loop.call_later(FIRST_SECONDS, self._close_unused)
+        else:
+            super().shutdown()
+
+    def _close_unused(self) -> None:
+        if self.cycle is None:
+            self.transport.close()
 
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection."""

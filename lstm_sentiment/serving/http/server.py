@@ -37,6 +37,7 @@ KEEP_ALIVE = 15  # seconds that an idle connection stays open
 # Between the signal and the end of listening. Answers close their connections meanwhile, so that no
 # client sends its next request on a connection that is about to be closed.
 LAST_CALL = 0.5
+TURNS = 3  # of the event loop: to accept a connection, to read from it, and to start its request
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +107,8 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer all accepted requests and end the threads of the service."""
+        for _ in range(TURNS):  # accept, and read, what has arrived by now
+            await asyncio.sleep(0)
         await super().shutdown(sockets)
         await asyncio.to_thread(self.service.close)
 

@@ -31,8 +31,8 @@ def test_the_examples_of_the_shell(service: RunningService, tmp_path: Path) -> N
             text=True,
         )
         assert result.returncode == 0, result.stderr
-        printed += result.stdout
-    first, *rows = printed.splitlines()
+        printed += f"{result.stdout}\n" if result.stdout else ""
+    first, *rows = filter(None, printed.splitlines())
     assert len(json.loads(first)["predictions"]) == 2
     assert rows == (tmp_path / "labelled.csv").read_text().splitlines()
     assert rows[0] == "id,text,label,probability"
@@ -58,7 +58,8 @@ def test_the_page_lists_every_option_and_route(service: RunningService) -> None:
             if option.startswith("--") and option != "--help":
                 assert f"`{option}" in PAGE
                 if isinstance(action.default, int | float) and action.nargs != 0:
-                    assert re.search(rf"`{option} \w+` \| {action.default:g} \|", PAGE), option
+                    default = int(action.default)
+                    assert re.search(rf"`{option} \w+` \| {default} \|", PAGE), option
     for path, methods in service.client.get("/openapi.json").json()["paths"].items():
         for method in methods:
             assert f"`{method.upper()} {path.replace('{name}', 'NAME')}`" in PAGE
