@@ -18,7 +18,7 @@ from tests.support.networks import TEXTS, saved
 from tests.support.project import tiny_config
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-TIMEOUT = 15_000
+TIMEOUT = 15_000  # milliseconds in which an expectation must come true, on a busy machine, too
 
 
 class Models(NamedTuple):
