@@ -58,8 +58,8 @@ def test_the_token_is_kept_in_memory_only(page: Page) -> None:
 
 def test_without_a_token_the_page_says_why_it_is_empty(page: Page) -> None:
     page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_role("alert")).to_have_text("The service answers only with a token.")
+    expect(page.locator("#startup")).to_have_text("The service answers only with a token.")
     page.reload()
     expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")
-    expect(page.get_by_role("alert")).to_have_text("The service answers only with a token.")
+    expect(page.locator("#startup")).to_have_text("The service answers only with a token.")
