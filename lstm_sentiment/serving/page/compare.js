@@ -19,7 +19,13 @@ export function startCompare(models) {
   const columns = ["First", "Second"].map((title, index) => makeColumn(title, models, index));
   byId("compare-columns").replaceChildren(...columns.map(({ root }) => root));
   const update = (wait) =>
-    latest.run((signal) => show(text.value, columns, signal, wait), showError);
+    latest.run(
+      (signal) => show(text.value, columns, signal, wait),
+      (error) => {
+        clear(columns);
+        byId("compare-error").textContent = error.message;
+      },
+    );
   text.addEventListener("input", () => update(PREDICTION_PAUSE));
   for (const { select } of columns) select.addEventListener("change", () => update(0));
   byId("compare-examples").replaceChildren(
@@ -55,16 +61,18 @@ async function show(text, columns, signal, wait) {
   byId("compare-error").textContent = "";
   const [verdict, gap] = disagreement(...predictions);
   byId("compare-disagreement").replaceChildren(verdict, " ", element("small", {}, gap));
-  columns.forEach(({ result }, index) => showPrediction(result, predictions[index]));
+  for (const [index, { result }] of columns.entries()) {
+    showPrediction(result, predictions[index], models[index].classes);
+  }
   await pause(wait ? EXPLANATION_PAUSE : 0, signal);
   const label = explainedClass(...predictions);
   for (const [index, { words }] of columns.entries())
     await explain(words, text, models[index], label, signal);
 }
 
-function showPrediction(result, prediction) {
+function showPrediction(result, prediction, classes) {
   const title = element("p", { class: "headline", dir: "auto" }, headline(prediction));
-  result.replaceChildren(title, probabilityBars(prediction));
+  result.replaceChildren(title, probabilityBars(prediction, classes));
 }
 
 /**
@@ -73,7 +81,7 @@ function showPrediction(result, prediction) {
  */
 function explainedClass(first, second) {
   const names = Object.keys(first.probabilities);
-  return names.length > 2 && first.label in second.probabilities ? first.label : null;
+  return names.length > 2 && Object.hasOwn(second.probabilities, first.label) ? first.label : null;
 }
 
 async function explain(words, text, model, label, signal) {
@@ -81,8 +89,13 @@ async function explain(words, text, model, label, signal) {
     words.replaceChildren(element("p", { class: "hint" }, unexplained(model)));
     return;
   }
-  const { explanation } = await predict(text, model.name, signal, true, label);
-  words.replaceChildren(...explanationView(explanation, model.classes));
+  try {
+    const { explanation } = await predict(text, model.name, signal, true, label);
+    words.replaceChildren(...explanationView(explanation, model.classes));
+  } catch (error) {
+    signal.throwIfAborted();
+    words.replaceChildren(element("p", { class: "hint" }, error.message));
+  }
 }
 
 /** Return two sentences: whether two predictions agree, and how much their probabilities differ. */
@@ -93,7 +106,8 @@ export function disagreement(first, second) {
     : `The models disagree: ${first.label} and ${second.label}.`;
   const names = Object.keys(first.probabilities);
   const otherNames = Object.keys(second.probabilities);
-  if (names.length !== otherNames.length || !names.every((name) => name in second.probabilities)) {
+  const isShared = (name) => Object.hasOwn(second.probabilities, name);
+  if (names.length !== otherNames.length || !names.every(isShared)) {
     return [
       verdict,
       "The models have different classes, so their probabilities cannot be compared.",
@@ -119,8 +133,4 @@ function clear(columns) {
     result.replaceChildren();
     words.replaceChildren();
   }
-}
-
-function showError(error) {
-  byId("compare-error").textContent = error.message;
 }

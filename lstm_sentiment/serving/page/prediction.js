@@ -13,11 +13,11 @@ export function headline(prediction) {
 }
 
 /** Return bars for the probability of each class, in the order of the classes. */
-export function probabilityBars(prediction) {
-  const rows = Object.entries(prediction.probabilities).map(([name, share]) => ({
+export function probabilityBars(prediction, classes) {
+  const rows = classes.map((name) => ({
     name,
-    share,
-    value: percent(share),
+    share: prediction.probabilities[name],
+    value: percent(prediction.probabilities[name]),
     strong: name === prediction.label,
   }));
   return bars("Probability of each class", rows);

@@ -19,7 +19,7 @@ export function startReview(models) {
   select.replaceChildren(...options(models.map(({ name }) => name)));
   const chosen = () => models.find(({ name }) => name === select.value);
   const update = (wait) =>
-    latest.run((signal) => show(text.value, chosen(), signal, wait), showError);
+    latest.run((signal) => show(text.value, chosen(), signal, wait), showFailure);
   const changeModel = () => {
     offerClasses(chosen());
     update(0);
@@ -47,7 +47,7 @@ async function show(text, model, signal, wait) {
   if (!text.trim()) return clear();
   await pause(wait, signal);
   byId("review-hint").textContent = "";
-  showPrediction(await predict(text, model.name, signal));
+  showPrediction(await predict(text, model.name, signal), model.classes);
   if (!model.explains) return explainNothing(model);
   setBusy(true);
   await pause(wait ? EXPLANATION_PAUSE : 0, signal);
@@ -55,11 +55,11 @@ async function show(text, model, signal, wait) {
   setBusy(false);
 }
 
-function showPrediction(prediction) {
+function showPrediction(prediction, classes) {
   byId("review-error").textContent = "";
   byId("review-result").hidden = false;
   byId("review-headline").textContent = headline(prediction);
-  byId("review-probabilities").replaceChildren(probabilityBars(prediction));
+  byId("review-probabilities").replaceChildren(probabilityBars(prediction, classes));
 }
 
 /** Colour the words. If that is refused, as for very long texts, the prediction stays. */
@@ -77,7 +77,7 @@ async function explain(text, model, signal) {
 
 function explainNothing(model) {
   byId("review-words").replaceChildren();
-  byId("review-words").removeAttribute("aria-busy");
+  setBusy(false);
   byId("review-hint").textContent = unexplained(model);
 }
 
@@ -92,9 +92,15 @@ function clear() {
   byId("review-headline").textContent = "";
   byId("review-words").replaceChildren();
   byId("review-result").hidden = true;
+  setBusy(false);
+}
+
+/** Show an error in place of the prediction, which would be that of an older text. */
+function showFailure(error) {
+  clear();
+  showError(error);
 }
 
 function showError(error) {
-  setBusy(false);
   byId("review-error").textContent = error.message;
 }

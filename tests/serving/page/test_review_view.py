@@ -197,9 +197,12 @@ def test_an_exported_model_predicts_and_says_that_it_cannot_explain(
 
 def test_an_error_is_shown_until_the_next_answer(page: Page) -> None:
     detail = "texts[0] has 11 characters, more than the 10 allowed. <b>"
+    text_area(page).fill("good")
+    explained(page, "good")
     page.route(PREDICT, lambda route: route.fulfill(status=422, json={"detail": detail}))
     text_area(page).fill(GOOD)
     expect(page.locator("#review-error")).to_have_text(detail)
+    expect(page.locator("#review-result")).to_be_hidden()  # it is that of an older text
     page.unroute(PREDICT)
     text_area(page).fill(BAD)
     expect(page.locator("#review-error")).to_be_hidden()
