@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
-from lstm_sentiment.commands.train import run
-from lstm_sentiment.config import Config, EmbeddingConfig, EncoderConfig
+from lstm_sentiment.config import Config, EmbeddingConfig, EncoderConfig, HeadConfig
 from lstm_sentiment.serving.export import export
 from lstm_sentiment.serving.predictor import Predictor
 from tests.serving.page.services import serving
 from tests.support.networks import TEXTS, saved
-from tests.support.project import tiny_config
+from tests.support.records import LABELS, answers, put_run, scores_of_probabilities
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 TIMEOUT = 15_000  # milliseconds in which an expectation must come true, on a busy machine, too
@@ -25,21 +24,34 @@ class Models(NamedTuple):
     """The folders of the models, in the order in which the service has them."""
 
     trained: Path  # with a record
-    other: Path  # the same vocabulary as `exported`
-    exported: Path  # cannot explain
+    other: Path
+    exported: Path  # of the other one; it cannot explain
 
 
 @pytest.fixture(scope="session")
-def models(cache: str, tmp_path_factory: pytest.TempPathFactory) -> Models:
-    """Return a trained network, one with random weights, and the same one in ONNX."""
+def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
+    """Return two networks with random weights, the first with a record, and the other in ONNX."""
     root = tmp_path_factory.mktemp("models")
-    config = tiny_config(cache, str(root / "runs"), trainer={"max_epochs": 3})
-    run(config)
-    (trained,) = (root / "runs").glob("*/*/run.json")
-    small = Config(encoder=EncoderConfig(hidden_size=5), embedding=EmbeddingConfig(dim=5))
-    other = saved(root / "other", small)
+    size: dict[str, Any] = {
+        "encoder": EncoderConfig(hidden_size=5),
+        "embedding": EmbeddingConfig(dim=5),
+    }
+    other = saved(root / "other", Config(**size))
     export(Predictor.load(other), root / "exported", int8=False, texts=TEXTS)
-    return Models(trained.parent, other, root / "exported")
+
+    config = Config(head=HeadConfig("max"), **size)
+    epochs = [
+        {"epoch": number, "seconds": 1.0, "train": scores(60 // number), "val": scores(wrong)}
+        for number, wrong in enumerate((50, 30, 35), 1)
+    ]
+    trained = put_run(root, config, answers(40), answers(30), epochs=epochs, best_epoch=2)
+    saved(root / "unrecorded", config).joinpath("model").rename(trained / "model")
+    return Models(trained, other, root / "exported")
+
+
+def scores(wrong: int) -> dict[str, Any]:
+    """Return the scores of predictions with so many mistakes."""
+    return scores_of_probabilities(LABELS, answers(wrong))
 
 
 @pytest.fixture(scope="session")

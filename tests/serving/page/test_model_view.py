@@ -73,7 +73,7 @@ def test_the_reliability_diagram_has_a_point_for_each_bin(page: Page) -> None:
     expect(chart).to_be_visible()
     rows = cells(page, "Calibration")
     assert chart.locator("circle").count() == len(rows) > 0
-    assert sum(int(row[2]) for row in rows) == 40  # reviews of the test set
+    assert sum(int(row[2]) for row in rows) == 200  # reviews of the test set
 
 
 def test_a_hostile_description_is_text(open_page: Open) -> None:
