@@ -102,6 +102,7 @@ def load_model(name: str, folder: Path) -> LoadedModel:
 
     before = model_digest(folder)
     predictor = Predictor.load(folder)
+    predictor.predict("")  # the first prediction takes longer than all later ones
     record = read_record(home_of(folder))
     if model_digest(folder) != before:
         raise InputError(f"{folder} was changed while it was read: load it again.")

@@ -93,7 +93,7 @@ class Server(uvicorn.Server):
             )
         )
         self.service = service
-        self.failure: InputError | None = None  # why the models could not be loaded
+        self.failure: Exception | None = None  # why the models could not be loaded
         self._reloading = threading.Lock()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -150,7 +150,7 @@ class Server(uvicorn.Server):
     def _load(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
             self.service.load()
-        except InputError as error:
+        except Exception as error:  # raised again by `serve`
             self.failure = error
             loop.call_soon_threadsafe(self._exit)
         else:

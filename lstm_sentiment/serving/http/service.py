@@ -68,8 +68,6 @@ class Service:
     def load(self) -> None:
         """Load the models. Raises InputError if one of them cannot be loaded."""
         self.models.load()
-        for model in self.models.all():
-            model.predictor.predict("")  # the first prediction takes longer than all later ones
         if self.state is State.loading:
             self.state = State.ready
         logger.info("loaded %s", ", ".join(f"{m.name} ({m.digest})" for m in self.models.all()))
@@ -80,6 +78,8 @@ class Service:
             self.load()
         except InputError as error:
             logger.error("The models stay as they are: %s", error)
+        except Exception as error:  # a reload must not end, or change, what works
+            logger.error("The models stay as they are: %s", type(error).__name__)
 
     @contextmanager
     def file_slot(self) -> Iterator[None]:

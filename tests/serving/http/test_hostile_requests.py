@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
-from schemathesis import Case
+from hypothesis import HealthCheck, given, settings
+from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -42,38 +42,37 @@ def hostile(folders: list[Path]) -> Iterator[RunningService]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def api(hostile: RunningService) -> Any:
-    return schemathesis.openapi.from_url(f"{hostile.url}/openapi.json")
+def check_operations(service: RunningService, number: int) -> None:
+    """Send requests that are made from the schema, some of them wrong, to each address."""
+    schema = schemathesis.openapi.from_url(f"{service.url}/openapi.json")
+    operations = [result.ok() for result in schema.get_all_operations()]
+    assert len(operations) == 7
+    for operation in operations:
+        # An address without a body or parameters has no wrong requests.
+        modes = [*GenerationMode] if operation.method == "post" else [GenerationMode.POSITIVE]
+        for mode in modes:
+
+            @settings(
+                max_examples=number,
+                deadline=None,
+                derandomize=True,
+                database=None,
+                suppress_health_check=[*HealthCheck],
+            )
+            @given(operation.as_strategy(generation_mode=mode))
+            def check(case: Case) -> None:
+                case.call_and_validate(checks=CHECKS)
+
+            check()
 
 
-schema = schemathesis.pytest.from_fixture("api")
-
-
-def check(case: Case) -> None:
-    case.call_and_validate(checks=CHECKS)
-
-
-def examples(number: int) -> settings:
-    return settings(
-        max_examples=number,
-        deadline=None,
-        derandomize=True,
-        suppress_health_check=[*HealthCheck],
-    )
-
-
-@schema.parametrize()
-@examples(15)
-def test_requests_of_the_schema(case: Case) -> None:
-    check(case)
+def test_requests_of_the_schema(hostile: RunningService) -> None:
+    check_operations(hostile, 4)
 
 
 @pytest.mark.slow
-@schema.parametrize()
-@examples(1_000)
-def test_many_requests_of_the_schema(case: Case) -> None:
-    check(case)
+def test_many_requests_of_the_schema(hostile: RunningService) -> None:
+    check_operations(hostile, 500)
 
 
 def bodies(number: int) -> Iterator[bytes]:
@@ -117,7 +116,7 @@ def send_bodies(service: RunningService, number: int) -> Counter[int]:
 def test_damaged_bodies(hostile: RunningService) -> None:
     statuses = send_bodies(hostile, 300)
     assert statuses.keys() <= {200, 400, 404, 422}, statuses
-    assert statuses[200] > 20
+    assert statuses[200] > 10
     assert statuses[422] > 50
 
 
