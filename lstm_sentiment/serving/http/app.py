@@ -15,6 +15,7 @@ from lstm_sentiment.serving.http.answers import (
 )
 from lstm_sentiment.serving.http.descriptions import model_details, model_entry
 from lstm_sentiment.serving.http.loaded_models import LoadedModel
+from lstm_sentiment.serving.http.pages import page_routes
 from lstm_sentiment.serving.http.predictions import explanation_answer, prediction_answer
 from lstm_sentiment.serving.http.schemas import (
     ModelDetails,
@@ -48,6 +49,7 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     app.include_router(router)
+    app.router.routes.extend(page_routes())
     app.include_router(openapi.router)
     app.openapi = openapi.schema_maker(app, service.settings)  # type: ignore[method-assign]
     add_error_handlers(app)
