@@ -86,6 +86,8 @@ def add_error_handlers(app: FastAPI) -> None:
 
 async def _http_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, StarletteHTTPException)
+    if error.status_code == 400:  # FastAPI could not decode the body
+        return error_answer(422, "The body is not JSON in UTF-8.")
     # Starlette has no sentences of its own for these.
     usual = error.detail in ("Not Found", "Method Not Allowed")
     detail = SENTENCES[error.status_code] if usual else error.detail

@@ -175,7 +175,8 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
         )
         listener = socket.create_server(place[:2], family=family, backlog=BACKLOG)
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
+        # socket.create_server repeats the address behind the reason.
+        reason = str(getattr(error, "strerror", None) or error).partition(" (while")[0]
         raise InputError(f"{address} cannot be used ({reason}): give another --host or --port.") \
             from error  # fmt: skip
     with listener:

@@ -72,7 +72,7 @@ def test_requests_of_the_schema(hostile: RunningService) -> None:
 
 @pytest.mark.slow
 def test_many_requests_of_the_schema(hostile: RunningService) -> None:
-    check_operations(hostile, 500)
+    check_operations(hostile, 100)
 
 
 def bodies(number: int) -> Iterator[bytes]:
