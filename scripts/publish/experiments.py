@@ -9,6 +9,7 @@ from lstm_sentiment.commands.hydra_config import compose_all, seed_experiments
 from lstm_sentiment.config import Config, EmbeddingKind, Reference, flat
 from lstm_sentiment.report.comparison import Comparison
 from lstm_sentiment.report.questions import Question, questions
+from lstm_sentiment.report.settings import START_FROM
 from lstm_sentiment.report.variants import Variant
 
 OF_IMDB = "skip-gram vectors of IMDB itself"
@@ -46,6 +47,10 @@ def _typed(experiment: str, variant: Variant) -> tuple[str, ...]:
     if _is_from_a_file(variant):  # whose vectors have no published name
         words.remove("embedding.name=None")
         words.insert(0, f"embedding.path={variant.records[0]['vectors']['source']}")
+    if (folder := values[0].get(START_FROM)) is not None:
+        # A record has the digest of the language model, not its place.
+        words = [word for word in words if not word.startswith(f"{START_FROM}=")]
+        words.insert(0, f"{START_FROM}={folder}")
     if {*variant.runs} != {config.seed for config in planned(experiment)}:
         words.append(f"seed={','.join(map(str, variant.runs))}")
     return tuple(words)

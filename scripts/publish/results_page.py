@@ -42,6 +42,7 @@ QUESTIONS: dict[str, tuple[str, Section]] = {  # question -> experiment, section
     "What do cell, direction, depth and head contribute?": ("grid", contributions),
     "How accurate is a recurrent network trained on the labels alone?": ("best_scratch", recipe),
     "How much do word vectors trained on the reviews add?": ("best_vectors", vectors),
+    "How accurate is a network that starts from a language model?": ("best_cpu", recipe),
 }
 
 

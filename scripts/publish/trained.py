@@ -22,6 +22,7 @@ EXPERIMENTS = (
     "grid",
     "best_scratch",
     "best_vectors",
+    "best_cpu",
 )
 
 

@@ -26,6 +26,7 @@ RESULTS = ROOT / "results"
 FOLDERS = sorted(file.parent for file in RESULTS.glob("*/*/run.json"))
 # The identities of IMDB's reviews; no record has that of the unlabelled ones.
 TRAIN = "sha256-49e492d8fed0987dce46d62ce01117af269a4a25633a9f11d7cb0ca6e9def148"
+TRAIN_BY_FILM = "sha256-8d7e3ec79927d8814fac2242c6d95342b6ff9b6128a475b7c8bf3e025bd3b2f4"
 TEST = "sha256-15b34a4698abaef567b3d27ce60fb493d5730f6034d84d687e10e69b52ae6c51"
 UNLABELLED = "sha256-96229a9ab8729827c5c70ef573ed8a4ab1caccd9f4ff1ef2c71f7a25579407de"
 EXPERIMENTS = [name for name in NAMES if (RESULTS / name).is_dir()]
@@ -47,12 +48,14 @@ def identity(record: dict[str, Any]) -> str:
         return f"{reviews} {record['vectors']['fingerprint']}"
     if kind == "word2vec":
         return f"{reviews} {json.dumps(skip_gram.SETTINGS)} {UNLABELLED}"
+    if (model := record.get("language_model")) is not None:
+        return f"{reviews} language-model-{model['digest']}"
     return reviews
 
 
 def test_there_are_published_results() -> None:
     assert len(FOLDERS) > 170
-    assert len(EXPERIMENTS) == 9
+    assert len(EXPERIMENTS) == 10
 
 
 @pytest.mark.parametrize(
@@ -62,7 +65,8 @@ def test_a_published_record_has_the_fingerprint_of_its_folder(folder: Path) -> N
     record = record_of(folder)
     assert defect(record, folder.name) is None
     reviews = record["data"]["fingerprint"]
-    assert reviews == (f"{TRAIN} {TEST}" if record["config"]["test"] else TRAIN)
+    train = TRAIN_BY_FILM if record["data"].get("group_column") else TRAIN
+    assert reviews == (f"{train} {TEST}" if record["config"]["test"] else train)
     if is_baseline(folder):
         kind, data = NgramModel(record["config"][BASELINE]["kind"]), record["config"]["data"]
         config = Config(
