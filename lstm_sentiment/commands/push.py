@@ -108,7 +108,8 @@ def _files(folder: Path, repository: str, own_card: Path | None) -> dict[str, by
             "the model has no record of its training, so the card has no scores", "warning"
         )
     if own_card is None:
-        files[CARD] = model_card(repository, described, record).encode()
+        with errors_named(folder / RECORD):
+            files[CARD] = model_card(repository, described, record).encode()
     else:
         with errors_named(own_card):
             files[CARD] = read_bytes(own_card, JSON_BYTES, follow_links=True)

@@ -15,6 +15,10 @@ TIMEOUT = 5.0  # seconds for the first answer
 LOG_IN = "log in with hf auth login, or put an access token into HF_TOKEN"
 
 
+class HubUnavailableError(InputError):
+    """The hub, or the connection to it, fails for a while."""
+
+
 def is_online() -> bool:
     """Return whether the hub may be asked, and answers."""
     from huggingface_hub import constants
@@ -47,9 +51,14 @@ def errors_of_hub() -> Iterator[None]:
     except Exception as error:  # connections raise errors of many kinds
         cause = error.__cause__ if type(error) is RuntimeError else error  # of one of several files
         if isinstance(cause, errors.HfHubHTTPError):
-            raise InputError(_refusal(cause.response.status_code)) from error
+            status = cause.response.status_code
+            is_passing = status == 429 or status >= 500
+            kind = HubUnavailableError if is_passing else InputError
+            raise kind(_refusal(status)) from error
         reason = f"{type(error).__name__}: {reason_of(error)}"
-        raise InputError(f"the connection to the hub failed ({reason}): try again.") from error
+        raise HubUnavailableError(
+            f"the connection to the hub failed ({reason}): try again."
+        ) from error
 
 
 def _refusal(status: int) -> str:

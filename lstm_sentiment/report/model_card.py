@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from lstm_sentiment import __version__
 from lstm_sentiment.config import Config, Source, flat
-from lstm_sentiment.display import shortened
+from lstm_sentiment.display import counted, shortened
 from lstm_sentiment.labels import POSITIVE, THRESHOLD, Classes
 from lstm_sentiment.report.class_wording import class_name, score_notes
 from lstm_sentiment.report.formatting import NOTHING, enumeration, percent
@@ -24,6 +24,7 @@ LIBRARY = "lstm_sentiment"
 FILES_NOTE = "the weights (safetensors), the configuration and the vocabulary, and no code"
 NO_JUDGEMENT = "Not for judging people by what they write."
 TRUNCATION_NOTE = "Words beyond the maximum length are not read."
+NGRAMS_NOTE = "The recurrent part does not read words beyond the maximum length; the n-grams do."
 OTHER_TEXTS_NOTE = "For other kinds of text, measure the accuracy on such texts first."
 SPLITS = {"val": "validation", "test": "test"}
 SHARES = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "auroc")
@@ -97,6 +98,11 @@ def _description(model: CardModel, record: Mapping[str, Any] | None) -> list[Blo
         text = f"A `{config.encoder.network}` network with the head `{config.head.kind}`."
     if model.kind == EXPORTED:
         text += " It was exported for ONNX Runtime."
+    if model.kind != NGRAMS and config.head.ngrams:
+        text += (
+            f" Its output units also read n-grams of up to {config.head.ngrams} words, whose "
+            "weights are among the parameters."
+        )
     names = enumeration([class_name(classes, label) for label in range(len(classes))])
     text += plain(f" It classifies texts as {names}.")
     if classes.threshold != THRESHOLD:
@@ -135,12 +141,18 @@ def _training(record: Mapping[str, Any] | None) -> list[Block]:
     if BASELINE in config:
         text += f". The baseline is `{config[BASELINE]['kind']}`."
     else:
-        text += f"; epoch {record['best_epoch']} of {len(record['epochs'])} was the best. "
+        epochs = len(record["epochs"])
+        if record["val"]:
+            text += f"; epoch {record['best_epoch']} of {epochs} was the best. "
+        else:
+            text += f", for {counted(epochs, 'epoch')} without a validation set. "
         text += reading_sentence(record)
     if vectors := record.get("vectors"):
         text += f" The embeddings start from {plain(shortened(vectors['source'], 100))}."
     if record.get("language_model"):
         text += " The encoder and the embeddings start from a language model."
+    if record.get("pseudo_labels"):
+        text += " Unlabelled reviews with the labels of other models were trained on, too."
     blocks: list[Block] = [Heading("Training"), Paragraph(text)]
     if chosen := _chosen_settings(config):
         blocks += [Paragraph("Settings that differ from the defaults:"), Listing(chosen)]
@@ -153,10 +165,17 @@ def _chosen_settings(config: Mapping[str, Any]) -> list[str]:
         return []
     defaults = flat(Config())
     return [
-        f"`{plain(f'{name}={value}')}`"
+        f"`{plain(f'{name}={_typed(value)}')}`"
         for name, value in flat(restored(config)).items()
         if name not in NOT_FINGERPRINTED and name in flattened(config) and value != defaults[name]
     ]
+
+
+def _typed(value: Any) -> str:
+    """Return a value as on the command line."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _evaluation(record: Mapping[str, Any] | None) -> list[Block]:
@@ -174,9 +193,10 @@ def _evaluation(record: Mapping[str, Any] | None) -> list[Block]:
     rows.insert(0, ["reviews", *(f"{record['data'][split]:,}" for split in scores)])
     notes = score_notes(classes, "Precision, recall and F1 are each")
     last = [*scores][-1]
+    titles = SPLITS if record["data"].get("folds") is None else {**SPLITS, "test": "held-out fold"}
     return [
         Heading("Evaluation"),
-        Table(["", *(SPLITS[split] for split in scores)], rows),
+        Table(["", *(titles[split] for split in scores)], rows),
         *([Paragraph(plain(" ".join(notes)))] if notes else []),
         *_confusion_matrix(classes, scores[last]["confusion_matrix"], SPLITS[last]),
     ]
@@ -205,8 +225,17 @@ def _confusion_matrix(
 
 
 def _limits(model: CardModel) -> list[str]:
-    truncation = [] if model.kind == NGRAMS else [TRUNCATION_NOTE]
+    if model.kind == NGRAMS:
+        truncation = []
+    else:
+        truncation = [NGRAMS_NOTE if model.config.head.ngrams else TRUNCATION_NOTE]
     return [OTHER_TEXTS_NOTE, *truncation, NO_JUDGEMENT]
+
+
+def _is_whole_test(record: Mapping[str, Any]) -> bool:
+    """Return whether the scores are those of the whole test set of the source, not of a part."""
+    is_limited = record["config"]["data"].get("limit_test") is not None
+    return record["data"].get("folds") is None and not is_limited
 
 
 def _metadata(name: str, model: CardModel, record: Mapping[str, Any] | None) -> str:
@@ -214,7 +243,7 @@ def _metadata(name: str, model: CardModel, record: Mapping[str, Any] | None) -> 
     from huggingface_hub import EvalResult, ModelCardData
 
     results = []
-    if record is not None and record["test"]:
+    if record is not None and record["test"] and _is_whole_test(record):
         source = str(record["data"]["source"])
         data_set = IMDB if record["config"]["data"].get("source") == Source.imdb else source
         scores = recorded_scores(record, "test")

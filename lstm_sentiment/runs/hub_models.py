@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lstm_sentiment.data.cache import DataCache, cache_key, is_intact_entry
-from lstm_sentiment.data.hub import TIMEOUT, errors_of_hub, is_online
+from lstm_sentiment.data.hub import TIMEOUT, HubUnavailableError, errors_of_hub, is_online
 from lstm_sentiment.display import SILENT, Display, shortened
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.limits import JSON_BYTES, MODEL_BYTES, VOCABULARY_BYTES
 from lstm_sentiment.files.names import file_name, is_plain_name
 from lstm_sentiment.files.outputs import errors_of_writing
 from lstm_sentiment.files.reading import errors_named, parse_json, read_bytes
-from lstm_sentiment.files.writing import write_atomically
+from lstm_sentiment.files.writing import DRAFT, write_atomically
 from lstm_sentiment.runs.folder import RECORD
 from lstm_sentiment.runs.model_folder import (
     CLASSES_FILE,
@@ -113,14 +113,21 @@ def local_folder(run: str | Path, display: Display = SILENT) -> Path:
     with errors_named(str(run)):
         if COMMIT.fullmatch(model.revision) and (copy := _copy(model, model.revision)):
             return copy
-        if is_online():
+        if not is_online():
+            if (copy := _copy(model, _noted(model))) is None:
+                raise InputError(
+                    "the Hugging Face hub cannot be reached, and this revision is not in the "
+                    "cache: connect to a network, unset HF_HUB_OFFLINE, or give the folder of a "
+                    "run."
+                )
+            return copy
+        try:
             return _current(model, display)
-        if (copy := _copy(model, _noted(model))) is None:
-            raise InputError(
-                "the Hugging Face hub cannot be reached, and this revision is not in the cache: "
-                "connect to a network, unset HF_HUB_OFFLINE, or give the folder of a run."
-            )
-    return copy
+        except HubUnavailableError:
+            if (copy := _copy(model, _noted(model))) is None:
+                raise
+            display.message(f"{run}: the hub fails; the copy in the cache is used.", "warning")
+            return copy
 
 
 def _noted(model: HubModel) -> str:
@@ -135,7 +142,9 @@ def _copy(model: HubModel, commit: str) -> Path | None:
     if not COMMIT.fullmatch(commit):
         return None
     with suppress(OSError):
-        return next(filter(is_intact_entry, (model.place / commit).iterdir()), None)
+        entries = (model.place / commit).iterdir()
+        finished = (entry for entry in entries if not entry.name.startswith(DRAFT))
+        return next(filter(is_intact_entry, finished), None)
     return None
 
 
@@ -164,7 +173,11 @@ def _current(model: HubModel, display: Display) -> Path:
         ]
     if not COMMIT.fullmatch(commit):
         raise InputError("the hub does not tell the hash of the commit: try again later.")
+    if COMMIT.fullmatch(model.revision) and commit != model.revision:
+        raise InputError(f"the hub answered with another commit, {commit}: try again later.")
     copy = _copy(model, commit) or _download(model, commit, files, display)
+    if _noted(model) == commit:  # a cache that cannot be written is of use, too
+        return copy
     with errors_of_writing(model.place, f"{CACHE_SETTING} names another folder"):
         model.noted_commit.parent.mkdir(exist_ok=True)
         write_atomically(model.noted_commit, commit.encode(), durable=False)

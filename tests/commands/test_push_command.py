@@ -37,7 +37,7 @@ FILES = ["README.md", "config.json", "model.safetensors", "run.json", "vocab.jso
 def run(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder of a finished run, and log in."""
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    config = tiny(head={"kind": "max"})
+    config = tiny(head={"kind": "max"}, data={"limit_test": None})
     data = {
         "source": "CSV file films.csv",
         "fingerprint": "sha256-0",

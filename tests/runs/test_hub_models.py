@@ -284,3 +284,40 @@ def test_a_cache_that_cannot_be_written(model_hub: ModelHub, files: dict[str, by
     model_hub.cache.write_text("a file")
     assert f"LSTM_SENTIMENT_HUB_CACHE={model_hub.cache}" in refusal()
     assert refusal().endswith("give a writable folder.")
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_the_copy_is_used_while_the_hub_fails(
+    model_hub: ModelHub, files: dict[str, bytes], status: int
+) -> None:
+    model_hub.repository(NAME, files)
+    folder = local_folder(MODEL)
+    model_hub.failing["/api/models"] = status
+    assert local_folder(MODEL) == folder
+    assert str(status) in refusal(f"{MODEL}@other")  # is not in the cache
+    model_hub.failing["/api/models"] = 404  # what is gone is gone
+    assert "404" in refusal() or "no repository" in refusal()
+
+
+def test_a_draft_that_a_killed_download_left_is_no_copy(
+    model_hub: ModelHub, files: dict[str, bytes]
+) -> None:
+    [commit] = model_hub.repository(NAME, files).commits
+    folder = local_folder(MODEL)
+    draft = folder.rename(folder.with_name(".draft-12-0123456789abcdef"))
+    again = local_folder(f"{MODEL}@{commit}")
+    assert again == folder
+    assert again != draft
+
+
+def test_a_cache_that_cannot_be_written_is_of_use(
+    model_hub: ModelHub, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model_hub.repository(NAME, files)
+    folder = local_folder(MODEL)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("read-only")
+
+    monkeypatch.setattr("lstm_sentiment.runs.hub_models.write_atomically", refuse)
+    assert local_folder(MODEL) == folder

@@ -16,7 +16,7 @@ from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.reading import content_digest, errors_named
 from lstm_sentiment.runs.ensemble_folder import find_members
 from lstm_sentiment.runs.folder import MODEL
-from lstm_sentiment.runs.hub_models import local_folder
+from lstm_sentiment.runs.hub_models import MAIN, hub_model, local_folder
 from lstm_sentiment.runs.model_folder import MODEL_FILES, ONNX
 from lstm_sentiment.runs.model_location import find_model
 from lstm_sentiment.runs.record import read_record
@@ -79,7 +79,7 @@ class LoadedModels:
 
 def _named(folders: Sequence[Path]) -> dict[str, Path]:
     """Return the folders by the names of their models, those of the folders of the runs."""
-    names = [home_of(folder).name for folder in folders]
+    names = [_name_of(folder) for folder in folders]
     name, count = Counter(names).most_common(1)[0]
     if count > 1:
         same = join_names([str(folder) for folder, own in zip(folders, names, strict=True)
@@ -89,6 +89,14 @@ def _named(folders: Sequence[Path]) -> dict[str, Path]:
             "model: rename or copy one of them."
         )
     return dict(zip(names, folders, strict=True))
+
+
+def _name_of(folder: Path) -> str:
+    """Return the name of a model: that of the folder of its run, or of its repository."""
+    if (model := hub_model(folder)) is None:
+        return home_of(folder).name
+    revision = "" if model.revision == MAIN else f"@{model.revision}"
+    return (model.repository + revision).replace("/", "--")
 
 
 def home_of(folder: Path) -> Path:

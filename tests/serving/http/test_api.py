@@ -310,3 +310,11 @@ def test_the_texts_of_a_client_that_has_gone_leave_the_queue(
         first.join()
         assert service.predict("last").status_code == 200
         assert computed == ["first", "last"]
+
+
+def test_models_of_the_hub_have_the_names_of_their_repositories() -> None:
+    names = ["hub:ann/films", "hub:bob/films", "hub:ann/model@v1", "hub:ann/model@refs/pr/1"]
+    models = LoadedModels([Path(name) for name in names])
+    assert [*models.folders] == [
+        "ann--films", "bob--films", "ann--model@v1", "ann--model@refs--pr--1"
+    ]  # fmt: skip
