@@ -14,7 +14,7 @@ from starlette.types import Receive
 from lstm_sentiment.display import shortened
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.serving.http.batching import QueueFullError
-from lstm_sentiment.serving.http.schemas import ErrorAnswer
+from lstm_sentiment.serving.http.schemas import ErrorAnswer, shown
 
 Result = TypeVar("Result")
 
@@ -26,6 +26,7 @@ SENTENCES = {
 }
 STATUSES = {
     401: "the token is missing or wrong",
+    403: "the request comes from another site",
     404: "unknown model",
     408: "the request arrived too slowly",
     413: "the body is too large",
@@ -40,7 +41,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the descriptions of error answers for the OpenAPI schema."""
     return {
         status: {"model": ErrorAnswer, "description": STATUSES[status].capitalize() + "."}
-        for status in statuses
+        for status in (403, *statuses)
     }
 
 
@@ -127,7 +128,7 @@ def _sentence(error: Mapping[str, Any]) -> str:
     problem = str(error["msg"]).replace("Input should be", "must be").replace("Field", "is")
     if error["type"] == "missing":
         return f"{name} is required."
-    return f"{name} {problem} (got {shortened(repr(error['input']))})."
+    return f"{name} {problem} (got {shown(error['input'])})."
 
 
 def _name(location: Sequence[Any]) -> str:

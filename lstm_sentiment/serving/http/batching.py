@@ -128,6 +128,8 @@ class Batcher(Generic[Model, Result]):
             ):
                 reason = f"{self.waiting:,} texts wait, and at most {self.capacity:,} may"
                 raise QueueFullError(reason, self._delay())
+            if self._closed:
+                raise QueueFullError("The service is shutting down", 1)
             self._jobs.append(job)
             self.waiting += len(texts)
             self._changed.notify_all()
@@ -229,3 +231,4 @@ class Batcher(Generic[Model, Result]):
             if job in self._jobs:
                 self._jobs.remove(job)
                 self.waiting -= job.remaining
+            self._changed.notify_all()  # there is room again

@@ -13,7 +13,8 @@ from lstm_sentiment.serving.http.answers import error_answer
 from lstm_sentiment.serving.http.limits import ABORT
 
 HEADER_SECONDS = 10.0  # until all headers of a request have arrived
-HEADER_BYTES = 65_536  # of a request line and its headers
+HEADER_BYTES = 65_536  # of a request line and its headers, and of trailers
+MOST_PIPELINED = 64  # requests of a connection that wait for the answers of earlier ones
 FIRST_SECONDS = 0.5  # during shutdown, until the first request of a connection has arrived
 LINGER_SECONDS = 10.0  # until a client has taken the end of the last answer
 
@@ -22,7 +23,7 @@ class Connection(HttpToolsProtocol):
     """A connection whose client must send headers, and read answers, in time."""
 
     _is_waiting = True  # for headers
-    _header_bytes = 0
+    _header_bytes = 0  # since the last request or part of a body
     _timer: asyncio.TimerHandle | None = None
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -41,13 +42,21 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse the next bytes of the client."""
-        if self._is_waiting:
-            self._header_bytes += len(data)
-            if self._timer is None:  # the first bytes after an answer
-                self._timer = self.loop.call_later(HEADER_SECONDS, self._close_late)
+        self._header_bytes += len(data)
+        if self._is_waiting and self._timer is None:  # the first bytes after an answer
+            self._timer = self.loop.call_later(HEADER_SECONDS, self._close_late)
         super().data_received(data)
-        if self._is_waiting and self._header_bytes > HEADER_BYTES:
+        if self._header_bytes <= HEADER_BYTES:
+            return
+        if self._is_waiting:
             self._refuse(431, f"The headers have more than the {HEADER_BYTES:,} bytes allowed.")
+        else:  # trailers without end, while an answer may be on its way
+            self.transport.abort()
+
+    def on_body(self, body: bytes) -> None:
+        """Pass a part of a body on."""
+        self._header_bytes = 0
+        super().on_body(body)
 
     def on_message_begin(self) -> None:
         """Give the layers above a way to close the connection at once."""
@@ -57,13 +66,16 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin to answer a request."""
+        if len(self.pipeline) >= MOST_PIPELINED:
+            self.transport.abort()
+            raise ValueError("too many requests wait")  # which ends the parser
         self._is_waiting, self._header_bytes = False, 0
         self._stop_timer()
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
         """Wait for the next request, or for the client to take the last answer."""
-        self._is_waiting = True
+        self._is_waiting = not self.pipeline  # the headers of the next request are there already
         super().on_response_complete()
         if self.transport.is_closing():
             self._abort_later()

@@ -7,6 +7,7 @@ of the body is not wanted, the connection is then closed.
 import asyncio
 import hmac
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,8 +21,10 @@ OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/openapi.json", "/docs"})  
 OPEN_FOLDERS = ("/docs/", "/page/")
 ABORT = "lstm_sentiment.abort"  # the extension of a scope that closes its connection at once
 
-# A body must arrive within the first number of seconds, and one more for each MINIMUM_RATE bytes,
-# as with Apache's mod_reqtimeout.
+ALWAYS = frozenset({"/healthz", "/readyz", "/metrics"})  # answered however many requests are open
+
+# The service waits so many seconds for a body, and one more for each MINIMUM_RATE bytes that have
+# arrived, but never longer for the next bytes: who begins fast must not fall silent for hours.
 BODY_SECONDS = 15.0
 MINIMUM_RATE = 8_192
 SEND_SECONDS = 30.0  # until a client takes the next part of its answer
@@ -53,6 +56,38 @@ class BearerToken:
         return hmac.compare_digest(scheme.capitalize() + b" " + token.strip(), self.expected)
 
 
+class SameSite:
+    """Refuse requests that pages of other sites make the browser of this machine send.
+
+    They could otherwise use a service without a token, even one that only listens on this machine:
+    a page may send some requests without asking, or let its own name stand for 127.0.0.1. So Host
+    must be a name of this machine, and Origin, which browsers add, the service or an allowed one.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app, self.origins = app, {origin.rstrip("/") for origin in settings.origins}
+        self.names = {"localhost", "127.0.0.1", "::1", settings.host}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it with status 403."""
+        if scope["type"] == "http" and not self._is_allowed(scope):
+            detail = "Requests of other sites are refused: see the option --origin."
+            await error_answer(403, detail, CLOSE)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    def _is_allowed(self, scope: Scope) -> bool:
+        host = (_header(scope, b"host") or b"").decode("latin-1")
+        origin = (_header(scope, b"origin") or b"").decode("latin-1")
+        if origin in self.origins:
+            return True
+        try:
+            name = urlsplit(f"//{host}").hostname
+        except ValueError:
+            return False
+        return name in self.names and origin in ("", f"http://{host}")
+
+
 class Limits:
     """Bound the number of requests, the size of bodies, and the time to send and to receive."""
 
@@ -80,7 +115,7 @@ class Limits:
 
     def _refusal(self, body: "_Body") -> tuple[int, str, dict[str, str]] | None:
         """Return status, reason and headers if a request is refused before its body is read."""
-        if self.requests > self.settings.max_requests:
+        if self.requests > self.settings.max_requests and body.path not in ALWAYS:
             retry = {"Retry-After": "1", **CLOSE}
             return 503, f"More than {self.settings.max_requests:,} requests are open.", retry
         if body.declared > body.limit:
@@ -93,7 +128,8 @@ class _Body:
 
     def __init__(self, limits: Limits, scope: Scope, receive: Receive) -> None:
         self.limits, self._receive = limits, receive
-        self.is_file = scope["path"] == FILE_PATH
+        self.path: str = scope["path"]
+        self.is_file = self.path == FILE_PATH
         settings = limits.settings
         self.limit = settings.max_file if self.is_file else settings.max_body
         length = _header(scope, b"content-length") or b"0"
@@ -101,20 +137,24 @@ class _Body:
         self.complete = not self.declared and _header(scope, b"transfer-encoding") is None
         self.size = 0
         self.buffered = 0  # its part of `limits.buffered`
-        self.started = asyncio.get_running_loop().time()
+        self.patience = BODY_SECONDS  # that is left
 
     async def receive(self) -> Message:
         """Return the next message. Raises HTTPException if the body is too large or too slow."""
         if self.complete:
             return await self._receive()
-        deadline = self.started + BODY_SECONDS + self.size / MINIMUM_RATE
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout(self.patience):
                 message = await self._receive()
         except TimeoutError as error:
             raise HTTPException(408, "The body arrived too slowly.", CLOSE) from error
         if message["type"] == "http.request":
-            self._count(len(message.get("body", b"")))
+            size = len(message.get("body", b""))
+            left = self.patience - (loop.time() - began) + size / MINIMUM_RATE
+            self.patience = max(0.0, min(BODY_SECONDS, left))
+            self._count(size)
             self.complete = not message.get("more_body", False)
         return message
 

@@ -1,8 +1,9 @@
 """The requests and answers of the API, as pydantic models; they make the OpenAPI schema."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lstm_sentiment.display import shortened
 
@@ -35,6 +36,16 @@ class PredictRequest(BaseModel):
         "predicted one of more",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _check_fields(cls, value: Any) -> Any:
+        """Raise ValueError at the first unknown field; pydantic would list all of them."""
+        names = {field.alias or name for name, field in cls.model_fields.items()}
+        for name in value if isinstance(value, dict) else ():
+            if name not in names:
+                raise ValueError(f"{shortened(name)} is not a field of this request")
+        return value
+
     @field_validator("texts", mode="before")
     @classmethod
     def _check_texts(cls, value: Any) -> Any:
@@ -42,7 +53,7 @@ class PredictRequest(BaseModel):
         for name, text in _named(value):
             if not isinstance(text, str):
                 kind = type(text).__name__
-                raise ValueError(f"{name} must be a string (got {kind}: {shortened(repr(text))})")
+                raise ValueError(f"{name} must be a string (got {kind}: {shown(text)})")
             try:
                 text.encode()
             except UnicodeEncodeError as error:
@@ -53,16 +64,26 @@ class PredictRequest(BaseModel):
         return value
 
 
-def _named(value: Any) -> list[tuple[str, Any]]:
-    """Return each text with its name in messages."""
+def _named(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield each text with its name in messages."""
     if isinstance(value, list):
-        return [(f"texts[{number}]", text) for number, text in enumerate(value)]
-    if isinstance(value, str):
-        return [("texts", value)]
-    kind = type(value).__name__
-    raise ValueError(
-        f"texts must be a string or a list of strings (got {kind}: {shortened(repr(value))})"
-    )
+        for number, text in enumerate(value):
+            yield f"texts[{number}]", text
+    elif isinstance(value, str):
+        yield "texts", value
+    else:
+        kind = type(value).__name__
+        raise ValueError(
+            f"texts must be a string or a list of strings (got {kind}: {shown(value)})"
+        )
+
+
+def shown(value: Any) -> str:
+    """Return a value of a request for a message."""
+    try:
+        return shortened(repr(value))
+    except RecursionError:
+        return "a value that is nested too deeply"
 
 
 class Token(BaseModel):

@@ -26,7 +26,7 @@ from lstm_sentiment.serving.http import access_log
 from lstm_sentiment.serving.http.access_log import AccessLog
 from lstm_sentiment.serving.http.app import create_app
 from lstm_sentiment.serving.http.connection import Connection
-from lstm_sentiment.serving.http.limits import BearerToken, Limits
+from lstm_sentiment.serving.http.limits import BearerToken, Limits, SameSite
 from lstm_sentiment.serving.http.loaded_models import LoadedModels
 from lstm_sentiment.serving.http.service import Service, State
 from lstm_sentiment.serving.http.settings import Settings
@@ -60,6 +60,8 @@ def serve(folders: Sequence[Path], settings: Settings, log_requests: bool = True
 def application(service: Service) -> ASGIApp:
     """Return the application of a service with all layers, the outermost one last."""
     app: ASGIApp = Limits(create_app(service), service.settings)
+    if service.settings.is_local and service.settings.token is None:
+        app = SameSite(app, service.settings)
     if service.settings.token is not None:
         app = BearerToken(app, service.settings.token)
     if service.settings.origins:

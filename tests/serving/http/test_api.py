@@ -318,3 +318,16 @@ def test_models_of_the_hub_have_the_names_of_their_repositories() -> None:
     assert [*models.folders] == [
         "ann--films", "bob--films", "ann--model@v1", "ann--model@refs--pr--1"
     ]  # fmt: skip
+
+
+def test_unknown_fields_and_nested_values_are_refused_at_once(service: RunningService) -> None:
+    fields = {str(number): 0 for number in range(80_000)}
+    answer = service.client.post("/v1/predict", json={"texts": "a", **fields})
+    assert (answer.status_code, answer.json()["detail"]) == (
+        422, "0 is not a field of this request."
+    )  # fmt: skip
+    for depth in (10, 500, 900, 950, 960, 965, 970, 1_000, 100_000):
+        body = '{"texts": ' + "[" * depth + "]" * depth + "}"
+        headers = {"Content-Type": "application/json"}
+        answer = service.client.post("/v1/predict", content=body, headers=headers)
+        assert answer.status_code == 422, depth

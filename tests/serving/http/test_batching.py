@@ -212,3 +212,30 @@ def test_every_request_gets_its_own_results(requests: list[list[str]]) -> None:
             assert future.result(0) == [2 * text for text in texts]
     batcher.close()
     assert batcher.waiting == 0
+
+
+def test_a_closed_queue_takes_nothing(make: Callable[..., "Batcher[str, str]"]) -> None:
+    batcher = make()
+    batcher.close()
+    with pytest.raises(QueueFullError, match="shutting down"):
+        batcher.submit("", ["late"])
+
+
+def test_a_refused_request_makes_room(
+    computer: Computer, make: Callable[..., "Batcher[str, str]"]
+) -> None:
+    batcher = make(batch_size=2, capacity=10)
+    first = computer.hold(batcher)
+    failing = batcher.submit("", ["!"] * 10)
+    waiting: list[Future[list[str]]] = []
+    thread = threading.Thread(
+        target=lambda: waiting.append(batcher.submit("", ["a"] * 9, patience=60))
+    )
+    thread.start()
+    computer.allowed.set()
+    with pytest.raises(ValueError, match="no shouting"):
+        failing.result(SECONDS)
+    thread.join(SECONDS)
+    assert not thread.is_alive()
+    assert waiting[0].result(SECONDS) == ["aa"] * 9
+    assert first.result(SECONDS) == ["firstfirst"]

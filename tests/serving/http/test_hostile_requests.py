@@ -135,7 +135,7 @@ def raw_requests(number: int) -> Iterator[bytes]:
     draw = random.Random(2)
     body = json.dumps({"texts": "The film was good."}).encode()
     whole = (
-        b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
     )
     for _ in range(number):

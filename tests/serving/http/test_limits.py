@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 
 from lstm_sentiment.serving.http import connection, limits
+from lstm_sentiment.serving.http.loaded_models import LoadedModels
+from lstm_sentiment.serving.http.server import application
+from lstm_sentiment.serving.http.service import Service
 from lstm_sentiment.serving.http.settings import Settings
 from tests.support.service import RunningService, received, serving, wait_until
 
 TOKEN = "a-token-of-some-length"
 BODY = json.dumps({"texts": "A film."}).encode()
-HEAD = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
 def chunk(content: bytes) -> bytes:
@@ -101,7 +104,7 @@ def test_a_connection_without_a_request_is_closed(small: RunningService) -> None
 
 def test_slow_headers_on_a_used_connection_are_cut_off(small: RunningService) -> None:
     with socket.create_connection(small.address, 5) as sender:
-        sender.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        sender.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert status(sender.recv(65536)) == 200
         sender.sendall(b"GET /")
         assert status(received(sender)) == 408
@@ -127,7 +130,7 @@ def test_what_is_not_http_is_refused_in_json(small: RunningService, content: byt
 def test_a_client_that_does_not_read_is_cut_off(small: RunningService) -> None:
     with socket.create_connection(small.address, 10) as reader:
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-        request = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
+        request = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
         reader.sendall(request * 20)
         open_connections = small.server.server_state.connections
         wait_until(lambda: bool(open_connections))
@@ -137,7 +140,7 @@ def test_a_client_that_does_not_read_is_cut_off(small: RunningService) -> None:
 def test_the_rest_of_a_body_that_nobody_reads_closes_the_connection(small: RunningService) -> None:
     for path in (b"/healthz", b"/nothing"):
         answer = small.raw(
-            b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"POST " + path + b" HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
             + chunk(b"x")
         )  # fmt: skip
         assert b"connection: close" in answer
@@ -209,7 +212,7 @@ def test_the_token(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None
 def test_no_path_avoids_the_token(folders: list[Path], path: str) -> None:
     with serving(folders[0], token=TOKEN) as service:
         answer = service.raw(
-            f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
         )
         assert status(answer) in (401, 404)
 
@@ -248,3 +251,91 @@ def test_other_origins_may_read_answers_only_if_they_are_named(folders: list[Pat
 )
 def test_addresses_of_this_machine(host: str, is_local: bool) -> None:
     assert Settings(host=host).is_local is is_local
+
+
+def test_a_fast_start_buys_no_silence(
+    small: RunningService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MINIMUM_RATE", 100)  # 9,000 bytes at once would buy 90 seconds
+    started = time.monotonic()
+    answer = small.raw(HEAD + b"Content-Length: 9900\r\n\r\n" + b" " * 9_000)
+    assert status(answer) == 408
+    assert time.monotonic() - started < 5
+
+
+def test_trailers_without_end_are_cut_off(small: RunningService) -> None:
+    head = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection(small.address, 10) as sender:
+        sender.sendall(head + chunk(BODY) + b"0\r\n")
+        sent = 0
+        with suppress(ConnectionError):
+            for _ in range(100_000):
+                sender.sendall(b"a: b\r\n" * 1_000)
+                sent += 6_000
+        assert sent < 10_000_000
+    assert small.client.get("/healthz").status_code == 200
+
+
+def test_requests_that_wait_for_their_turn_are_bounded(small: RunningService) -> None:
+    request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    answers = small.raw(request * 30 + b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n")
+    assert answers.count(b"HTTP/1.1 200") == 30
+    assert small.raw(request * 20_000).count(b"HTTP/1.1 200") < 1_000
+    assert small.client.get("/healthz").status_code == 200
+
+
+def test_the_body_of_a_request_that_waited_is_no_header(small: RunningService) -> None:
+    """The body is larger than headers may be, and arrives after an answer to another request."""
+    body = BODY + b" " * (9_000 - len(BODY))
+    with socket.create_connection(small.address, 10) as sender:
+        sender.sendall(
+            b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            + HEAD
+            + b"Connection: close\r\nContent-Length: 9000\r\n\r\n"
+        )
+        first = sender.recv(65536)
+        assert status(first) == 200
+        sender.sendall(body)
+        assert status(received(sender)) == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "expected"),
+    [
+        ("localhost", "", 200),
+        ("127.0.0.1:8000", "http://127.0.0.1:8000", 200),
+        ("[::1]:8000", "http://[::1]:8000", 200),
+        ("localhost", "https://known.example", 200),
+        ("localhost", "https://evil.example", 403),
+        ("localhost", "null", 403),
+        ("evil.example", "", 403),
+        ("evil.example", "http://evil.example", 403),
+        ("127.0.0.1.evil.example", "", 403),
+        ("[", "", 403),
+        ("", "", 403),
+    ],
+)
+def test_requests_of_other_sites_are_refused(
+    folders: list[Path], host: str, origin: str, expected: int
+) -> None:
+    service = Service(LoadedModels(folders[:1]), Settings(origins=("https://known.example",)))
+    scope = {
+        "type": "http",
+        "headers": [(b"host", host.encode()), *([(b"origin", origin.encode())] if origin else [])],
+    }
+    answered = limits.SameSite(application(service), service.settings)._is_allowed(scope)
+    service.close()
+    assert (200 if answered else 403) == expected
+
+
+def test_a_page_of_another_site_gets_nothing(small: RunningService) -> None:
+    answer = small.client.get("/v1/models", headers={"Origin": "https://evil.example"})
+    assert answer.status_code == 403
+    assert "--origin" in answer.json()["detail"]
+    assert small.client.get("/v1/models", headers={"Host": "evil.example"}).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/v1/models"])
+def test_health_is_told_however_many_requests_are_open(folders: list[Path], path: str) -> None:
+    with serving(folders[0], max_requests=0) as service:
+        assert service.client.get(path).status_code == (503 if path == "/v1/models" else 200)

@@ -55,7 +55,8 @@ def send(process: Process, results: Counter[str], ended: threading.Event) -> Non
             except httpx.ConnectError:
                 results["refused"] += 1
                 return
-            except httpx.ReadError:  # the connection was established, but not yet accepted
+            except (httpx.ReadError, httpx.RemoteProtocolError):
+                # The connection was established, but not yet accepted.
                 results["reset"] += 1
             except httpx.HTTPError as error:
                 results[f"{type(error).__name__}: {error}"] += 1
@@ -106,7 +107,9 @@ def test_a_killed_service_starts_again_at_its_address(
     process: Process, folders: list[Path], tmp_path: Path
 ) -> None:
     with socket.create_connection(("127.0.0.1", process.port)) as waiting:
-        waiting.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+        waiting.sendall(
+            b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
+        )
         httpx.post(f"{process.url}/v1/predict", json={"texts": TEXT})
         process.end(signal.SIGKILL)
         again = Process(tmp_path / "place", *map(str, folders), port=process.port)
