@@ -16,6 +16,7 @@ from lstm_sentiment.report.markup import plain
 from lstm_sentiment.report.page import Block, Listing, Paragraph
 from lstm_sentiment.report.question_section import missing_runs
 from lstm_sentiment.report.questions import Question
+from lstm_sentiment.report.settings import START_FROM
 from lstm_sentiment.report.statistics import Verdict
 from lstm_sentiment.report.table_sections import published_note
 from lstm_sentiment.report.variants import Variant
@@ -54,8 +55,15 @@ def labels(variant: Variant) -> str:
 
 
 def network(variant: Variant) -> str:
-    """Return a network's encoder, head and pretrained vectors, such as "bilstm, max"."""
-    parts = [variant.network, str(variant.settings["head.kind"]), vectors_of(variant)]
+    """Return a network's encoder, head, n-grams and start of training, such as "bilstm, max"."""
+    settings = variant.settings
+    parts = [
+        variant.network,
+        str(settings["head.kind"]),
+        "n-grams" if settings.get("head.ngrams") else "",
+        vectors_of(variant),
+        "from a language model" if settings.get(START_FROM) else "",
+    ]
     return ", ".join(filter(None, parts))
 
 
