@@ -8,7 +8,7 @@ from lstm_sentiment.config import Config
 NAMES = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
 # What was typed beside the name of the experiment for each line of its published results.
 TYPED: dict[str, tuple[tuple[str, ...], ...]] = {
-    "best_cpu": (("seed=0,1",),),
+    "best_cpu": (("encoder.start_from=FOLDER", "seed=0,1"),),
     "best_scratch": ((), ("data.augment.replace=0.15", "seed=0,1")),  # as in best_vectors
     "glove_bilstm": (
         ("embedding.path=vectors.txt", "embedding.dim=128"),  # skip-gram vectors of IMDB itself
