@@ -130,6 +130,8 @@ def test_a_file_can_be_classified_with_the_keyboard(open_page: Open, tmp_path: P
     file = tmp_path / "reviews.csv"
     file.write_text("text\ngood\n")
     page = open_page("file")
+    # The browser has to know early that the dialog is awaited: it is told without an answer.
+    page.on("filechooser", lambda _: None)
     focus_on(page, page.locator("#file-input"))
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")
