@@ -6,7 +6,7 @@ their caller and do not depend on a console.
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, TypeVar
 
@@ -24,6 +24,7 @@ REFERENCES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "<!-- -->@"}
 
 Item = TypeVar("Item")
 Advance = Callable[[int], None]  # takes the number of steps done; must be fast
+BARE = re.compile(r"[\w./+-]+")  # a text that Hydra reads without quotes
 
 
 class Display(Protocol):
@@ -116,6 +117,18 @@ def shortened(value: Any, length: int = 40) -> str:
     """Return the value as printable text on one line, of at most `length` characters and " …"."""
     text = on_one_line(value)
     return text if len(text) <= length else f"{text[:length]} …"
+
+
+def typed_value(value: Any, quoted: bool = False) -> str:
+    """Return a value as it is typed on the command line, or `quoted` where Hydra needs it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return f"[{','.join(typed_value(item, quoted) for item in value)}]"
+    text = str(value)
+    if not quoted or BARE.fullmatch(text):
+        return text
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def json_text(value: Any) -> str:

@@ -5,9 +5,8 @@ difference of their scores may come from it. Two cells of the table of both choi
 missing, each with the setting in question of one variant and all other settings of the other.
 """
 
-import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +18,7 @@ from lstm_sentiment.config import (
     updated,
     values_if_missing,
 )
-from lstm_sentiment.display import shortened
+from lstm_sentiment.display import shortened, typed_value
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.report.formatting import enumeration
 from lstm_sentiment.report.overrides import MODEL, is_in_question
@@ -30,7 +29,6 @@ from lstm_sentiment.runs.record import FIELDS
 NO_EXPERIMENTS: Mapping[str, Config] = MappingProxyType({})
 NOT_TYPED = ("reference", "compare")  # fields that describe an experiment
 LEARNED = "word2vec of "  # the source of vectors that were not read from a file begins like this
-BARE = re.compile(r"[\w./+-]+")  # a text that Hydra reads without quotes
 
 
 @dataclass(frozen=True)
@@ -141,7 +139,7 @@ def _described(variant: Variant, name: str) -> Any:
 
 
 def _shown(value: Any) -> str:
-    return shortened(_typed(value))
+    return shortened(typed_value(value))
 
 
 def _mixed(
@@ -215,16 +213,4 @@ def _vector_file(values: Mapping[str, Any], vectors: Mapping[str, Any] | None) -
 
 
 def _word(name: str, value: Any) -> str:
-    return f"{name}={_typed(value, quoted=True)}"
-
-
-def _typed(value: Any, quoted: bool = False) -> str:
-    """Return a value as it is typed on the command line, or `quoted` where Hydra needs it."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return f"[{','.join(_typed(item, quoted) for item in value)}]"
-    text = str(value)
-    if not quoted or BARE.fullmatch(text):
-        return text
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return f"{name}={typed_value(value, quoted=True)}"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from lstm_sentiment import __version__
 from lstm_sentiment.config import Config, Source, flat
-from lstm_sentiment.display import counted, shortened
+from lstm_sentiment.display import counted, shortened, typed_value
 from lstm_sentiment.labels import POSITIVE, THRESHOLD, Classes
 from lstm_sentiment.report.class_wording import class_name, score_notes
 from lstm_sentiment.report.formatting import NOTHING, enumeration, percent
@@ -165,17 +165,10 @@ def _chosen_settings(config: Mapping[str, Any]) -> list[str]:
         return []
     defaults = flat(Config())
     return [
-        f"`{plain(f'{name}={_typed(value)}')}`"
+        f"`{plain(f'{name}={typed_value(value)}')}`"
         for name, value in flat(restored(config)).items()
         if name not in NOT_FINGERPRINTED and name in flattened(config) and value != defaults[name]
     ]
-
-
-def _typed(value: Any) -> str:
-    """Return a value as on the command line."""
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _evaluation(record: Mapping[str, Any] | None) -> list[Block]:

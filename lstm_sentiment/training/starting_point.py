@@ -13,7 +13,7 @@ from lstm_sentiment.data.language_batches import text_values
 from lstm_sentiment.data.sources import TRAIN
 from lstm_sentiment.data.splits import Split
 from lstm_sentiment.data.vocabulary import SPECIALS
-from lstm_sentiment.display import counted
+from lstm_sentiment.display import counted, typed_value
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.reading import errors_named
 from lstm_sentiment.runs.language_model_folder import (
@@ -155,11 +155,6 @@ def _require_same_form(config: Config, other: PretrainingConfig, folder: Path) -
         ours, theirs = (getattr(getattr(each, group), field) for each in (config, other))
         if ours != theirs:
             raise InputError(
-                f"encoder.start_from={folder} needs {name}={_typed(theirs)}, like the language "
-                f"model (got {_typed(ours)})."
+                f"encoder.start_from={folder} needs {name}={typed_value(theirs)}, like the "
+                f"language model (got {typed_value(ours)})."
             )
-
-
-def _typed(value: object) -> str:
-    """Return a value as on the command line."""
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from lstm_sentiment.config import CompareConfig, Config, Reference
 from lstm_sentiment.config_fields import Checked, Field, own_fields
 from lstm_sentiment.config_pretraining import LanguageModelConfig
+from lstm_sentiment.display import typed_value
 
 COLUMNS = ("field", "default", "allowed", "in fingerprint", "meaning")
 INTRODUCTION = (
@@ -49,18 +50,11 @@ def _row(field: Field) -> tuple[str, ...]:
     in_fingerprint = "yes" if field.fingerprinted else "no"
     return (
         f"`{field.name}`",
-        f"`{_typed(field.default)}`",
+        "`" + (typed_value(field.default) or "''") + "`",
         field.allowed,
         in_fingerprint,
         _escaped(field.help),
     )
-
-
-def _typed(value: object) -> str:
-    """Return a value as it is typed on a command line."""
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value) or "''"
 
 
 def _escaped(text: str) -> str:
