@@ -3,13 +3,10 @@
 import argparse
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lstm_sentiment.commands.options import MODEL_HELP, Commands
 from lstm_sentiment.errors import InputError, UsageError
-
-if TYPE_CHECKING:
-    from lstm_sentiment.serving.http.settings import Settings
+from lstm_sentiment.serving.http.settings import MIB, Settings, usable_cores
 
 TOKEN = "LSTM_SENTIMENT_TOKEN"
 SHORTEST_TOKEN = 16  # characters
@@ -56,6 +53,7 @@ def add_parser(commands: Commands) -> None:
 
 
 OPTIONS: tuple[tuple[str, int | float, str], ...] = (
+    ("threads", usable_cores(), "batches that are computed at the same time, in one thread each"),
     ("batch-size", 64, "texts that are computed together, at most"),
     ("batch-wait", 0.0, "ms that an idle worker waits for more texts"),
     ("queue-size", 4_000, "texts that may wait; more requests get status 503"),
@@ -80,21 +78,24 @@ def run(options: argparse.Namespace) -> None:
     serve(options.runs, settings, log_requests=not options.no_access_log)
 
 
-def _settings(options: argparse.Namespace) -> "Settings":
+def _settings(options: argparse.Namespace) -> Settings:
     """Return the settings that the options describe. Raises UsageError if one is not allowed."""
-    from lstm_sentiment.serving.http.settings import MIB, Settings
-
     if not 0 <= options.port < 2**16:
         raise UsageError(f"--port must be a number from 0 to 65535 (got {options.port}).")
     for name, default, _ in OPTIONS:
         value, low = getattr(options, name.replace("-", "_")), 0 if default == 0 else 1
         if not low <= value < 2**31:  # also NaN
             raise UsageError(f"--{name} must be at least {low} (got {value}).")
+    if options.threads > (cores := usable_cores()):
+        raise UsageError(
+            f"--threads must be at most {cores}, the number of usable cores (got {options.threads})."
+        )
     settings = Settings(
         host=options.host,
         port=options.port,
         token=_token(options),
         origins=tuple(options.origin),
+        threads=options.threads,
         batch_size=options.batch_size,
         batch_wait=options.batch_wait / 1_000,
         queue_size=max(options.queue_size, options.max_texts),

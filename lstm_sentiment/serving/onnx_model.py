@@ -5,6 +5,7 @@ be the one that this module writes for the configuration, and that one is comput
 """
 
 import logging
+import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -60,6 +61,9 @@ class OnnxNetwork:
         self.content, self.one_by_one = content, one_by_one
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
+        # ONNX Runtime itself does not read the variable; 0 stands for all cores.
+        threads = os.environ.get("OMP_NUM_THREADS", "")
+        options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
         # This entry is for the threads of the session. The first session of a process also changes
         # the mode of this thread, which is restored here.
         options.add_session_config_entry("session.set_denormal_as_zero", "1")

@@ -38,6 +38,7 @@ def test_the_options(started: Started, tmp_path: Path) -> None:
     words = ["serve", "a", "--host", "0.0.0.0", "--port", "1", "--token-file", str(token)]
     words += ["--batch-size", "8", "--batch-wait", "2.5", "--queue-size", "9", "--max-texts", "10"]
     words += ["--max-characters", "11", "--max-body", "12", "--max-file", "13", "--timeout", "14"]
+    words += ["--threads", "1"]
     words += ["--origin", "https://a.org", "--origin", "https://b.org", "--no-access-log"]
     assert main(words) == 0
     [(_, settings, log_requests)] = started
@@ -46,6 +47,7 @@ def test_the_options(started: Started, tmp_path: Path) -> None:
         port=1,
         token=TOKEN,
         origins=("https://a.org", "https://b.org"),
+        threads=1,
         batch_size=8,
         batch_wait=0.0025,
         queue_size=10,  # a request of the largest size must fit
@@ -73,6 +75,8 @@ def test_the_environment_may_give_the_token(
         (["--host", "0.0.0.0"], 2, "--host 0.0.0.0 lets other machines send requests"),
         (["--port", "70000"], 2, "--port must be a number from 0 to 65535 (got 70000)."),
         (["--batch-size", "0"], 2, "--batch-size must be at least 1 (got 0)."),
+        (["--threads", "0"], 2, "--threads must be at least 1 (got 0)."),
+        (["--threads", "99999"], 2, "the number of usable cores (got 99999)."),
         (["--timeout", "nan"], 2, "--timeout must be at least 1 (got nan)."),
         (["--batch-wait", "-1"], 2, "--batch-wait must be at least 0 (got -1.0)."),
         (["--token-file", "missing"], 1, "missing cannot be read"),

@@ -1,4 +1,4 @@
-"""Requests of a few texts -> batches, which one thread computes.
+"""Requests of a few texts -> batches, which threads compute.
 
 Batching is continuous: an idle worker takes what is waiting at once, so a single request waits for
 nothing, and under load the texts that arrive during a batch form the next one. The queue is bounded
@@ -34,13 +34,13 @@ class QueueFullError(Exception):
 
 @dataclass(eq=False)
 class Job(Generic[Model, Result]):
-    """The texts of a request, which may be computed in several batches."""
+    """The texts of a request, which may be computed in several batches, at the same time."""
 
     model: Model
     texts: Sequence[str]
     future: "Future[list[Result]]" = field(default_factory=Future)
     taken: int = 0  # texts that are in a batch or done
-    results: list[Result] = field(default_factory=list)
+    results: dict[int, Result] = field(default_factory=dict)  # by the number of the text
 
     @property
     def remaining(self) -> int:
@@ -58,12 +58,12 @@ class Job(Generic[Model, Result]):
         self.taken += len(part)
         return part
 
-    def finish(self, results: list[Result]) -> None:
-        """Add the results of a part, and answer the request if they are the last ones."""
-        self.results += results
+    def finish(self, start: int, results: Sequence[Result]) -> None:
+        """Add the results from text `start` on, and answer the request if none is missing."""
+        self.results.update(enumerate(results, start))
         if len(self.results) == len(self.texts):
             with suppress(InvalidStateError):  # the client has gone
-                self.future.set_result(self.results)
+                self.future.set_result([self.results[number] for number in range(len(self.texts))])
 
     def fail(self, error: BaseException) -> None:
         """Refuse the request."""
@@ -72,9 +72,10 @@ class Job(Generic[Model, Result]):
 
 
 class Part(NamedTuple, Generic[Model, Result]):
-    """The texts of a request that are in one batch."""
+    """The texts of a request that are in one batch, from text `start` on."""
 
     job: Job[Model, Result]
+    start: int
     texts: list[str]
 
 
@@ -82,10 +83,11 @@ Compute = Callable[[Model, Sequence[str]], list[Result]]
 
 
 class Batcher(Generic[Model, Result]):
-    """A queue of requests and the thread that computes them in batches.
+    """A queue of requests and the threads that compute them in batches.
 
     `compute` returns the result of each text. If it raises an error for a batch of several
     requests, each of them is computed alone, so that a request fails only by its own texts.
+    `threads` of them compute at the same time, and share what is waiting when they begin.
     `observe` receives the number of texts of each batch. Texts of several models are never in one
     batch. Each request has its share of a batch, so a request of few texts does not wait for all
     texts of a long one.
@@ -99,6 +101,7 @@ class Batcher(Generic[Model, Result]):
         wait: float = 0.0,
         observe: Callable[[int], object] = lambda _: None,
         name: str = "predictions",
+        threads: int = 1,
     ) -> None:
         self.compute, self.observe = compute, observe
         self.batch_size, self.capacity, self.wait = batch_size, capacity, wait
@@ -106,9 +109,12 @@ class Batcher(Generic[Model, Result]):
         self._jobs: deque[Job[Model, Result]] = deque()
         self._changed = threading.Condition()
         self._closed = False
-        self._speed = 0.0  # texts per second
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        self._speed = 0.0  # texts per second of one thread
+        self._threads = [
+            threading.Thread(target=self._run, name=name, daemon=True) for _ in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def submit(
         self, model: Model, texts: Sequence[str], patience: float = 0.0
@@ -120,7 +126,7 @@ class Batcher(Generic[Model, Result]):
         """
         job: Job[Model, Result] = Job(model, texts)
         if not texts:
-            job.finish([])
+            job.finish(0, [])
             return job.future
         with self._changed:
             if not self._has_room(len(texts)) and not (
@@ -136,11 +142,12 @@ class Batcher(Generic[Model, Result]):
         return job.future
 
     def close(self) -> None:
-        """Compute all texts that wait, and end the thread."""
+        """Compute all texts that wait, and end the threads."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     def _has_room(self, texts: int) -> bool:
         # More texts than the queue may ever hold wait alone.
@@ -148,7 +155,8 @@ class Batcher(Generic[Model, Result]):
 
     def _delay(self) -> int:
         """Return the seconds until the texts that wait now are computed, roughly."""
-        seconds = self.waiting / self._speed if self._speed else 1
+        speed = self._speed * len(self._threads)
+        seconds = self.waiting / speed if speed else 1
         return min(LONGEST_DELAY, max(1, ceil(seconds)))
 
     def _run(self) -> None:
@@ -178,8 +186,9 @@ class Batcher(Generic[Model, Result]):
         if not self._jobs:
             return []
         model = self._jobs[0].model
-        texts, characters = self.batch_size, BATCH_CHARACTERS
-        taken: dict[Job[Model, Result], list[str]] = {}
+        size = min(self.batch_size, ceil(self.waiting / len(self._threads)))
+        texts, characters = size, BATCH_CHARACTERS
+        taken: dict[Job[Model, Result], Part[Model, Result]] = {}
         others: list[Job[Model, Result]] = []
         while texts and self._jobs:
             job = self._jobs.popleft()
@@ -187,19 +196,19 @@ class Batcher(Generic[Model, Result]):
                 others.append(job)
                 continue
             limit = characters if taken else max(characters, len(job.texts[job.taken]))
-            part = job.take(min(texts, SHARE), limit)
+            start, part = job.taken, job.take(min(texts, SHARE), limit)
             if not part:
                 self._jobs.appendleft(job)  # its next text is too long for this batch
                 break
-            taken.setdefault(job, []).extend(part)
+            taken.setdefault(job, Part(job, start, [])).texts.extend(part)
             texts -= len(part)
             characters -= sum(map(len, part))
             if job.remaining:
                 self._jobs.append(job)
         self._jobs.extendleft(reversed(others))  # which waited longer than the rest
-        self.waiting -= self.batch_size - texts
+        self.waiting -= size - texts
         self._changed.notify_all()  # there is room again
-        return [Part(job, part) for job, part in taken.items()]
+        return [*taken.values()]
 
     def _remove_cancelled(self) -> None:
         kept = deque(job for job in self._jobs if not job.future.cancelled())
@@ -215,7 +224,7 @@ class Batcher(Generic[Model, Result]):
             self._compute_alone(batch, error)
             return
         for part in batch:
-            part.job.finish([next(results) for _ in part.texts])
+            part.job.finish(part.start, [next(results) for _ in part.texts])
 
     def _compute_alone(self, batch: list[Part[Model, Result]], error: Exception) -> None:
         """Compute each request alone, since the texts of one of them raised the error."""

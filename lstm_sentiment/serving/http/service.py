@@ -54,6 +54,7 @@ class Service:
             settings.batch_wait,
             self.metrics.observer("predictions"),
             "predictions",
+            settings.threads,
         )
         self.explanations: Batcher[Explained, Explanation] = Batcher(
             _explain,

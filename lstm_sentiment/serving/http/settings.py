@@ -1,9 +1,17 @@
 """The settings of the service: its address, its limits and its batches."""
 
 import ipaddress
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 
 MIB = 2**20
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -15,6 +23,7 @@ class Settings:
     token: str | None = None
     origins: tuple[str, ...] = ()  # whose pages may read answers (CORS)
 
+    threads: int = field(default_factory=usable_cores)  # that compute predictions
     # Batches. Larger ones are hardly faster, and a request waits for the batch before its own.
     batch_size: int = 64  # texts
     batch_wait: float = 0.0  # an idle worker waits so long for more texts

@@ -48,8 +48,10 @@ def computer() -> Computer:
 def make(computer: Computer) -> Iterator[Callable[..., "Batcher[str, str]"]]:
     made: list[Batcher[str, str]] = []
 
-    def batcher(batch_size: int = 8, capacity: int = 100, wait: float = 0) -> "Batcher[str, str]":
-        made.append(Batcher(computer, batch_size, capacity, wait))
+    def batcher(
+        batch_size: int = 8, capacity: int = 100, wait: float = 0, threads: int = 1
+    ) -> "Batcher[str, str]":
+        made.append(Batcher(computer, batch_size, capacity, wait, threads=threads))
         return made[-1]
 
     yield batcher
@@ -97,6 +99,32 @@ def test_a_request_of_few_texts_does_not_wait_for_a_long_one(
     assert long.result(SECONDS) == [2 * text for text in letters(50)]
     assert "short" in computer.batches[1]
     assert {len(batch) for batch in computer.batches[1:-1]} == {2 * SHARE}  # all are full
+
+
+def test_threads_share_what_is_waiting(make: Make, computer: Computer) -> None:
+    batcher = make(batch_size=10, threads=2)
+    computer.hold(batcher)
+    computer.hold(batcher)
+    request = batcher.submit("", letters(12))
+    computer.allowed.set()
+    assert request.result(SECONDS) == [2 * text for text in letters(12)]
+    assert len(computer.batches[2]) == 6
+
+
+def test_results_keep_their_order_if_the_first_batch_is_the_last_to_end() -> None:
+    ended = threading.Event()
+
+    def compute(_: str, texts: Sequence[str]) -> list[str]:
+        if texts[0] == "a0":
+            assert ended.wait(SECONDS)
+        return [2 * text for text in texts]
+
+    def observe(_: int) -> None:  # the end of the other batch
+        ended.set()
+
+    batcher = Batcher(compute, 4, 100, observe=observe, threads=2)
+    assert batcher.submit("", letters(7)).result(SECONDS) == [2 * text for text in letters(7)]
+    batcher.close()
 
 
 def test_a_failing_text_refuses_only_its_own_request(make: Make, computer: Computer) -> None:
