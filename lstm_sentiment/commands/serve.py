@@ -86,9 +86,9 @@ def _settings(options: argparse.Namespace) -> Settings:
         value, low = getattr(options, name.replace("-", "_")), 0 if default == 0 else 1
         if not low <= value < 2**31:  # also NaN
             raise UsageError(f"--{name} must be at least {low} (got {value}).")
-    if options.threads > (cores := usable_cores()):
+    if (threads := options.threads) > (cores := usable_cores()):
         raise UsageError(
-            f"--threads must be at most {cores}, the number of usable cores (got {options.threads})."
+            f"--threads must be at most {cores}, the number of usable cores (got {threads})."
         )
     settings = Settings(
         host=options.host,

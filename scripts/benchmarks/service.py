@@ -4,8 +4,9 @@
 
 A client sends one review after the other on one connection. Measured are one client, which sends a
 short review, and many clients at the same time, who send reviews of --file (default: synthetic
-ones); the latter also with batches of one text: one request, one forward pass. The service runs in
-a process of its own, on the same machine as the clients.
+ones); the latter also with batches of one text (one request, one forward pass) and, if LitServe is
+installed, with its server (`litserve_server.py`). The service runs in a process of its own, on the
+same machine as the clients.
 """
 
 import argparse
@@ -13,15 +14,18 @@ import asyncio
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 from urllib.request import urlopen
 
 import numpy as np
@@ -67,6 +71,12 @@ def main() -> None:
         {"case": name, **measure(options.run, clients, options.seconds, sent, words)}
         for name, clients, sent, words in cases
     ]
+    if find_spec("litserve"):
+        with litserve(options.run) as port:
+            asyncio.run(send(port, options.clients, WARM_UP, texts))
+            load = asyncio.run(send(port, options.clients, options.seconds, texts))
+        figures = speeds(load, options.clients, options.seconds)
+        rows.append({"case": f"{options.clients} clients, LitServe", **figures})
     record = {"environment": environment("cpu"), "model": options.run.name, "rows": rows}
     print(markdown(rows))
     if options.output:
@@ -92,6 +102,16 @@ def measure(
         batches = metric(port, 'lstm_sentiment_batch_size_count{queue="predictions"}')
         size = metric(port, 'lstm_sentiment_batch_size_sum{queue="predictions"}') / batches
         after = metric(port, "process_resident_memory_bytes")
+    return {
+        **speeds(load, clients, seconds),
+        "batch_size": size,
+        "memory_mib": after / MIB,
+        "growth_mib": (after - before) / MIB,
+    }
+
+
+def speeds(load: Load, clients: int, seconds: float) -> dict[str, Any]:
+    """Return latencies in ms, and reviews per second."""
     milliseconds = 1e3 * np.array(load.seconds)
     return {
         "clients": clients,
@@ -99,9 +119,6 @@ def measure(
         "reviews_per_second": len(milliseconds) / seconds,
         **{f"p{share}_ms": float(np.percentile(milliseconds, share)) for share in (50, 95, 99)},
         "statuses": dict(load.statuses),
-        "batch_size": size,
-        "memory_mib": after / MIB,
-        "growth_mib": (after - before) / MIB,
     }
 
 
@@ -124,6 +141,27 @@ def served(run: Path, words: Sequence[str]) -> Iterator[int]:
         yield int(found[1])
     finally:
         process.send_signal(signal.SIGTERM)
+        process.wait(START)
+
+
+@contextmanager
+def litserve(run: Path) -> Iterator[int]:
+    """Serve a model with LitServe, and yield the port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    module = "scripts.benchmarks.litserve_server"
+    process = subprocess.Popen([sys.executable, "-m", module, str(run), str(port)])
+    try:
+        end = time.perf_counter() + START
+        while time.perf_counter() < end and process.poll() is None:
+            with suppress(URLError), urlopen(f"http://127.0.0.1:{port}/health"):
+                break
+            time.sleep(0.5)
+        else:
+            sys.exit("LitServe has not started: see its message above.")
+        yield port
+    finally:
+        process.send_signal(signal.SIGINT)
         process.wait(START)
 
 
@@ -183,14 +221,13 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
             row["case"],
             *(f"{row[name]:.1f}" for name in ("p50_ms", "p95_ms", "p99_ms")),
             f"{row['reviews_per_second']:,.0f}",
-            f"{row['batch_size']:.1f}",
+            f"{row['batch_size']:.1f}" if "batch_size" in row else "",
             f"{row['statuses'].get(503, 0):,}",
-            f"{row['memory_mib']:,.0f}",
-            f"{row['growth_mib']:,.0f}",
+            *(f"{row[name]:,.0f}" if name in row else "" for name in ("memory_mib", "growth_mib")),
         ]
         for row in rows
     ]
-    batched, single = (row["reviews_per_second"] for row in rows[1:])
+    batched, single = (row["reviews_per_second"] for row in rows[1:3])
     return f"{table(header, cells, left=1)}\n\nBatches answer {batched / single:.1f} times as many."
 
 

@@ -38,8 +38,8 @@ KEEP_ALIVE = 15  # seconds that an idle connection stays open
 # Between the signal and the end of listening. Answers close their connections meanwhile, so that no
 # client sends its next request on a connection that is about to be closed.
 LAST_CALL = 0.5
-# Seconds for which a thread keeps the interpreter while another one waits for it. With Python's 5 ms,
-# the event loop and the threads that tokenize let each other wait longer than a batch takes.
+# Seconds for which a thread keeps the interpreter while another one waits for it. With Python's
+# 5 ms, the event loop and the threads that tokenize let each other wait too long.
 SWITCH_INTERVAL = 0.0005
 TURNS = 3  # of the event loop: to accept a connection, to read from it, and to start its request
 
@@ -51,7 +51,7 @@ def serve(folders: Sequence[Path], settings: Settings, log_requests: bool = True
 
     Raises InputError if a model cannot be loaded or the address cannot be used.
     """
-    # Each batch is computed by one thread: several batches at the same time need no synchronization.
+    # Each batch is computed by one thread: batches at the same time need no synchronization.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     sys.setswitchinterval(SWITCH_INTERVAL)
     service = Service(LoadedModels(folders), settings)
