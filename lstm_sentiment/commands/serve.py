@@ -43,6 +43,10 @@ def add_parser(commands: Commands) -> None:
         "--origin", action="append", default=[], metavar="URL",
         help="origin whose pages may read answers (CORS); may be repeated",
     )  # fmt: skip
+    parser.add_argument(
+        "--threads", type=int, metavar="N",
+        help="batches that are computed at the same time (default: one for each core)",
+    )  # fmt: skip
     for name, default, text in OPTIONS:
         parser.add_argument(
             f"--{name}", type=type(default), default=default, metavar="N",
@@ -53,7 +57,6 @@ def add_parser(commands: Commands) -> None:
 
 
 OPTIONS: tuple[tuple[str, int | float, str], ...] = (
-    ("threads", usable_cores(), "batches that are computed at the same time, in one thread each"),
     ("batch-size", 64, "texts that are computed together, at most"),
     ("batch-wait", 0.0, "ms that an idle worker waits for more texts"),
     ("queue-size", 4_000, "texts that may wait; more requests get status 503"),
@@ -86,16 +89,15 @@ def _settings(options: argparse.Namespace) -> Settings:
         value, low = getattr(options, name.replace("-", "_")), 0 if default == 0 else 1
         if not low <= value < 2**31:  # also NaN
             raise UsageError(f"--{name} must be at least {low} (got {value}).")
-    if (threads := options.threads) > (cores := usable_cores()):
-        raise UsageError(
-            f"--threads must be at most {cores}, the number of usable cores (got {threads})."
-        )
+    threads, cores = options.threads, usable_cores()
+    if threads is not None and not 1 <= threads <= cores:
+        raise UsageError(f"--threads must be 1 to {cores}, the number of cores (got {threads}).")
     settings = Settings(
         host=options.host,
         port=options.port,
         token=_token(options),
         origins=tuple(options.origin),
-        threads=options.threads,
+        threads=threads or cores,
         batch_size=options.batch_size,
         batch_wait=options.batch_wait / 1_000,
         queue_size=max(options.queue_size, options.max_texts),

@@ -290,7 +290,7 @@ def test_the_texts_of_a_client_that_has_gone_leave_the_queue(
     folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     allowed, computed = threading.Event(), []
-    with serving(folders[0]) as service:
+    with serving(folders[0], threads=1) as service:
         compute = service.service.predictions.compute
 
         def held(model: Any, texts: Any) -> Any:
