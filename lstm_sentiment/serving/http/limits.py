@@ -13,7 +13,7 @@ from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lstm_sentiment.serving.http.access_log import ConnectionLostError
-from lstm_sentiment.serving.http.answers import error_answer
+from lstm_sentiment.serving.http.answers import CLIENT_GONE, error_answer
 from lstm_sentiment.serving.http.settings import Settings
 
 FILE_PATH = "/v1/predict/file"
@@ -140,7 +140,10 @@ class _Body:
         self.patience = BODY_SECONDS  # that is left
 
     async def receive(self) -> Message:
-        """Return the next message. Raises HTTPException if the body is too large or too slow."""
+        """Return the next message.
+
+        Raises HTTPException if the body is too large, too slow, or cut off.
+        """
         if self.complete:
             return await self._receive()
         loop = asyncio.get_running_loop()
@@ -150,12 +153,13 @@ class _Body:
                 message = await self._receive()
         except TimeoutError as error:
             raise HTTPException(408, "The body arrived too slowly.", CLOSE) from error
-        if message["type"] == "http.request":
-            size = len(message.get("body", b""))
-            left = self.patience - (loop.time() - began) + size / MINIMUM_RATE
-            self.patience = max(0.0, min(BODY_SECONDS, left))
-            self._count(size)
-            self.complete = not message.get("more_body", False)
+        if message["type"] == "http.disconnect":
+            raise HTTPException(CLIENT_GONE, "The body was cut off.")
+        size = len(message.get("body", b""))
+        left = self.patience - (loop.time() - began) + size / MINIMUM_RATE
+        self.patience = max(0.0, min(BODY_SECONDS, left))
+        self._count(size)
+        self.complete = not message.get("more_body", False)
         return message
 
     def _count(self, size: int) -> None:
