@@ -32,6 +32,10 @@ class QueueFullError(Exception):
         self.retry_after = retry_after
 
 
+def _closed_error() -> QueueFullError:
+    return QueueFullError("it is shutting down", retry_after=1)
+
+
 @dataclass(eq=False)
 class Job(Generic[Model, Result]):
     """The texts of a request, which may be computed in several batches."""
@@ -129,18 +133,27 @@ class Batcher(Generic[Model, Result]):
                 reason = f"{self.waiting:,} texts wait, and at most {self.capacity:,} may"
                 raise QueueFullError(reason, self._delay())
             if self._closed:
-                raise QueueFullError("The service is shutting down", 1)
+                raise _closed_error()
             self._jobs.append(job)
             self.waiting += len(texts)
             self._changed.notify_all()
         return job.future
 
-    def close(self) -> None:
-        """Compute all texts that wait, and end the thread."""
+    def drop(self) -> None:
+        """Refuse all requests with texts that wait, and all later ones."""
+        with self._changed:
+            dropped, self._jobs = self._jobs, deque()
+            self._closed, self.waiting = True, 0
+            self._changed.notify_all()
+        for job in dropped:
+            job.fail(_closed_error())
+
+    def close(self, seconds: float | None = None) -> None:
+        """Compute all texts that wait, and end the thread; wait for this only so many seconds."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        self._thread.join()
+        self._thread.join(seconds)
 
     def _has_room(self, texts: int) -> bool:
         # More texts than the queue may ever hold wait alone.
