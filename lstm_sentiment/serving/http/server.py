@@ -100,7 +100,7 @@ class Server(uvicorn.Server):
         self.service = service
         self.failure: Exception | None = None  # why the models could not be loaded
         self._is_dropping = False  # the requests that are not yet answered
-        self._reloading = threading.Lock()
+        self._loading = threading.Lock()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen, and then to load the models."""
@@ -157,18 +157,20 @@ class Server(uvicorn.Server):
             connection.transport.abort()
 
     def reload(self) -> None:
-        """Load the models again, one time after the other."""
+        """Load the models again, after the loading that goes on, if any."""
 
         def load() -> None:
-            with self._reloading:
-                self.service.reload()
+            with self._loading:
+                if self.service.state is State.ready:
+                    self.service.reload()
 
-        if self.service.state is State.ready:
+        if self.service.state is not State.stopping:
             _in_thread(load)
 
     def _load(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
-            self.service.load()
+            with self._loading:
+                self.service.load()
         except Exception as error:  # raised again by `serve`
             self.failure = error
             loop.call_soon_threadsafe(self._exit)
