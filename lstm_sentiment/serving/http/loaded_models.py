@@ -15,7 +15,7 @@ from lstm_sentiment.data.columns import join_names
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.reading import content_digest, errors_named
 from lstm_sentiment.runs.ensemble_folder import find_members
-from lstm_sentiment.runs.folder import MODEL
+from lstm_sentiment.runs.folder import MODEL, RECORD
 from lstm_sentiment.runs.hub_models import MAIN, hub_model, local_folder
 from lstm_sentiment.runs.model_folder import MODEL_FILES, ONNX
 from lstm_sentiment.runs.model_location import find_model
@@ -123,10 +123,14 @@ def load_model(name: str, folder: Path) -> LoadedModel:
 
 
 def model_digest(folder: Path) -> str:
-    """Return a digest of the files of a model; for an ensemble, of those of its members."""
+    """Return a digest of the files of a model.
+
+    Of an ensemble, these are its record, which contains the shares of its members, and their files.
+    """
     members = find_members(folder)
     folders = [folder] if members is None else [member.folder for member in members]
-    files = [file for each in folders for file in _model_files(find_model(each))]
+    files = [] if members is None else [home_of(folder) / RECORD]
+    files += [file for each in folders for file in _model_files(find_model(each))]
     with errors_named(folder):
         return content_digest(*files)
 
