@@ -1,16 +1,22 @@
 """Limits on requests: their size, their speed, their number, and the token."""
 
+import asyncio
 import hmac
 import json
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext, suppress
+from functools import partial
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from lstm_sentiment.serving.http import connection, limits
+from lstm_sentiment.serving.http.access_log import ConnectionLostError
 from lstm_sentiment.serving.http.loaded_models import LoadedModels
 from lstm_sentiment.serving.http.server import application
 from lstm_sentiment.serving.http.service import Service
@@ -151,6 +157,65 @@ def test_a_client_that_does_not_read_is_cut_off(small: RunningService) -> None:
         reader.sendall(request * 20)
         wait_until(lambda: bool(open_connections - others))
         wait_until(lambda: not open_connections - others, 10)
+
+
+class Transport:
+    """A stand-in for a connection: `unsent` are the bytes that its client has not yet taken."""
+
+    def __init__(self, unsent: Iterable[int]) -> None:
+        self.unsent, self.is_aborted = iter(unsent), False
+
+    def get_write_buffer_size(self) -> int:
+        return next(self.unsent)
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        return 0, 0
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+@pytest.mark.parametrize(
+    ("unsent", "stops"),
+    [(count(1_000, -1), False), ([9, 9, 8, 8, 8], True)],
+    ids=["reads", "stops"],
+)
+def test_an_answer_is_cut_off_when_its_client_stops_to_read(
+    monkeypatch: pytest.MonkeyPatch, unsent: Iterable[int], stops: bool
+) -> None:
+    monkeypatch.setattr(limits, "SEND_SECONDS", 0.01)
+    transport = Transport(unsent)
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.body"})
+
+    async def send(_: Any) -> None:
+        await asyncio.sleep(30 if stops else 0.1)
+
+    limited = limits.Limits(app, Settings())
+    scope = {
+        "type": "http",
+        "path": "/",
+        "headers": [],
+        "extensions": {limits.TRANSPORT: transport},
+    }
+    with pytest.raises(ConnectionLostError) if stops else nullcontext():
+        asyncio.run(limited(scope, asyncio.Event().wait, send))
+    assert transport.is_aborted is stops
+
+
+def test_the_end_of_an_answer_is_cut_off_when_its_client_stops_to_read() -> None:
+    timers: list[Callable[[], None]] = []
+    transport = Transport([9, 6, 6, 1, 1, 1])
+    reader: Any = connection.Connection.__new__(connection.Connection)
+    reader.loop = SimpleNamespace(call_later=lambda _, *call: timers.append(partial(*call)))
+    reader.transport = transport
+    reader._abort_later()
+    while timers:
+        assert not transport.is_aborted
+        timers.pop()()
+    assert transport.is_aborted
+    assert not [*transport.unsent]
 
 
 def test_the_rest_of_a_body_that_nobody_reads_closes_the_connection(small: RunningService) -> None:
