@@ -22,6 +22,7 @@ from lstm_sentiment.runs.model_location import find_model
 from lstm_sentiment.runs.record import read_record
 
 if TYPE_CHECKING:
+    from lstm_sentiment.serving.http.schemas import ReliabilityBin
     from lstm_sentiment.serving.predictor import Predictor
 
 
@@ -34,11 +35,7 @@ class LoadedModel:
     digest: str
     predictor: "Predictor"
     record: Mapping[str, Any] | None  # of its training
-
-    @property
-    def home(self) -> Path:
-        """The folder of the run, even if the model is given as its `model/`."""
-        return home_of(self.folder)
+    calibration: list["ReliabilityBin"]  # of the predictions beside the record
 
 
 class LoadedModels:
@@ -110,16 +107,19 @@ def load_model(name: str, folder: Path) -> LoadedModel:
 
     Raises InputError if it cannot be used, or changes meanwhile.
     """
-    from lstm_sentiment.serving.predictor import Predictor  # imports PyTorch, which takes long
+    # They import PyTorch and pyarrow, which takes long.
+    from lstm_sentiment.serving.http.calibration import reliability
+    from lstm_sentiment.serving.predictor import Predictor
 
     folder = local_folder(folder)  # of a model of the hub, its copy
     before = model_digest(folder)
     predictor = Predictor.load(folder)
     predictor.predict("")  # the first prediction takes longer than all later ones
     record = read_record(home_of(folder))
+    calibration = [] if record is None else reliability(home_of(folder), record)
     if model_digest(folder) != before:
         raise InputError(f"{folder} was changed while it was read: load it again.")
-    return LoadedModel(name, folder, f"sha256-{before}", predictor, record)
+    return LoadedModel(name, folder, f"sha256-{before}", predictor, record, calibration)
 
 
 def model_digest(folder: Path) -> str:
