@@ -1,7 +1,6 @@
 """A service for tests, which listens on a free port in a thread of this process."""
 
 import asyncio
-import signal
 import socket
 import threading
 import time
@@ -89,7 +88,7 @@ def serving(*folders: Path, ready: bool = True, **settings: Any) -> Iterator[Run
             yield running
         if service.state is not State.stopping:
             with suppress(RuntimeError):  # the loop is closed: the service has ended by itself
-                running.call(server.stop, signal.SIGTERM)
+                running.call(server.stop)
         thread.join(SECONDS)
         assert not thread.is_alive()
 

@@ -32,7 +32,7 @@ STATUSES = {
     413: "the body is too large",
     415: "the body is compressed",
     422: "a value is not allowed",
-    503: "the queue is full, or models are being loaded",
+    503: "the queue or the disk is full, or models are being loaded",
     504: "the answer took too long",
 }
 

@@ -169,7 +169,7 @@ async def models(request: Request) -> ModelsAnswer:
 @router.get(
     "/v1/models/{name}", summary="Describe a model", responses=documented(401, 404, 422, 503)
 )
-def model(name: str, request: Request) -> ModelDetails:  # in a thread, since it reads files
+async def model(name: str, request: Request) -> ModelDetails:
     """Return a model with the record of its training."""
     return model_details(model_of(service_of(request), name))
 

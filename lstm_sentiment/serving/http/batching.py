@@ -32,6 +32,10 @@ class QueueFullError(Exception):
         self.retry_after = retry_after
 
 
+def _closed_error() -> QueueFullError:
+    return QueueFullError("The service is shutting down", retry_after=1)
+
+
 @dataclass(eq=False)
 class Job(Generic[Model, Result]):
     """The texts of a request, which may be computed in several batches, at the same time."""
@@ -135,19 +139,29 @@ class Batcher(Generic[Model, Result]):
                 reason = f"{self.waiting:,} texts wait, and at most {self.capacity:,} may"
                 raise QueueFullError(reason, self._delay())
             if self._closed:
-                raise QueueFullError("The service is shutting down", 1)
+                raise _closed_error()
             self._jobs.append(job)
             self.waiting += len(texts)
             self._changed.notify_all()
         return job.future
 
-    def close(self) -> None:
-        """Compute all texts that wait, and end the threads."""
+    def drop(self) -> None:
+        """Refuse all requests with texts that wait, and all later ones."""
+        with self._changed:
+            dropped, self._jobs = self._jobs, deque()
+            self._closed, self.waiting = True, 0
+            self._changed.notify_all()
+        for job in dropped:
+            job.fail(_closed_error())
+
+    def close(self, seconds: float | None = None) -> None:
+        """Compute all texts that wait, and end the threads; wait for this only so many seconds."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+        end = None if seconds is None else time.monotonic() + seconds
         for thread in self._threads:
-            thread.join()
+            thread.join(None if end is None else max(0.0, end - time.monotonic()))
 
     def _has_room(self, texts: int) -> bool:
         # More texts than the queue may ever hold wait alone.

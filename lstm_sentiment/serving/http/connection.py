@@ -10,13 +10,13 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from lstm_sentiment.serving.http.answers import error_answer
-from lstm_sentiment.serving.http.limits import ABORT
+from lstm_sentiment.serving.http.limits import TRANSPORT
 
 HEADER_SECONDS = 10.0  # until all headers of a request have arrived
 HEADER_BYTES = 65_536  # of a request line and its headers, and of trailers
 MOST_PIPELINED = 64  # requests of a connection that wait for the answers of earlier ones
 FIRST_SECONDS = 0.5  # during shutdown, until the first request of a connection has arrived
-LINGER_SECONDS = 10.0  # until a client has taken the end of the last answer
+LINGER_SECONDS = 10.0  # without a byte that a client takes of the end of the last answer
 
 
 class Connection(HttpToolsProtocol):
@@ -59,10 +59,10 @@ class Connection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_begin(self) -> None:
-        """Give the layers above a way to close the connection at once."""
+        """Let the layers above see what the client has taken, and close the connection at once."""
         super().on_message_begin()
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]
-        scope["extensions"] = {ABORT: self.transport.abort}
+        scope["extensions"] = {TRANSPORT: self.transport}
 
     def on_headers_complete(self) -> None:
         """Begin to answer a request."""
@@ -126,4 +126,12 @@ class Connection(HttpToolsProtocol):
             self._timer = None
 
     def _abort_later(self) -> None:
-        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+        """Close the connection, which waits for its client, at once if that takes nothing more."""
+        unsent = self.transport.get_write_buffer_size()
+        self.loop.call_later(LINGER_SECONDS, self._abort_unless_taken, unsent)
+
+    def _abort_unless_taken(self, unsent: int) -> None:
+        if 0 < self.transport.get_write_buffer_size() < unsent:
+            self._abort_later()
+        else:
+            self.transport.abort()

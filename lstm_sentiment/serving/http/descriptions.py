@@ -5,8 +5,6 @@ from typing import Any
 
 from lstm_sentiment.config import Config, flat
 from lstm_sentiment.display import on_one_line
-from lstm_sentiment.errors import InputError
-from lstm_sentiment.runs.folder import PREDICTIONS
 from lstm_sentiment.runs.identity import BASELINE, ENSEMBLE, NOT_FINGERPRINTED
 from lstm_sentiment.serving.http.loaded_models import LoadedModel
 from lstm_sentiment.serving.http.schemas import (
@@ -14,7 +12,6 @@ from lstm_sentiment.serving.http.schemas import (
     Epoch,
     ModelDetails,
     ModelEntry,
-    ReliabilityBin,
     Scores,
     SplitScores,
     TrainingRecord,
@@ -24,7 +21,6 @@ from lstm_sentiment.serving.http.schemas import (
 NAMED = frozenset(
     {"encoder.cell", "encoder.num_layers", "encoder.bidirectional", "encoder.backward", "head.kind"}
 )
-BINS = 10  # of a reliability diagram
 
 
 def model_entry(model: LoadedModel) -> ModelEntry:
@@ -99,45 +95,7 @@ def _training_record(model: LoadedModel, record: Mapping[str, Any]) -> TrainingR
         epochs=epochs,
         best_epoch=record["best_epoch"] if is_trained else None,
         confusion=Confusion(val=matrix("val"), test=matrix("test")),
-        calibration=_reliability(model, record),
+        calibration=model.calibration,
         parameters=record["cost"]["parameters"],
         tokens_per_s=record["cost"]["tokens_per_second"] if is_trained else None,
     )
-
-
-def _reliability(model: LoadedModel, record: Mapping[str, Any]) -> list[ReliabilityBin]:
-    """Return the bins of a reliability diagram; none if the predictions are missing or damaged.
-
-    There are none without pyarrow either, which installations for exported networks alone lack.
-    """
-    import numpy as np
-
-    try:
-        from lstm_sentiment.runs.predictions import read_predictions  # slow to import
-        from lstm_sentiment.runs.reader import read_run
-    except ImportError:
-        return []
-
-    run = read_run(model.home)
-    split = next((name for name in ("test", "val") if record[name] is not None), None)
-    if run.record is None or split is None or not (model.home / PREDICTIONS).exists():
-        return []
-    try:
-        predictions = read_predictions(run, split)
-    except InputError:
-        return []
-    actual, probability = predictions.label, predictions.probability
-    if probability.ndim > 1:
-        actual, probability = predictions.correct, probability.max(1)
-    numbers = np.minimum((probability * BINS).astype(int), BINS - 1)
-    return [
-        ReliabilityBin(
-            low=number / BINS,
-            high=(number + 1) / BINS,
-            count=int(inside.sum()),
-            probability=float(probability[inside].mean()),
-            accuracy=float(actual[inside].mean()),
-        )
-        for number in range(BINS)
-        if (inside := numbers == number).any()
-    ]

@@ -6,20 +6,19 @@ of the body is not wanted, the connection is then closed.
 
 import asyncio
 import hmac
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lstm_sentiment.serving.http.access_log import ConnectionLostError
-from lstm_sentiment.serving.http.answers import error_answer
+from lstm_sentiment.serving.http.answers import CLIENT_GONE, error_answer
 from lstm_sentiment.serving.http.settings import Settings
 
 FILE_PATH = "/v1/predict/file"
 OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/openapi.json", "/docs"})  # without a token
 OPEN_FOLDERS = ("/docs/", "/page/")
-ABORT = "lstm_sentiment.abort"  # the extension of a scope that closes its connection at once
+TRANSPORT = "lstm_sentiment.transport"  # the extension of a scope with that of its connection
 
 ALWAYS = frozenset({"/healthz", "/readyz", "/metrics"})  # answered however many requests are open
 
@@ -27,7 +26,7 @@ ALWAYS = frozenset({"/healthz", "/readyz", "/metrics"})  # answered however many
 # arrived, but never longer for the next bytes: who begins fast must not fall silent for hours.
 BODY_SECONDS = 15.0
 MINIMUM_RATE = 8_192
-SEND_SECONDS = 30.0  # until a client takes the next part of its answer
+SEND_SECONDS = 30.0  # without a byte that a client takes of its answer
 CLOSE = {"Connection": "close"}
 
 
@@ -140,7 +139,10 @@ class _Body:
         self.patience = BODY_SECONDS  # that is left
 
     async def receive(self) -> Message:
-        """Return the next message. Raises HTTPException if the body is too large or too slow."""
+        """Return the next message.
+
+        Raises HTTPException if the body is too large, too slow, or cut off.
+        """
         if self.complete:
             return await self._receive()
         loop = asyncio.get_running_loop()
@@ -150,12 +152,13 @@ class _Body:
                 message = await self._receive()
         except TimeoutError as error:
             raise HTTPException(408, "The body arrived too slowly.", CLOSE) from error
-        if message["type"] == "http.request":
-            size = len(message.get("body", b""))
-            left = self.patience - (loop.time() - began) + size / MINIMUM_RATE
-            self.patience = max(0.0, min(BODY_SECONDS, left))
-            self._count(size)
-            self.complete = not message.get("more_body", False)
+        if message["type"] == "http.disconnect":
+            raise HTTPException(CLIENT_GONE, "The body was cut off.")
+        size = len(message.get("body", b""))
+        left = self.patience - (loop.time() - began) + size / MINIMUM_RATE
+        self.patience = max(0.0, min(BODY_SECONDS, left))
+        self._count(size)
+        self.complete = not message.get("more_body", False)
         return message
 
     def _count(self, size: int) -> None:
@@ -176,23 +179,41 @@ class _Body:
 
 
 class _Sender:
-    """The way of an answer to the client, who must take it in time."""
+    """The way of an answer to the client, who may take it slowly, but must not stop."""
 
     def __init__(self, scope: Scope, send: Send, body: _Body) -> None:
         self._send, self.body = send, body
-        self.abort: Callable[[], object] = scope.get("extensions", {}).get(ABORT, lambda: None)
+        self.transport: asyncio.Transport | None = scope.get("extensions", {}).get(TRANSPORT)
 
     async def send(self, message: Message) -> None:
-        """Send a message. Raises ConnectionLostError if the client does not take it."""
+        """Send a message. Raises ConnectionLostError if the client does not take the answer."""
         if message["type"] == "http.response.start" and not self.body.complete:
             headers = [pair for pair in message.get("headers", ()) if pair[0] != b"connection"]
             message = {**message, "headers": [*headers, (b"connection", b"close")]}
+        if self.transport is None or _takes_more(self.transport):
+            await self._send(message)
+        else:
+            await self._send_when_taken(message, self.transport)
+
+    async def _send_when_taken(self, message: Message, transport: asyncio.Transport) -> None:
+        """Send a message when the client has taken enough of the earlier ones."""
+        sending = asyncio.ensure_future(self._send(message))
         try:
-            async with asyncio.timeout(SEND_SECONDS):
-                await self._send(message)
-        except TimeoutError as error:
-            self.abort()
-            raise ConnectionLostError from error
+            while not sending.done():
+                unsent = transport.get_write_buffer_size()
+                await asyncio.wait((sending,), timeout=SEND_SECONDS)
+                if not sending.done() and transport.get_write_buffer_size() >= unsent:
+                    transport.abort()
+                    raise ConnectionLostError
+            sending.result()
+        finally:
+            sending.cancel()
+
+
+def _takes_more(transport: asyncio.Transport) -> bool:
+    """Return whether a connection takes a message without waiting for its client."""
+    low, _ = transport.get_write_buffer_limits()
+    return transport.get_write_buffer_size() <= low
 
 
 def _header(scope: Scope, name: bytes) -> bytes | None:

@@ -15,13 +15,14 @@ from lstm_sentiment.data.columns import join_names
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.reading import content_digest, errors_named
 from lstm_sentiment.runs.ensemble_folder import find_members
-from lstm_sentiment.runs.folder import MODEL
+from lstm_sentiment.runs.folder import MODEL, RECORD
 from lstm_sentiment.runs.hub_models import MAIN, hub_model, local_folder
 from lstm_sentiment.runs.model_folder import MODEL_FILES, ONNX
 from lstm_sentiment.runs.model_location import find_model
 from lstm_sentiment.runs.record import read_record
 
 if TYPE_CHECKING:
+    from lstm_sentiment.serving.http.schemas import ReliabilityBin
     from lstm_sentiment.serving.predictor import Predictor
 
 
@@ -34,11 +35,7 @@ class LoadedModel:
     digest: str
     predictor: "Predictor"
     record: Mapping[str, Any] | None  # of its training
-
-    @property
-    def home(self) -> Path:
-        """The folder of the run, even if the model is given as its `model/`."""
-        return home_of(self.folder)
+    calibration: list["ReliabilityBin"]  # of the predictions beside the record
 
 
 class LoadedModels:
@@ -110,23 +107,30 @@ def load_model(name: str, folder: Path) -> LoadedModel:
 
     Raises InputError if it cannot be used, or changes meanwhile.
     """
-    from lstm_sentiment.serving.predictor import Predictor  # imports PyTorch, which takes long
+    # They import PyTorch and pyarrow, which takes long.
+    from lstm_sentiment.serving.http.calibration import reliability
+    from lstm_sentiment.serving.predictor import Predictor
 
     folder = local_folder(folder)  # of a model of the hub, its copy
     before = model_digest(folder)
     predictor = Predictor.load(folder)
     predictor.predict("")  # the first prediction takes longer than all later ones
     record = read_record(home_of(folder))
+    calibration = [] if record is None else reliability(home_of(folder), record)
     if model_digest(folder) != before:
         raise InputError(f"{folder} was changed while it was read: load it again.")
-    return LoadedModel(name, folder, f"sha256-{before}", predictor, record)
+    return LoadedModel(name, folder, f"sha256-{before}", predictor, record, calibration)
 
 
 def model_digest(folder: Path) -> str:
-    """Return a digest of the files of a model; for an ensemble, of those of its members."""
+    """Return a digest of the files of a model.
+
+    Of an ensemble, these are its record, which contains the shares of its members, and their files.
+    """
     members = find_members(folder)
     folders = [folder] if members is None else [member.folder for member in members]
-    files = [file for each in folders for file in _model_files(find_model(each))]
+    files = [] if members is None else [home_of(folder) / RECORD]
+    files += [file for each in folders for file in _model_files(find_model(each))]
     with errors_named(folder):
         return content_digest(*files)
 

@@ -2,7 +2,8 @@
 
 | signal | effect |
 | --- | --- |
-| SIGTERM, SIGINT | answer all accepted requests, then end; a second SIGINT ends at once |
+| SIGTERM, SIGINT | answer all accepted requests, then end |
+| a second SIGTERM or SIGINT | answer what still waits with status 503, and end at once |
 | SIGHUP | load the models again, without a lost request |
 """
 
@@ -41,6 +42,8 @@ LAST_CALL = 0.5
 # Seconds for which a thread keeps the interpreter while another one waits for it. With Python's
 # 5 ms, the event loop and the threads that tokenize let each other wait too long.
 SWITCH_INTERVAL = 0.0005
+# After the second signal: until connections are cut off, and then for the batch that is computed.
+LAST_ANSWERS, LAST_BATCH = 0.5, 1.0
 TURNS = 3  # of the event loop: to accept a connection, to read from it, and to start its request
 
 logger = logging.getLogger(__name__)
@@ -103,7 +106,8 @@ class Server(uvicorn.Server):
         )
         self.service = service
         self.failure: Exception | None = None  # why the models could not be loaded
-        self._reloading = threading.Lock()
+        self._is_dropping = False  # the requests that are not yet answered
+        self._loading = threading.Lock()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen, and then to load the models."""
@@ -119,7 +123,9 @@ class Server(uvicorn.Server):
         for _ in range(TURNS):  # accept, and read, what has arrived by now
             await asyncio.sleep(0)
         await super().shutdown(sockets)
-        await asyncio.to_thread(self.service.close)
+        if self._is_dropping and self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=LAST_BATCH)
+        await asyncio.to_thread(self.service.close, LAST_BATCH if self._is_dropping else None)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -129,7 +135,7 @@ class Server(uvicorn.Server):
             return
         loop = asyncio.get_running_loop()
         for number in ENDING:
-            loop.add_signal_handler(number, self.stop, number)
+            loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
         try:
             yield
@@ -137,28 +143,41 @@ class Server(uvicorn.Server):
             for number in (*ENDING, signal.SIGHUP):
                 loop.remove_signal_handler(number)
 
-    def stop(self, number: signal.Signals) -> None:
-        """Begin to shut down; a second SIGINT drops the requests that are not yet answered."""
-        if self.service.state is State.stopping:
-            self.force_exit = number == signal.SIGINT
+    def stop(self) -> None:
+        """Begin to shut down; the second time, drop the requests that are not yet answered."""
+        loop = asyncio.get_running_loop()
+        if self.service.state is not State.stopping:
+            self.service.state = State.stopping
+            logger.info("shutting down")
+            loop.call_later(LAST_CALL, self._exit)
             return
-        self.service.state = State.stopping
-        logger.info("shutting down")
-        asyncio.get_running_loop().call_later(LAST_CALL, self._exit)
+        logger.info("dropping the requests that wait")
+        self._is_dropping = True
+        self.service.drop()
+        self._exit()
+        loop.call_later(LAST_ANSWERS, self._cut_off)
+
+    def _cut_off(self) -> None:
+        """Close all connections, whether or not their requests are answered."""
+        self.force_exit = True
+        for connection in [*self.server_state.connections]:
+            connection.transport.abort()
 
     def reload(self) -> None:
-        """Load the models again, one time after the other."""
+        """Load the models again, after the loading that goes on, if any."""
 
         def load() -> None:
-            with self._reloading:
-                self.service.reload()
+            with self._loading:
+                if self.service.state is State.ready:
+                    self.service.reload()
 
-        if self.service.state is State.ready:
+        if self.service.state is not State.stopping:
             _in_thread(load)
 
     def _load(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
-            self.service.load()
+            with self._loading:
+                self.service.load()
         except Exception as error:  # raised again by `serve`
             self.failure = error
             loop.call_soon_threadsafe(self._exit)

@@ -94,10 +94,15 @@ class Service:
         finally:
             self.files -= 1
 
-    def close(self) -> None:
-        """Compute what still waits, and end the threads."""
-        self.predictions.close()
-        self.explanations.close()
+    def drop(self) -> None:
+        """Refuse what still waits."""
+        self.predictions.drop()
+        self.explanations.drop()
+
+    def close(self, seconds: float | None = None) -> None:
+        """Compute what still waits, and end the threads; wait for each only so many seconds."""
+        self.predictions.close(seconds)
+        self.explanations.close(seconds)
 
 
 def _predict(model: LoadedModel, texts: Sequence[str]) -> "list[Prediction]":

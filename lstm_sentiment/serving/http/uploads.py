@@ -6,8 +6,8 @@ The rows then enter the queue chunk by chunk, so that requests of few texts do n
 
 import asyncio
 import logging
-from collections.abc import Generator
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 CHUNK_ROWS = 256  # in the queue at the same time
 BLOCK_BYTES = 2**20  # written to the disk at once
+STORAGE_DELAY = 60  # seconds after which a client may try again if the disk is full
 NAME = "file"  # of the file in messages
 
 logger = logging.getLogger(__name__)
@@ -78,9 +79,9 @@ async def predicted_file(
     """Return the answer to a request whose body is a file.
 
     `options` say how the file is read, see `file_reading`. Raises HTTPException if the file cannot
-    be read, or none of its rows.
+    be read, or none of its rows, or if it or its first rows cannot be stored.
     """
-    with ExitStack() as resources:
+    with _errors_of_storage(), ExitStack() as resources:
         resources.enter_context(service.file_slot())
         folder = resources.enter_context(scratch_folder())
         file = folder / f"{NAME}.{format}"
@@ -95,20 +96,27 @@ async def predicted_file(
     return FileAnswer(first, parts, kept, MEDIA_TYPES[format])
 
 
-async def _receive(request: Request, file: Path) -> None:
-    """Write the body of a request to a file. Raises HTTPException if the disk is full."""
-    block = bytearray()
+@contextmanager
+def _errors_of_storage() -> Iterator[None]:
+    """Turn the errors of a temporary folder, such as a full disk, into HTTPException."""
     try:
-        with file.open("wb") as stream:
-            async for part in request.stream():
-                block += part
-                if len(block) >= BLOCK_BYTES:
-                    await asyncio.to_thread(stream.write, bytes(block))
-                    block.clear()
-            stream.write(block)
+        yield
     except OSError as error:
         logger.error("a file cannot be stored: %s", error.strerror)
-        raise unavailable("The file cannot be stored: try again later.", 60) from error
+        detail = "The service cannot store the file in its temporary folder: try again later."
+        raise unavailable(detail, STORAGE_DELAY) from error
+
+
+async def _receive(request: Request, file: Path) -> None:
+    """Write the body of a request to a file."""
+    block = bytearray()
+    with file.open("wb") as stream:
+        async for part in request.stream():
+            block += part
+            if len(block) >= BLOCK_BYTES:
+                await asyncio.to_thread(stream.write, bytes(block))
+                block.clear()
+        stream.write(block)
 
 
 def _predicted(
@@ -116,7 +124,8 @@ def _predicted(
 ) -> Generator[bytes]:
     """Yield the parts of the file with predictions; called in threads.
 
-    Raises InputError if the file cannot be read, and QueueFullError.
+    No part is empty but the last one. Raises QueueFullError, and InputError if the file cannot be
+    read.
     """
     # They import PyTorch, which takes long.
     from lstm_sentiment.data.formats import read_rows
@@ -134,7 +143,8 @@ def _predicted(
         with table_output(source, output, output) as write:
             for rows, predictions in predicted_rows(predict, file, table, CHUNK_ROWS):
                 write(rows, predictions)
-                yield written.read()
+                if part := written.read():
+                    yield part
         yield written.read()
 
 

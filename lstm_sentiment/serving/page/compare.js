@@ -34,6 +34,7 @@ export function startCompare(models) {
       update(0);
     }),
   );
+  update(0); // the text may have been written before the models were known
 }
 
 function makeColumn(title, models, index) {

@@ -28,6 +28,7 @@ export function startFile(models) {
     finish("Cancelled.");
   });
   acceptDrops(byId("file-drop"), byId("file-input"));
+  byId("file-submit").disabled = false; // before, the browser itself would send the form
 }
 
 function acceptDrops(zone, input) {

@@ -33,7 +33,7 @@ export function startReview(models) {
       update(0);
     }),
   );
-  changeModel();
+  changeModel(); // the text may have been written before the models were known
 }
 
 function offerClasses({ classes, explains }) {

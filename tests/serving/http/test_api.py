@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.serving.http import server
 from lstm_sentiment.serving.http.loaded_models import LoadedModels
 from lstm_sentiment.serving.http.service import State
 from lstm_sentiment.serving.predictor import Predictor
@@ -274,6 +276,36 @@ def test_a_full_queue_answers_with_the_time_to_try_again(
         for thread in threads:
             thread.join()
         assert [answer.status_code for answer in answers] == [200, 200]
+
+
+def test_a_second_signal_drops_the_requests_that_wait(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "LAST_ANSWERS", 0.1)
+    monkeypatch.setattr(server, "LAST_BATCH", 0.1)
+    entered, allowed, ended = (threading.Event() for _ in range(3))
+
+    def held(_: Any, texts: Any) -> Any:
+        entered.set()
+        allowed.wait(30)
+        ended.set()
+        return [*texts]
+
+    with serving(folders[0], threads=1) as service:
+        monkeypatch.setattr(service.service.predictions, "compute", held)
+        with ThreadPoolExecutor() as clients:
+            computed = clients.submit(service.predict, "a")
+            assert entered.wait(30)
+            waiting = clients.submit(service.predict, "b")
+            wait_until(lambda: service.service.predictions.waiting == 1)
+            service.call(service.server.stop)
+            service.call(service.server.stop)
+            assert "shutting down" in detail(waiting.result(), 503)
+            assert waiting.result().headers["retry-after"] == "1"
+            with pytest.raises(httpx.TransportError):
+                computed.result()
+    assert not ended.is_set()  # the service did not wait for the batch
+    allowed.set()
 
 
 def test_an_answer_that_takes_too_long(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:

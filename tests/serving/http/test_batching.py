@@ -227,6 +227,22 @@ def test_closing_computes_all_that_waits(make: Make, computer: Computer) -> None
     assert all(future.done() for future in futures)
 
 
+def test_dropping_refuses_all_that_waits(make: Make, computer: Computer) -> None:
+    batcher = make(batch_size=2)
+    first = computer.hold(batcher)
+    futures = [batcher.submit("", letters(9)) for _ in range(5)]
+    batcher.drop()
+    for future in futures:
+        with pytest.raises(QueueFullError, match="shutting down"):
+            future.result(0)
+    assert batcher.waiting == 0
+    computer.allowed.set()
+    assert first.result(SECONDS) == ["firstfirst"]
+    with pytest.raises(QueueFullError, match="shutting down"):
+        batcher.submit("", ["late"])
+    assert computer.batches == [["first"]]
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.lists(st.sampled_from(["a", "bc", "d" * 30, "!"]), max_size=20), max_size=12))
 def test_every_request_gets_its_own_results(requests: list[list[str]]) -> None:

@@ -1,16 +1,22 @@
 """Limits on requests: their size, their speed, their number, and the token."""
 
+import asyncio
 import hmac
 import json
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext, suppress
+from functools import partial
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from lstm_sentiment.serving.http import connection, limits
+from lstm_sentiment.serving.http.access_log import ConnectionLostError
 from lstm_sentiment.serving.http.loaded_models import LoadedModels
 from lstm_sentiment.serving.http.server import application
 from lstm_sentiment.serving.http.service import Service
@@ -93,6 +99,21 @@ def test_a_body_that_stops_is_answered(small: RunningService) -> None:
     assert b"The body arrived too slowly." in answer
 
 
+@pytest.mark.parametrize("route", ["/v1/predict", "/v1/predict/file"])
+def test_a_body_that_is_cut_off_is_counted_as_that_of_a_client_that_has_gone(
+    small: RunningService, route: str
+) -> None:
+    def counted() -> dict[str, float]:
+        requests = f'lstm_sentiment_requests_total{{method="POST",route="{route}",status='
+        return {status: small.metric(f'{requests}"{status}"}}') for status in ("422", "499", "500")}
+
+    before = counted()
+    with socket.create_connection(small.address, 10) as sender:
+        head = HEAD.replace(b"/v1/predict", f"{route}?format=csv".encode())
+        sender.sendall(head + b"Content-Length: 5000\r\n\r\n" + BODY)
+    wait_until(lambda: counted() == {**before, "499": before["499"] + 1})
+
+
 @pytest.mark.parametrize("start", [b"GET /healthz HTTP/1.1\r\nHost", b"\r\n", b"G"])
 def test_slow_headers_are_cut_off(small: RunningService, start: bytes) -> None:
     assert status(small.raw(start, 5)) == 408
@@ -128,13 +149,73 @@ def test_what_is_not_http_is_refused_in_json(small: RunningService, content: byt
 
 
 def test_a_client_that_does_not_read_is_cut_off(small: RunningService) -> None:
+    open_connections = small.server.server_state.connections
+    others = {*open_connections}
     with socket.create_connection(small.address, 10) as reader:
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         request = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
         reader.sendall(request * 20)
-        open_connections = small.server.server_state.connections
-        wait_until(lambda: bool(open_connections))
-        wait_until(lambda: not open_connections, 10)
+        wait_until(lambda: bool(open_connections - others))
+        wait_until(lambda: not open_connections - others, 10)
+
+
+class Transport:
+    """A stand-in for a connection: `unsent` are the bytes that its client has not yet taken."""
+
+    def __init__(self, unsent: Iterable[int]) -> None:
+        self.unsent, self.is_aborted = iter(unsent), False
+
+    def get_write_buffer_size(self) -> int:
+        return next(self.unsent)
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        return 0, 0
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+@pytest.mark.parametrize(
+    ("unsent", "stops"),
+    [(count(1_000, -1), False), ([9, 9, 8, 8, 8], True)],
+    ids=["reads", "stops"],
+)
+def test_an_answer_is_cut_off_when_its_client_stops_to_read(
+    monkeypatch: pytest.MonkeyPatch, unsent: Iterable[int], stops: bool
+) -> None:
+    monkeypatch.setattr(limits, "SEND_SECONDS", 0.01)
+    transport = Transport(unsent)
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.body"})
+
+    async def send(_: Any) -> None:
+        await asyncio.sleep(30 if stops else 0.1)
+
+    limited = limits.Limits(app, Settings())
+    scope = {
+        "type": "http",
+        "path": "/",
+        "headers": [],
+        "extensions": {limits.TRANSPORT: transport},
+    }
+    with pytest.raises(ConnectionLostError) if stops else nullcontext():
+        asyncio.run(limited(scope, asyncio.Event().wait, send))
+    assert transport.is_aborted is stops
+
+
+def test_the_end_of_an_answer_is_cut_off_when_its_client_stops_to_read() -> None:
+    timers: list[Callable[[], None]] = []
+    transport = Transport([9, 6, 6, 1, 1, 1])
+    reader: Any = connection.Connection.__new__(connection.Connection)
+    reader.loop = SimpleNamespace(call_later=lambda _, *call: timers.append(partial(*call)))
+    reader.transport = transport
+    reader._abort_later()
+    while timers:
+        assert not transport.is_aborted
+        timers.pop()()
+    assert transport.is_aborted
+    assert not [*transport.unsent]
 
 
 def test_the_rest_of_a_body_that_nobody_reads_closes_the_connection(small: RunningService) -> None:

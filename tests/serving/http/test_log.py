@@ -65,7 +65,7 @@ def test_no_text_is_logged(
     row = f"1,{SECRET}\n".encode()
     with pytest.raises(httpx.RemoteProtocolError):
         service.client.post(
-            "/v1/predict/file?format=csv", content=b"id,text\n" + row * 40 + b"1,2,3\n"
+            "/v1/predict/file?format=csv", content=b"id,text\n" + row * 800 + b"1,2,3\n"
         )
 
     def broken(_: Any, texts: Any) -> Any:

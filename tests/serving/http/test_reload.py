@@ -92,6 +92,33 @@ def test_a_model_is_replaced_without_a_lost_request(
     assert seen == {*expected}
 
 
+@pytest.mark.parametrize("stopping", [False, True])
+def test_a_reload_during_the_first_loading_follows_it(
+    run: Path, monkeypatch: pytest.MonkeyPatch, stopping: bool
+) -> None:
+    loads: list[Path] = []
+    called, allowed = threading.Event(), threading.Event()
+    load = Predictor.load
+
+    def held(folder: Path) -> Predictor:
+        loads.append(folder)
+        assert allowed.wait(30)
+        return load(folder)
+
+    monkeypatch.setattr(Predictor, "load", held)
+    with serving(run, ready=False) as service:
+        wait_until(lambda: len(loads) == 1)
+        service.call(service.server.reload)
+        if stopping:
+            service.call(service.server.stop)
+        service.call(called.set)
+        assert called.wait(30)
+        allowed.set()
+        if not stopping:
+            wait_until(lambda: len(loads) == 2)
+    assert len(loads) == (1 if stopping else 2)
+
+
 def test_a_damaged_model_is_not_loaded(
     service: RunningService, run: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

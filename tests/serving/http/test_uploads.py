@@ -5,6 +5,7 @@ import re
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from lstm_sentiment.commands.main import main
 from lstm_sentiment.serving.http import uploads
 from tests.support.networks import TEXTS
+from tests.support.processes import disk_full
 from tests.support.service import RunningService, serving, wait_until
 from tests.support.tables import table_bytes
 
@@ -124,11 +126,30 @@ def test_a_compressed_body_is_refused(service: RunningService) -> None:
     assert "send the file uncompressed" in refused.json()["detail"]
 
 
+@pytest.mark.parametrize("place", ["folder", "file", "predictions"])
+def test_a_full_temporary_folder_is_a_reason_to_try_again(
+    service: RunningService, place: str, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = b"text\n" + b"A film.\n" * (100 if place == "file" else 2)
+    if place == "folder":
+        monkeypatch.setattr(tempfile, "tempdir", str(scratch / "missing"))
+    with disk_full() if place != "folder" else nullcontext():
+        refused = upload(service, content, format="csv")
+    assert (refused.status_code, refused.json()["detail"]) == (
+        503,
+        "The service cannot store the file in its temporary folder: try again later.",
+    )
+    assert refused.headers["retry-after"] == "60"
+    assert service.service.files == 0
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    assert upload(service, content, format="csv").status_code == 200
+
+
 def test_a_row_that_fails_later_ends_the_answer_abnormally(
     service: RunningService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uploads, "CHUNK_ROWS", 8)
-    content = b"id,text\n" + b"1,A film.\n" * 40 + b"1,2,3\n"
+    content = b"id,text\n" + b"1,A film.\n" * 800 + b"1,2,3\n"
     with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
         upload(service, content, format="csv")
     assert service.predict("a").status_code == 200

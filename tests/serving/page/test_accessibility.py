@@ -145,7 +145,7 @@ def test_a_file_can_be_classified_with_the_keyboard(open_page: Open, tmp_path: P
 
 def focus_on(page: Page, target: Locator) -> None:
     """Press Tab until an element has the focus, and check that this is visible."""
-    expect(target).to_be_attached()
+    expect(target).to_be_enabled()
     for _ in range(30):
         page.keyboard.press("Tab")
         if target.evaluate("node => node === document.activeElement"):

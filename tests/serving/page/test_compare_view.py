@@ -88,6 +88,18 @@ def test_the_disagreement_is_said(
     expect(page.get_by_role("status")).to_have_text(sentence)
 
 
+def test_a_text_that_is_written_before_the_models_are_known_is_classified(open_page: Open) -> None:
+    def early(page: Page) -> None:
+        def written_first(route: Route) -> None:
+            write(page)
+            route.continue_()
+
+        page.route("**/v1/models", written_first)
+
+    page = open_page("compare", before=early)
+    expect(page.get_by_role("status")).to_contain_text("percentage points")
+
+
 def test_with_one_model_the_page_says_how_to_start_two(open_page: Open) -> None:
     def one(page: Page) -> None:
         def first(route: Route) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from lstm_sentiment.config_fields import AUTO
 from lstm_sentiment.data.delimited import TextFormat
@@ -226,7 +226,13 @@ def test_of_more_than_two_classes_the_probability_is_that_of_the_predicted_one(
     """The service is replaced by an answer for a model of three classes."""
     model = {"name": "stars", "kind": "network", "digest": "d", "classes": ["1", "2", "3"],
              "explains": True, "max_length": 9, "recipe": {}, "scores": None}  # fmt: skip
-    page.route("**/v1/models", lambda route: route.fulfill(json={"models": [model]}))
+    was_enabled: list[bool] = []
+
+    def list_models(route: Route) -> None:
+        was_enabled.append(page.get_by_role("button", name="Classify").is_enabled())
+        route.fulfill(json={"models": [model]})
+
+    page.route("**/v1/models", list_models)
     page.route("**/v1/models/*", lambda route: route.fulfill(json={**model, "record": None}))
     rows = "good,2,0.5,.2,.5,.3\ndull,1,0.4,.4,.3,.3\n"
     head = "text,label,probability,probability_1,probability_2,probability_3\n"
@@ -236,6 +242,7 @@ def test_of_more_than_two_classes_the_probability_is_that_of_the_predicted_one(
     file.write_text("text\ngood\ndull\n")
     upload(page, file)
     classified(page, "2 rows")
+    assert was_enabled == [False]  # before the models were known
     assert least_certain(page) == [
         ["2", "1", "40.0\u00a0%", "dull"],
         ["1", "2", "50.0\u00a0%", "good"],

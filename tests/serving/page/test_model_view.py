@@ -108,6 +108,7 @@ def test_a_hostile_description_is_text(open_page: Open) -> None:
 
     page = open_page("model", before=before)
     expect(page.get_by_role("combobox", name="Model")).to_have_value(hostile)
+    expect(page.get_by_role("table", name="Recipe")).to_be_visible()
     assert asked[0].endswith("/v1/models/%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E")
     facts = dict(cells(page, "Recipe"))
     assert facts["Classes"] == f"{hostile}, <b>, c"
