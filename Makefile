@@ -4,7 +4,7 @@ python := .venv/bin/python
 # Folders below results/ that hold runs.
 experiments = $(sort $(patsubst %/,%,$(dir $(patsubst %/,%,$(dir $(wildcard results/*/*/run.json))))))
 
-.PHONY: help demo test fuzz check format docs bench results lock clean
+.PHONY: help demo test slow fuzz check format docs bench results lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -12,8 +12,11 @@ help: ## print this list
 demo: .venv/installed ## train four small networks and compare them: two minutes, no data needed
 	$(python) train.py experiment=demo
 
-test: .venv/installed-dev ## run all tests
+test: .venv/installed-dev ## run the tests, but for those marked slow
 	$(python) -m pytest -n auto --maxprocesses 4 --dist worksteal
+
+slow: .venv/installed-dev ## run the tests marked slow: kills, clusters, simulations, whole walk-throughs
+	$(python) -m pytest -n auto --maxprocesses 4 --dist worksteal -m slow
 
 fuzz: .venv/installed-fuzz ## give hostile files to all readers, 60 s each; SECONDS=1800 READER=onnx changes this
 	$(python) -m tests.fuzz.campaign $(READER) $(if $(SECONDS),--seconds $(SECONDS))
