@@ -8,6 +8,7 @@ kept in the cache, as the folder of a run:
 | --- | --- |
 | `OWNER--NAME/COMMIT/RUN/` | the files; RUN is the name in the record, or NAME without a record |
 | `OWNER--NAME/revisions/KEY` | the commit of a branch or a tag, when it was last looked up |
+| `endpoints/KEY/` | the same for another hub, which `HF_ENDPOINT` names |
 """
 
 import hashlib
@@ -41,9 +42,10 @@ from lstm_sentiment.runs.model_folder import (
 )
 
 PREFIX = "hub:"
+HUB = "https://huggingface.co"
 MAIN = "main"  # the branch that is taken without a revision
 CACHE, CACHE_SETTING = "~/.cache/lstm_sentiment/hub", "LSTM_SENTIMENT_HUB_CACHE"
-REVISIONS = "revisions"
+REVISIONS, ENDPOINTS = "revisions", "endpoints"
 # The files of a model and its record, and the limit on the size of each.
 MODEL_FILE_LIMITS = {
     **dict.fromkeys((WEIGHTS, NGRAM_WEIGHTS, ONNX), MODEL_BYTES),
@@ -68,8 +70,12 @@ class HubModel:
 
     @property
     def place(self) -> Path:
-        """The folder of the repository in the cache."""
+        """The folder of the repository in the part of the cache for the hub in use."""
+        from huggingface_hub import constants
+
         cache = Path(os.environ.get(CACHE_SETTING) or CACHE).expanduser()
+        if constants.ENDPOINT != HUB:  # where the same name may be another model
+            cache = cache / ENDPOINTS / cache_key(constants.ENDPOINT)
         return cache / self.repository.replace("/", "--")
 
     @property

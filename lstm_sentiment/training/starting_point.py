@@ -16,6 +16,7 @@ from lstm_sentiment.data.vocabulary import SPECIALS
 from lstm_sentiment.display import counted, typed_value
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.reading import errors_named
+from lstm_sentiment.runs.hub_models import PREFIX
 from lstm_sentiment.runs.language_model_folder import (
     SavedLanguageModel,
     digest_of,
@@ -128,6 +129,11 @@ def load(config: Config, data: ReviewDataModule) -> StartingPoint | None:
 def _folder(config: EncoderConfig) -> Path:
     assert config.start_from is not None
     with errors_named("encoder.start_from"):
+        if config.start_from.startswith(PREFIX):
+            raise InputError(
+                f"{config.start_from} is a model of the Hugging Face hub, where "
+                "there are no language models: give a folder that lstm-sentiment pretrain has made."
+            )
         return model_folder_of(Path(config.start_from).expanduser())
 
 

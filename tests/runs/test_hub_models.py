@@ -51,7 +51,7 @@ def test_a_model_of_the_hub_predicts_like_its_folder(
     assert sorted(model_hub.downloads()) == names
     [commit] = model_hub.repositories[NAME].commits
     folder = local_folder(MODEL)
-    assert folder == model_hub.cache / "ann--films" / commit / "films"
+    assert folder.relative_to(model_hub.cache).parts[-3:] == ("ann--films", commit, "films")
     assert sorted(file.name for file in folder.iterdir()) == sorted([*names, "checksums.json"])
 
 
@@ -132,13 +132,31 @@ def test_the_cache_is_used_without_a_network(
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert local_folder(MODEL) == folder
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # where nothing listens
+    monkeypatch.setattr("lstm_sentiment.data.hub.is_reachable", lambda _: False)
     assert local_folder(MODEL) == folder
     assert model_hub.requests == []
     assert refusal("hub:ann/other") == (
         "hub:ann/other: the Hugging Face hub cannot be reached, and this revision is not in the "
         "cache: connect to a network, unset HF_HUB_OFFLINE, or give the folder of a run."
     )
+
+
+def test_each_hub_has_its_own_part_of_the_cache(
+    model_hub: ModelHub, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [commit] = model_hub.repository(NAME, files).commits
+    own, folder = model_hub.url, local_folder(MODEL)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # where nothing listens
+    for name in (MODEL, f"{MODEL}@{commit}"):
+        assert "is not in the cache" in refusal(name)
+    # The copies of the public hub have the place that they always had.
+    public = model_hub.cache / folder.relative_to(folder.parents[2])
+    folder.parents[1].rename(public.parents[1])
+    monkeypatch.setattr(constants, "ENDPOINT", own)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert "is not in the cache" in refusal()
+    monkeypatch.setattr(constants, "ENDPOINT", "https://huggingface.co")
+    assert local_folder(MODEL) == public
 
 
 def test_a_damaged_copy_is_downloaded_again(

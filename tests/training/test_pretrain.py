@@ -441,6 +441,15 @@ def test_a_path_that_is_none_is_refused(imdb: Path, cache: str, tmp_path: Path, 
     assert "encoder.start_from" in refusal_of(lambda: run(config))
 
 
+def test_a_model_of_the_hub_is_no_language_model(imdb: Path, cache: str, tmp_path: Path) -> None:
+    config = classifier(imdb, cache, tmp_path, None)
+    config = replace(config, encoder=replace(config.encoder, start_from="hub:ann/films@v1"))
+    assert refusal_of(lambda: run(config)) == (
+        "encoder.start_from: hub:ann/films@v1 is a model of the Hugging Face hub, where there are "
+        "no language models: give a folder that lstm-sentiment pretrain has made."
+    )
+
+
 @pytest.mark.parametrize("content", ['{"name": "NAME"}', "[]", '{"name": "NAME", "cost": 3}'])
 def test_a_damaged_record_is_not_taken_for_a_finished_one(
     imdb: Path, cache: str, tmp_path: Path, content: str

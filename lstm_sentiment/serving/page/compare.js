@@ -5,7 +5,13 @@ import { byId, element, options } from "./dom.js";
 import { exampleButtons } from "./examples.js";
 import { Latest, pause } from "./latest.js";
 import { percent } from "./numbers.js";
-import { explanationView, headline, probabilityBars, unexplained } from "./prediction.js";
+import {
+  explanationView,
+  headline,
+  probabilityBars,
+  uncoloured,
+  unexplained,
+} from "./prediction.js";
 import { EXPLANATION_PAUSE, PREDICTION_PAUSE } from "./review.js";
 
 const ROUNDING = 1e-9; // of probabilities
@@ -62,18 +68,26 @@ async function show(text, columns, signal, wait) {
   byId("compare-error").textContent = "";
   const [verdict, gap] = disagreement(...predictions);
   byId("compare-disagreement").replaceChildren(verdict, " ", element("small", {}, gap));
-  for (const [index, { result }] of columns.entries()) {
+  for (const [index, { result, words }] of columns.entries()) {
     showPrediction(result, predictions[index], models[index].classes);
+    showText(words, text, models[index]);
   }
   await pause(wait ? EXPLANATION_PAUSE : 0, signal);
   const label = explainedClass(...predictions);
-  for (const [index, { words }] of columns.entries())
-    await explain(words, text, models[index], label, signal);
+  for (const [index, { words }] of columns.entries()) {
+    if (models[index].explains) await explain(words, text, models[index], label, signal);
+  }
 }
 
 function showPrediction(result, prediction, classes) {
   const title = element("p", { class: "headline", dir: "auto" }, headline(prediction));
   result.replaceChildren(title, probabilityBars(prediction, classes));
+}
+
+/** Replace the colours, which are those of an older text. */
+function showText(words, text, model) {
+  const reason = () => element("p", { class: "hint" }, unexplained(model));
+  words.replaceChildren(...(model.explains ? uncoloured(text) : [reason()]));
 }
 
 /**
@@ -86,10 +100,6 @@ function explainedClass(first, second) {
 }
 
 async function explain(words, text, model, label, signal) {
-  if (!model.explains) {
-    words.replaceChildren(element("p", { class: "hint" }, unexplained(model)));
-    return;
-  }
   try {
     const { explanation } = await predict(text, model.name, signal, true, label);
     words.replaceChildren(...explanationView(explanation, model.classes));

@@ -7,6 +7,8 @@ const BARS = 12; // of the most probable classes
 const WORDS = 2_000; // shown; an explanation may have more
 const STRONGEST = 10; // words in the table
 
+export const COMPUTING = "Computing the colours…";
+
 /** Return "positive, 93.1 %". */
 export function headline(prediction) {
   return `${prediction.label}, ${percent(prediction.probabilities[prediction.label])}`;
@@ -65,6 +67,14 @@ export function explanationView(explanation, classes) {
     element("p", { class: "words", dir: "auto" }, ...words),
     element("p", { class: "hint" }, notes(explanation)),
     strongestTable(explanation),
+  ];
+}
+
+/** Return the elements that stand for an explanation until it has been computed. */
+export function uncoloured(text) {
+  return [
+    element("p", { class: "hint" }, COMPUTING),
+    element("p", { class: "uncoloured", dir: "auto" }, text),
   ];
 }
 

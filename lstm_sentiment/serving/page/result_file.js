@@ -3,6 +3,7 @@
 const TEXT_COLUMNS = ["text", "review"];
 const NEW_COLUMN = (name) => new RegExp(`^(predicted_)*${name}$`);
 const SAMPLE = 50; // rows that say which column is the longest
+const STRING_OR_NOT_FINITE = /"[^"\\]*(?:\\.[^"\\]*)*"|-?Infinity|NaN/g;
 
 /**
  * Return the rows of a file, `{number, text, label, probability}`; `probability` is a number, and
@@ -57,13 +58,36 @@ function decoder(encoding) {
   }
 }
 
+/** Read JSON Lines, of which every object may have names of its own. */
 function jsonLines(content) {
   const items = content
     .split("\n")
-    .filter((line) => line.trim())
-    .map((line) => JSON.parse(line));
-  const names = Object.keys(items[0] ?? {});
+    .map((line) => line.trim())
+    .filter((line) => line)
+    .map(parsed);
+  const names = namesOf(items);
   return { names, rows: items.map((item) => names.map((name) => item[name])) };
+}
+
+/** Return the names of all columns. The new ones are the last, as they are in each object. */
+function namesOf(items) {
+  const names = new Set();
+  for (const item of items) for (const name of Object.keys(item)) names.add(name);
+  for (const name of Object.keys(items[0] ?? {})) {
+    names.delete(name);
+    names.add(name);
+  }
+  return [...names];
+}
+
+/** Parse JSON with the numbers that Python adds to it, NaN and Infinity, as null. */
+function parsed(line) {
+  try {
+    return JSON.parse(line);
+  } catch {
+    const finite = (found) => (found.startsWith('"') ? found : "null");
+    return JSON.parse(line.replace(STRING_OR_NOT_FINITE, finite));
+  }
 }
 
 /** Read CSV or TSV. Some TSV files have no quoting; then quotes would join cells of several rows. */

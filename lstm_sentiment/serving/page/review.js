@@ -4,7 +4,7 @@ import { predict } from "./api.js";
 import { byId, options } from "./dom.js";
 import { exampleButtons } from "./examples.js";
 import { Latest, pause } from "./latest.js";
-import { explanationView, headline, probabilityBars, unexplained } from "./prediction.js";
+import { COMPUTING, explanationView, headline, probabilityBars, unexplained } from "./prediction.js";
 
 export const PREDICTION_PAUSE = 150; // milliseconds without typing
 export const EXPLANATION_PAUSE = 500; // more, since explanations are slow
@@ -84,7 +84,7 @@ function explainNothing(model) {
 /** Say whether the colours are those of an older text. */
 function setBusy(busy) {
   byId("review-words").setAttribute("aria-busy", busy);
-  byId("review-hint").textContent = busy ? "Computing the colours…" : "";
+  byId("review-hint").textContent = busy ? COMPUTING : "";
 }
 
 function clear() {

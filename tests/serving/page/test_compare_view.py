@@ -20,6 +20,11 @@ def write(page: Page, text: str = TEXT) -> None:
     page.get_by_role("textbox", name="Review").fill(text)
 
 
+def explains(route: Route) -> bool:
+    """Return whether a request asks for an explanation."""
+    return bool(route.request.post_data_json["explain"])
+
+
 def headlines(page: Page) -> list[str]:
     return page.locator("#compare-columns .headline").all_inner_texts()
 
@@ -36,6 +41,13 @@ def test_both_models_classify_the_text(page: Page, models: Models) -> None:
     positive = [prediction.probabilities[1] for prediction in predictions]
     points = 100 * abs(positive[0] - positive[1])
     expect(page.get_by_role("status")).to_contain_text(f"differ by {points:.1f} percentage points")
+
+    # A new text is shown without colours until its own are known.
+    page.route("**/v1/predict", lambda route: None if explains(route) else route.continue_())
+    write(page, "dull")
+    expect(page.locator("#compare-columns .uncoloured")).to_have_text(["dull", "dull"])
+    expect(page.get_by_text("Computing the colours…")).to_have_count(2)
+    expect(page.locator("#compare-columns .words")).to_have_count(0)
 
 
 def test_an_exported_model_is_compared_but_not_explained(page: Page, models: Models) -> None:

@@ -19,6 +19,7 @@ from tests.serving.page.conftest import TIMEOUT, Models, Open
 from tests.support.networks import WORDS
 
 FILE = "**/v1/predict/file*"
+NAN = float("nan")
 TEXTS = ["good film", "a dull plot, very bad", 'the "great" actors', "it is\nthis", "of no plot"]
 
 
@@ -109,7 +110,10 @@ def quoted(rows: list[list[Any]], delimiter: str) -> str:
         ("c.csv", quoted([["text"], *([f"{text} é"] for text in TEXTS)], ",").encode("utf-16")),
         ("d.csv", quoted([["text", "n"], *([f"{t} é", 0] for t in TEXTS)], ",").encode("cp1252")),
         ("e.tsv", "\n".join(["text\tn", '"good\t1', "dull\t2", 'very "bad"\t3']).encode()),
-        ("f.jsonl", "\n".join(json.dumps({"text": t, "label": 1, "7": 0}) for t in TEXTS).encode()),
+        (
+            "f.jsonl",
+            "\n".join(json.dumps({"text": t, "label": 1, "7": NAN}) for t in TEXTS).encode(),
+        ),
         ("g.ndjson", "\n".join(json.dumps({"review": t}) for t in TEXTS).encode()),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -135,6 +139,30 @@ def test_files_of_every_format_are_understood(
         assert (label, share) == (prediction.label, f"{100 * probability:.1f}\u00a0%")
         if count == len(TEXTS):
             assert text.removesuffix(" é").split() == TEXTS[int(number) - 1].split()
+
+
+def test_objects_of_json_lines_have_names_and_numbers_of_their_own(page: Page) -> None:
+    first = '"title": "longer than all texts"'
+    second = '"text": "a NaN", "n": NaN, "label": 5'
+    third = '"n": -Infinity, "text": "\\"Infinity\\\\"'
+    rows = [
+        f'{{{own}, "predicted_label": {label}, "predicted_probability": {probability}}}'
+        for own, label, probability in (
+            (first, "null", "null"),
+            (second, '"x"', 1),
+            (third, '"y"', 0.5),
+        )
+    ]
+    read = """async (content) => {
+        const { readPredictions } = await import("./page/result_file.js");
+        const rows = await readPredictions(new Blob([content]), "jsonl", "", "");
+        return rows.map(({ text, label, probability }) => [text, label, probability]);
+    }"""
+    assert page.evaluate(read, "\n".join(rows)) == [
+        ["", "", 0],
+        ["a NaN", "x", 1],
+        ['"Infinity\\', "y", 0.5],
+    ]
 
 
 def test_rows_without_a_text_are_counted(page: Page, tmp_path: Path) -> None:
