@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, 
 
 from lstm_sentiment.config import Config, EmbeddingConfig, EncoderConfig, HeadConfig
 from lstm_sentiment.serving.export import export
+from lstm_sentiment.serving.http.settings import Settings
 from lstm_sentiment.serving.predictor import Predictor
 from tests.serving.page.services import serving
 from tests.support.networks import TEXTS, saved
@@ -57,7 +58,8 @@ def scores(wrong: int) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def address(models: Models) -> Iterator[str]:
     """Run the service; yield its address, which ends in "/"."""
-    with serving(models) as address:
+    # In one thread, batches and thus the last digits are those of `lstm-sentiment predict`.
+    with serving(models, Settings(threads=1)) as address:
         yield address
 
 
