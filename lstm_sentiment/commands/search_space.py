@@ -13,7 +13,7 @@ As in Hydra's Optuna sweeper, a range includes its upper end, which it does not 
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import islice, product
 from pathlib import Path
@@ -29,6 +29,7 @@ from lstm_sentiment.config_fields import fields_of
 from lstm_sentiment.display import typed_value
 from lstm_sentiment.errors import InputError
 
+SWEEP = "tune"  # the name of the sweep, or its end after the name of the experiment
 LOG = "log"  # the tag of a logarithmic scale
 DIGITS = 6  # significant digits of a number that is drawn, so that it can be read and typed
 WIDE = 100  # ratio of the ends of an interval from which on a linear scale is pointed out
@@ -56,6 +57,11 @@ class Choices:
     def ends(self) -> tuple[str, ...]:
         """The values that are checked before the first trial: all of them."""
         return self.values
+
+    @property
+    def override(self) -> str:
+        """The space as it is typed."""
+        return ",".join(self.values)
 
     def __str__(self) -> str:
         return ", ".join(self.values)
@@ -95,6 +101,14 @@ class Numbers:
     def is_wide_and_linear(self) -> bool:
         """Whether nearly all numbers that are drawn are of the magnitude of the largest one."""
         return not self.is_log and not self.is_whole and 0 < WIDE * self.low <= self.high
+
+    @property
+    def override(self) -> str:
+        """The space as it is typed."""
+        step = "" if self.step is None or (self.is_whole and self.step == 1) else f",{self.step}"
+        name = "interval" if self.step is None else "range"
+        text = f"{name}({self.low},{self.high}{step})"
+        return f"tag({LOG},{text})" if self.is_log else text
 
     def __str__(self) -> str:
         parts = [f"{self.low:g} to {self.high:g}"]
@@ -146,12 +160,18 @@ class SearchSpace:
     def compose(self, values: Mapping[str, str]) -> Composed:
         """Compose the configuration of a trial with these values; it is not tested.
 
+        Unless a name for the sweep is typed, the runs of a search are not those of the experiment.
         Raises InputError if the values are not allowed.
         """
-        return compose_run([*self.fixed, "test=false", *_overrides(values)], self.config_dir)
+        overrides = [*self.fixed, "test=false", *_overrides(values)]
+        composed = compose_run(overrides, self.config_dir)
+        if any(typed.startswith("sweep=") for typed in self.fixed):
+            return composed
+        sweep = "-".join(filter(None, [composed.config.sweep, SWEEP]))
+        return composed._replace(config=replace(composed.config, sweep=sweep))
 
-    def check(self) -> Composed:
-        """Compose the ends of every space, and return the configuration of the first values.
+    def check(self) -> tuple[Composed, list[tuple[str, str, Composed]]]:
+        """Compose the first values and the ends of every space, each with its name and value.
 
         Each end is composed with the first values of the other spaces or, since these may exclude
         it, alone. Raises InputError if a field is unknown or cannot be searched, or if an end is not
@@ -161,18 +181,22 @@ class SearchSpace:
             _require_searchable(name)
             _require_whole(name, space)
         first, composed = self._first()
-        for name, space in self.spaces.items():
-            for value in space.ends:
-                try:
-                    self.compose(first | {name: value})
-                except InputError:
-                    with suppress(InputError):
-                        self.compose({name: value})
-                        continue
-                    raise
+        ends = [
+            (name, value, composed if value == first[name] else self._end(first, name, value))
+            for name, space in self.spaces.items()
+            for value in space.ends
+        ]
         if others := self.spaces.keys() - {*GROUPS, *FIELDS}:
             raise InputError(f"{min(others)} cannot be searched: {NO_EFFECT}.")
-        return composed
+        return composed, ends
+
+    def _end(self, first: Mapping[str, str], name: str, value: str) -> Composed:
+        try:
+            return self.compose({**first, name: value})
+        except InputError:
+            with suppress(InputError):
+                return self.compose({name: value})
+            raise
 
     def _first(self) -> tuple[dict[str, str], Composed]:
         """Return the first values that are allowed together, and their configuration."""
@@ -204,9 +228,7 @@ class SearchSpace:
         }
         seeds = f"seed={','.join(map(str, SEEDS))}"
         options = [] if self.config_dir is None else ["--config-dir", str(self.config_dir)]
-        return shlex.join(
-            [*options, *kept, *_overrides(pinned), *_overrides(values), seeds]
-        )
+        return shlex.join([*options, *kept, *_overrides(pinned), *_overrides(values), seeds])
 
 
 def _overrides(values: Mapping[str, str]) -> list[str]:
