@@ -71,8 +71,8 @@ class Choices:
 class Numbers:
     """The numbers from `low` to `high`, both included.
 
-    They are whole if `low` and `high` are; then there is a `step`. With a `step`, `high` is a number
-    of steps above `low`.
+    They are whole if `low` and `high` are; then there is a `step`. With a `step`, `high` is a
+    number of steps above `low`.
     """
 
     low: float
@@ -152,8 +152,8 @@ class SearchSpace:
                     _require_fixed(name, override)
         if not spaces:
             raise InputError(
-                "There is nothing to search: give at least one space, such as "
-                "'encoder.hidden_size=range(64,512)' or 'optimizer.lr=tag(log,interval(1e-4,1e-2))'."
+                "There is nothing to search: give at least one space, such as head=max,avg, "
+                "encoder.hidden_size=range(64,512) or optimizer.lr=tag(log,interval(1e-4,1e-2))."
             )
         return cls([*fixed.values()], spaces, config_dir)
 
@@ -163,7 +163,7 @@ class SearchSpace:
         Unless a name for the sweep is typed, the runs of a search are not those of the experiment.
         Raises InputError if the values are not allowed.
         """
-        overrides = [*self.fixed, "test=false", *_overrides(values)]
+        overrides = [*self.fixed, "test=false", *overrides_of(values)]
         composed = compose_run(overrides, self.config_dir)
         if any(typed.startswith("sweep=") for typed in self.fixed):
             return composed
@@ -174,8 +174,8 @@ class SearchSpace:
         """Compose the first values and the ends of every space, each with its name and value.
 
         Each end is composed with the first values of the other spaces or, since these may exclude
-        it, alone. Raises InputError if a field is unknown or cannot be searched, or if an end is not
-        allowed.
+        it, alone. Raises InputError if a field is unknown or cannot be searched, or if an end is
+        not allowed.
         """
         for name, space in self.spaces.items():
             _require_searchable(name)
@@ -217,7 +217,7 @@ class SearchSpace:
         """
         names = {typed.partition("=")[0] for typed in self.fixed}
         kept = [typed for typed in self.fixed if typed.partition("=")[0] not in OF_THE_SEARCH]
-        composed = compose_run([*kept, *_overrides(values)], self.config_dir)
+        composed = compose_run([*kept, *overrides_of(values)], self.config_dir)
         kept += ["test=true"] * (not composed.config.test)
         # With -m, the experiment would sweep its own axes.
         own = [axis for axis in composed.axes if axis not in {*names, *values, *OF_THE_SEARCH}]
@@ -228,10 +228,11 @@ class SearchSpace:
         }
         seeds = f"seed={','.join(map(str, SEEDS))}"
         options = [] if self.config_dir is None else ["--config-dir", str(self.config_dir)]
-        return shlex.join([*options, *kept, *_overrides(pinned), *_overrides(values), seeds])
+        return shlex.join([*options, *kept, *overrides_of(pinned), *overrides_of(values), seeds])
 
 
-def _overrides(values: Mapping[str, str]) -> list[str]:
+def overrides_of(values: Mapping[str, str]) -> list[str]:
+    """Return the overrides that set these values, given by name."""
     return [f"{name}={value}" for name, value in values.items()]
 
 

@@ -59,11 +59,11 @@ def resumable() -> Iterator[None]:
         with exit_on_signals(*ENDING):
             yield
     except KeyboardInterrupt:
-        code = 128 + signal.SIGINT
+        code: Any = 128 + signal.SIGINT
     except SystemExit as stop:
         if stop.code not in [128 + number for number in ENDING]:
             raise
-        code = int(stop.code)
+        code = stop.code
     else:
         return
     print_error("Interrupted: the same command resumes where this one stopped.")

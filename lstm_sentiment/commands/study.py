@@ -20,12 +20,6 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.exceptions import StorageInternalError
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
@@ -295,9 +289,9 @@ def open_study(
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder = sweep / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
     shown = shown_storage(storage, folder)
-    with _sole_planner(folder):  # two processes must not create the same tables
+    # Two processes must not create the same tables.
+    with _removed_if_refused(folder), _sole_planner(folder):
         try:
             study = optuna.create_study(
                 storage=_storage(storage, folder),
@@ -311,35 +305,53 @@ def open_study(
             raise
         except Exception as error:  # of Optuna, SQLAlchemy, a driver, or the file system
             raise InputError(f"{shown} cannot be opened ({_first_line(error)}).") from error
-        token = _token(folder)
         if recorded is None:
-            study.set_user_attr(IDENTITY, identity.recorded | {"folder": token})
+            study.set_user_attr(IDENTITY, identity.recorded | {"folder": _new_token(folder)})
         else:
-            _require_same(recorded, identity, token, sweep, shown)
+            _require_same(recorded, identity, sweep, shown)
     return Study(
         study, folder, spaces, identity, storage=shown, seed=seed, total=total, display=display
     )
 
 
+@contextmanager
+def _removed_if_refused(folder: Path) -> Iterator[None]:
+    """Make a folder, and remove it and its parents if they are new and the study is refused."""
+    new = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except InputError:
+        for each in new:
+            with suppress(OSError):  # another worker may have begun
+                each.rmdir()
+        raise
+
+
 def _require_same(
-    recorded: Mapping[str, Any], identity: Identity, token: str, sweep: Path, shown: str
+    recorded: Mapping[str, Any], identity: Identity, sweep: Path, shown: str
 ) -> None:
     """Raise InputError if a study computes something else, or has its runs elsewhere."""
     another = "sweep=NAME gives another study"
     if difference := identity.difference(recorded):
         raise InputError(f"The study {sweep.name} in {shown} was begun {difference}: {another}.")
-    if recorded["folder"] != token:
+    if recorded["folder"] != _token(sweep / FOLDER):
         raise InputError(
             f"The study {sweep.name} in {shown} has its runs in another folder than {sweep}: give "
             f"the root that all workers share; {another}."
         )
 
 
-def _token(folder: Path) -> str:
-    """Return the token of a folder, by which workers on other machines recognise it."""
+def _token(folder: Path) -> str | None:
+    """Return the token of a folder, by which workers on other machines recognise it, if any."""
     content = read_json(folder / TOKEN)
     token = content.get("folder") if isinstance(content, dict) else None
-    if not isinstance(token, str):
+    return token if isinstance(token, str) else None
+
+
+def _new_token(folder: Path) -> str:
+    """Return the token of a folder, after writing one if there is none."""
+    if (token := _token(folder)) is None:
         token = secrets.token_hex(8)
         write_json(folder / TOKEN, {"folder": token})
     return token

@@ -1,11 +1,11 @@
-"""trials of a search -> plots: their history, the importance of the fields, parallel coordinates."""
+"""trials of a search -> plots: history, importance of the fields, parallel coordinates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patheffects import Normal, Stroke
@@ -98,7 +98,8 @@ def parallel_coordinates(points: Sequence[Point], axes: Sequence[Axis]) -> Figur
     figure = Figure(figsize=(2.5 + 1.9 * len(axes), 4.8), layout="constrained")
     plot = figure.subplots()
     accuracies = [point.accuracy for point in points]
-    colours = ScalarMappable(Normalize(min(accuracies), max(accuracies)), DARK_IS_HIGH)
+    colours = colormaps[DARK_IS_HIGH]
+    norm = Normalize(min(accuracies), max(accuracies))
     columns = [[axis.position(point.values[axis.name]) for point in points] for axis in axes]
     scales = [_Scale(min(column), max(column)) for column in [*columns, accuracies]]
     heights = np.transpose(
@@ -111,7 +112,7 @@ def parallel_coordinates(points: Sequence[Point], axes: Sequence[Axis]) -> Figur
     for point, line in order:
         plot.plot(
             line,
-            color=colours.to_rgba(point.accuracy),
+            color=colours(norm(point.accuracy)),
             linestyle="--" if point.is_pruned else "-",
             linewidth=1 if point.is_pruned else 1.6,
         )

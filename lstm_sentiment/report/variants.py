@@ -175,8 +175,8 @@ def _group(runs: Sequence[RunSummary]) -> VariantGroup:
     variants = sorted(_variants(by_settings.values()), key=_rank)
     if pruned_runs := sum(len(variant.runs) for variant in variants if variant.is_pruned):
         notes.append(
-            f"A search pruned {counted(pruned_runs, 'run')}: it ended their training early, so their "
-            "scores are not those that their settings reach."
+            f"A search pruned {counted(pruned_runs, 'run')}: it ended their training early, so "
+            "their scores are not those that their settings reach."
         )
     classes, column = len(variants[0].classes), data.get("group_column")
     title = f"{data['source']}: {_sizes(data)}" + f", {classes} classes" * (classes > 2)
