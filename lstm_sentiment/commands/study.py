@@ -63,6 +63,9 @@ STATES = {
 }
 
 
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED)  # with a result
+
+
 @dataclass(frozen=True)
 class Identity:
     """What a study computes: workers may join only with the same."""
@@ -94,7 +97,7 @@ class Identity:
         if self.reviews != recorded["reviews"]:
             return "with other reviews"
         if self.run != recorded["run"]:
-            return "with other word vectors, other pseudo-labels or another language model"
+            return "with other word vectors, pseudo-labels or language models, or another version"
         return None
 
 
@@ -149,9 +152,7 @@ class Study:
     def _hold_next(self, lock: ExitStack, waiting: Callable[[], object]) -> "Trial | None":
         while True:
             trials = self._trials()
-            if sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in trials) >= (
-                self.total
-            ):
+            if sum(trial.state in ENDED for trial in trials) >= self.total:
                 return None
             for trial in trials:
                 if trial.state is TrialState.RUNNING and self._hold(lock, trial.number):
@@ -175,8 +176,8 @@ class Study:
     def _add(self) -> bool:
         """Add a trial for any worker, unless there are as many as there may be."""
         with _sole_planner(self.folder):
-            failed = sum(trial.state is TrialState.FAIL for trial in self._trials())
-            if len(self._trials()) - failed >= self.total:
+            states = [trial.state for trial in self._trials()]
+            if sum(state in (*ENDED, TrialState.RUNNING) for state in states) >= self.total:
                 return False
             self.study.ask()
             return True
@@ -328,9 +329,7 @@ def _removed_if_refused(folder: Path) -> Iterator[None]:
         raise
 
 
-def _require_same(
-    recorded: Mapping[str, Any], identity: Identity, sweep: Path, shown: str
-) -> None:
+def _require_same(recorded: Mapping[str, Any], identity: Identity, sweep: Path, shown: str) -> None:
     """Raise InputError if a study computes something else, or has its runs elsewhere."""
     another = "sweep=NAME gives another study"
     if difference := identity.difference(recorded):

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ import pytest
 
 pytest.importorskip("optuna", reason="the extra tune is not installed")
 
+from optuna.exceptions import StorageInternalError
+
 from lstm_sentiment.commands import main as program
 from lstm_sentiment.commands import search, study
 from lstm_sentiment.commands.hydra_config import compose_all
-from lstm_sentiment.commands.study import FOLDER, Result, State, Study, shown_storage
+from lstm_sentiment.commands.study import FOLDER, Identity, Result, State, Study, shown_storage
 from lstm_sentiment.files.locks import LOCK
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.runs.identity import chosen_values
@@ -89,7 +92,7 @@ def last_results(monkeypatch: pytest.MonkeyPatch) -> list[list[Result]]:
 
 
 def test_every_trial_leaves_a_run_and_the_best_one_can_be_trained(
-    tune: RunCommand, small: list[str], capsys: pytest.CaptureFixture[str]
+    tune: RunCommand, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, text = tune(RATE, SIZE, "head=max,avg", "--trials", "3", "--pruner", "none")
     assert code == 0, text
@@ -113,6 +116,11 @@ def test_every_trial_leaves_a_run_and_the_best_one_can_be_trained(
     assert program.main(["status", str(SWEEP)]) == 0
     assert "3 runs: 3 done" in capsys.readouterr().out
     assert not [*SWEEP.glob(f"{FOLDER}/{LOCK}*")]
+    # The same command trains nothing.
+    code, again = tune(RATE, SIZE, "head=max,avg", "--trials", "3", "--pruner", "none")
+    assert code == 0
+    assert trial_lines(again) == []
+    assert table(again) == table(text)
 
 
 def chosen(record: dict[str, Any]) -> dict[str, Any]:
@@ -122,28 +130,18 @@ def chosen(record: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def test_a_finished_search_trains_nothing_and_may_be_extended(tune: RunCommand) -> None:
-    tune(RATE, "--trials", "2", *JOURNAL)
-    code, text = tune(RATE, "--trials", "2", *JOURNAL)
-    assert code == 0
-    assert "2 trials: 2 finished" in text
-    assert trial_lines(text) == []
-    _, text = tune(RATE, "--trials", "3", *JOURNAL)
-    assert len(trial_lines(text)) == 1
-    assert len(records()) == 3
-
-
 def test_equal_configurations_are_trained_once(
     tune: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also if the search is extended later."""
     results = last_results(monkeypatch)
-    _, text = tune("head=max,avg", "--trials", "5", "--sampler", "random", *JOURNAL)
-    assert text.count("its run is finished") == 3
+    texts = [tune("head=max,avg", "--trials", trials, *JOURNAL).text for trials in ("2", "5")]
+    assert [len(trial_lines(text)) for text in texts] == [2, 3]
     accuracies = {record["name"]: record["val"]["accuracy"] for record in records()}
     assert len(accuracies) == 2
-    assert [result.accuracy for result in results[0]] == [
-        accuracies[result.run] for result in results[0]
-    ]
+    assert "".join(texts).count("its run is finished") == 3
+    shown = results[-1]
+    assert [result.accuracy for result in shown] == [accuracies[result.run] for result in shown]
 
 
 def test_an_interrupted_search_continues_as_if_it_was_not(
@@ -203,11 +201,10 @@ def test_trials_that_fail_are_replaced(tune: RunCommand, monkeypatch: pytest.Mon
     monkeypatch.setattr(Classifier, "forward", broken)
     monkeypatch.setattr(search, "MOST_FAILED", 50)
     results = last_results(monkeypatch)
-    words = ["head=max,avg", RATE, "--trials", "3", "--sampler", "random", *JOURNAL]
-    code, text = tune(*words)
+    code, text = tune("head=max,avg", RATE, "--trials", "2", "--sampler", "random", *JOURNAL)
     assert code == 0
     counts = Counter(result.state for result in results[0])
-    assert counts[State.finished] == 3
+    assert counts[State.finished] == 2
     assert counts[State.failed] == text.count("out of memory (no room)") > 0
     assert {record["choices"]["head"] for record in records()} == {"max"}
 
@@ -231,12 +228,12 @@ def test_values_that_exclude_each_other_fail_and_are_replaced(
 ) -> None:
     results = last_results(monkeypatch)
     code, text = tune(
-        "encoder.backward=true,false", "encoder.bidirectional=true,false", "--trials", "4",
-        "--sampler", "random", "seed=1", *JOURNAL,
+        "encoder.backward=true,false", "encoder.bidirectional=true,false", "--trials", "2",
+        "--sampler", "random", *JOURNAL,
     )  # fmt: skip
     assert code == 0
     counts = Counter(result.state for result in results[0])
-    assert counts[State.finished] == 4
+    assert counts[State.finished] == 2
     assert counts[State.failed] == text.count("encoder.backward=true is not allowed") > 0
 
 
@@ -244,50 +241,131 @@ def test_pruned_trials_are_marked(
     tune: RunCommand, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(study.optuna.Trial, "should_prune", lambda trial: trial.number % 2 == 1)
-    code, text = tune(RATE, "--trials", "4", "trainer.max_epochs=3", *JOURNAL)
+    code, text = tune(RATE, "--trials", "2", "trainer.max_epochs=2", *JOURNAL)
     assert code == 0
-    found = records()
-    assert sorted(len(record["epochs"]) for record in found if "pruned" in record) == [1, 1]
-    assert sorted(len(record["epochs"]) for record in found if "pruned" not in record) == [3, 3]
-    assert "4 trials: 2 finished, 2 pruned" in text
-    assert len(table(text)) == 2
+    epochs = {record.get("pruned", False): len(record["epochs"]) for record in records()}
+    assert epochs == {True: 1, False: 2}
+    assert "2 trials: 1 finished, 1 pruned" in text
+    assert len(table(text)) == 1
     program.main(["status", str(SWEEP)])
-    assert capsys.readouterr().out.count("pruned after 1 epoch") == 2
+    assert capsys.readouterr().out.count("pruned after 1 epoch") == 1
     program.main(["report", str(SWEEP)])
     ranking = capsys.readouterr().out
-    assert ranking.count("(pruned)") == 2
+    assert ranking.count("(pruned)") == 1
     assert "those that a search pruned are last" in ranking
     report = (SWEEP / "report.md").read_text()
-    assert "A search pruned 2 runs: it ended their training early" in report
+    assert "A search pruned 1 run: it ended their training early" in report
 
 
-def test_the_median_pruner_ends_bad_trials(
+@pytest.mark.parametrize(
+    ("pruner", "expected"),
+    [
+        # Of trials that are ever worse, the median pruner ends those after the fifth.
+        ("median", [4, 4, 4, 4, 4, 1, 1, 1]),
+        ("none", [4] * 8),
+    ],
+)
+def test_the_pruner_ends_bad_trials(
+    pruner: str, expected: list[int], tune: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [shared] = begin(tune, monkeypatch, RATE, "--trials", "8", "--pruner", pruner)
+    assert epochs_of_worse_and_worse_trials(shared) == expected
+
+
+def test_hyperband_ends_some_trials_after_each_rung(
     tune: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The scores are replaced, since few reviews have the same accuracies in many trials."""
-    report = study.Trial._report
+    """The first trial of a bracket is trained to its end; rungs are after 1, 3 and 9 epochs."""
+    words = ["--trials", "12", "--pruner", "hyperband", "trainer.max_epochs=9"]
+    [shared] = begin(tune, monkeypatch, RATE, *words)
+    epochs = epochs_of_worse_and_worse_trials(shared, 9)
+    assert {*epochs} == {1, 3, 9}
+    assert epochs[0] == 9
 
-    def by_number(trial: study.Trial, epoch: int, scores: dict[str, Any]) -> None:
-        report(trial, epoch, {"accuracy": 1 / (1 + trial.number)})
 
-    monkeypatch.setattr(study.Trial, "_report", by_number)
-    results = last_results(monkeypatch)
-    tune(RATE, "--trials", "7", "trainer.max_epochs=2", *JOURNAL)
-    states = [result.state for result in results[0]]
-    assert states == [State.finished] * 5 + [State.pruned] * 2  # it waits for five finished ones
+def epochs_of_worse_and_worse_trials(shared: Study, most: int = 4) -> list[int]:
+    """Return the numbers of epochs of trials whose accuracies fall from trial to trial."""
+    epochs = []
+    for number in range(shared.total):
+        with shared.next_trial(lambda: None) as trial:
+            assert trial is not None
+            accuracy = 1 / (1 + number)
+            done = [{"epoch": 1, "val": {"accuracy": accuracy}}]
+            while trial.may_continue(len(done), done[-1]["val"]) and len(done) < most:
+                done.append({"epoch": len(done) + 1, "val": {"accuracy": accuracy}})
+            record = {"name": f"run-{number}", "epochs": done, "val": {"accuracy": accuracy}}
+            trial.finish(record | ({"pruned": True} if len(done) < most else {}))
+            epochs.append(len(done))
+    assert [result.epochs for result in shared.results()] == epochs
+    return epochs
+
+
+def test_a_storage_that_cannot_be_reached_ends_no_training(
+    tune: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The result is stored by the same command, later."""
+    report = study.optuna.Trial.report
+
+    def unreachable(*_: Any) -> None:
+        raise StorageInternalError("not reached") from OSError("the server is gone\nsecond line")
+
+    monkeypatch.setattr(study.optuna.Trial, "report", unreachable)
+    words = [RATE, "--trials", "1", *JOURNAL]
+    code, text = tune(*words)
+    assert code == 1
+    assert "warning epoch 1 is not reported (the server is gone)" in text
+    assert text.splitlines()[-1] == (
+        "failed: study.journal cannot be used (the server is gone): the same command continues."
+    )
+    assert len(records()) == 1
+    monkeypatch.setattr(study.optuna.Trial, "report", report)
+    code, text = tune(*words)
+    assert code == 0
+    assert "its run is finished" in text
+
+
+USUAL = Identity(
+    spaces={"optimizer.lr": "interval(0.001,0.1)"},
+    settings={"optimizer.lr": 0.001, "data.max_length": 60},
+    reviews="sha256-1 sha256-2",
+    run="lstm-last-s0-12345678",
+    sampler="tpe",
+    pruner="median",
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        ({"spaces": {"optimizer.lr": "interval(0.001,0.2)"}},
+         "with optimizer.lr=interval(0.001,0.1), and not with optimizer.lr=interval(0.001,0.2)"),
+        ({"spaces": {}}, "with optimizer.lr=interval(0.001,0.1), and not without optimizer.lr"),
+        ({"spaces": USUAL.spaces | {"head": "max,avg"}}, "without head, and not with head=max,avg"),
+        # The value of a setting that is not stated is the default.
+        ({"settings": {"optimizer.lr": 0.001}},
+         "with data.max_length=60, and not with data.max_length=500"),
+        ({"settings": USUAL.settings | {"seed": 3}}, "with seed=0, and not with seed=3"),
+        ({"settings": USUAL.settings | {"optimizer.clip": None}},
+         "with optimizer.clip=1.0, and not with optimizer.clip=null"),
+        ({"sampler": "random"}, "with --sampler tpe, and not with --sampler random"),
+        ({"pruner": "none"}, "with --pruner median, and not with --pruner none"),
+        ({"reviews": "sha256-1 sha256-3"}, "with other reviews"),
+        ({"run": "lstm-last-s0-87654321"}, "with other word vectors, pseudo-labels or language"),
+    ],
+)  # fmt: skip
+def test_the_first_difference_of_another_search_is_named(
+    change: dict[str, Any], difference: str
+) -> None:
+    assert USUAL.difference(USUAL.recorded) is None
+    other = replace(USUAL, **change)
+    assert (other.difference(USUAL.recorded) or "").startswith(difference)
 
 
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        ([SIZE], "was begun with optimizer.lr=.*, and not without optimizer.lr"),
-        ([RATE, SIZE], "without encoder.hidden_size, and not with encoder.hidden_size=range"),
-        ([RATE.replace("e-1", "e-2")], r"interval\(0.001,0.1\)\), and not .*0.001,0.01"),
-        ([RATE, "head=max"], "with head.kind=last, and not with head.kind=max"),
-        ([RATE, "seed=3"], "with seed=0, and not with seed=3"),
-        ([RATE, "--sampler", "random"], "with --sampler tpe, and not with --sampler random"),
-        ([RATE, "--pruner", "none"], "with --pruner median, and not with --pruner none"),
-        ([RATE, "root=elsewhere"], "has its runs in another folder than elsewhere/smoke-tune"),
+        ([RATE, SIZE], r"begun without encoder.hidden_size, and not with .*=range\(2,9\): "),
+        ([RATE, "root=elsewhere"], "has its runs in another folder than elsewhere/smoke-tune: "),
     ],
 )
 def test_only_workers_of_the_same_search_join(
@@ -315,9 +393,7 @@ def begin(tune: RunCommand, monkeypatch: pytest.MonkeyPatch, *words: str) -> lis
     return begun
 
 
-def test_other_reviews_do_not_join(
-    tune: RunCommand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_other_reviews_do_not_join(tune: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, word in (("one", "gem"), ("two", "gemstone")):
         rows = [f"a {word if n % 2 else 'bore'} number {n},{n % 2}" for n in range(60)]
         Path(f"{name}.csv").write_text("text,label\n" + "\n".join(rows))
@@ -416,9 +492,10 @@ def waits(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> l
 def test_a_trial_that_another_worker_trains_is_waited_for_and_taken_over(
     tune: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         StepCalls(patch, "training_step", last=1)
-        tune(RATE, "--trials", "1", *JOURNAL)
+        with pytest.raises(Killed):
+            tune(RATE, "--trials", "1", *JOURNAL)
     lock = (SWEEP / FOLDER / f"{LOCK}-0").absolute()
     with held_elsewhere(lock) as (worker, _):
         waited = waits(monkeypatch, lambda: (worker.kill(), worker.join()))
@@ -464,25 +541,23 @@ def server() -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["postgresql", "journal"])
 def test_three_workers_of_which_one_is_killed_train_each_trial_once(
-    kind: str, small: list[str], cache: str, tmp_path: Path, request: pytest.FixtureRequest
+    server: str, small: list[str], cache: str, tmp_path: Path
 ) -> None:
-    storage = request.getfixturevalue("server") if kind == "postgresql" else "study.journal"
     fill_cache(cache)
+    small.remove("trainer.enable_progress_bar=false")
     words = [
-        "tune", *small, RATE, SIZE, "trainer.max_epochs=3", "--trials", "9", "--storage", storage,
+        "tune", *small, RATE, SIZE, "trainer.max_epochs=2", "--trials", "6", "--storage", server,
     ]  # fmt: skip
-    words[words.index("trainer.enable_progress_bar=false")] = "trainer.enable_progress_bar=true"
     workers = [Program(tmp_path, *words) for _ in range(3)]
-    workers[0].wait_for("epoch 1 of 3")  # in its first trial
+    workers[0].wait_for("epoch 1 of 2")  # in its first trial
     assert workers[0].end(signal.SIGKILL) == -signal.SIGKILL
     for worker in workers[1:]:
         assert worker.end() == 0, worker.text
-        assert "9 trials: " in worker.text
+        assert "6 trials: " in worker.text
     found = records(tmp_path / SWEEP)
-    assert len(found) == 9
+    assert len(found) == 6
     trained = [name for worker in workers for name in re.findall(r"trial \d+  (\S+)", worker.text)]
+    assert Counter(Counter(trained).values()) == {1: 5, 2: 1}  # twice: that of the killed worker
     assert {*trained} == {record["name"] for record in found}
-    assert len(trained) == 10  # that of the killed worker was announced twice
     assert any("resumes after epoch 1" in worker.text for worker in workers[1:])

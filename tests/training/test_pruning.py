@@ -99,9 +99,10 @@ def test_a_run_that_is_killed_after_it_was_pruned_is_not_trained_further(
     whole: tuple[Config, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replace(whole[0], root=str(tmp_path))
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         StepCalls(patch, "validation_step", last=2)  # after training, in the evaluation
-        pruned_after(config, 1)
+        with pytest.raises(Killed):
+            pruned_after(config, 1)
     calls = StepCalls(monkeypatch, "training_step")
     record, asked = pruned_after(config, 1)
     assert calls.count == 0
