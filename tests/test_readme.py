@@ -93,7 +93,7 @@ def test_every_subcommand_is_shown_and_run() -> None:
     shown = {line[1] for lines in EVERY_COMMAND.values() for line in lines if len(line) > 1}
     assert {
         "baseline", "data", "ensemble", "evaluate", "explain", "export", "power", "predict",
-        "pretrain", "push", "report", "serve", "status", "tensorboard", "train",
+        "pretrain", "push", "report", "serve", "status", "tensorboard", "train", "tune",
     } <= shown  # fmt: skip
 
 
@@ -245,8 +245,11 @@ def test_the_commands_of_a_page_run(
         subcommand, *rest = (word.replace("$RUN", run) for word in words[1:])
         if "onnx" in " ".join(words):
             pytest.importorskip("onnxruntime")
-        if subcommand in ("baseline", "pretrain"):
+        if subcommand in ("baseline", "pretrain", "tune"):
             rest = on_few_reviews(rest, small)
+        if subcommand == "tune":
+            pytest.importorskip("optuna")
+            rest += ["--trials", "2"]
         if subcommand == "data":
             rest.append(f"data.cache={cache}")
         reads_runs = subcommand in ("power", "report", "status", "tensorboard")

@@ -1,17 +1,17 @@
 """Compose a `Config` from the overrides of a command line with Hydra.
 
-Only this module and `train` import Hydra.
+Only this module, `search_space` and `train` import Hydra.
 """
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -46,22 +46,40 @@ LISTING: dict[Schema, str] = {
 }
 
 
+class Composed(NamedTuple):
+    """A configuration, and what it was composed of."""
+
+    config: Config
+    choices: Mapping[str, str]  # the names chosen for the groups
+    axes: Sequence[str]  # the fields and groups that the experiment sweeps with -m
+
+
 def compose(
     overrides: list[str], path: str | None = None, config_dir: Path | None = None
 ) -> Config:
-    """Return the configuration with these overrides; the axes of an experiment are ignored.
+    """Return the configuration with these overrides; see `compose_run`.
 
-    `path` is used literally as `data.path`, and `config_dir` is Hydra's --config-dir. Raises
-    InputError if an override is not valid.
+    `path` is used literally as `data.path`.
+    """
+    return compose_run(overrides, config_dir, path).config
+
+
+def compose_run(
+    overrides: Sequence[str], config_dir: Path | None = None, path: str | None = None
+) -> Composed:
+    """Compose the configuration with these overrides; the axes of an experiment are ignored.
+
+    `config_dir` is Hydra's --config-dir. Raises InputError if an override is not valid.
     """
     refuse_code(overrides)
-    with _hydra(overrides, config_dir) as search_path:
+    with hydra_initialized(overrides, config_dir) as search_path:
         overrides = [*overrides, *search_path]
         composed = hydra.compose("config", overrides, return_hydra_config=True)
         if path is not None:
             composed.data.path = path.replace("${", "\\${")  # not an interpolation
-        config = to_config(composed)
-        return replace(config, sweep=config.sweep or composed.hydra.runtime.choices["experiment"])
+        config, choices = to_config(composed), dict(composed.hydra.runtime.choices)
+        config = replace(config, sweep=config.sweep or choices["experiment"])
+        return Composed(config, choices, [*(composed.hydra.sweeper.get("params") or {})])
 
 
 def compose_pretraining(
@@ -72,7 +90,7 @@ def compose_pretraining(
     Raises InputError if an override is not valid.
     """
     refuse_code(overrides)
-    with _hydra(overrides, config_dir, PretrainingConfig) as search_path:
+    with hydra_initialized(overrides, config_dir, PretrainingConfig) as search_path:
         composed = hydra.compose("pretrain", [*overrides, *search_path])
         return to_dataclass(composed, PretrainingConfig), OmegaConf.to_yaml(composed)
 
@@ -83,7 +101,7 @@ def compose_all(overrides: list[str], config_dir: Path | None = None) -> list[Co
     Raises InputError if an override is not valid.
     """
     refuse_code(overrides)
-    with _hydra(overrides, config_dir) as search_path:
+    with hydra_initialized(overrides, config_dir) as search_path:
         parser = OverridesParser.create(GlobalHydra.instance().config_loader())
         parsed = parser.parse_overrides(overrides)
         single = [
@@ -112,8 +130,8 @@ def seed_experiments(names: Iterable[str]) -> dict[str, Config]:
 
 
 @contextmanager
-def _hydra(
-    overrides: list[str], config_dir: Path | None, schema: Schema = Config
+def hydra_initialized(
+    overrides: Sequence[str], config_dir: Path | None, schema: Schema = Config
 ) -> Iterator[list[str]]:
     """Initialize Hydra for a block, and raise its errors as InputError.
 

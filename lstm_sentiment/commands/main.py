@@ -25,6 +25,7 @@ from lstm_sentiment.commands import (
     status,
     tensorboard,
     train_options,
+    tune,
 )
 from lstm_sentiment.commands.signals import TERMINATING, exit_on_signals
 from lstm_sentiment.commands.terminal import print_error, print_text
@@ -33,6 +34,7 @@ from lstm_sentiment.errors import InputError, RunError, UsageError
 
 COMMANDS = (
     train_options,
+    tune,
     pretrain,
     report,
     power,

@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from lstm_sentiment.commands.terminal import print_error
+
 # How other programs end a command; a closed terminal sends SIGHUP, which Windows does not have.
 TERMINATING = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 AGAIN = 0.05  # seconds until a signal is sent again
+ENDING = (signal.SIGINT, *TERMINATING)
 LAST_RESORT = 10  # seconds after which the process ends even if a library catches SystemExit
 
 
@@ -47,6 +50,24 @@ def exit_on_signals(*numbers: signal.Signals) -> Iterator[None]:
         sys.unraisablehook = hook
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Exit if a signal ends the command in the block, and say that the same command resumes."""
+    try:
+        with exit_on_signals(*ENDING):
+            yield
+    except KeyboardInterrupt:
+        code: Any = 128 + signal.SIGINT
+    except SystemExit as stop:
+        if stop.code not in [128 + number for number in ENDING]:
+            raise
+        code = stop.code
+    else:
+        return
+    print_error("Interrupted: the same command resumes where this one stopped.")
+    sys.exit(code)
 
 
 def _later(seconds: float, function: Callable[..., object], *arguments: Any) -> None:

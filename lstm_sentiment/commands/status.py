@@ -15,7 +15,7 @@ from lstm_sentiment.commands.terminal import console
 from lstm_sentiment.display import counted, duration, on_one_line
 from lstm_sentiment.runs.identity import BASELINE, ENSEMBLE
 from lstm_sentiment.runs.reader import RunSummary, State, read_runs
-from lstm_sentiment.runs.record import varying_attempts
+from lstm_sentiment.runs.record import is_pruned, varying_attempts
 
 STATE_COLOURS = {State.done: "green", State.running: "cyan", State.failed: "red"}
 
@@ -68,6 +68,8 @@ def _details(run: RunSummary) -> str:
         if ENSEMBLE in run.record["config"]:
             return f"{accuracy}, {len(run.record['members'])} members"
         epochs = counted(len(run.record["epochs"]), "epoch")
+        if is_pruned(run.record):
+            epochs = f"pruned after {epochs}"
         return ", ".join(filter(None, [accuracy, epochs, varying_attempts(run.record)]))
     if run.state is not State.running or run.progress is None:
         return run.trouble.removeprefix(str(run.state)).lstrip(": ")

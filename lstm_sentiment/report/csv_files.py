@@ -16,6 +16,7 @@ from lstm_sentiment.report.settings import settings
 from lstm_sentiment.report.statistics import Verdict
 from lstm_sentiment.report.variants import Variant, recorded_scores
 from lstm_sentiment.runs.reader import RunSummary
+from lstm_sentiment.runs.record import PRUNED, is_pruned
 
 RECORDED = (
     *(*SCORES, "balanced_accuracy", "majority_share"),
@@ -81,6 +82,7 @@ def _run(run: RunSummary) -> dict[str, Any]:
     if (record := run.record) is None:
         return row
     row |= {"seed": record["config"]["seed"], "best_epoch": record["best_epoch"]}
+    row |= {PRUNED: True} if is_pruned(record) else {}
     for stage in ("val", "test"):
         scores = recorded_scores(record, stage)
         row |= {f"{stage}/{score}": scores[score] for score in RECORDED if score in scores}

@@ -15,14 +15,14 @@ import numpy as np
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.config_fields import fields_of
-from lstm_sentiment.display import shortened
+from lstm_sentiment.display import counted, shortened
 from lstm_sentiment.labels import Classes
 from lstm_sentiment.model.rates import rates
 from lstm_sentiment.report.folds import joined_folds
 from lstm_sentiment.report.settings import settings
 from lstm_sentiment.runs.identity import BASELINE, ENSEMBLE
 from lstm_sentiment.runs.reader import RunSummary
-from lstm_sentiment.runs.record import record_classes
+from lstm_sentiment.runs.record import is_pruned, record_classes
 
 KIND = f"{BASELINE}.kind"  # of an n-gram baseline
 FOLLOW_FROM_KIND = {f"{BASELINE}.c", f"{BASELINE}.grid"}
@@ -35,7 +35,7 @@ VECTORS = {field.name for field in fields_of(Config) if field.describes == "vect
 
 @dataclass(frozen=True, eq=False)
 class Variant:
-    """Runs that differ only in their seed."""
+    """Runs that differ only in their seed, and were all pruned by a search or all not."""
 
     name: str  # <network>-<head>, and settings that distinguish the variant in its group
     settings: Mapping[str, Any]  # by dotted name
@@ -76,6 +76,11 @@ class Variant:
     def is_network(self) -> bool:
         """Whether it is a single network."""
         return not (self.is_baseline or self.is_ensemble)
+
+    @property
+    def is_pruned(self) -> bool:
+        """Whether a search ended the training of its runs early."""
+        return is_pruned(self.records[0])
 
     @property
     def model(self) -> str:
@@ -126,10 +131,12 @@ class VariantGroup:
         return self.variants[0].classes
 
 
-def order_of(variants: Iterable[Variant]) -> str:
+def order_of(variants: Sequence[Variant]) -> str:
     """Return a sentence on the order in which the variants of a group are listed."""
     if all(np.isnan(variant.val_accuracy) for variant in variants):
         return "No variant has validation scores, so they are listed by name."
+    if any(variant.is_pruned for variant in variants):
+        return "Variants are ranked by validation accuracy; those that a search pruned are last."
     return "Variants are ranked by validation accuracy."
 
 
@@ -159,11 +166,18 @@ def _group(runs: Sequence[RunSummary]) -> VariantGroup:
     by_settings: dict[str, dict[int, RunSummary]] = {}
     notes = []
     for run in runs:
-        seeds = by_settings.setdefault(json.dumps(settings(run), sort_keys=True), {})
+        pruned = run.record is not None and is_pruned(run.record)
+        key = json.dumps([settings(run), pruned], sort_keys=True)
+        seeds = by_settings.setdefault(key, {})
         if (first := seeds.setdefault(_seed(run), run)) is not run:
             notes.append(f"{_path(run)} is left out: it is the same run as {_path(first)}.")
     data = (runs[0].record or {})["data"]
     variants = sorted(_variants(by_settings.values()), key=_rank)
+    if pruned_runs := sum(len(variant.runs) for variant in variants if variant.is_pruned):
+        notes.append(
+            f"A search pruned {counted(pruned_runs, 'run')}: it ended their training early, so "
+            "their scores are not those that their settings reach."
+        )
     classes, column = len(variants[0].classes), data.get("group_column")
     title = f"{data['source']}: {_sizes(data)}" + f", {classes} classes" * (classes > 2)
     if column is not None:
@@ -213,9 +227,12 @@ def _variants(members: Collection[Mapping[int, RunSummary]]) -> list[Variant]:
 def _name(
     runs: Mapping[int, RunSummary], values: Mapping[str, Any], usual: Mapping[str, str | None]
 ) -> str:
-    network_and_head = "-".join(next(iter(runs.values())).name.split("-")[:2])
+    first = next(iter(runs.values()))
+    network_and_head = "-".join(first.name.split("-")[:2])
     unusual = [n for n, value in usual.items() if n in values and str(values[n]) != value]
-    return " ".join([network_and_head, *(f"{name}={values[name]}" for name in unusual)])
+    chosen = [f"{name}={values[name]}" for name in unusual]
+    pruned = first.record is not None and is_pruned(first.record)
+    return " ".join([network_and_head, *chosen, *["(pruned)"] * pruned])
 
 
 def _usual(values: Sequence[Any]) -> str | None:
@@ -224,9 +241,12 @@ def _usual(values: Sequence[Any]) -> str | None:
     return value if 2 * count > len(values) else None
 
 
-def _rank(variant: Variant) -> tuple[float, float, str]:
-    """Return the sort key: descending validation accuracy, then ascending validation loss."""
+def _rank(variant: Variant) -> tuple[bool, float, float, str]:
+    """Return the sort key: descending validation accuracy, then ascending validation loss.
+
+    Variants that a search pruned are last.
+    """
     loss = variant.scores("val", "loss")
     if not len(loss):
-        return np.inf, np.inf, variant.name
-    return -variant.val_accuracy, float(loss.mean()), variant.name
+        return variant.is_pruned, np.inf, np.inf, variant.name
+    return variant.is_pruned, -variant.val_accuracy, float(loss.mean()), variant.name

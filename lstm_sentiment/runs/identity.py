@@ -34,13 +34,17 @@ def fingerprint(config: Config, data: str) -> str:
     their word vectors, and on the values that differ from those of a configuration without the
     field. A field that is added later therefore does not change the fingerprints of older runs.
     """
+    return digest(RECIPE, data, chosen_values(config))
+
+
+def chosen_values(config: Config) -> dict[str, Any]:
+    """Return the values of which the fingerprint depends, by their names."""
     implied = values_if_missing()
-    chosen = {
+    return {
         name: value
         for name, value in flat(config).items()
         if name not in NOT_FINGERPRINTED and value != implied[name]
     }
-    return digest(RECIPE, data, chosen)
 
 
 def digest(recipe: int, data: str, chosen: Mapping[str, Any]) -> str:

@@ -33,6 +33,7 @@ from lstm_sentiment.runs.identity import BASELINE, ENSEMBLE
 SCHEMA = 2
 READABLE = (1, 2)
 READ = " and ".join(map(str, READABLE))  # for messages
+PRUNED = "pruned"  # key of the record of a run that a search has ended early
 ROUNDING = 1e-6  # allowed in scores: older versions computed them in float32
 LARGEST = 1e15  # of any count or duration in a record
 LARGEST_LOSS = 1e39  # beyond any number in float32
@@ -159,6 +160,11 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     return examine_record(folder)[0]
 
 
+def is_pruned(record: Mapping[str, Any]) -> bool:
+    """Return whether a search ended the run before its training would have ended."""
+    return bool(record.get(PRUNED, False))
+
+
 def refuse_newer_record(folder: Path) -> None:
     """Raise InputError if a newer version wrote the record, so that it is not replaced."""
     for name in (RECORD, PRETRAINING):
@@ -218,6 +224,7 @@ def _check(record: Mapping[str, Any]) -> None:
         best = record["best_epoch"]
         is_epoch = type(best) is int and best in range(1, len(record["epochs"]) + 1)
         _require(is_epoch, "best_epoch", best)
+        _require(isinstance(record.get(PRUNED, False), bool), PRUNED, record.get(PRUNED))
     for stage in ("val", "test"):
         _check_scores(stage, record[stage], classes)
     for name in ("parameters", "fit_seconds", "tokens_per_second"):

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import re
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from math import inf
 from pathlib import Path
@@ -24,6 +25,9 @@ NAME = re.compile(r"epoch-(\d+)\.([0-9a-f]+)\.ckpt")
 DIGITS = 16  # of the digest in a name
 MAX_CHECKPOINTS = 2  # of a run; the older one is used if the newer one is damaged
 
+# Takes an epoch, counted from 1, and its validation scores; returns whether training may continue.
+MayContinue = Callable[[int, Mapping[str, Any]], bool]
+
 
 class AfterEpoch(Checkpoint):
     """Base of the callbacks that need the scores of a finished epoch.
@@ -42,10 +46,18 @@ class BestEpoch(AfterEpoch):
 
     With an `average`, the weights that are kept are those of the average, which the validation
     scores refer to.
+
+    `may_continue` is called after every epoch that has validation scores. If it returns false,
+    training ends, and the run is `pruned` unless this was its last epoch in any case.
     """
 
-    def __init__(self, config: EarlyStoppingConfig, average: WeightAverage | None = None) -> None:
-        self.average = average
+    def __init__(
+        self,
+        config: EarlyStoppingConfig,
+        average: WeightAverage | None = None,
+        may_continue: MayContinue | None = None,
+    ) -> None:
+        self.average, self.may_continue, self.pruned = average, may_continue, False
         self.score = config.monitor.removeprefix("val/")
         self.sign = -1 if config.mode == "min" else 1
         self.patience = inf if config.patience is None else config.patience
@@ -55,6 +67,8 @@ class BestEpoch(AfterEpoch):
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._stop_if_due(trainer, trainer.current_epoch)
+        if self.pruned:
+            trainer.should_stop = True
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, ScoredModule)
@@ -66,17 +80,25 @@ class BestEpoch(AfterEpoch):
             state = module.state_dict() | (self.average.weights if self.average else {})
             self.weights = {name: tensor.cpu().clone() for name, tensor in state.items()}
         self._stop_if_due(trainer, epoch)
+        if scores is None or self.may_continue is None or self.may_continue(epoch, scores):
+            return
+        if epoch != trainer.max_epochs and not trainer.should_stop:
+            self.pruned = trainer.should_stop = True
 
     def _stop_if_due(self, trainer: L.Trainer, epoch: int) -> None:
         if self.epoch and epoch - self.epoch >= self.patience:
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
-        return {"epoch": self.epoch, "value": self.value, "weights": self.weights}
+        state = {"epoch": self.epoch, "value": self.value, "weights": self.weights}
+        return state | {"pruned": self.pruned}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.epoch, self.value = state_dict["epoch"], state_dict["value"]
         self.weights = state_dict["weights"]
+        # Otherwise, the run of a search is now trained to its end.
+        if self.may_continue is not None:
+            self.pruned = state_dict.get("pruned", False)
 
 
 class EpochCheckpoints(AfterEpoch):

@@ -18,7 +18,7 @@ from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.reading import read_json
 from lstm_sentiment.runs.folder import CONFIG, FAILED
 from lstm_sentiment.runs.identity import new_command, run_folder
-from lstm_sentiment.runs.record import examine_record, recorded
+from lstm_sentiment.runs.record import examine_record, is_pruned, recorded
 from lstm_sentiment.training import pseudo_labels, runtime, starting_point
 from lstm_sentiment.training.decision import require_possible
 from lstm_sentiment.training.starting_point import StartingPoint
@@ -78,11 +78,15 @@ class Pretrained(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan(Planned):
-    """A run that can be started: its device works and its reviews can be read."""
+    """A run that can be started: its device works and its reviews can be read.
+
+    A run that a search has pruned counts as finished only if it `may_be_pruned`.
+    """
 
     config: Config
     choices: Mapping[str, str]
     data: ReviewDataModule
+    may_be_pruned: bool = False
 
     @classmethod
     def of(
@@ -132,7 +136,10 @@ class Plan(Planned):
 
     def examine_record(self) -> tuple[dict[str, Any] | None, str]:
         """Return the record of the run if it is finished; see `runs.record.examine_record`."""
-        return examine_record(self.folder)
+        record, problem = examine_record(self.folder)
+        if record is not None and is_pruned(record) and not self.may_be_pruned:
+            return None, "a search has pruned this run"
+        return record, problem
 
     def prepare(self) -> Pretrained:
         """Read the reviews into `data` and return what the network starts from.

@@ -17,7 +17,7 @@ from lstm_sentiment.model.objectives import objective_of
 from lstm_sentiment.runs.folder import MODEL, PREDICTIONS, RECORD
 from lstm_sentiment.runs.network_folder import save_model
 from lstm_sentiment.runs.predictions import PredictionColumns, save_predictions
-from lstm_sentiment.runs.record import SCHEMA, recorded
+from lstm_sentiment.runs.record import PRUNED, SCHEMA, recorded
 from lstm_sentiment.runs.run_plots import save_plots
 from lstm_sentiment.training import checkpoints, runtime
 from lstm_sentiment.training.averaging import WeightAverage
@@ -39,11 +39,16 @@ class FittingError(Exception):
 
 
 def train(
-    plan: Plan, checkpoint: Path | None, attempts: list[Attempt], display: Display
+    plan: Plan,
+    checkpoint: Path | None,
+    attempts: list[Attempt],
+    display: Display,
+    may_continue: checkpoints.MayContinue | None = None,
 ) -> dict[str, Any]:
     """Train a planned run, from the start or from a checkpoint, and return its record.
 
-    `attempts` are those of the record, this one last.
+    `attempts` are those of the record, this one last. The run is pruned after the first epoch for
+    which `may_continue` returns false.
 
     Raises InputError if the reviews or the word vectors cannot be used, FittingError if fitting
     fails, and OSError if the results cannot be written.
@@ -59,7 +64,8 @@ def train(
     module = _build_module(config, data, pretrained)
     costs = Costs(plan.device)
     decay = config.optimizer.average
-    best = checkpoints.BestEpoch(config.early_stopping, WeightAverage(decay) if decay else None)
+    average = WeightAverage(decay) if decay else None
+    best = checkpoints.BestEpoch(config.early_stopping, average, may_continue)
     with TensorBoard(folder, config, costs) as board:
         trainer = build_trainer(
             plan,
@@ -85,7 +91,7 @@ def train(
         predictions = _evaluate(trainer, module, data)
 
         # Record the results; `run.json` comes last, since it marks the run as finished.
-        record = _make_record(plan, module, decision, pretrained, costs, best.epoch, attempts)
+        record = _make_record(plan, module, decision, pretrained, costs, best, attempts)
         net = module.classifier
         ngrams = net.linear_model(data.ngram_vocabulary)
         save_model(folder / MODEL, net, data.vocabulary, config, decision.classes, ngrams)
@@ -179,7 +185,7 @@ def _make_record(
     decision: Decision,
     pretrained: Pretrained,
     costs: Costs,
-    best_epoch: int,
+    best: checkpoints.BestEpoch,
     attempts: list[Attempt],
 ) -> dict[str, Any]:
     """Return the record of a run after its evaluation."""
@@ -195,7 +201,8 @@ def _make_record(
             {"epoch": number, "seconds": seconds, **scores}
             for number, (seconds, scores) in enumerate(epochs, 1)
         ],
-        "best_epoch": best_epoch,
+        "best_epoch": best.epoch,
+        **({PRUNED: True} if best.pruned else {}),
         "val": module.latest.get("val"),
         "test": module.latest.get("test"),
         "decision": decision.recorded,

@@ -16,7 +16,7 @@ from lstm_sentiment.config import (
     Reference,
     TrainerConfig,
 )
-from lstm_sentiment.report.variants import Variant, variant_groups
+from lstm_sentiment.report.variants import Variant, order_of, variant_groups
 from lstm_sentiment.runs.reader import RunSummary, State, read_runs
 from tests.support.records import DATA, amend, answers, network, put_baseline, put_run
 from tests.support.reports import only_group
@@ -64,6 +64,30 @@ def test_runs_that_differ_only_in_their_seed_are_one_variant(tmp_path: Path) -> 
     assert not variant.is_baseline
     assert not {"seed", "test", "sweep"} & variant.settings.keys()
     assert variant.settings["encoder.cell"] == "lstm"
+
+
+def test_runs_that_a_search_pruned_are_variants_of_their_own_and_last(tmp_path: Path) -> None:
+    for wrong, seed in ((30, 0), (32, 1)):
+        put_run(tmp_path / "runs", network("gru", seed=seed), None, answers(wrong))
+    for cell, wrong, seed in (("gru", 10, 2), ("lstm", 20, 0)):
+        folder = put_run(tmp_path / "runs", network(cell, seed=seed), None, answers(wrong))
+        amend(folder, lambda record: record.update(pruned=True))
+    put_run(tmp_path / "runs", network("rnn"), None, answers(50))
+    group = only_group(tmp_path)
+    assert {v.name: len(v.runs) for v in group.variants} == {
+        "gru-last": 2,
+        "rnn-last": 1,
+        "gru-last (pruned)": 1,
+        "lstm-last (pruned)": 1,
+    }
+    assert [v.name for v in group.variants][1:] == [
+        "rnn-last",
+        "gru-last (pruned)",
+        "lstm-last (pruned)",
+    ]
+    assert [note for note in group.notes if "pruned 2 runs" in note]
+    assert order_of(group.variants).endswith("those that a search pruned are last.")
+    assert "pruned" not in order_of(group.variants[:2])
 
 
 def test_paths_and_hardware_do_not_make_another_variant(tmp_path: Path) -> None:
