@@ -163,6 +163,13 @@ class Accelerator(StrEnum):
     gpu = "gpu"
 
 
+class Strategy(StrEnum):
+    """The ways in which several devices train one network; see `trainer.strategy`."""
+
+    auto = "auto"  # a string, since the name hides the function `auto`
+    ddp = "ddp"
+
+
 # The published sets of GloVe vectors and their dimensions, under torchtext's names.
 GLOVE_DIMS = {
     "6B": (50, 100, 200, 300),
@@ -797,6 +804,27 @@ class TrainerConfig(Checked, prefix="trainer."):
         fingerprinted=False,
         help="the device; auto is the GPU if there is a working one, else the CPU",
     )
+    devices: int = whole(
+        1,
+        low=1,
+        high=1024,
+        fingerprinted=False,
+        help="processes on each node that train the network together, each with a GPU of its own "
+        "or on the CPU; they divide each batch of data.batch_size reviews among themselves",
+    )
+    num_nodes: int = whole(
+        1,
+        low=1,
+        high=1024,
+        fingerprinted=False,
+        help="nodes that train the network together; torchrun starts the processes of several",
+    )
+    strategy: Strategy = choice(
+        Strategy.auto,
+        fingerprinted=False,
+        help="ddp: each process has the whole network, and their gradients are added (distributed "
+        "data parallel); auto: ddp for several processes",
+    )
     precision: str = choice("32-true", options=PRECISIONS, help="the precision of the computation")
     max_epochs: int = whole(10, low=1, help="largest number of epochs")
     limit_train_batches: int | None = whole(
@@ -818,8 +846,14 @@ class TrainerConfig(Checked, prefix="trainer."):
         None,
         low=1,
         fingerprinted=False,
-        help="threads on the CPU, at most its cores; null leaves the number to PyTorch",
+        help="threads of each process on the CPU, at most its cores; null leaves the number to "
+        "PyTorch, and divides the cores among the processes of trainer.devices",
     )
+
+    @property
+    def processes(self) -> int:
+        """The number of processes that train the network together."""
+        return self.devices * self.num_nodes
 
 
 @dataclass
@@ -968,7 +1002,7 @@ class Config(Checked):
     keep_checkpoints: bool = instruction("whether a finished run keeps its checkpoints")
 
     def check_combination(self) -> None:
-        """Check choices that exclude each other: the decision, folds, the objective."""
+        """Check choices that exclude each other: the decision, folds, devices, the objective."""
         if self.encoder.start_from is not None and self.embedding.kind is not EmbeddingKind.random:
             raise InputError(
                 f"encoder.start_from={self.encoder.start_from} is not allowed with "
@@ -985,6 +1019,12 @@ class Config(Checked):
             raise InputError(
                 f"test=false is not allowed with data.folds={self.data.folds}: each fold is the "
                 "test set of a run."
+            )
+        if self.trainer.processes > self.data.batch_size:
+            raise InputError(
+                f"data.batch_size={self.data.batch_size} is too small for "
+                f"{self.trainer.processes} processes (trainer.devices times trainer.num_nodes), "
+                "each of which needs a review."
             )
         if self.optimizer.adversarial > 0 and not self.objective.is_supervised:
             raise InputError(

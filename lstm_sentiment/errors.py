@@ -11,3 +11,11 @@ class UsageError(InputError):
 
 class RunError(RuntimeError):
     """A failure of a run that was started; `failed.json` in its folder gives the reason."""
+
+
+class FittingError(Exception):
+    """A failure of fitting, with its cause and its epoch, counted from 1."""
+
+    def __init__(self, error: Exception, epoch: int) -> None:
+        super().__init__(f"epoch {epoch}: {error}")
+        self.error, self.epoch = error, epoch

@@ -68,6 +68,12 @@ class Search:
                 "data.val_fraction must be above 0 (got 0.0): trials are compared by their "
                 "accuracy on the validation set."
             )
+        if config.trainer.processes > 1:
+            raise InputError(
+                "A trial is trained by one process, which may be pruned (got "
+                f"{config.trainer.processes} processes by trainer.devices and trainer.num_nodes): "
+                "use several devices by several workers."
+            )
         with DataCache(Terminal()) as cache:
             first = _plan(composed, cache)
             first.prepare()

@@ -35,6 +35,7 @@ from lstm_sentiment.config import Config
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.files.writing import scratch_folder
 from lstm_sentiment.runs.identity import COMMAND, new_command
+from lstm_sentiment.training import torchrun
 
 if TYPE_CHECKING:
     from lstm_sentiment.commands.sweep import Sweep
@@ -44,7 +45,21 @@ INTERRUPTED = 128 + signal.SIGINT
 
 
 def main(words: Sequence[str]) -> int:
-    """Train the run or the sweep that the command line `words` describes; return the exit code."""
+    """Train the run or the sweep that the command line `words` describes; return the exit code.
+
+    Of the processes that torchrun starts, the first one does so, and the others follow it.
+    """
+    if torchrun.rank() > 0:
+        from lstm_sentiment.training.follower import follow_torchrun  # imports PyTorch
+
+        return follow_torchrun()
+    try:
+        return _main(words)
+    finally:
+        torchrun.dismiss_followers()
+
+
+def _main(words: Sequence[str]) -> int:
     overrides = [word for word in words if "=" in word and not word.startswith("-")]
     options = [word for word in words if word not in overrides]
     try:
@@ -140,6 +155,9 @@ class Planning(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Plan the runs of a sweep."""
+        if torchrun.world_size() > 1:
+            print_error("torchrun starts the processes of a single run: train it without -m.")
+            sys.exit(1)
         self._plan(list(combinations(config)))
 
     def _plan(self, runs: list[list[str]]) -> None:
@@ -170,6 +188,8 @@ def run(config: Config) -> dict[str, Any]:
     from lstm_sentiment.training.plan import Plan
     from lstm_sentiment.training.run import execute, remove_leftovers
 
+    if torchrun.rank() > 0:
+        raise InputError("With torchrun, train with the command lstm-sentiment train.")
     shown = config.trainer.enable_progress_bar
     with DataCache(display_of_run("", shown)) as cache:
         plan = Plan.of(config, cache)

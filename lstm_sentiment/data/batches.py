@@ -1,6 +1,6 @@
 """Batches of reviews: their selection and order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from lstm_sentiment.config import AugmentConfig, Padding, Side
 from lstm_sentiment.data.augmentation import SENTENCE_ENDS, augment
 from lstm_sentiment.data.layout import geometry, lay_out, token_positions, truncated
 from lstm_sentiment.data.ngram_vocabulary import NgramBatch, ReviewNgrams
+from lstm_sentiment.data.ranks import Ranks
 from lstm_sentiment.data.subwords import MARK
 from lstm_sentiment.data.tokenized import TokenizedReviews, positions_of
 from lstm_sentiment.data.vocabulary import PAD_ID, UNK_ID
@@ -22,6 +23,13 @@ from lstm_sentiment.data.vocabulary import PAD_ID, UNK_ID
 POOL = 50
 
 Pair = tuple[np.ndarray, np.ndarray]  # positions of labelled and of unlabelled reviews
+
+
+class Share(NamedTuple):
+    """What one of several processes has of a batch."""
+
+    own: int  # its reviews; 0 if it only computes along, with the copy of a review of another one
+    whole: int  # the reviews of all processes
 
 
 class Batch(NamedTuple):
@@ -37,12 +45,17 @@ class Batch(NamedTuple):
     unlabelled: "Batch | None" = None  # further reviews, whose labels mean nothing
     # Those of the whole reviews, before truncation and augmentation; None without `head.ngrams`.
     ngrams: NgramBatch | None = None
+    share: Share | None = None  # None if it is the whole batch
 
     @property
     def tokens(self) -> int:
         """The number of positions that the network reads as text, of all reviews."""
         others = 0 if self.unlabelled is None else self.unlabelled.tokens
-        return int(self.lengths.sum()) + others  # lengths stay on the CPU
+        return int(self.own(self.lengths).sum()) + others  # lengths stay on the CPU
+
+    def own(self, values: Tensor) -> Tensor:
+        """Return the values of the reviews that count in this process, from B of them."""
+        return values if self.share is None else values[: self.share.own]
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch with all that a network reads on a device, except the lengths.
@@ -58,8 +71,27 @@ class Batch(NamedTuple):
         )
 
 
+def mean(values: Sequence[Tensor], batches: Sequence[Batch]) -> Tensor:
+    """Return the mean of the values of reviews, of (B,) for each batch, over all batches together.
+
+    Of several processes, each returns the sum of its own values divided by the number of all
+    reviews, so that the sum over the processes is the mean.
+    """
+    own = torch.cat([batch.own(of) for of, batch in zip(values, batches, strict=True)])
+    shares = [batch.share for batch in batches if batch.share is not None]
+    return own.sum() / sum(share.whole for share in shares) if shares else own.mean()
+
+
+class Reviews(Dataset[Batch]):
+    """Reviews of which any batch can be requested, by positions, (B,)."""
+
+    def part(self, chosen: np.ndarray, own: np.ndarray) -> Batch:
+        """Return a part of the batch of the reviews at `chosen`: those of the indices `own`."""
+        return self[chosen[own]]
+
+
 @dataclass(frozen=True)
-class EncodedReviews(Dataset[Batch]):
+class EncodedReviews(Reviews):
     """The reviews of a split, of which any batch of ids can be requested."""
 
     tokenized: TokenizedReviews
@@ -131,7 +163,7 @@ class EncodedReviews(Dataset[Batch]):
         return torch.from_numpy(self.soft_labels[rows]), torch.from_numpy(self.is_labelled[rows])
 
 
-class ResidentReviews(Dataset[Batch]):
+class ResidentReviews(Reviews):
     """The batches of `reviews`, computed on a device that holds the ids of all reviews.
 
     Lengths and rows stay on the CPU, since packing sequences needs the lengths there.
@@ -265,7 +297,7 @@ class PairedReviews(Dataset[Batch]):
         return self.train[labelled]._replace(unlabelled=self.unlabelled[unlabelled])
 
 
-class AugmentedReviews(Dataset[Batch]):
+class AugmentedReviews(Reviews):
     """Augmented training reviews; the seed and the epoch of `order` determine the changes.
 
     Only the ids change: the n-grams of a batch are those of the unchanged reviews.
@@ -285,7 +317,11 @@ class AugmentedReviews(Dataset[Batch]):
         return len(self.reviews)
 
     def __getitem__(self, chosen: np.ndarray) -> Batch:
-        """Return the batch of the reviews at the positions `chosen`, (B,).
+        """Return the batch of the reviews at the positions `chosen`, (B,)."""
+        return self.part(chosen, np.arange(len(chosen)))
+
+    def part(self, chosen: np.ndarray, own: np.ndarray) -> Batch:
+        """Return a part of a batch, in which each review has the changes of the whole batch.
 
         The first position is part of the seed of the changes, since it differs between batches.
         """
@@ -296,6 +332,27 @@ class AugmentedReviews(Dataset[Batch]):
             augment(source.tokens_of(row), self.config, self.ends, self.unknown, random)
             for row in rows
         ]
+        changed = [changed[index] for index in own]
         ends = np.cumsum([len(tokens) for tokens in changed])
         starts = np.concatenate([[0], ends[:-1]])
-        return self.reviews.batch(chosen, np.concatenate(changed), starts, ends)
+        return self.reviews.batch(chosen[own], np.concatenate(changed), starts, ends)
+
+
+class SharedReviews(Dataset[Batch]):
+    """The share of one of several processes in each batch of `reviews`.
+
+    Batches are sorted by length, so every process takes each review after as many of others. A
+    process without a review of its own gets the copy of another one, which does not count: all
+    processes must compute, since they exchange numbers in each step.
+    """
+
+    def __init__(self, reviews: Reviews, ranks: Ranks) -> None:
+        self.reviews, self.ranks = reviews, ranks
+
+    def __getitem__(self, chosen: np.ndarray) -> Batch:
+        """Return the share in the batch of the reviews at the positions `chosen`, (B,)."""
+        own = np.arange(self.ranks.rank, len(chosen), self.ranks.size)
+        share = Share(len(own), len(chosen))
+        return self.reviews.part(chosen, own if len(own) else np.zeros(1, int))._replace(
+            share=share
+        )

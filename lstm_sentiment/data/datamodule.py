@@ -25,12 +25,15 @@ from lstm_sentiment.data.batches import (
     PairedOrder,
     PairedReviews,
     ResidentReviews,
+    Reviews,
+    SharedReviews,
     TrainingOrder,
     sorted_batches,
 )
 from lstm_sentiment.data.cache import DataCache, cache_key
 from lstm_sentiment.data.ngram_vocabulary import MIN_REVIEWS, NgramVocabulary
 from lstm_sentiment.data.pseudo_labelled import PseudoLabels, joined
+from lstm_sentiment.data.ranks import ALONE, Ranks
 from lstm_sentiment.data.requirements import (
     require_classes,
     require_enough_reviews,
@@ -83,9 +86,10 @@ class ReviewDataModule(L.LightningDataModule):
     limits and validation set. If `test` is false, only `whole_test` opens the test set. A given
     `corpus` takes the place of the one that the configuration names. With `ngrams`, batches have
     the n-grams of up to so many tokens, too. `setup` sets the attributes below, except
-    `unlabelled`.
+    `unlabelled`. The batches of the loaders are the shares of one of the `ranks`.
     """
 
+    ranks: Ranks = ALONE  # set by the process that trains with others
     unlabelled: UnlabelledReviews | None = None  # set by `train_beside`
 
     train_split: Split
@@ -255,8 +259,11 @@ class ReviewDataModule(L.LightningDataModule):
     def _training_reviews(self, reviews: EncodedReviews, order: TrainingOrder) -> Dataset[Batch]:
         """Return the reviews, augmented if the configuration says so."""
         if self.config.augment == AugmentConfig():
-            return self._resident(reviews)
-        return AugmentedReviews(reviews, self.config.augment, order)
+            return self._shared(self._resident(reviews))
+        return self._shared(AugmentedReviews(reviews, self.config.augment, order))
+
+    def _shared(self, reviews: Reviews) -> Dataset[Batch]:
+        return reviews if self.ranks.size == 1 else SharedReviews(reviews, self.ranks)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Return the batches of the validation set, longest reviews first."""
@@ -496,9 +503,9 @@ class ReviewDataModule(L.LightningDataModule):
 
     def _evaluation_loader(self, reviews: EncodedReviews) -> DataLoader[Batch]:
         size = self.config.batch_size * EVALUATION_FACTOR
-        return _loader(self._resident(reviews), sorted_batches(reviews.lengths, size))
+        return _loader(self._shared(self._resident(reviews)), sorted_batches(reviews.lengths, size))
 
-    def _resident(self, reviews: EncodedReviews) -> Dataset[Batch]:
+    def _resident(self, reviews: EncodedReviews) -> Reviews:
         """Return the reviews, on the GPU if they fit into `RESIDENT_SHARE` of its free memory."""
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         if device.type != "cuda":

@@ -18,6 +18,7 @@ from torchmetrics.functional.classification import (
 )
 
 from lstm_sentiment.data.batches import Batch
+from lstm_sentiment.data.ranks import ALONE, Ranks
 from lstm_sentiment.labels import BINARY, POSITIVE, Classes
 from lstm_sentiment.model.probabilities import log_softmax, probabilities
 from lstm_sentiment.model.rates import rates
@@ -143,11 +144,11 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
 class StageScores:
     """The predictions of a stage, collected batch by batch, and their scores.
 
-    Scores are computed once, at the end, and on the CPU.
+    Scores are computed once, at the end, and on the CPU, from the predictions of all `ranks`.
     """
 
-    def __init__(self, classes: Classes = BINARY) -> None:
-        self.classes = classes
+    def __init__(self, classes: Classes = BINARY, ranks: Ranks = ALONE) -> None:
+        self.classes, self.ranks = classes, ranks
         self.batches: list[tuple[Tensor, ...]] = []  # row, label, (B,), and logits of each review
 
     def reset(self) -> None:
@@ -156,9 +157,10 @@ class StageScores:
 
     def update(self, logits: Tensor, batch: Batch) -> None:
         """Add the labelled reviews of a batch with the logits, (B,) or (B, K), of all of them."""
-        columns = batch.rows, batch.labels, logits.detach().float()
+        columns = tuple(map(batch.own, (batch.rows, batch.labels, logits.detach().float())))
         if batch.is_labelled is not None:
-            rows, labels, logits = (column[batch.is_labelled] for column in columns)
+            is_labelled = batch.own(batch.is_labelled)
+            rows, labels, logits = (column[is_labelled] for column in columns)
             # Of labelled reviews, the probabilities are 0 and 1.
             columns = rows, labels if labels.ndim == 1 else labels.argmax(1).float(), logits
         self.batches.append(columns)
@@ -180,4 +182,5 @@ class StageScores:
         return {"index": index[order], "label": label[order], "logit": logit[order]}
 
     def _columns(self) -> tuple[Tensor, ...]:
-        return tuple(torch.cat(column).cpu() for column in zip(*self.batches, strict=True))
+        columns = (torch.cat(column).cpu() for column in zip(*self.batches, strict=True))
+        return tuple(map(self.ranks.joined, columns))

@@ -7,8 +7,9 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from lstm_sentiment.config import OptimizerConfig
-from lstm_sentiment.data.batches import Batch
+from lstm_sentiment.data.batches import Batch, mean
 from lstm_sentiment.data.ngram_vocabulary import NgramBatch
+from lstm_sentiment.data.ranks import ALONE, Ranks
 from lstm_sentiment.labels import BINARY, Classes
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.metrics import StageScores
@@ -50,15 +51,16 @@ class SentimentModule(ScoredModule):
         class_weights: np.ndarray | None = None,
         objective: Objective = supervised,
         pseudo_weight: float = 1.0,
+        ranks: Ranks = ALONE,
     ) -> None:
-        super().__init__(optimizer, seed)
+        super().__init__(optimizer, seed, ranks)
         self.classifier = classifier
         self.objective = objective
         self.freeze_epochs = freeze_epochs
         self.pseudo_weight = pseudo_weight
         weights = None if class_weights is None else torch.from_numpy(class_weights)
         self.register_buffer("class_weights", weights, persistent=False)
-        self.scores = {stage: StageScores(classes) for stage in ("train", "val", "test")}
+        self.scores = {stage: StageScores(classes, ranks) for stage in ("train", "val", "test")}
 
     def decide(self, classes: Classes, temperature: float) -> None:
         """Divide all logits by a temperature, and score the decisions of `classes` from now on."""
@@ -88,7 +90,7 @@ class SentimentModule(ScoredModule):
             losses = torch.where(is_labelled, losses, self.pseudo_weight * losses)
         if self.class_weights is not None:
             losses = losses * self._weights_of(batch)
-        return losses.mean()
+        return mean([losses], [batch])
 
     def _weights_of(self, batch: Batch) -> Tensor:
         """Return the weight of the class of each review, (B,), expected from pseudo-labels."""

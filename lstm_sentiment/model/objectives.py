@@ -21,7 +21,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lstm_sentiment.config import Config, ObjectiveConfig
-from lstm_sentiment.data.batches import Batch
+from lstm_sentiment.data.batches import Batch, mean
+from lstm_sentiment.data.ranks import ALONE, Ranks
 from lstm_sentiment.model.classifier import Classifier
 
 # The supervised loss of a batch, a scalar, from the logits of its labelled reviews.
@@ -30,10 +31,10 @@ CrossEntropy = Callable[[Tensor, Batch], Tensor]
 Objective = Callable[[Classifier, Batch, CrossEntropy], tuple[Tensor, Tensor]]
 
 
-def objective_of(config: Config) -> Objective:
-    """Return the objective that a configuration names."""
+def objective_of(config: Config, ranks: Ranks = ALONE) -> Objective:
+    """Return the objective that a configuration names, of one of the ranks."""
     if not config.objective.is_supervised:
-        return Mixed(config.objective)
+        return Mixed(config.objective, ranks)
     if config.optimizer.adversarial > 0:
         return partial(relative_adversarial, config.optimizer.adversarial)
     return supervised
@@ -73,6 +74,7 @@ class Mixed:
     """
 
     config: ObjectiveConfig
+    ranks: Ranks = ALONE
 
     def __call__(
         self, net: Classifier, batch: Batch, cross_entropy: CrossEntropy
@@ -81,20 +83,21 @@ class Mixed:
         is_exact = self.config.virtual_adversarial > 0
         device = batch.ids.device.type
         with torch.autocast(device, enabled=False) if is_exact else nullcontext():
-            passes = Passes(net, batch)
+            passes = Passes(net, batch, self.ranks)
             logits = passes.logits()
             loss = cross_entropy(logits, batch)
             if self.config.adversarial > 0:
                 loss = self._with_adversarial(passes, loss, cross_entropy)
             if self.config.virtual_adversarial == self.config.entropy == 0:
                 return logits, loss
-            terms = [self._without_labels(passes, logits)]
+            terms, batches = [self._without_labels(passes, logits)], [batch]
             if batch.unlabelled is not None:
-                passes = Passes(net, batch.unlabelled)
+                passes = Passes(net, batch.unlabelled, self.ranks)
+                batches.append(batch.unlabelled)
                 with torch.set_grad_enabled(self.config.entropy > 0):
                     others = passes.logits()
                 terms.append(self._without_labels(passes, others))
-            return logits, loss + torch.cat(terms).mean()
+            return logits, loss + mean(terms, batches)
 
     def _with_adversarial(
         self, passes: "Passes", loss: Tensor, cross_entropy: CrossEntropy
@@ -132,13 +135,14 @@ class Passes:
     vectors themselves for this purpose (section 2).
     """
 
-    def __init__(self, net: Classifier, batch: Batch) -> None:
+    def __init__(self, net: Classifier, batch: Batch, ranks: Ranks = ALONE) -> None:
         self.net, self.batch = net, batch
         self.vectors = _with_gradient(net.embedding.vectors(batch.ids))  # (B, T, E)
         positions = torch.arange(batch.ids.shape[1], device=batch.ids.device)
         lengths = batch.lengths.to(batch.ids.device)
         self.mask = positions < lengths.unsqueeze(1)  # (B, T), True on what is read as text
-        self.unit = root_mean_square(net.embedding.weight, batch.ids, self.mask)
+        counted = batch.own(batch.ids), batch.own(self.mask)
+        self.unit = root_mean_square(net.embedding.weight, *counted, ranks)
         # Drawn before the state is kept: without dropout, passes draw nothing, and the next step
         # would draw the same number.
         self.seed = int(torch.randint(2**62, ()))
@@ -215,14 +219,15 @@ def log_probabilities(logits: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def root_mean_square(weight: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
+def root_mean_square(weight: Tensor, ids: Tensor, mask: Tensor, ranks: Ranks = ALONE) -> Tensor:
     """Return the root mean square, a scalar, of the components of the vectors of tokens.
 
     `weight` is the table of vectors, (V, E); the tokens are the `ids` where `mask` is True, both
-    (B, T).
+    (B, T), of all ranks.
     """
     squares = weight.square().mean(1)[ids]
-    return ((squares * mask).sum() / mask.sum()).sqrt()
+    total, count = ranks.added(torch.stack([(squares * mask).sum(), mask.sum()]))
+    return (total / count).sqrt()
 
 
 def perturb(vectors: Tensor, gradient: Tensor, share: float) -> Tensor:

@@ -17,7 +17,7 @@ from lstm_sentiment.report.formatting import first_names
 from lstm_sentiment.report.statistics import Accuracies, Correct, Interval, Verdict
 from lstm_sentiment.report.variants import Variant, VariantGroup, distinguishing_settings
 from lstm_sentiment.runs.predictions import Predictions, read_predictions
-from lstm_sentiment.runs.record import varying_attempts
+from lstm_sentiment.runs.record import MACHINE, machine, varying_attempts
 
 FACTORS = {field.name: field.factor for field in fields_of(Config) if field.factor}  # by setting
 MIN_NETWORKS = 4  # needed to estimate effects
@@ -237,14 +237,14 @@ def _language_model_notes(variants: Sequence[Variant]) -> list[str]:
 
 
 def _environment_notes(variants: Sequence[Variant]) -> list[str]:
-    """Return notes on networks with another device or number of threads than most networks."""
+    """Return notes on networks that were trained on another machine than most networks."""
     notes = []
     records = [record for v in variants for record in v.trained if v.is_network]
-    for field in ("device", "threads"):
-        values = [record["environment"][field] for record in records]
+    for field in MACHINE:
+        values = [machine(record["environment"])[field] for record in records]
         usual = max(values, key=values.count, default=None)
         for value in dict.fromkeys(value for value in values if value != usual):
-            names = [r["name"] for r in records if r["environment"][field] == value]
+            names = [r["name"] for r in records if machine(r["environment"])[field] == value]
             notes.append(
                 f"Training times are not comparable: {field} is {value} instead of {usual} for "
                 f"{first_names(names)}."

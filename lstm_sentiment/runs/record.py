@@ -46,6 +46,8 @@ IF_MISSING = {
     name: field.if_missing for name, field in FIELDS.items() if field.if_missing is not None
 }
 UNRECORDED_PATH = "unrecorded"  # replaces a required path, which records do not contain
+# Fields of an environment on which the time of a training depends.
+MACHINE = ("device", "threads", "processes")
 # Fields of a network that reports read from its record.
 NETWORK = ("encoder.cell", "encoder.num_layers", "encoder.bidirectional", "head.kind")
 
@@ -332,14 +334,20 @@ def _check_environment(environment: Mapping[str, Any]) -> None:
     """Raise an error if the entries of an environment that reports read are not possible."""
     _require_text("environment.device", environment["device"])
     _require_number("environment.threads", environment["threads"])
+    _require_number("environment.processes", environment.get("processes", 1))
+
+
+def machine(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of `MACHINE`, with the single process of records that lack the number."""
+    return {"processes": 1} | {name: environment[name] for name in MACHINE if name in environment}
 
 
 def varying_attempts(record: Mapping[str, Any]) -> str:
-    """Return a remark if a run was trained on several devices or numbers of threads, else ""."""
+    """Return a remark if the attempts to train a run differ in a field of `MACHINE`, else ""."""
     environments = [attempt["environment"] for attempt in record.get("attempts") or []]
     remarks = []
-    for field in ("device", "threads"):
-        values = list(dict.fromkeys(on_one_line(each[field]) for each in environments))
+    for field in MACHINE:
+        values = list(dict.fromkeys(on_one_line(machine(each)[field]) for each in environments))
         if len(values) > 1:
             remarks.append(f"{field} {' then '.join(values)}")
     return ", ".join(remarks)

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import lightning as L
 import torch
 
+from lstm_sentiment.data.ranks import ALONE, Ranks
 from lstm_sentiment.training import runtime
 
 
@@ -20,16 +21,17 @@ class Costs(L.Callback):
     """A callback that measures seconds and tokens of each epoch, and the peak memory.
 
     The seconds of an epoch do not include its validation. The costs of all attempts of a run are
-    added; an epoch that was interrupted and repeated is counted once.
+    added; an epoch that was interrupted and repeated is counted once. Of several `ranks`, the
+    tokens are added, and the peak is that of the process that needed the most memory.
     """
 
-    def __init__(self, device: str) -> None:
-        self.device = device
+    def __init__(self, device: str, ranks: Ranks = ALONE) -> None:
+        self.device, self.ranks = device, ranks
         self.seconds: list[float] = []  # by epoch
         self.tokens: list[int] = []  # of the training batches, by epoch
         self.fit_seconds = 0.0
         self.test_seconds = 0.0
-        self._peak_before = 0.0
+        self._peak_before = 0.0  # of earlier attempts, and of other processes
         self._fit_started: float | None = None
         self._epoch_started: float | None = None
         self._epoch_tokens = 0
@@ -73,9 +75,14 @@ class Costs(L.Callback):
         if self._epoch_started is not None:
             if self.device == "cuda":
                 torch.cuda.synchronize()  # CUDA kernels run asynchronously
-            self.tokens.append(self._epoch_tokens)
             self.seconds.append(time.perf_counter() - self._epoch_started)
             self._epoch_started = None
+            own = torch.tensor(
+                [[self._epoch_tokens, self.peak_memory_mib or 0]], dtype=torch.float64
+            )
+            tokens, peaks = self.ranks.joined(own).T
+            self.tokens.append(int(tokens.sum()))
+            self._peak_before = max(self._peak_before, float(peaks.max()))
 
     def on_fit_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self.fit_seconds, self._fit_started = self.elapsed, None

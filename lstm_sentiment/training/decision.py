@@ -6,6 +6,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from lstm_sentiment.config import Calibration, DecisionConfig
+from lstm_sentiment.data.ranks import Ranks
 from lstm_sentiment.display import Display
 from lstm_sentiment.errors import InputError
 from lstm_sentiment.labels import POSITIVE, THRESHOLD, Classes
@@ -33,6 +34,12 @@ class Decision(NamedTuple):
             errors = {"before": before, "after": after}
             record["calibration"] = {"temperature": self.temperature, **errors}
         return record
+
+    def agreed(self, ranks: Ranks) -> "Decision":
+        """Return the decision of the leader, which differs from others by rounding at most."""
+        threshold, temperature = ranks.of_leader([self.classes.threshold, self.temperature])
+        classes = self.classes.with_threshold(threshold)
+        return self._replace(classes=classes, temperature=temperature)
 
     def show(self, display: Display) -> None:
         """Show what was chosen, and warn of a temperature that the reviews do not determine."""

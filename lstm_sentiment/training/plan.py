@@ -19,7 +19,7 @@ from lstm_sentiment.files.reading import read_json
 from lstm_sentiment.runs.folder import CONFIG, FAILED
 from lstm_sentiment.runs.identity import new_command, run_folder
 from lstm_sentiment.runs.record import examine_record, is_pruned, recorded
-from lstm_sentiment.training import pseudo_labels, runtime, starting_point
+from lstm_sentiment.training import processes, pseudo_labels, runtime, starting_point
 from lstm_sentiment.training.decision import require_possible
 from lstm_sentiment.training.starting_point import StartingPoint
 
@@ -101,10 +101,16 @@ class Plan(Planned):
 
         `choices` are the names chosen for the groups encoder, head, embedding and data. `command`
         is the token of the command, a new one by default. `corpus` takes the place of the reviews
-        that the configuration names. Raises InputError if the device is not available, if the
+        that the configuration names. Raises InputError if a device is not available, if the
         reviews cannot be read, or if the decision does not suit the number of classes.
         """
         device = runtime.choose_device(config.trainer.accelerator)
+        processes.require_possible(config.trainer, device)
+        if corpus is not None and config.trainer.processes > 1:
+            raise InputError(
+                f"trainer.devices={config.trainer.devices} is not allowed with reviews in memory, "
+                "which other processes cannot read: write them to a file."
+            )
         data = ReviewDataModule(
             config.data, config.seed, config.test, cache, corpus, config.head.ngrams
         )

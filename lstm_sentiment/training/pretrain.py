@@ -15,6 +15,7 @@ from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.language_batches import LanguageDataModule
 from lstm_sentiment.data.pretraining import pretraining_identity
 from lstm_sentiment.display import Display
+from lstm_sentiment.errors import FittingError
 from lstm_sentiment.files.limits import MODEL_BYTES
 from lstm_sentiment.files.reading import errors_named
 from lstm_sentiment.files.writing import write_json
@@ -28,7 +29,7 @@ from lstm_sentiment.training import checkpoints, runtime
 from lstm_sentiment.training.costs import Costs
 from lstm_sentiment.training.plan import Planned
 from lstm_sentiment.training.tensorboard_callback import TensorBoard
-from lstm_sentiment.training.train import Attempt, FittingError
+from lstm_sentiment.training.train import Attempt
 from lstm_sentiment.training.trainer import build_trainer
 
 CHARTS = ("loss", "perplexity")

@@ -11,7 +11,7 @@ from typing import Any
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lstm_sentiment.display import Display
-from lstm_sentiment.errors import InputError, RunError
+from lstm_sentiment.errors import FittingError, InputError, RunError
 from lstm_sentiment.files.locks import LOCK, HeldError, sole_writer
 from lstm_sentiment.files.reading import read_json
 from lstm_sentiment.files.writing import remove, remove_drafts, write_json
@@ -36,7 +36,7 @@ from lstm_sentiment.runs.record import (
 )
 from lstm_sentiment.training import checkpoints, runtime
 from lstm_sentiment.training.plan import Planned
-from lstm_sentiment.training.train import Attempt, FittingError, train
+from lstm_sentiment.training.train import Attempt, train
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
@@ -59,8 +59,9 @@ def execute(
     def show_waiting() -> None:
         display.message("another process is training this run: waiting for it", "warning")
 
-    runtime.require_cores(plan.config.trainer.threads)
-    runtime.prepare_process(plan.config.trainer.threads)
+    trainer = plan.config.trainer
+    runtime.require_cores(trainer.threads)
+    runtime.prepare_process(trainer.threads, trainer.devices)
     with (
         runtime.known_warnings_silenced(),
         subnormals_flushed(openmp=True),
@@ -115,7 +116,8 @@ def _open_folder(plan: Planned, display: Display) -> tuple[Path | None, list[Att
     for subfolder in (folder, folder / MODEL, folder / CHECKPOINTS):
         remove_drafts(subfolder)
     first = 1 if checkpoint is None else checkpoints.epoch_of(checkpoint) + 1
-    attempts.append({"epoch": first, "environment": runtime.environment(plan.device)})
+    environment = runtime.environment(plan.device, plan.config.trainer.processes)
+    attempts.append({"epoch": first, "environment": environment})
     write_json(
         folder / CONFIG,
         {
@@ -175,6 +177,8 @@ def _recorded_failure(plan: Planned, error: Exception, epoch: int | None) -> Run
 
 def describe_error(error: Exception) -> dict[str, str]:
     """Return the reason of a failure on one line, and the traceback of an unexpected error."""
+    if isinstance(error, FittingError):
+        error = error.error
     if isinstance(error, RunError | InputError):
         return {"reason": str(error)}
     first = (str(error).strip().splitlines() or ["no message"])[0]

@@ -33,6 +33,7 @@ _KNOWN_WARNINGS = (
     r"The number of training batches .* is smaller than the logging interval",
     r"Checkpoint directory .* exists and is not empty",
     r"GPU available but not used",
+    r"It is recommended to use .*sync_dist=True",  # scores are those of all processes already
     r"RNN module weights are not part of single contiguous chunk",  # recurrent dropout on CUDA
 )
 
@@ -76,10 +77,14 @@ def require_cores(threads: int | None) -> None:
         )
 
 
-def prepare_process(threads: int | None) -> None:
-    """Set threads, allocator, determinism and log levels of this process; calls may be repeated."""
+def prepare_process(threads: int | None, processes: int = 1) -> None:
+    """Set threads, allocator, determinism and log levels of this process; calls may be repeated.
+
+    Without `threads`, the process has its share of PyTorch's number: so many `processes` train a
+    network on this machine.
+    """
     tune_allocator()
-    _threads.choose(threads)
+    _threads.choose(threads, processes)
     # By default, deterministic mode also fills every new tensor, which takes time without a benefit
     # here.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
@@ -123,12 +128,12 @@ class _Threads:
     own: int = 0
     chosen: int = 0
 
-    def choose(self, threads: int | None) -> None:
-        """Set the number of threads; None means that of the process."""
+    def choose(self, threads: int | None, processes: int) -> None:
+        """Set the number of threads; None means that of the process, divided by `processes`."""
         current = torch.get_num_threads()
         if current != self.chosen:  # before the first run, or changed since the latest one
             self.own = current
-        self.chosen = threads or self.own
+        self.chosen = threads or max(1, self.own // processes)
         torch.set_num_threads(self.chosen)
 
 
@@ -187,13 +192,17 @@ def peak_memory_mib(device: str) -> float | None:
     return peak / (MIB if sys.platform == "darwin" else 1024)
 
 
-def environment(device: str) -> dict[str, Any]:
-    """Return the entry `environment` of a record, which contains no paths of the machine."""
+def environment(device: str, processes: int = 1) -> dict[str, Any]:
+    """Return the entry `environment` of a record, which contains no paths of the machine.
+
+    So many `processes` train the network; the threads are those of each.
+    """
     return {
         "versions": {"python": platform.python_version()} | {p: _version(p) for p in PACKAGES},
         "platform": f"{platform.system()} {platform.machine()}",
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
+        "processes": processes,
         "commit": _commit(),
     }
 

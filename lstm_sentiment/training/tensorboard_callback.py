@@ -77,7 +77,8 @@ class TensorBoard(AfterEpoch):
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, number: int
     ) -> None:
         if trainer.global_step % self.config.trainer.log_every_n_steps == 0:
-            values = {"step_loss": outputs["loss"].item(), "learning_rate": self.rate}
+            assert isinstance(module, ScoredModule)
+            values = {"step_loss": module.step_loss.item(), "learning_rate": self.rate}
             self._scalars("train", values, trainer.global_step - 1)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:

@@ -1,14 +1,16 @@
 """Train a planned run: load, build, fit, evaluate, record."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning as L
 import numpy as np
 
 from lstm_sentiment.config import Config
 from lstm_sentiment.data.datamodule import ReviewDataModule
+from lstm_sentiment.data.ranks import Ranks
 from lstm_sentiment.display import Display
+from lstm_sentiment.errors import FittingError
 from lstm_sentiment.files.writing import write_json
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.model.module import SentimentModule
@@ -24,18 +26,22 @@ from lstm_sentiment.training.averaging import WeightAverage
 from lstm_sentiment.training.costs import Costs
 from lstm_sentiment.training.decision import Decision, decide
 from lstm_sentiment.training.plan import Plan, Pretrained
+from lstm_sentiment.training.processes import trained_together
 from lstm_sentiment.training.tensorboard_callback import TensorBoard
 from lstm_sentiment.training.trainer import build_trainer
 
 Attempt = dict[str, Any]  # its first epoch, counted from 1, and its environment
 
 
-class FittingError(Exception):
-    """A failure of fitting, with its cause and its epoch, counted from 1."""
+class Fitted(NamedTuple):
+    """A network after its training and its evaluation."""
 
-    def __init__(self, error: Exception, epoch: int) -> None:
-        super().__init__(f"epoch {epoch}: {error}")
-        self.error, self.epoch = error, epoch
+    module: SentimentModule
+    best_epoch: int
+    pruned: bool
+    steps: int
+    decision: Decision
+    predictions: PredictionColumns
 
 
 def train(
@@ -55,55 +61,80 @@ def train(
     """
     config, data, folder = plan.config, plan.data, plan.folder
 
-    # Load the reviews, and what the network starts from.
+    # Load the reviews, and what the network starts from, before other processes do.
     pretrained = plan.prepare()
+
+    with trained_together(config, folder.name, plan.device, checkpoint) as ranks:
+        costs = Costs(plan.device, ranks)
+        with TensorBoard(folder, config, costs) as board:
+            fitted = fit_network(plan, pretrained, checkpoint, costs, display, board, may_continue)
+
+            # Record the results; `run.json` comes last, since it marks the run as finished.
+            record = _make_record(plan, fitted, pretrained, costs, attempts)
+            net, classes = fitted.module.classifier, fitted.decision.classes
+            ngrams = net.linear_model(data.ngram_vocabulary)
+            save_model(folder / MODEL, net, data.vocabulary, config, classes, ngrams)
+            save_predictions(folder / PREDICTIONS, fitted.predictions, data.review_columns)
+            save_plots(folder, record)
+            board.finish(record, fitted.steps, fitted.predictions, data.text)
+            write_json(folder / RECORD, record)
+    return record
+
+
+def fit_network(
+    plan: Plan,
+    pretrained: Pretrained,
+    checkpoint: Path | None,
+    costs: Costs,
+    display: Display,
+    board: TensorBoard | None = None,
+    may_continue: checkpoints.MayContinue | None = None,
+) -> Fitted:
+    """Build, train and evaluate the network of a plan whose reviews are prepared.
+
+    All processes of the run do so at the same time, each with its ranks in `costs`; the one that
+    leads the run has the `board`, and `may_continue` if it is alone. Raises FittingError if fitting
+    fails.
+    """
+    config, data, ranks = plan.config, plan.data, costs.ranks
 
     # Build the network and the trainer.
     L.seed_everything(config.seed, workers=True, verbose=False)
     runtime.reset_peak_memory(plan.device)
-    module = _build_module(config, data, pretrained)
-    costs = Costs(plan.device)
+    data.ranks = ranks
+    module = _build_module(config, data, pretrained, ranks)
     decay = config.optimizer.average
     average = WeightAverage(decay) if decay else None
     best = checkpoints.BestEpoch(config.early_stopping, average, may_continue)
-    with TensorBoard(folder, config, costs) as board:
-        trainer = build_trainer(
-            plan,
-            costs,
-            best,
-            board,
-            display,
-            epochs=config.trainer.max_epochs,
-            validate=config.data.val_fraction > 0,
-        )
-        _show_network(module.classifier, pretrained, data, display)
+    trainer = build_trainer(
+        plan,
+        costs,
+        best,
+        board,
+        display,
+        epochs=config.trainer.max_epochs,
+        validate=config.data.val_fraction > 0,
+    )
+    _show_network(module.classifier, pretrained, data, display)
+    if ranks.size > 1:
+        display.message(f"{ranks.size} processes, each with a share of every batch")
 
-        # Fit, then restore the weights of the best epoch.
-        if checkpoint is not None:
-            display.message(f"resumes after epoch {checkpoints.epoch_of(checkpoint)}")
-        _fit(trainer, module, data, checkpoint)
-        module.load_state_dict(best.weights)
+    # Fit, then restore the weights of the best epoch.
+    if checkpoint is not None:
+        display.message(f"resumes after epoch {checkpoints.epoch_of(checkpoint)}")
+    _fit(trainer, module, data, checkpoint)
+    module.load_state_dict(best.weights)
 
-        # Choose the temperature and the threshold on the validation set, if they are to be chosen.
-        decision = _decide(trainer, module, data, config, display)
+    # Choose the temperature and the threshold on the validation set, if they are to be chosen.
+    decision = _decide(trainer, module, data, config, display)
 
-        # Evaluate the network on the validation and the test set.
-        predictions = _evaluate(trainer, module, data)
-
-        # Record the results; `run.json` comes last, since it marks the run as finished.
-        record = _make_record(plan, module, decision, pretrained, costs, best, attempts)
-        net = module.classifier
-        ngrams = net.linear_model(data.ngram_vocabulary)
-        save_model(folder / MODEL, net, data.vocabulary, config, decision.classes, ngrams)
-        save_predictions(folder / PREDICTIONS, predictions, data.review_columns)
-        save_plots(folder, record)
-        board.finish(record, trainer.global_step, predictions, data.text)
-        write_json(folder / RECORD, record)
-    return record
+    # Evaluate the network on the validation and the test set.
+    predictions = _evaluate(trainer, module, data)
+    return Fitted(module, best.epoch, best.pruned, trainer.global_step, decision, predictions)
 
 
 def _build_module(
-    config: Config, data: ReviewDataModule, pretrained: Pretrained
+    config: Config, data: ReviewDataModule, pretrained: Pretrained, ranks: Ranks
 ) -> SentimentModule:
     """Return the untrained network, with what is pretrained of it."""
     classifier = Classifier(
@@ -122,8 +153,9 @@ def _build_module(
         config.embedding.freeze_epochs,
         data.classes,
         data.class_weights,
-        objective_of(config),
+        objective_of(config, ranks),
         config.data.pseudo_weight,
+        ranks,
     )
 
 
@@ -160,6 +192,7 @@ def _decide(
     decision = decide(
         config.decision, data.classes, columns["label"].numpy(), columns["logit"].numpy()
     )
+    decision = decision.agreed(module.ranks)
     module.decide(decision.classes, decision.temperature)
     decision.show(display)
     return decision
@@ -181,14 +214,13 @@ def _evaluate(
 
 def _make_record(
     plan: Plan,
-    module: SentimentModule,
-    decision: Decision,
+    fitted: Fitted,
     pretrained: Pretrained,
     costs: Costs,
-    best: checkpoints.BestEpoch,
     attempts: list[Attempt],
 ) -> dict[str, Any]:
     """Return the record of a run after its evaluation."""
+    module = fitted.module
     epochs = zip(costs.seconds, module.history, strict=True)
     vectors, language_model = pretrained
     return {
@@ -201,11 +233,11 @@ def _make_record(
             {"epoch": number, "seconds": seconds, **scores}
             for number, (seconds, scores) in enumerate(epochs, 1)
         ],
-        "best_epoch": best.epoch,
-        **({PRUNED: True} if best.pruned else {}),
+        "best_epoch": fitted.best_epoch,
+        **({PRUNED: True} if fitted.pruned else {}),
         "val": module.latest.get("val"),
         "test": module.latest.get("test"),
-        "decision": decision.recorded,
+        "decision": fitted.decision.recorded,
         "cost": _cost(plan, module, costs),
         "data": plan.data.summary(),
         "vectors": vectors.summary(plan.data) if vectors else None,

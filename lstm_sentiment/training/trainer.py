@@ -15,7 +15,7 @@ def build_trainer(
     plan: Planned,
     costs: Costs,
     best: checkpoints.BestEpoch,
-    board: TensorBoard,
+    board: TensorBoard | None,
     display: Display,
     *,
     epochs: int,
@@ -25,27 +25,30 @@ def build_trainer(
     """Return the trainer of what is planned, for so many epochs, which messages call `unit`.
 
     A checkpoint is written after the callbacks whose state it contains have run. It is written
-    before the epoch is reported, so that no reported epoch is lost.
+    before the epoch is reported, so that no reported epoch is lost. Without a `board`, nothing is
+    written: the process follows the one that leads the run.
     """
-    config, folder = plan.config.trainer, plan.folder
+    config, folder, ranks = plan.config.trainer, plan.folder, costs.ranks
+    callbacks: list[L.Callback] = [costs, *([best.average] if best.average else []), best]
+    if board is not None:
+        callbacks = [
+            *callbacks,
+            ProgressFile(folder, costs),
+            board,
+            checkpoints.EpochCheckpoints(folder / CHECKPOINTS),
+            EpochDisplay(costs, display, unit),
+        ]
     return L.Trainer(
         accelerator=plan.device,
-        devices=1,
+        # Lightning sees one process: the ranks themselves exchange what they need.
+        devices=1 if plan.device == "cpu" or ranks.size == 1 else [ranks.local_rank],
         precision=config.precision,
         max_epochs=epochs,
         limit_train_batches=config.limit_train_batches,
         limit_val_batches=None if validate else 0,
         deterministic=config.deterministic,
         logger=False,  # `board` writes the scores
-        callbacks=[
-            costs,
-            ProgressFile(folder, costs),
-            *([best.average] if best.average else []),
-            best,
-            board,
-            checkpoints.EpochCheckpoints(folder / CHECKPOINTS),
-            EpochDisplay(costs, display, unit),
-        ],
+        callbacks=callbacks,
         plugins=[checkpoints.VerifiedCheckpointIO()],
         default_root_dir=folder,
         num_sanity_val_steps=0,

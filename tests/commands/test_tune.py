@@ -414,6 +414,7 @@ def test_other_reviews_do_not_join(tune: RunCommand, monkeypatch: pytest.MonkeyP
         (["data.val_fraction=0.1,0.2", "--trials", "1"], 1,
          "data.val_fraction=0.2 cannot be tried: it changes the validation set"),
         (["data.val_fraction=0", RATE, "--trials", "1"], 1, "data.val_fraction must be above 0"),
+        (["trainer.devices=2", RATE, "--trials", "1"], 1, "by one process"),
         ([RATE, "--trials", "1", "--storage", "mysql://me:secret@host/db"], 1,
          r"--storage must be a URL .* \(got mysql://host/db\)"),
         ([RATE, "--trials", "1", "--storage", "nowhere/study.journal"], 1,

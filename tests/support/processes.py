@@ -151,6 +151,13 @@ def alone(scratch: Path, modules: Path | None = None) -> None:
         os.environ["PYTHONPATH"] = str(modules)
 
 
+def torchrun_variables(rank: int, port: int) -> None:
+    """Let this process be one of two that torchrun has started, where the first has the store."""
+    numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2}
+    os.environ |= {name: str(number) for name, number in numbers.items()}
+    os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "a"}
+
+
 def tensorboard_stand_in(folder: Path) -> Path:
     """Return the folder, with a module that prints its folder of runs, and waits.
 
