@@ -22,6 +22,7 @@ from lstm_sentiment.commands.terminal import (
 from lstm_sentiment.config import CHOICE_GROUPS, Config
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.errors import InputError, RunError
+from lstm_sentiment.files.heartbeats import LostError
 from lstm_sentiment.files.locks import LOCK, HeldError, is_held, sole_writer
 from lstm_sentiment.files.writing import write_json
 from lstm_sentiment.report.ranking import ranking
@@ -143,15 +144,16 @@ class Sweep:
         """Train a run and show its failure; leave it unsettled if another process trains it."""
         self.settled.add(plan.folder)
         started = time.monotonic()
-        shown = plan.config.trainer.enable_progress_bar
+        shown = display_of_run(plan.folder.name, True)
         try:
-            execute(plan, display_of_run(plan.folder.name, shown))
-        except HeldError:
-            display_of_run(plan.folder.name, True).message("another process is training it")
+            execute(plan, display_of_run(plan.folder.name, plan.config.trainer.enable_progress_bar))
+        except (HeldError, LostError) as error:
+            lost = isinstance(error, LostError)
+            shown.message(str(error) if lost else "another process is training it")
             self.settled.remove(plan.folder)
             return
         except RunError as error:
-            display_of_run(plan.folder.name, True).message(str(error), "failed")
+            shown.message(str(error), "failed")
         self.durations.append(time.monotonic() - started)
 
     def _complete(self) -> None:
