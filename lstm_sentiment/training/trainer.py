@@ -1,6 +1,7 @@
 """Lightning's trainer, and the callbacks in the order in which they are called."""
 
 import lightning as L
+from lightning.fabric.plugins.environments import LightningEnvironment
 
 from lstm_sentiment.display import Display
 from lstm_sentiment.runs.folder import CHECKPOINTS
@@ -46,7 +47,8 @@ def build_trainer(
             checkpoints.EpochCheckpoints(folder / CHECKPOINTS),
             EpochDisplay(costs, display, unit),
         ],
-        plugins=[checkpoints.VerifiedCheckpointIO()],
+        # One process trains a run, also in a job of Slurm with several tasks.
+        plugins=[checkpoints.VerifiedCheckpointIO(), LightningEnvironment()],
         default_root_dir=folder,
         num_sanity_val_steps=0,
         enable_progress_bar=False,  # EpochDisplay shows one

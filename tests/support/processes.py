@@ -153,6 +153,13 @@ def alone(scratch: Path, modules: Path | None = None) -> None:
         os.environ["PYTHONPATH"] = str(modules)
 
 
+def with_programs(folder: Path) -> None:
+    """Let this process find the programs in a folder, and its own start this package."""
+    os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    os.environ["PYTHONPATH"] = str(TRAIN.parent)
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
 def tensorboard_stand_in(folder: Path) -> Path:
     """Return the folder, with a module that prints its folder of runs, and waits.
 
