@@ -17,6 +17,7 @@ from tests.support.project import ROOT
 
 SOURCES = (
     "lstm_sentiment",
+    "hydra_plugins",
     "conf",
     "setup.py",
     "pyproject.toml",
@@ -147,7 +148,10 @@ def test_a_source_distribution_gives_the_same_wheel(wheel: Path, tmp_path: Path)
     names = [sorted(zipfile.ZipFile(file).namelist()) for file in (wheel, again)]
     assert names[0] == names[1]
     assert {"lstm_sentiment/conf/config.yaml", "lstm_sentiment/py.typed"} <= set(names[0])
-    assert {name.partition("/")[0].partition("-")[0] for name in names[0]} == {"lstm_sentiment"}
+    top = {name.partition("/")[0].partition("-")[0] for name in names[0]}
+    assert top == {"lstm_sentiment", "hydra_plugins"}
+    # Other distributions have parts of this namespace, too.
+    assert "hydra_plugins/__init__.py" not in names[0]
 
 
 def test_the_package_is_not_the_checkout(installed: Installation) -> None:

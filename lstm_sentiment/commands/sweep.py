@@ -21,13 +21,15 @@ from lstm_sentiment.commands.terminal import (
 )
 from lstm_sentiment.config import CHOICE_GROUPS, Config
 from lstm_sentiment.data.cache import DataCache
+from lstm_sentiment.display import counted
 from lstm_sentiment.errors import InputError, RunError
+from lstm_sentiment.files.heartbeats import LostError
 from lstm_sentiment.files.locks import LOCK, HeldError, is_held, sole_writer
 from lstm_sentiment.files.writing import write_json
 from lstm_sentiment.report.ranking import ranking
 from lstm_sentiment.runs.folder import SWEEP, planned_runs, unwritable
 from lstm_sentiment.runs.identity import COMMAND, new_command
-from lstm_sentiment.runs.reader import read_run
+from lstm_sentiment.runs.reader import State, read_run
 from lstm_sentiment.training.plan import Plan
 from lstm_sentiment.training.run import describe_error, execute, remove_leftovers
 
@@ -41,39 +43,43 @@ class Sweep:
     """The runs of a command; a single run is a sweep of one.
 
     Several processes may train the same sweep: each trains the runs that no other process has
-    locked.
+    locked. `elsewhere` says that other machines train them, so this process trains none.
     """
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, size: int, elsewhere: bool = False) -> None:
+        self.size, self.elsewhere = size, elsewhere
         self.cache = DataCache(Terminal())
         self.begun = 0  # runs trained or skipped so far, the current one included
         # Processes of a launcher belong to the command of their parent.
         self.command = os.environ.get(COMMAND) or new_command()
         self.configs: dict[Path, tuple[Config, Choices]] = {}  # by the run's folder
+        self.unfinished: set[Path] = set()  # folders of runs that must be trained, as planned
         self.settled: set[Path] = set()  # folders of runs that have finished or failed
         self.refusals: list[str] = []  # reasons why runs could not be started
         self.durations: list[float] = []  # seconds of each trained run
 
-    def plan(self, runs: Iterable[tuple[MakeConfig, Choices]]) -> None:
+    def plan(self, runs: Iterable[tuple[MakeConfig, Choices]]) -> list[Path | None]:
         """Plan all runs, and read and cache their data, before the first run is trained.
 
-        The reasons for runs that cannot be planned are collected in `refusals`. Raises InputError
-        if the root folder cannot be written.
+        Returns the folder of each run, or None if it cannot be planned; `refusals` has the reasons.
+        Raises InputError if the root folder cannot be written.
         """
-        unfinished = False
+        folders: list[Path | None] = []
         for make_config, choices in runs:
             try:
                 plan = self._plan(make_config, choices)
                 if not plan.finished_record:
-                    unfinished = True
+                    self.unfinished.add(plan.folder)
                     self._prepare(plan)
+                folders.append(plan.folder)
             except Exception as error:  # shown when this run is to be trained
                 self.refusals.append(describe_error(error)["reason"])
+                folders.append(None)
         if not self.configs:
             self.cache.discard_new_entries()
-        if unfinished and len(self.configs) > 1:
+        if self.unfinished and len(self.configs) > 1:
             self._write_planned_runs()
+        return folders
 
     def train(self, make_config: MakeConfig, choices: Choices) -> None:
         """Train one run, unless it is finished or another process is training it."""
@@ -95,13 +101,17 @@ class Sweep:
         The code is 0 if every run of the command has a record, and 1 otherwise.
         """
         self._complete()
-        runs = [read_run(folder) for folder in self.configs if folder.exists()]
+        runs = [read_run(folder) for folder in self.configs if self.elsewhere or folder.exists()]
         if runs:
             console.print(ranking_table(*ranking(runs)))
         if self.size != 1 or not self.begun:
             # Repeated at the end, since the lines above may have scrolled out of view.
             for refusal in dict.fromkeys(self.refusals):
                 print_labelled("refused", refusal, "red")
+        left = [run for run in runs if run.state in (State.missing, State.interrupted)]
+        if left and self.elsewhere:
+            count = f"{counted(len(left), 'run')} of {self.size}"
+            console.print(f"{count} not finished: the same command continues.")
         if any(run.record for run in runs):
             where = typed_path(os.path.commonpath([folder.parent for folder in self.configs]))
             program = typed_program("lstm-sentiment")
@@ -114,7 +124,7 @@ class Sweep:
         config = make_config()
         config = replace(config, sweep=config.sweep or choices.get("experiment"))
         recorded_choices = {group: choices[group] for group in CHOICE_GROUPS}
-        plan = Plan.of(config, self.cache, recorded_choices, self.command)
+        plan = Plan.of(config, self.cache, recorded_choices, self.command, elsewhere=self.elsewhere)
         self.configs[plan.folder] = (config, recorded_choices)
         return plan
 
@@ -143,15 +153,18 @@ class Sweep:
         """Train a run and show its failure; leave it unsettled if another process trains it."""
         self.settled.add(plan.folder)
         started = time.monotonic()
-        shown = plan.config.trainer.enable_progress_bar
+        shown = display_of_run(plan.folder.name, True)
         try:
-            execute(plan, display_of_run(plan.folder.name, shown))
-        except HeldError:
-            display_of_run(plan.folder.name, True).message("another process is training it")
+            display = display_of_run(plan.folder.name, plan.config.trainer.enable_progress_bar)
+            # This command may have begun the run in a process that has died, or is about to.
+            execute(plan, display, wait=plan.is_begun)
+        except (HeldError, LostError) as error:
+            lost = isinstance(error, LostError)
+            shown.message(str(error) if lost else "another process is training it")
             self.settled.remove(plan.folder)
             return
         except RunError as error:
-            display_of_run(plan.folder.name, True).message(str(error), "failed")
+            shown.message(str(error), "failed")
         self.durations.append(time.monotonic() - started)
 
     def _complete(self) -> None:
@@ -163,7 +176,9 @@ class Sweep:
                 console.print("Waiting for runs that other processes are training.")
                 announced = True
             for folder in unsettled:
-                if folder not in held:
+                if folder not in held and self.elsewhere:
+                    self.settled.add(folder)
+                elif folder not in held:
                     self._take_over(folder)
             if held:
                 time.sleep(POLL)

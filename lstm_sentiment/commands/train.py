@@ -12,7 +12,8 @@ import threading
 from collections.abc import Sequence
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -29,6 +30,7 @@ from lstm_sentiment.commands.hydra_config import (
     task_overrides,
     to_config,
 )
+from lstm_sentiment.commands.launchers import ELSEWHERE, register, require_package
 from lstm_sentiment.commands.signals import TERMINATING, exit_on_signals
 from lstm_sentiment.commands.terminal import display_of_run, print_error
 from lstm_sentiment.config import Config
@@ -86,6 +88,7 @@ class TrainCommand:
 
     def __init__(self) -> None:
         self.sweep: Sweep | None = None  # created by `plan`
+        self.planned: dict[tuple[str, ...], Path | None] = {}  # folders by overrides; see `plan`
 
     def run(self) -> int:
         """Train the runs, then close the sweep; return the exit code."""
@@ -108,6 +111,7 @@ class TrainCommand:
     def _run_tasks(self) -> None:
         """Let Hydra call the tasks; if its launcher fails, `close` trains the planned runs."""
         os.environ["HYDRA_FULL_ERROR"] = "1"  # raise errors; otherwise Hydra prints many lines
+        register()
         try:
             _task()
         except (HydraException, OmegaConfBaseException, ValueError) as error:
@@ -122,26 +126,42 @@ class TrainCommand:
         """Report the error of a launcher; raise it again if no planned run is left."""
         if self.sweep is None or not self.sweep.configs or self.sweep.begun:
             raise error
-        reason = f"{type(error).__name__}: {one_line(error)}"
-        print_error(f"The launcher failed ({reason}): this process trains its runs.")
+        if isinstance(error, InputError):
+            print_error(error)
+        else:
+            print_error(f"The launcher failed ({type(error).__name__}: {one_line(error)}).")
+        if not self.sweep.elsewhere:
+            print_error("This process trains the runs of the launcher.")
 
-    def plan(self, runs: list[list[str]]) -> None:
+    def folder_of(self, overrides: Sequence[str]) -> Path | None:
+        """Return the folder of a planned run, or None if it could not be planned.
+
+        Raises InputError if another sweeper than Hydra's own has made the overrides.
+        """
+        try:
+            return self.planned[tuple(overrides)]
+        except KeyError as error:
+            raise InputError(
+                f"The run with {' '.join(overrides)} was not planned: this launcher works with "
+                "hydra/sweeper=basic only."
+            ) from error
+
+    def plan(self, runs: list[list[str]], launcher: str = "") -> None:
         """Plan the runs with these overrides; exit if none of them can be started."""
         from lstm_sentiment.commands.sweep import Sweep
 
         try:
             composed = [hydra.compose("config", run, return_hydra_config=True) for run in runs]
-            self.sweep = Sweep(len(runs))
-            self.sweep.plan(
+            self.sweep = Sweep(len(runs), elsewhere=launcher in ELSEWHERE)
+            folders = self.sweep.plan(
                 (partial(to_config, config), config.hydra.runtime.choices) for config in composed
             )
+            self.planned = dict(zip(map(tuple, runs), folders, strict=True))
         except (HydraException, OmegaConfBaseException) as error:
-            print_error(one_line(error))
-            sys.exit(1)
+            _refuse(one_line(error))
         except InputError as error:
             self.sweep = None
-            print_error(error)
-            sys.exit(1)
+            _refuse(error)
         if not self.sweep.configs:
             sys.exit(self.sweep.close())
 
@@ -150,19 +170,34 @@ class Planning(Callback):
     """Hydra's callback that plans the runs of a command before the first is trained."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        """Plan the only run."""
-        self._plan([task_overrides(config)])
+        """Plan the only run; exit if a launcher is chosen, which Hydra would ignore."""
+        launcher = _launcher(config)
+        if launcher != "basic":
+            _refuse(f"hydra/launcher={launcher} starts the runs of a sweep: add -m.")
+        if command := TrainCommand.current.get():
+            command.plan([task_overrides(config)])
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Plan the runs of a sweep."""
+        """Plan the runs of a sweep; exit if torchrun or a missing package prevents its launcher."""
         if torchrun.world_size() > 1:
-            print_error("torchrun starts the processes of a single run: train it without -m.")
-            sys.exit(1)
-        self._plan(list(combinations(config)))
-
-    def _plan(self, runs: list[list[str]]) -> None:
+            _refuse("torchrun starts the processes of a single run: train it without -m.")
+        launcher = _launcher(config)
+        try:
+            require_package(launcher)
+        except InputError as error:
+            _refuse(error)
         if command := TrainCommand.current.get():
-            command.plan(runs)
+            command.plan(list(combinations(config)), launcher)
+
+
+def _refuse(reason: object) -> NoReturn:
+    """Print the reason and exit; Hydra would turn an exception of a callback into a warning."""
+    print_error(reason)
+    sys.exit(1)
+
+
+def _launcher(config: DictConfig) -> str:
+    return str(config.hydra.runtime.choices["hydra/launcher"])
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")

@@ -1,19 +1,25 @@
-"""Locks between processes: the kernel's locks of files, which end with their process.
+"""Locks between processes.
 
-They hold between the processes of one machine. Between machines, they depend on the file system
-and, on NFS, on how it is mounted.
+On a file system of one machine, they are the kernel's locks of files, which end with their process.
+Between machines, these depend on the file system and, on NFS, on how it is mounted. On file systems
+of the network, locks are therefore files whose holder keeps changing them (see `heartbeats`).
 """
 
 import errno
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from enum import StrEnum, auto
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files import heartbeats
+from lstm_sentiment.files.heartbeats import HeartbeatLock
+from lstm_sentiment.files.mounts import is_on_network
 from lstm_sentiment.files.reading import open_regular
 
 try:
@@ -23,11 +29,33 @@ except ImportError:  # Windows
 
 LOCK = ".lock"
 LOCK_TIMEOUT = 0.2  # seconds; `is_held` takes a lock for a shorter time
+POLL = 0.2  # seconds between two attempts to get a lock
 ON_WINDOWS = os.name == "nt"
+VARIABLE = "LSTM_SENTIMENT_LOCKS"  # the environment variable that names the kind of all locks
+
+
+class Kind(StrEnum):
+    """The kinds of locks."""
+
+    flock = auto()  # of the kernel
+    heartbeat = auto()
 
 
 class HeldError(Exception):
     """An error that says that another process holds the lock."""
+
+
+def kind_of_locks(folder: Path) -> Kind:
+    """Return the kind of the locks in a folder: by its file system, or as the variable says.
+
+    Raises InputError if the variable is not valid.
+    """
+    chosen = os.environ.get(VARIABLE)
+    if chosen is None:
+        return Kind.heartbeat if is_on_network(folder) else Kind.flock
+    if chosen not in [*Kind]:
+        raise InputError(f"{VARIABLE} must be {' or '.join(Kind)} (got {chosen}).")
+    return Kind(chosen)
 
 
 @contextmanager
@@ -38,6 +66,13 @@ def sole_writer(lock: Path, waiting: Callable[[], object] | None = None) -> Iter
     `waiting`, raise HeldError. Raises OSError if the lock file cannot be created, or if the file
     system accepts locks without effect.
     """
+    hold = _heartbeat_lock if _kind(lock) is Kind.heartbeat else _kernel_lock
+    with hold(lock, waiting):
+        yield
+
+
+@contextmanager
+def _kernel_lock(lock: Path, waiting: Callable[[], object] | None) -> Iterator[None]:
     kernel_lock = FileLock(lock, fallback_to_soft=False)  # requires a file system with locks
     try:
         kernel_lock.acquire(timeout=LOCK_TIMEOUT)
@@ -45,7 +80,7 @@ def sole_writer(lock: Path, waiting: Callable[[], object] | None = None) -> Iter
         if waiting is None:
             raise HeldError(lock) from held
         waiting()
-        kernel_lock.acquire(poll_interval=0.2)
+        kernel_lock.acquire(poll_interval=POLL)
     try:
         if not is_held(lock):
             raise OSError(errno.ENOLCK, "locks of files have no effect there", str(lock))
@@ -57,6 +92,25 @@ def sole_writer(lock: Path, waiting: Callable[[], object] | None = None) -> Iter
                 lock.unlink(missing_ok=True)
         finally:
             kernel_lock.release()
+
+
+@contextmanager
+def _heartbeat_lock(lock: Path, waiting: Callable[[], object] | None) -> Iterator[None]:
+    """Hold a lock with beats; wait for one whose holder may have ended, even without `waiting`."""
+    wanted = HeartbeatLock(lock)
+    lock.parent.mkdir(parents=True, exist_ok=True)  # as the other kind does
+    patience = time.monotonic() + LOCK_TIMEOUT
+    is_announced = False
+    while _kernel_holds(lock) or not wanted.acquire():
+        is_alive = _kernel_holds(lock) or not wanted.may_be_stale()
+        if is_alive and not is_announced and time.monotonic() > patience:
+            if waiting is None:
+                raise HeldError(lock)
+            waiting()
+            is_announced = True
+        time.sleep(min(POLL, wanted.interval / 4))
+    with wanted.held():
+        yield
 
 
 @contextmanager
@@ -78,17 +132,39 @@ def output_lock(output: Path) -> Iterator[None]:
 
 
 def is_held(lock: Path) -> bool:
-    """Return whether a living process holds the lock."""
+    """Return whether a living process holds the lock.
+
+    Whether a process of another machine lives is known only after a while. Until then, the times
+    of both machines' clocks decide.
+    """
+    if _kind(lock) is Kind.heartbeat:
+        return _kernel_holds(lock) or heartbeats.is_held(lock)
     if fcntl is None:
         return lock.exists() and not _can_be_acquired(lock)
+    return _kernel_holds(lock)
+
+
+def _kernel_holds(lock: Path) -> bool:
+    """Return whether a process holds the kernel's lock of a file, which is empty then."""
+    if fcntl is None:
+        return False
     try:
         with open_regular(lock) as stream:  # read only: the file may belong to another user
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            if not os.fstat(stream.fileno()).st_size:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:
         return False  # the lock file is missing or unusable
     return False
+
+
+def _kind(lock: Path) -> Kind:
+    """Return the kind of a lock; a lock with beats, whose file is not empty, stays one."""
+    with suppress(OSError):
+        if lock.lstat().st_size:
+            return Kind.heartbeat
+    return kind_of_locks(lock.parent)
 
 
 def _can_be_acquired(lock: Path) -> bool:

@@ -2,7 +2,9 @@
 
 Content is written into a draft beside its place: a new file or folder with a random name, which no
 other program can have prepared as a link. A living process holds a lock on its drafts, so that the
-next command recognises and removes the drafts of processes that were killed.
+next command recognises and removes the drafts of processes that were killed. On file systems of the
+network, where the kernel's locks may have no effect, the drafts that have not changed for a day are
+removed, and those below a lock that this process holds.
 """
 
 import json
@@ -12,12 +14,14 @@ import secrets
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from lstm_sentiment.files.locks import ON_WINDOWS, fcntl
+from lstm_sentiment.files.heartbeats import require_held
+from lstm_sentiment.files.locks import ON_WINDOWS, Kind, fcntl, kind_of_locks
 
 DRAFT = ".draft-"  # prefix of the name of a file or folder that is being written
 # Drafts of this version, and of older ones: entries of the cache, and files of runs and reports,
@@ -25,6 +29,7 @@ DRAFT = ".draft-"  # prefix of the name of a file or folder that is being writte
 DRAFT_NAME = re.compile(
     r"\.draft-((.+-)?[0-9a-f]{16}|.+\.(json|parquet|safetensors|ckpt|png|svg|html|md|csv)-\d+)"
 )
+DAY = 86_400  # seconds
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 
 
@@ -42,6 +47,7 @@ def file_draft(path: Path, durable: bool = True) -> Iterator[Path]:
         yield draft
         if durable:
             _sync(draft)
+        require_held(path)
         draft.replace(path)
     if durable:
         _sync(path.parent)
@@ -61,6 +67,7 @@ def folder_draft(folder: Path) -> Iterator[Path]:
         for file in draft.iterdir():
             _sync(file)
         _sync(draft)
+        require_held(folder)
         replaced = _new_name(folder.parent)  # if this process is killed, it counts as a draft
         if folder.exists():
             folder.rename(replaced)
@@ -86,10 +93,11 @@ def scratch_folder() -> Iterator[Path]:
         yield draft
 
 
-def remove_drafts(folder: Path) -> None:
+def remove_drafts(folder: Path, is_locked: bool = False) -> None:
     """Remove the drafts in a folder that killed processes left.
 
-    They stay on Windows, where nothing tells them from the drafts of living processes.
+    `is_locked` says that this process holds the lock without which nobody may write a draft there.
+    Drafts stay on Windows, where nothing tells them from the drafts of living processes.
     """
     if fcntl is None:
         return
@@ -97,9 +105,17 @@ def remove_drafts(folder: Path) -> None:
         names = [entry.name for entry in os.scandir(folder) if DRAFT_NAME.fullmatch(entry.name)]
     except OSError:
         return  # reported when the folder is written
-    for name in names:
-        with suppress(OSError), _locked(folder / name, is_own=False):
-            remove(folder / name)
+    for draft in (folder / name for name in names):
+        with suppress(OSError), _locked(draft, is_own=False):
+            if is_locked or kind_of_locks(folder) is Kind.flock or _is_old(draft):
+                remove(draft)
+
+
+def _is_old(draft: Path) -> bool:
+    """Return whether a draft, and all files of a folder, have not changed for a day."""
+    is_folder = stat.S_ISDIR(draft.lstat().st_mode)
+    paths = [draft, *draft.iterdir()] if is_folder else [draft]
+    return time.time() - max(path.lstat().st_mtime for path in paths) > DAY
 
 
 @contextmanager
@@ -128,7 +144,7 @@ def _locked(draft: Path, is_own: bool) -> Iterator[None]:
 
     Raises BlockingIOError if another process holds it, or OSError.
     """
-    if fcntl is None or draft.is_symlink():
+    if fcntl is None or draft.is_symlink() or kind_of_locks(draft.parent) is Kind.heartbeat:
         yield
         return
     # On NFS, only a file that is open for writing can be locked exclusively.

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from lstm_sentiment.display import Display, printable
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.heartbeats import require_held
 from lstm_sentiment.files.limits import PLANNED_RUNS
 from lstm_sentiment.files.locks import LOCK
 from lstm_sentiment.files.names import is_plain_name
@@ -71,13 +72,15 @@ def remove_own_files(run: Path, folders: Iterable[str] = tuple(OWN_FILES)) -> No
     """Remove the files of a run that this program wrote; files of others are kept.
 
     The record is removed first, since a run with a record must be complete. Raises InputError like
-    `own_files` before anything is removed.
+    `own_files`, and LostError if this process has lost the lock of the run, before anything is
+    removed.
     """
+    require_held(run / RECORD)
     records = (RECORD, PRETRAINING)
     for file in sorted(own_files(run, folders), key=lambda file: file.name not in records):
         remove(file)
     for name in filter(None, folders):
-        remove_drafts(run / name)
+        remove_drafts(run / name, is_locked=True)
         with suppress(OSError):  # it contains files of others, or there is none
             (run / name).rmdir()
 
@@ -88,7 +91,7 @@ def start_over(run: Path, display: Display) -> None:
     Raises InputError like `own_files` before anything is removed.
     """
     remove_own_files(run)
-    remove_drafts(run)
+    remove_drafts(run, is_locked=True)
     kept = sorted(name for name in _names(run) if not name.startswith((LOCK, DRAFT)))
     if kept:
         names = printable(", ".join(kept[:3])) + (" …" if len(kept) > 3 else "")
@@ -142,7 +145,7 @@ def unwritable(root: str | Path, error: OSError) -> InputError:
     if error.errno in NO_LOCKS:
         return InputError(
             f"root={root} is on a file system whose locks have no effect ({error.strerror}), so "
-            "that two commands could write one run: give a folder on another file system, such as "
-            "a local disk."
+            "that two commands could write one run: set LSTM_SENTIMENT_LOCKS=heartbeat for all of "
+            "them, or give a folder on another file system, such as a local disk."
         )
     return InputError(f"root={root} cannot be written ({error.strerror}): give a writable folder.")

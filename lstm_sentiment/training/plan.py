@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lstm_sentiment.config import Config
+from lstm_sentiment.config import Accelerator, Config
 from lstm_sentiment.data import word_vectors
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.datamodule import ReviewDataModule
@@ -87,6 +87,7 @@ class Plan(Planned):
     choices: Mapping[str, str]
     data: ReviewDataModule
     may_be_pruned: bool = False
+    elsewhere: bool = False  # trained by another machine, which may have other devices
 
     @classmethod
     def of(
@@ -96,16 +97,21 @@ class Plan(Planned):
         choices: Mapping[str, str] | None = None,
         command: str | None = None,
         corpus: Corpus | None = None,
+        elsewhere: bool = False,
     ) -> "Plan":
         """Plan the run of a configuration.
 
         `choices` are the names chosen for the groups encoder, head, embedding and data. `command`
         is the token of the command, a new one by default. `corpus` takes the place of the reviews
-        that the configuration names. Raises InputError if a device is not available, if the
-        reviews cannot be read, or if the decision does not suit the number of classes.
+        that the configuration names. `elsewhere` says that another machine trains the run, so
+        that devices and cores of this one do not matter. Raises InputError if a device is not
+        available, if the reviews cannot be read, or if the decision does not suit the number of
+        classes.
         """
-        device = runtime.choose_device(config.trainer.accelerator)
-        processes.require_possible(config.trainer, device)
+        accelerator = Accelerator.auto if elsewhere else config.trainer.accelerator
+        device = runtime.choose_device(accelerator)
+        if not elsewhere:
+            processes.require_possible(config.trainer, device)
         if corpus is not None and config.trainer.processes > 1:
             raise InputError(
                 f"trainer.devices={config.trainer.devices} is not allowed with reviews in memory, "
@@ -133,7 +139,9 @@ class Plan(Planned):
         require_possible(config.decision, data.classes)
         folder = run_folder(config, identity)
         choices = names | dict(choices or {})
-        return cls(config, device, folder, command or new_command(), choices, data)
+        return cls(
+            config, device, folder, command or new_command(), choices, data, elsewhere=elsewhere
+        )
 
     @property
     def description(self) -> Mapping[str, Any]:
@@ -154,7 +162,8 @@ class Plan(Planned):
         the machine has fewer cores than the threads of the configuration, or if the score that is
         monitored is undefined.
         """
-        runtime.require_cores(self.config.trainer.threads)
+        if not self.elsewhere:
+            runtime.require_cores(self.config.trainer.threads)
         self.data.prepare_data()
         self.data.setup()
         train_on_unlabelled(self.data, self.config.objective.unlabelled)

@@ -12,6 +12,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lstm_sentiment.display import Display
 from lstm_sentiment.errors import FittingError, InputError, RunError
+from lstm_sentiment.files.heartbeats import LostError
 from lstm_sentiment.files.locks import LOCK, HeldError, sole_writer
 from lstm_sentiment.files.reading import read_json
 from lstm_sentiment.files.writing import remove, remove_drafts, write_json
@@ -53,7 +54,8 @@ def execute(
 
     With `wait`, wait for another process that is training the run; without it, raise HeldError.
     Raises InputError if the run cannot be started, in which case no file was written, RunError if
-    training fails, and KeyboardInterrupt if the user interrupts training.
+    training fails, LostError if another process takes over, since this one was paused, and
+    KeyboardInterrupt if the user interrupts training.
     """
 
     def show_waiting() -> None:
@@ -114,7 +116,7 @@ def _open_folder(plan: Planned, display: Display) -> tuple[Path | None, list[Att
         remove(folder / PRETRAINING)
     remove(folder / FAILED)
     for subfolder in (folder, folder / MODEL, folder / CHECKPOINTS):
-        remove_drafts(subfolder)
+        remove_drafts(subfolder, is_locked=True)
     first = 1 if checkpoint is None else checkpoints.epoch_of(checkpoint) + 1
     environment = runtime.environment(plan.device, plan.config.trainer.processes)
     attempts.append({"epoch": first, "environment": environment})
@@ -160,7 +162,11 @@ def _train_or_record_failure(
         if stop.code == 1:  # Lightning exits with 1 after a KeyboardInterrupt
             raise KeyboardInterrupt from stop
         raise
+    except LostError:
+        raise
     except FittingError as failure:
+        if isinstance(failure.error, LostError):
+            raise failure.error from None
         raise _recorded_failure(plan, failure.error, failure.epoch) from failure.error
     except Exception as error:
         raise _recorded_failure(plan, error, None) from error
@@ -204,7 +210,7 @@ def _remove_training_state(plan: Planned) -> None:
     `progress.json` is removed last: while it exists, `remove_leftovers` repeats the removal.
     """
     if not plan.config.keep_checkpoints:
-        with suppress(OSError, InputError):
+        with suppress(OSError, InputError, LostError):
             remove_own_files(plan.folder, [CHECKPOINTS])
     with suppress(OSError):
         remove(plan.folder / PROGRESS)

@@ -1,6 +1,7 @@
 """Lightning's trainer, and the callbacks in the order in which they are called."""
 
 import lightning as L
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from lstm_sentiment.display import Display
 from lstm_sentiment.runs.folder import CHECKPOINTS
@@ -49,7 +50,8 @@ def build_trainer(
         deterministic=config.deterministic,
         logger=False,  # `board` writes the scores
         callbacks=callbacks,
-        plugins=[checkpoints.VerifiedCheckpointIO()],
+        # One process trains a run, also in a job of Slurm with several tasks.
+        plugins=[checkpoints.VerifiedCheckpointIO(), LightningEnvironment()],
         default_root_dir=folder,
         num_sanity_val_steps=0,
         enable_progress_bar=False,  # EpochDisplay shows one

@@ -36,7 +36,7 @@ def test_closing_waits_until_a_run_is_no_longer_locked(
 ) -> None:
     attempts = iter([HeldError, HeldError, None])
 
-    def execute(*_: Any) -> None:
+    def execute(*_: Any, **__: Any) -> None:
         if (error := next(attempts)) is not None:
             raise error
 

@@ -6,11 +6,13 @@ Commands are forked from a server that has imported the slow modules, so that th
 import atexit
 import codecs
 import ctypes
+import fcntl
 import multiprocessing
 import os
 import resource
 import runpy
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -158,6 +160,13 @@ def torchrun_variables(rank: int, port: int) -> None:
     os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "a"}
 
 
+def with_programs(folder: Path) -> None:
+    """Let this process find the programs in a folder, and its own start this package."""
+    os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    os.environ["PYTHONPATH"] = str(TRAIN.parent)
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
 def tensorboard_stand_in(folder: Path) -> Path:
     """Return the folder, with a module that prints its folder of runs, and waits.
 
@@ -234,6 +243,60 @@ def bound_by_permissions() -> None:
         libc.capget(version, sets)
         sets[0] &= ~0b110  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
         assert libc.capset(version, sets) == 0
+
+
+CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWPID = 0x20000, 0x4000000, 0x20000000  # see unshare(2)
+PR_SET_PDEATHSIG = 1  # see prctl(2)
+
+
+def another_machine(name: str) -> None:
+    """Continue in a child that has a host name, mounts and numbers of processes of its own.
+
+    This process waits for the child, which is killed with it. It raises OSError if the machine does
+    not permit this.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWPID):
+        raise OSError(ctypes.get_errno(), "no namespaces")
+    child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        os._exit(abs(os.waitstatus_to_exitcode(status)))
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    socket.sethostname(name)
+    private = 0x4C000  # MS_REC | MS_PRIVATE: later mounts are not seen outside
+    if libc.mount(b"none", b"/", None, private, None) or libc.mount(
+        b"proc", b"/proc", b"proc", 0, None
+    ):
+        raise OSError(ctypes.get_errno(), "no mounts")
+    os.environ["LSTM_SENTIMENT_LOCKS"] = "heartbeat"
+    os.environ["LSTM_SENTIMENT_HEARTBEAT"] = "0.1"
+    fcntl.flock = _no_flock
+    without_sync()
+
+
+def without_sync() -> None:
+    """Let this process not wait for the disk, which matters only if the machine crashes."""
+    os.fsync = lambda _: None
+
+
+def _no_flock(*_: object) -> None:
+    raise AssertionError("flock was called")
+
+
+def other_machines_are_permitted() -> bool:
+    """Return whether this process may start commands with `another_machine`."""
+    process = context.Process(target=another_machine, args=("a",))
+    process.start()
+    process.join(60)
+    return process.exitcode == 0
+
+
+def in_machine(command: "Command") -> int:
+    """Return the number of the process that runs a command with `another_machine`."""
+    children = Path(f"/proc/{command.pid}/task/{command.pid}/children")
+    [child] = children.read_text().split()
+    return int(child)
 
 
 def fill_cache(cache: str) -> None:

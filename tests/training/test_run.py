@@ -244,6 +244,15 @@ def test_training_stops_after_patience_epochs_without_improvement(tiny: MakeConf
     assert len(record["epochs"]) == 3
 
 
+def test_a_job_of_slurm_with_several_tasks_trains_alone(
+    tiny: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = {"JOB_ID": "1", "NTASKS": "4", "NTASKS_PER_NODE": "4", "NNODES": "1", "PROCID": "1"}
+    for name, value in tasks.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    assert run(tiny(trainer={"max_epochs": 1}, seed=7))["epochs"]
+
+
 def test_limit_train_batches_shortens_an_epoch(tiny: MakeConfig) -> None:
     record = run(tiny(trainer={"limit_train_batches": 1, "max_epochs": 1}))
     assert np.sum(record["epochs"][0]["train"]["confusion_matrix"]) <= 64  # a batch
