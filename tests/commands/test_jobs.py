@@ -207,7 +207,7 @@ def test_a_job_that_is_started_again_waits_for_the_process_that_is_about_to_die(
         (["hydra/launcher=ray"], "hydra/launcher=ray starts the runs of a sweep: add -m."),
         (
             ["-m", "hydra/launcher=ray", "trainer.threads=2", "hydra.launcher.cores=1"],
-            "hydra.launcher.cores must be at least 2, the trainer.threads of all trainer.devices of ",
+            "hydra.launcher.cores must be at least 2, the trainer.threads of all trainer.devices",
         ),
         (["-m", "hydra/launcher=ray", "hydra.launcher.core=1"], "hydra.launcher.core"),
     ],
