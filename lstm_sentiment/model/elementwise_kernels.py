@@ -234,14 +234,17 @@ def sru_backward(
                 before[:] = 0
             new, forget, reset, skip = gate_views(gate, H)
             d_new, d_forget, d_reset, d_skip = gate_views(d_gate, H)
-            for j in range(H):
+            for j in range(H):  # one loop for all of it would not be vectorized
                 d = d_hidden[j]
-                d_c = d_cell[j] + d * reset[j]
+                d_cell[j] += d * reset[j]
                 d_reset[j] = d * (cell[j] - skip[j]) * reset[j] * (ONE - reset[j])
                 d_skip[j] = d * (ONE - reset[j])
+            for j in range(H):
+                d_c = d_cell[j]
                 d_forget[j] = d_c * (before[j] - new[j]) * forget[j] * (ONE - forget[j])
                 d_new[j] = d_c * (ONE - forget[j])
-                d_cell[j] = d_c * forget[j]
-                d_cell[j] += d_forget[j] * for_forget[j] + d_reset[j] * for_reset[j]
+                d_cell[j] = d_c * forget[j] + d_forget[j] * for_forget[j]
+            for j in range(H):
+                d_cell[j] += d_reset[j] * for_reset[j]
             store(d_gate, d_gates[t, b])
         d_gates[lengths[b] :, b] = 0
