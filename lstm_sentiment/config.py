@@ -43,6 +43,14 @@ class Cell(StrEnum):
     rnn = auto()
     lstm = auto()
     gru = auto()
+    mingru = auto()
+    minlstm = auto()
+    sru = auto()
+
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether each unit depends on its own previous value only, without a matrix product."""
+        return self in (Cell.mingru, Cell.minlstm, Cell.sru)
 
 
 class HeadKind(StrEnum):
@@ -213,7 +221,7 @@ class EncoderConfig(Checked, prefix="encoder."):
     recurrent_dropout: float = fraction(
         0.0,
         help="dropout of the hidden-to-hidden weights, with one mask for each batch "
-        "(Merity et al. 2018)",
+        "(Merity et al. 2018); mingru, minlstm and sru have no such weights",
     )
     backward: bool = flag(
         False,
@@ -241,7 +249,12 @@ class EncoderConfig(Checked, prefix="encoder."):
         return DEPTHS[self.num_layers] + direction + self.cell
 
     def check_combination(self) -> None:
-        """Check that `backward` is not chosen for a network that reads in both directions."""
+        """Check that the cell has what is dropped, and that `backward` means one direction."""
+        if self.cell.is_elementwise and self.recurrent_dropout > 0:
+            raise InputError(
+                f"encoder.recurrent_dropout={self.recurrent_dropout} is not allowed with "
+                f"encoder.cell={self.cell}, which has no hidden-to-hidden weights: give 0."
+            )
         if self.backward and self.bidirectional:
             raise InputError(
                 "encoder.backward=true is not allowed with encoder.bidirectional=true, which reads "

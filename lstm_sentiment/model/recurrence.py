@@ -106,16 +106,8 @@ def gru(inputs: Inputs, weights: Weights, partition: RowPartition, backwards: bo
     )
 
 
-def _recur(
-    forward: Any,
-    backward: Any,
-    projected: Inputs,
-    weight: Tensor,
-    bias: Tensor | None,
-    partition: RowPartition,
-    backwards: bool,
-) -> Tensor:
-    """Check sizes and indices, which the kernels do not check; return the states, (T, B, H).
+def checked_indices(projected: Inputs, partition: RowPartition) -> Tensor:
+    """Return the row of `projected` that is read at each step, (T, B), which kernels do not check.
 
     Raises ValueError if an index is out of bounds or if the lengths do not fit the inputs.
     """
@@ -134,6 +126,20 @@ def _recur(
             f"lengths must fit the inputs (got {len(partition.lengths)} lengths of up to "
             f"{partition.longest} for {B} reviews of {T} steps)"
         )
+    return indices
+
+
+def _recur(
+    forward: Any,
+    backward: Any,
+    projected: Inputs,
+    weight: Tensor,
+    bias: Tensor | None,
+    partition: RowPartition,
+    backwards: bool,
+) -> Tensor:
+    """Return the states, (T, B, H). Raises ValueError like `checked_indices`."""
+    indices = checked_indices(projected, partition)
     # Decided here, since gradients are always disabled within a Function.
     keep = torch.is_grad_enabled() and (projected.vectors.requires_grad or weight.requires_grad)
     return _Recurrence.apply(  # type: ignore[no-untyped-call]
@@ -214,11 +220,11 @@ class _Recurrence(torch.autograd.Function):
             d_sums = d_gates[..., : -weight.shape[1]], d_memory
             d_weight = torch.cat([_weight_gradient(d, states, ctx.backwards) for d in d_sums])
             d_bias = d_memory.sum((0, 1), dtype=torch.float32)
-        d_projected = _sum_by_index(d_gates, indices, ctx.distinct) if ctx.shared else d_gates
+        d_projected = sum_by_index(d_gates, indices, ctx.distinct) if ctx.shared else d_gates
         return d_projected, None, d_weight, d_bias, None, None, None, None, None
 
 
-def _sum_by_index(d_gates: Tensor, indices: Tensor, count: int) -> Tensor:
+def sum_by_index(d_gates: Tensor, indices: Tensor, count: int) -> Tensor:
     """Sum over all steps that read the same vector, in float32: (T, B, G), (T, B) -> (U, G).
 
     A frequent word occurs a thousand times in a batch, and a sum in bfloat16 stops growing after a

@@ -48,6 +48,7 @@ HEADS = ("last", "flatten", "max", "avg")
 ENCODERS = [
     EncoderConfig(cell, num_layers=depth, bidirectional=bidirectional)
     for cell, bidirectional, depth in product(Cell, (False, True), (1, 2, 3))
+    if not cell.is_elementwise  # PyTorch has no such cells
 ]
 SHARED = ("lstm", "deep_bilstm")  # trained in several processes: a small and a large network
 WARM_UP = 10  # steps that are not timed: libraries are loaded and memory is allocated

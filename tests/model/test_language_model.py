@@ -30,7 +30,10 @@ def build(encoder: dict[str, Any] | None = None, **fields: Any) -> LanguageModel
     return LanguageModel(config, SIZE)
 
 
-@pytest.mark.parametrize(("cell", "direction"), list(product(Cell, DIRECTIONS)))
+@pytest.mark.parametrize(
+    ("cell", "direction"),
+    [(cell, way) for cell, way in product(Cell, DIRECTIONS) if not cell.is_elementwise],
+)
 @pytest.mark.parametrize("softmax", Softmax)
 def test_each_word_is_predicted_from_the_words_that_were_read_before(
     cell: Cell, direction: dict[str, Any], softmax: Softmax

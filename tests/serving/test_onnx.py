@@ -388,3 +388,14 @@ def test_a_part_without_an_onnx_form_is_refused(
     assert re.search(problem, error)
     assert error.count("\n") == 1
     assert [path.name for path in run.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("cell", [cell for cell in Cell if cell.is_elementwise])
+def test_a_cell_that_onnx_lacks_is_refused(
+    tiny: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str], cell: Cell
+) -> None:
+    run = saved(tmp_path / "run", tiny(encoder={"cell": cell}))
+    assert main(["export", str(run), "--onnx"]) == 1
+    problem = f"encoder.cell={cell} cannot be exported to ONNX: allowed are rnn, lstm, gru."
+    assert capsys.readouterr().err.rstrip().endswith(problem)
+    assert [path.name for path in run.iterdir()] == ["model"]

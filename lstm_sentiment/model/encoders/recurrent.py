@@ -5,6 +5,9 @@ Reviews are padded on the right. On the CPU, if the vectors are float32 (also in
 such as on CUDA, PyTorch (cuDNN) computes the whole stack from a packed sequence. Both
 implementations have the same parameters and give the same states.
 
+Cells without a matrix product from step to step have a parallel scan in place of the packed
+sequence, see `model.elementwise_recurrence`.
+
 With `encoder.segment`, the segments of a review are encoded like reviews of their own.
 """
 
@@ -17,27 +20,43 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from lstm_sentiment.config import Cell, EncoderConfig
-from lstm_sentiment.model import recurrence
+from lstm_sentiment.model import elementwise_recurrence, recurrence
 from lstm_sentiment.model.embedding import Embedded
 from lstm_sentiment.model.encoders.contract import Encoded
+from lstm_sentiment.model.encoders.elementwise_cells import SRU, ElementwiseCells, MinGRU, MinLSTM
 from lstm_sentiment.model.encoders.segments import Segments
 from lstm_sentiment.model.recurrence import Inputs, RowPartition, Weights
 
 
 class CellImplementation(NamedTuple):
-    """The functions that compute a cell, and the module that holds its weights."""
+    """The functions that compute a cell, and the module that holds its weights.
 
-    module: Callable[..., nn.RNNBase]
-    packed: Callable[..., tuple[Tensor, ...]]  # PyTorch's function for packed sequences
+    A cell has either PyTorch's function for packed sequences or, without a matrix product from step
+    to step, a scan in the order of reading: (T, B, E) inputs, weights, whether the direction is the
+    backward one, (B, H) state -> (T, B, H) states and (B, H) state.
+    """
+
+    module: Callable[..., nn.RNNBase | ElementwiseCells]
+    packed: Callable[..., tuple[Tensor, ...]] | None
     recurrence: (
         Callable[[Inputs, Weights, RowPartition, bool], Tensor] | None
     )  # for the CPU, if any
+    scan: Callable[[Tensor, Weights, bool, Tensor], tuple[Tensor, Tensor]] | None = None
 
 
 CELLS = {
     Cell.rnn: CellImplementation(nn.RNN, torch.rnn_tanh, recurrence.rnn),
     Cell.lstm: CellImplementation(nn.LSTM, torch.lstm, recurrence.lstm),
     Cell.gru: CellImplementation(nn.GRU, torch.gru, recurrence.gru),
+    Cell.mingru: CellImplementation(
+        MinGRU, None, elementwise_recurrence.mingru, elementwise_recurrence.scan_mingru
+    ),
+    Cell.minlstm: CellImplementation(
+        MinLSTM, None, elementwise_recurrence.minlstm, elementwise_recurrence.scan_minlstm
+    ),
+    Cell.sru: CellImplementation(
+        SRU, None, elementwise_recurrence.sru, elementwise_recurrence.scan_sru
+    ),
 }
 
 
@@ -49,9 +68,9 @@ class RecurrentEncoder(nn.Module):
 
     With `backward`, one direction reads each review from its end to its beginning.
 
-    The weights are those of one `nn.RNN`, `nn.GRU` or `nn.LSTM`, under PyTorch's names. Recurrent
-    dropout is DropConnect on the hidden-to-hidden weights (Merity et al. 2018, AWD-LSTM): one mask
-    for all reviews of a batch and all steps.
+    The weights are those of one `nn.RNN`, `nn.GRU` or `nn.LSTM`, under PyTorch's names, or of one
+    `ElementwiseCells`. Recurrent dropout is DropConnect on the hidden-to-hidden weights (Merity et
+    al. 2018, AWD-LSTM): one mask for all reviews of a batch and all steps.
 
     With `segment`, the states start anew after every so many tokens (Johnson and Zhang 2016), in
     all layers and directions. The final states are then the last forward state of the last
@@ -73,7 +92,8 @@ class RecurrentEncoder(nn.Module):
         self.backward = config.backward
         self.segment = config.segment
         self.output_size = config.hidden_size * (2 if config.bidirectional else 1)
-        initialise(self.rnn)
+        if isinstance(self.rnn, nn.RNNBase):
+            initialise(self.rnn)
 
     @property
     def directions(self) -> list[bool]:
@@ -98,6 +118,8 @@ class RecurrentEncoder(nn.Module):
         on_cpu = vectors.device.type == "cpu" and vectors.dtype is torch.float32
         if on_cpu and self.cell.recurrence is not None:
             return self.layerwise(embedded, lengths)
+        if self.cell.scan is not None:
+            return self.scanned(embedded, lengths)
         if not self.backward:
             return self.packed(embedded, lengths)
         # PyTorch has no cell that only reads backwards.
@@ -106,6 +128,7 @@ class RecurrentEncoder(nn.Module):
 
     def packed(self, embedded: Embedded, lengths: Tensor) -> Tensor:
         """Return the states, (B, T, D), by PyTorch's functions for packed sequences."""
+        assert self.cell.packed is not None, "`states` chooses `scanned` for such a cell"
         rnn, vectors = self.rnn, embedded.dense()
         vectors = vectors.to(next(rnn.parameters()).dtype)  # autocast may have narrowed them
         rows = pack_padded_sequence(vectors, lengths.cpu(), True, enforce_sorted=False)
@@ -142,12 +165,22 @@ class RecurrentEncoder(nn.Module):
                 if layer > 0:
                     states = F.dropout(states, rnn.dropout, self.training)
                 start = [part[layer : layer + 1].detach() for part in begun]
-                states, *last = self.cell.packed(
-                    states, start if rnn.mode == "LSTM" else start[0], weights,
-                    True, 1, 0.0, True, False, True,
-                )  # fmt: skip
+                states, *last = self._continued(states, weights, start)
                 after.append(last)
         return states, tuple(torch.cat(parts) for parts in zip(*after, strict=True))
+
+    def _continued(self, vectors: Tensor, weights: Weights, start: list[Tensor]) -> list[Tensor]:
+        """Return the states of a layer, (B, T, H), and each part of the state after the last step.
+
+        The parts of a state, such as those of `start`, are (1, B, H).
+        """
+        if self.cell.scan is not None:
+            time_major = vectors.transpose(0, 1)
+            states, last = self.cell.scan(time_major, weights, self.backward, start[0][0])
+            return [states.transpose(0, 1), last.unsqueeze(0)]
+        assert self.cell.packed is not None, "a cell without a scan has PyTorch's function"
+        state = start if self.rnn.mode == "LSTM" else start[0]
+        return [*self.cell.packed(vectors, state, weights, True, 1, 0.0, True, False, True)]
 
     def _zero_state(self, vectors: Tensor, layers: int) -> list[Tensor]:
         """Return the state before the first step of B reviews, (layers x directions, B, H) each."""
@@ -166,15 +199,49 @@ class RecurrentEncoder(nn.Module):
 
     def layerwise(self, embedded: Embedded, lengths: Tensor) -> Tensor:
         """Return the same states, (B, T, D), layer by layer and direction by direction."""
-        assert self.cell.recurrence is not None, "forward chooses `packed` for such a cell"
+        recurrence = self.cell.recurrence
+        assert recurrence is not None, "`states` chooses another implementation for such a cell"
         partition = RowPartition(lengths)
         vectors, indices = embedded
         inputs = Inputs(vectors.transpose(0, 1)) if indices is None else Inputs(vectors, indices.T)
+        return self._through_layers(
+            inputs,
+            lambda inputs, weights, backward: recurrence(inputs, weights, partition, backward),
+        )
+
+    def scanned(self, embedded: Embedded, lengths: Tensor) -> Tensor:
+        """Return the same states, (B, T, D), by the scan of a cell that has one."""
+        scan, size = self.cell.scan, self.rnn.hidden_size
+        assert scan is not None, "`states` chooses `packed` for such a cell"
+        vectors = embedded.dense().transpose(0, 1)
+        vectors = vectors.to(next(self.rnn.parameters()).dtype)  # autocast may have narrowed them
+        steps = torch.arange(len(vectors), device=vectors.device).unsqueeze(1)
+        mask = (steps < lengths.to(vectors.device)).unsqueeze(-1)  # (T, B, 1)
+        start = vectors.new_zeros(vectors.shape[1], size)
+
+        def compute(inputs: Inputs, weights: Weights, backward: bool) -> Tensor:
+            if not backward:
+                return scan(inputs.vectors, weights, backward, start)[0] * mask
+            turned = reversed_reviews(inputs.vectors.transpose(0, 1), lengths).transpose(0, 1)
+            states = scan(turned, weights, backward, start)[0] * mask
+            return reversed_reviews(states.transpose(0, 1), lengths).transpose(0, 1)
+
+        with torch.autocast(vectors.device.type, enabled=False):  # as in `packed`
+            return self._through_layers(Inputs(vectors), compute)
+
+    def _through_layers(
+        self, inputs: Inputs, compute: Callable[[Inputs, Weights, bool], Tensor]
+    ) -> Tensor:
+        """Return the states of the last layer, (B, T, D).
+
+        `compute` returns those of one layer and direction, (T, B, H), from inputs, weights and
+        whether the direction is the backward one.
+        """
         for layer in range(self.rnn.num_layers):
             if layer > 0:
                 inputs = Inputs(F.dropout(inputs.vectors, self.rnn.dropout, self.training))
             directions = [
-                self.cell.recurrence(inputs, self._weights(name), partition, backward)
+                compute(inputs, self._weights(name), backward)
                 for name, backward in zip(self._names(layer), self.directions, strict=True)
             ]
             inputs = Inputs(torch.cat(directions, -1) if len(directions) > 1 else directions[0])
@@ -193,11 +260,13 @@ class RecurrentEncoder(nn.Module):
 
     def _parameters_of(self, name: str) -> list[nn.Parameter]:
         """Return the parameters of the layer and direction whose suffix is `name`."""
-        kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        return [getattr(self.rnn, f"{kind}_{name}") for kind in kinds]
+        named = self.rnn.named_parameters()
+        return [parameter for full, parameter in named if full.endswith(f"_{name}")]
 
     def _weights(self, name: str) -> Weights:
         """Return the weights of a layer and direction, with recurrent dropout in training."""
+        if self.cell.scan is not None:
+            return [*self._parameters_of(name)]  # none is hidden-to-hidden
         ih, hh, *biases = self._parameters_of(name)
         return [ih, F.dropout(hh, self.recurrent_dropout, self.training), *biases]
 

@@ -1,0 +1,250 @@
+"""The recurrences of cells without a matrix product from step to step, compiled by Numba.
+
+Each unit of such a cell depends on its own previous value only, so a kernel reads one review after
+the other, and the state of a review stays in the processor's nearest cache. Arrays and their names
+are those of `kernels`, except these:
+
+weights    (2, H), the weights of the previous state in the gates of an SRU; unused by other cells
+memory     (T, B, H), output: an SRU's internal states, zero on padding; unused by other cells
+d_memory   unused
+
+The terms of the gradient that are sums over steps are left to PyTorch.
+"""
+
+import numpy as np
+
+from lstm_sentiment.model.kernels import (
+    ONE,
+    Array,
+    compiled,
+    gate_views,
+    load,
+    position,
+    sigmoid,
+    store,
+)
+
+
+@compiled
+def mingru_forward(
+    rows: Array,
+    lengths: Array,
+    backwards: bool,
+    keep: bool,
+    projected: Array,
+    indices: Array,
+    weights: Array,
+    gates: Array,
+    states: Array,
+    memory: Array,
+) -> None:
+    """Compute z = sigmoid(gate), h' = h + z (candidate - h)."""
+    H = states.shape[2]
+    gate, hidden = np.zeros(2 * H, np.float32), np.zeros(H, np.float32)
+    for b in rows:
+        hidden[:] = 0
+        for step in range(lengths[b]):
+            t = position(lengths[b], step, backwards)
+            load(projected[indices[t, b]], gate)
+            update, candidate, _, _ = gate_views(gate, H)
+            for j in range(H):
+                update[j] = sigmoid(update[j])
+                hidden[j] += update[j] * (candidate[j] - hidden[j])
+            store(hidden, states[t, b])
+            if keep:
+                store(gate, gates[t, b])
+        states[lengths[b] :, b] = 0
+
+
+@compiled
+def mingru_backward(
+    rows: Array,
+    lengths: Array,
+    backwards: bool,
+    gates: Array,
+    weights: Array,
+    states: Array,
+    memory: Array,
+    d_states: Array,
+    d_gates: Array,
+) -> None:
+    """Compute the gradients of the gates from the gradients of the states, in reverse order."""
+    H = states.shape[2]
+    gate, d_gate = np.zeros((2, 2 * H), np.float32)
+    before, above, d_hidden = np.zeros((3, H), np.float32)
+    for b in rows:
+        d_hidden[:] = 0
+        for step in range(lengths[b] - 1, -1, -1):
+            t = position(lengths[b], step, backwards)
+            load(gates[t, b], gate)
+            load(d_states[t, b], above)
+            if step > 0:
+                load(states[position(lengths[b], step - 1, backwards), b], before)
+            else:
+                before[:] = 0
+            update, candidate, _, _ = gate_views(gate, H)
+            d_update, d_candidate, _, _ = gate_views(d_gate, H)
+            for j in range(H):
+                d = d_hidden[j] + above[j]
+                d_update[j] = d * (candidate[j] - before[j]) * update[j] * (ONE - update[j])
+                d_candidate[j] = d * update[j]
+                d_hidden[j] = d * (ONE - update[j])
+            store(d_gate, d_gates[t, b])
+        d_gates[lengths[b] :, b] = 0
+
+
+@compiled
+def minlstm_forward(
+    rows: Array,
+    lengths: Array,
+    backwards: bool,
+    keep: bool,
+    projected: Array,
+    indices: Array,
+    weights: Array,
+    gates: Array,
+    states: Array,
+    memory: Array,
+) -> None:
+    """Compute f, i = sigmoid(gate), h' = (f h + i candidate) / (f + i)."""
+    H = states.shape[2]
+    gate, hidden = np.zeros(3 * H, np.float32), np.zeros(H, np.float32)
+    for b in rows:
+        hidden[:] = 0
+        for step in range(lengths[b]):
+            t = position(lengths[b], step, backwards)
+            load(projected[indices[t, b]], gate)
+            forget, admit, candidate, _ = gate_views(gate, H)
+            for j in range(H):
+                forget[j], admit[j] = sigmoid(forget[j]), sigmoid(admit[j])
+                share = admit[j] / (forget[j] + admit[j])
+                hidden[j] += share * (candidate[j] - hidden[j])
+            store(hidden, states[t, b])
+            if keep:
+                store(gate, gates[t, b])
+        states[lengths[b] :, b] = 0
+
+
+@compiled
+def minlstm_backward(
+    rows: Array,
+    lengths: Array,
+    backwards: bool,
+    gates: Array,
+    weights: Array,
+    states: Array,
+    memory: Array,
+    d_states: Array,
+    d_gates: Array,
+) -> None:
+    """Compute the gradients of the gates from the gradients of the states, in reverse order."""
+    H = states.shape[2]
+    gate, d_gate = np.zeros((2, 3 * H), np.float32)
+    before, above, d_hidden = np.zeros((3, H), np.float32)
+    for b in rows:
+        d_hidden[:] = 0
+        for step in range(lengths[b] - 1, -1, -1):
+            t = position(lengths[b], step, backwards)
+            load(gates[t, b], gate)
+            load(d_states[t, b], above)
+            if step > 0:
+                load(states[position(lengths[b], step - 1, backwards), b], before)
+            else:
+                before[:] = 0
+            forget, admit, candidate, _ = gate_views(gate, H)
+            d_forget, d_admit, d_candidate, _ = gate_views(d_gate, H)
+            for j in range(H):
+                d = d_hidden[j] + above[j]
+                share = admit[j] / (forget[j] + admit[j])
+                # of the logarithm of f / i
+                d_ratio = d * (before[j] - candidate[j]) * share * (ONE - share)
+                d_forget[j] = d_ratio * (ONE - forget[j])
+                d_admit[j] = d_ratio * (admit[j] - ONE)
+                d_candidate[j] = d * share
+                d_hidden[j] = d * (ONE - share)
+            store(d_gate, d_gates[t, b])
+        d_gates[lengths[b] :, b] = 0
+
+
+@compiled
+def sru_forward(
+    rows: Array,
+    lengths: Array,
+    backwards: bool,
+    keep: bool,
+    projected: Array,
+    indices: Array,
+    weights: Array,
+    gates: Array,
+    states: Array,
+    memory: Array,
+) -> None:
+    """Compute f, r = sigmoid(gate + w c), c' = x + f (c - x), h = s + r (c' - s)."""
+    H = states.shape[2]
+    gate = np.zeros(4 * H, np.float32)
+    cell, hidden = np.zeros((2, H), np.float32)
+    for_forget, for_reset = weights[0], weights[1]
+    for b in rows:
+        cell[:] = 0
+        for step in range(lengths[b]):
+            t = position(lengths[b], step, backwards)
+            load(projected[indices[t, b]], gate)
+            new, forget, reset, skip = gate_views(gate, H)
+            for j in range(H):
+                forget[j] = sigmoid(forget[j] + for_forget[j] * cell[j])
+                reset[j] = sigmoid(reset[j] + for_reset[j] * cell[j])
+                cell[j] = new[j] + forget[j] * (cell[j] - new[j])
+                hidden[j] = skip[j] + reset[j] * (cell[j] - skip[j])
+            store(hidden, states[t, b])
+            if keep:
+                store(gate, gates[t, b])
+                store(cell, memory[t, b])
+        states[lengths[b] :, b] = 0
+        if keep:
+            memory[lengths[b] :, b] = 0
+
+
+@compiled
+def sru_backward(
+    rows: Array,
+    lengths: Array,
+    backwards: bool,
+    gates: Array,
+    weights: Array,
+    states: Array,
+    memory: Array,
+    d_states: Array,
+    d_gates: Array,
+) -> None:
+    """Compute the gradients of the gates from the gradients of the states, in reverse order."""
+    H = states.shape[2]
+    gate, d_gate = np.zeros((2, 4 * H), np.float32)
+    cell, before, d_hidden, d_cell = np.zeros((4, H), np.float32)
+    for_forget, for_reset = weights[0], weights[1]
+    for b in rows:
+        d_cell[:] = 0
+        for step in range(lengths[b] - 1, -1, -1):
+            t = position(lengths[b], step, backwards)
+            load(gates[t, b], gate)
+            load(memory[t, b], cell)
+            load(d_states[t, b], d_hidden)
+            if step > 0:
+                load(memory[position(lengths[b], step - 1, backwards), b], before)
+            else:
+                before[:] = 0
+            new, forget, reset, skip = gate_views(gate, H)
+            d_new, d_forget, d_reset, d_skip = gate_views(d_gate, H)
+            for j in range(H):  # one loop for all of it would not be vectorized
+                d = d_hidden[j]
+                d_cell[j] += d * reset[j]
+                d_reset[j] = d * (cell[j] - skip[j]) * reset[j] * (ONE - reset[j])
+                d_skip[j] = d * (ONE - reset[j])
+            for j in range(H):
+                d_c = d_cell[j]
+                d_forget[j] = d_c * (before[j] - new[j]) * forget[j] * (ONE - forget[j])
+                d_new[j] = d_c * (ONE - forget[j])
+                d_cell[j] = d_c * forget[j] + d_forget[j] * for_forget[j]
+            for j in range(H):
+                d_cell[j] += d_reset[j] * for_reset[j]
+            store(d_gate, d_gates[t, b])
+        d_gates[lengths[b] :, b] = 0
