@@ -5,10 +5,10 @@ the other, and the state of a review stays in the processor's nearest cache. Arr
 are those of `kernels`, except these:
 
 weights    (2, H), the weights of the previous state in the gates of an SRU; unused by other cells
-memory     (T, B, H), output: an SRU's internal states, zero on padding; unused by other cells
-d_memory   unused
+memory     (T, B, H), output: an SRU's internal states; unused by other cells
+d_weights  (B, 2, H), output: the gradient of `weights` of each review, in float32
 
-The terms of the gradient that are sums over steps are left to PyTorch.
+PyTorch computes the sums over reviews, and all that does not depend on the previous step.
 """
 
 import numpy as np
@@ -67,6 +67,7 @@ def mingru_backward(
     memory: Array,
     d_states: Array,
     d_gates: Array,
+    d_weights: Array,
 ) -> None:
     """Compute the gradients of the gates from the gradients of the states, in reverse order."""
     H = states.shape[2]
@@ -136,6 +137,7 @@ def minlstm_backward(
     memory: Array,
     d_states: Array,
     d_gates: Array,
+    d_weights: Array,
 ) -> None:
     """Compute the gradients of the gates from the gradients of the states, in reverse order."""
     H = states.shape[2]
@@ -200,8 +202,6 @@ def sru_forward(
                 store(gate, gates[t, b])
                 store(cell, memory[t, b])
         states[lengths[b] :, b] = 0
-        if keep:
-            memory[lengths[b] :, b] = 0
 
 
 @compiled
@@ -215,14 +215,20 @@ def sru_backward(
     memory: Array,
     d_states: Array,
     d_gates: Array,
+    d_weights: Array,
 ) -> None:
     """Compute the gradients of the gates from the gradients of the states, in reverse order."""
     H = states.shape[2]
-    gate, d_gate = np.zeros((2, 4 * H), np.float32)
-    cell, before, d_hidden, d_cell = np.zeros((4, H), np.float32)
+    # With rows of one array in their place, the loops would not be vectorized.
+    gate, d_gate = np.zeros(4 * H, np.float32), np.zeros(4 * H, np.float32)
+    cell, before = np.zeros(H, np.float32), np.zeros(H, np.float32)
+    d_hidden, d_cell = np.zeros(H, np.float32), np.zeros(H, np.float32)
     for_forget, for_reset = weights[0], weights[1]
+    d_for_forget, d_for_reset = np.zeros((2, H), np.float32)
     for b in rows:
         d_cell[:] = 0
+        d_for_forget[:] = 0
+        d_for_reset[:] = 0
         for step in range(lengths[b] - 1, -1, -1):
             t = position(lengths[b], step, backwards)
             load(gates[t, b], gate)
@@ -234,17 +240,20 @@ def sru_backward(
                 before[:] = 0
             new, forget, reset, skip = gate_views(gate, H)
             d_new, d_forget, d_reset, d_skip = gate_views(d_gate, H)
-            for j in range(H):  # one loop for all of it would not be vectorized
+            for j in range(H):
                 d = d_hidden[j]
-                d_cell[j] += d * reset[j]
                 d_reset[j] = d * (cell[j] - skip[j]) * reset[j] * (ONE - reset[j])
                 d_skip[j] = d * (ONE - reset[j])
+                d_cell[j] += d * reset[j]
             for j in range(H):
-                d_c = d_cell[j]
-                d_forget[j] = d_c * (before[j] - new[j]) * forget[j] * (ONE - forget[j])
-                d_new[j] = d_c * (ONE - forget[j])
-                d_cell[j] = d_c * forget[j] + d_forget[j] * for_forget[j]
+                d = d_cell[j]
+                d_forget[j] = d * (before[j] - new[j]) * forget[j] * (ONE - forget[j])
+                d_new[j] = d * (ONE - forget[j])
+                d_cell[j] = d * forget[j] + d_forget[j] * for_forget[j] + d_reset[j] * for_reset[j]
             for j in range(H):
-                d_cell[j] += d_reset[j] * for_reset[j]
+                d_for_forget[j] += d_forget[j] * before[j]
+                d_for_reset[j] += d_reset[j] * before[j]
             store(d_gate, d_gates[t, b])
         d_gates[lengths[b] :, b] = 0
+        load(d_for_forget, d_weights[b, 0])
+        load(d_for_reset, d_weights[b, 1])

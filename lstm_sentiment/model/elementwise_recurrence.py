@@ -244,6 +244,8 @@ class _ElementwiseRecurrence(torch.autograd.Function):
     def backward(ctx: Any, d_states: Tensor) -> tuple[Tensor | None, ...]:
         gates, indices, weight, states, memory = ctx.saved_tensors
         d_gates = torch.empty_like(gates)
+        rows = 0 if weight is None else indices.shape[1]
+        d_weights = torch.empty(rows, 2, states.shape[2])
         ctx.partition.compute(
             ctx.kernel,
             ctx.backwards,
@@ -253,10 +255,9 @@ class _ElementwiseRecurrence(torch.autograd.Function):
             memory,
             d_states.contiguous(),
             d_gates,
+            d_weights,
         )
-        d_weight = None
-        if weight is not None:
-            d_weight = _state_weight_gradient(d_gates, memory, ctx.backwards)
+        d_weight = None if weight is None else d_weights.sum(0).flatten()
         d_projected = sum_by_index(d_gates, indices, ctx.distinct) if ctx.shared else d_gates
         return d_projected, None, d_weight, None, None, None, None, None, None
 
@@ -264,14 +265,3 @@ class _ElementwiseRecurrence(torch.autograd.Function):
 def _rows(weight: Tensor | None, size: int) -> Tensor:
     """Return the weights of the previous state, (2, H); none has no rows."""
     return torch.empty(0, size) if weight is None else weight.view(2, size)
-
-
-def _state_weight_gradient(d_gates: Tensor, cells: Tensor, backwards: bool) -> Tensor:
-    """Sum both gates' gradients times the previous internal state over all steps, in float32.
-
-    (T, B, 4 H), (T, B, H) -> (2 H)
-    """
-    size = cells.shape[2]
-    d_sums = d_gates[..., size : 3 * size].view(*cells.shape[:2], 2, size)
-    after, before = (d_sums[:-1], cells[1:]) if backwards else (d_sums[1:], cells[:-1])
-    return torch.einsum("tbgh,tbh->gh", after.float(), before.float()).flatten()
