@@ -104,7 +104,7 @@ def onnx_model(
         ("head.kind", config.head.kind, HEAD_BUILDERS),
     ):
         if kind not in supported:
-            allowed = ", ".join(supported)
+            allowed = ", ".join(each for each in type(kind) if each in supported)
             raise InputError(f"{field}={kind} cannot be exported to ONNX: allowed are {allowed}.")
     if config.encoder.segment is not None:
         raise InputError(
