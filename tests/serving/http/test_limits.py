@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from functools import partial
 from itertools import count
@@ -199,8 +200,11 @@ def test_an_answer_is_cut_off_when_its_client_stops_to_read(
         "headers": [],
         "extensions": {limits.TRANSPORT: transport},
     }
+    sending = limited(scope, asyncio.Event().wait, send)
+    # In a thread of its own, since the tests of the page occupy the loop of this one.
+    ended = ThreadPoolExecutor().submit(asyncio.run, sending)
     with pytest.raises(ConnectionLostError) if stops else nullcontext():
-        asyncio.run(limited(scope, asyncio.Event().wait, send))
+        ended.result()
     assert transport.is_aborted is stops
 
 
