@@ -1,6 +1,6 @@
 """Compose a `Config` from the overrides of a command line with Hydra.
 
-Only this module, `search_space` and `train` import Hydra.
+Only this module, `launchers`, `search_space` and `train` import Hydra.
 """
 
 import os

@@ -25,6 +25,7 @@ from lstm_sentiment.commands.terminal import (
     Terminal,
     console,
     display_of_run,
+    print_error,
     print_labelled,
     print_next,
     typed_path,
@@ -34,10 +35,11 @@ from lstm_sentiment.config import CHOICE_GROUPS
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.display import counted, duration
 from lstm_sentiment.errors import InputError, RunError
+from lstm_sentiment.files.heartbeats import LostError
 from lstm_sentiment.runs.folder import unwritable
 from lstm_sentiment.runs.identity import chosen_values
 from lstm_sentiment.training.plan import Plan
-from lstm_sentiment.training.run import execute
+from lstm_sentiment.training.run import execute, remove_leftovers
 from lstm_sentiment.training.train import train
 
 MOST_FAILED, MOST_REFUSED = 3, 100  # trials in a row after which a command ends
@@ -114,12 +116,19 @@ class Search:
                 with self.study.next_trial(self._wait) as trial:
                     if trial is None:
                         return
-                    self._train(trial)
+                    try:
+                        self._train(trial)
+                    except LostError as error:  # another worker continues the trial
+                        print_error(f"Trial {trial.number}: {error}.")
 
     def show(self) -> None:
-        """Show the best trials, and print the command that trains the best one."""
-        results = self.study.results()
-        show_results(self.study, results)
+        """Show the best trials, and print the command that trains the best one.
+
+        Raises RunError if the storage or the folder of the plots cannot be used.
+        """
+        with storage_errors_named(self.study.storage):
+            results = self.study.results()
+            show_results(self.study, results)
         program, best = typed_program("lstm-sentiment"), ranked(results)[:1]
         print_next(
             *(f"{program} train -m {self.space.training(each.values)}" for each in best),
@@ -127,7 +136,7 @@ class Search:
         )
 
     def _train(self, trial: Trial) -> None:
-        """Train a trial, and store its result."""
+        """Train a trial, and store its result. Raises LostError if another worker takes over."""
         self.is_waiting = False
         try:
             plan = _plan(self.space.compose(trial.values), self.cache, self.first.command)
@@ -143,12 +152,16 @@ class Search:
         prunable = partial(train, may_continue=trial.may_continue)
         try:
             record = execute(plan, display, wait=True, train=prunable)
+        except LostError:
+            raise
         except (InputError, RunError) as error:
             self.failed += 1
             self._fail(trial, str(error), self.failed, MOST_FAILED)
             return
         self.refused = self.failed = 0
-        if not is_finished:
+        if is_finished:
+            remove_leftovers(plan)
+        else:
             self.durations.append(time.monotonic() - started)
         trial.finish(record)
         self._show_result(trial.number)

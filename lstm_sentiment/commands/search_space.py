@@ -14,7 +14,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from itertools import islice, product
 from pathlib import Path
 from typing import TypeAlias
@@ -142,7 +142,7 @@ class SearchSpace:
             parser = OverridesParser.create(GlobalHydra.instance().config_loader())
             parsed = parser.parse_overrides([*overrides])
             for typed, override in zip(overrides, parsed, strict=True):
-                name = override.get_key_element()
+                name = override.get_key_element().lstrip("+~")
                 fixed.pop(name, None)
                 spaces.pop(name, None)
                 if override.is_sweep_override():
@@ -265,7 +265,10 @@ def _range(typed: str, value: RangeSweep, is_log: bool) -> Numbers:
         raise InputError(f"{typed}: the step must be above 0 (got {value.step:g}).")
     # Exactly: 0.5 is three steps of 0.1 above 0.2.
     low, stop, step = (Decimal(str(number)) for number in (value.start, value.stop, value.step))
-    high = low + (stop - low) // step * step
+    try:
+        high = low + (stop - low) // step * step
+    except InvalidOperation as error:
+        raise InputError(f"{typed}: both ends must be finite, and the step larger.") from error
     is_whole = all(isinstance(each, int) for each in (value.start, value.stop, value.step))
     kind = int if is_whole else float
     return _numbers(typed, kind(low), kind(high), kind(step), is_log)

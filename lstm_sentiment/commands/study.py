@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum, auto
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import numpy as np
 import optuna
@@ -30,6 +29,7 @@ from lstm_sentiment.commands.search_space import Numbers, Space
 from lstm_sentiment.config import values_if_missing
 from lstm_sentiment.display import Display, shortened, typed_value
 from lstm_sentiment.errors import InputError, RunError
+from lstm_sentiment.files.heartbeats import require_held
 from lstm_sentiment.files.locks import LOCK, HeldError, is_held, sole_writer
 from lstm_sentiment.files.reading import read_json
 from lstm_sentiment.files.writing import write_json
@@ -239,13 +239,17 @@ class Trial:
         try:
             self._report(epoch, scores)
             return not self.trial.should_prune()
-        except StorageInternalError as error:
+        except (StorageInternalError, OSError) as error:
             reason = _first_line(error)
             self.study.display.message(f"epoch {epoch} is not reported ({reason})", "warning")
             return True
 
     def finish(self, record: Mapping[str, Any]) -> None:
-        """Store the result of the trial, which is in the record of its run."""
+        """Store the result of the trial, which is in the record of its run.
+
+        Raises LostError if another process has taken over the trial.
+        """
+        self._require_held()
         for epoch in record["epochs"]:
             self._report(epoch["epoch"], epoch["val"])
         accuracy = record["val"]["accuracy"]
@@ -256,9 +260,16 @@ class Trial:
             self.study.study.tell(self.number, accuracy)
 
     def fail(self, reason: str) -> None:
-        """Store that the trial has failed; another one replaces it."""
+        """Store that the trial has failed; another one replaces it.
+
+        Raises LostError if another process has taken over the trial.
+        """
+        self._require_held()
         self._attribute(reason=reason)
         self.study.study.tell(self.number, state=TrialState.FAIL)
+
+    def _require_held(self) -> None:
+        require_held(self.study.folder / DATABASE)
 
     def _report(self, epoch: int, scores: Mapping[str, Any]) -> None:
         if epoch not in self.reported:
@@ -302,13 +313,13 @@ def open_study(
                 load_if_exists=True,
             )
             recorded = study.user_attrs.get(IDENTITY)
+            if recorded is None:
+                study.set_user_attr(IDENTITY, identity.recorded | {"folder": _new_token(folder)})
         except InputError:
             raise
         except Exception as error:  # of Optuna, SQLAlchemy, a driver, or the file system
             raise InputError(f"{shown} cannot be opened ({_first_line(error)}).") from error
-        if recorded is None:
-            study.set_user_attr(IDENTITY, identity.recorded | {"folder": _new_token(folder)})
-        else:
+        if recorded is not None:
             _require_same(recorded, identity, sweep, shown)
     return Study(
         study, folder, spaces, identity, storage=shown, seed=seed, total=total, display=display
@@ -369,8 +380,8 @@ def shown_storage(storage: str | None, folder: Path) -> str:
         return str(folder / DATABASE)
     if "://" not in storage:
         return storage
-    parts = urlsplit(storage)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    scheme, _, rest = storage.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
 
 
 def _storage(storage: str | None, folder: Path) -> BaseStorage:

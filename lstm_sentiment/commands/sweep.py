@@ -25,9 +25,10 @@ from lstm_sentiment.display import counted
 from lstm_sentiment.errors import InputError, RunError
 from lstm_sentiment.files.heartbeats import LostError
 from lstm_sentiment.files.locks import LOCK, HeldError, is_held, sole_writer
+from lstm_sentiment.files.reading import read_json
 from lstm_sentiment.files.writing import write_json
 from lstm_sentiment.report.ranking import ranking
-from lstm_sentiment.runs.folder import SWEEP, planned_runs, unwritable
+from lstm_sentiment.runs.folder import CONFIG, SWEEP, planned_runs, unwritable
 from lstm_sentiment.runs.identity import COMMAND, new_command
 from lstm_sentiment.runs.reader import State, read_run
 from lstm_sentiment.training.plan import Plan
@@ -54,6 +55,7 @@ class Sweep:
         self.command = os.environ.get(COMMAND) or new_command()
         self.configs: dict[Path, tuple[Config, Choices]] = {}  # by the run's folder
         self.unfinished: set[Path] = set()  # folders of runs that must be trained, as planned
+        self.outdated: set[Path] = set()  # those of them that have a record all the same
         self.settled: set[Path] = set()  # folders of runs that have finished or failed
         self.refusals: list[str] = []  # reasons why runs could not be started
         self.durations: list[float] = []  # seconds of each trained run
@@ -70,6 +72,8 @@ class Sweep:
                 plan = self._plan(make_config, choices)
                 if not plan.finished_record:
                     self.unfinished.add(plan.folder)
+                    if read_run(plan.folder).record is not None:
+                        self.outdated.add(plan.folder)
                     self._prepare(plan)
                 folders.append(plan.folder)
             except Exception as error:  # shown when this run is to be trained
@@ -108,16 +112,24 @@ class Sweep:
             # Repeated at the end, since the lines above may have scrolled out of view.
             for refusal in dict.fromkeys(self.refusals):
                 print_labelled("refused", refusal, "red")
-        left = [run for run in runs if run.state in (State.missing, State.interrupted)]
-        if left and self.elsewhere:
-            count = f"{counted(len(left), 'run')} of {self.size}"
+        left = sum(run.state in (State.missing, State.interrupted) for run in runs)
+        outdated = self._remain_outdated() if self.elsewhere else 0
+        if left + outdated and self.elsewhere:
+            count = f"{counted(left + outdated, 'run')} of {self.size}"
             console.print(f"{count} not finished: the same command continues.")
         if any(run.record for run in runs):
             where = typed_path(os.path.commonpath([folder.parent for folder in self.configs]))
             program = typed_program("lstm-sentiment")
             print_next(f"{program} report {where}", f"{program} tensorboard {where}")
-        finished = sum(run.record is not None for run in runs)
+        finished = sum(run.record is not None for run in runs) - outdated
         return 1 if self.refusals or finished < len(self.configs) else 0
+
+    def _remain_outdated(self) -> int:
+        """Return the number of runs that were to be trained again, and have not been begun."""
+        own = [read_json(folder / CONFIG) for folder in self.outdated]
+        return sum(
+            not (isinstance(each, dict) and each.get("command") == self.command) for each in own
+        )
 
     def _plan(self, make_config: MakeConfig, choices: Choices) -> Plan:
         """Plan a run and add it to `configs`."""

@@ -126,10 +126,10 @@ class TrainCommand:
         """Report the error of a launcher; raise it again if no planned run is left."""
         if self.sweep is None or not self.sweep.configs or self.sweep.begun:
             raise error
-        if isinstance(error, InputError):
+        if isinstance(error, InputError):  # its settings are not allowed
             print_error(error)
-        else:
-            print_error(f"The launcher failed ({type(error).__name__}: {one_line(error)}).")
+            sys.exit(1)
+        print_error(f"The launcher failed ({type(error).__name__}: {one_line(error)}).")
         if not self.sweep.elsewhere:
             print_error("This process trains the runs of the launcher.")
 

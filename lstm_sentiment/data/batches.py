@@ -26,7 +26,7 @@ Pair = tuple[np.ndarray, np.ndarray]  # positions of labelled and of unlabelled 
 
 
 class Share(NamedTuple):
-    """What one of several processes has of a batch."""
+    """The share of a batch that one of several processes computes."""
 
     own: int  # its reviews; 0 if it only computes along, with the copy of a review of another one
     whole: int  # the reviews of all processes

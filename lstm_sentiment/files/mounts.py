@@ -8,7 +8,18 @@ MOUNTS = Path("/proc/self/mountinfo")  # of Linux, see proc_pid_mountinfo(5)
 NETWORK = frozenset(
     {
         *("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "lustre", "gpfs", "beegfs"),
-        *("glusterfs", "orangefs", "pvfs2", "panfs", "wekafs", "gfs2", "ocfs2", "9p", "virtiofs"),
+        *(
+            "fuse",
+            "glusterfs",
+            "orangefs",
+            "pvfs2",
+            "panfs",
+            "wekafs",
+            "gfs2",
+            "ocfs2",
+            "9p",
+            "virtiofs",
+        ),
     }
 )
 

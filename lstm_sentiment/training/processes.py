@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -88,27 +88,38 @@ def trained_together(
         "checkpoint": None if checkpoint is None else str(checkpoint),
     }
     start = _local_group if torchrun.world_size() == 1 else _torchrun_group
-    with start(job) as (ranks, store, failure):
-        try:
-            with group(ranks, device, store):
-                yield ranks
-        except Exception as error:
-            cause = error.error if isinstance(error, FittingError) else error
-            # The connection to a follower that has failed is lost; a RunError is that of all.
-            reason = "" if isinstance(cause, RunError) else failure(PATIENCE)
-            if not reason:
-                raise
-            lost = RunError(reason)
-            raise (
-                FittingError(lost, error.epoch) if isinstance(error, FittingError) else lost
-            ) from error
+    with start(job) as (ranks, store, failure), ExitStack() as joined:
+        with _failures_named(failure):
+            joined.enter_context(group(ranks, device, store))
+        # Within the group: when this process leaves it, the followers fail, too.
+        with _failures_named(failure):
+            yield ranks
+
+
+@contextmanager
+def _failures_named(failure: Failure) -> Iterator[None]:
+    """Raise the failure of a follower instead of the loss of the connection to it."""
+    try:
+        yield
+    except Exception as error:
+        cause = error.error if isinstance(error, FittingError) else error
+        # A RunError is that of all processes.
+        reason = "" if isinstance(cause, RunError) else failure(PATIENCE)
+        if not reason:
+            raise
+        lost = RunError(reason)
+        raise (
+            FittingError(lost, error.epoch) if isinstance(error, FittingError) else lost
+        ) from error
 
 
 @contextmanager
 def _local_group(job: dict[str, Any]) -> Iterator[tuple[Ranks, Store, Failure]]:
     """Start followers on this machine, and end them at the end."""
     if sys.platform != "win32":  # they talk on this machine only
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
+        for library in ("GLOO", "NCCL"):
+            interface = "lo0" if sys.platform == "darwin" else "lo"
+            os.environ.setdefault(f"{library}_SOCKET_IFNAME", interface)
     size = job["config"]["trainer.devices"]
     with scratch_folder() as scratch:
         followers = Followers(scratch, job, size)

@@ -107,6 +107,16 @@ def test_a_dead_worker_ends_neither_the_sweep_nor_its_run(
     assert (code, jobs) == (0, [])
 
 
+def test_results_of_before_are_not_taken_for_those_of_a_rerun(
+    on_cluster: OnCluster, small: list[str]
+) -> None:
+    assert on_cluster(Cluster(), *small)[0] == 0
+    code, text, _ = on_cluster(Cluster("lstm"), *small, "rerun=true")
+    assert code == 1
+    assert "1 run of 1 not finished: the same command continues." in text
+    assert on_cluster(Cluster(), *small, "rerun=true")[0] == 0
+
+
 def test_runs_that_fail_or_are_refused_are_no_failures_of_the_launcher(
     on_cluster: OnCluster, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,6 +219,10 @@ def test_a_job_that_is_started_again_waits_for_the_process_that_is_about_to_die(
             ["-m", "hydra/launcher=ray", "trainer.threads=2", "hydra.launcher.cores=1"],
             "hydra.launcher.cores must be at least 2, the trainer.threads of all trainer.devices",
         ),
+        (
+            ["-m", "hydra/launcher=submitit_local", "trainer.threads=2", "hydra.launcher.cores=1"],
+            "hydra.launcher.cores must be at least 2, the trainer.threads of all trainer.devices",
+        ),
         (["-m", "hydra/launcher=ray", "hydra.launcher.core=1"], "hydra.launcher.core"),
     ],
 )
@@ -225,6 +239,7 @@ def test_wrong_settings_are_refused_in_a_sentence(
     assert code == 1
     assert message in text
     assert "Traceback" not in text
+    assert "epoch" not in text  # nothing is trained
 
 
 def test_a_launcher_without_its_package_names_the_extra(

@@ -58,6 +58,8 @@ def test_a_later_override_replaces_an_earlier_one() -> None:
         (["optimizer.lr=tag(ln,interval(0.1,1))"], r"tag\(ln,...\) is unknown"),
         (["head=tag(log,choice(max,avg))"], "for range and interval only"),
         (["encoder.hidden_size=range(8,4,-1)"], r"step must be above 0 \(got -1\)"),
+        (["optimizer.lr=range(0,1,1e-30)"], "ends must be finite, and the step larger"),
+        (["++rerun=true", "head=max,avg"], "rerun=true is not allowed"),
         (["encoder.hidden_size=5,5"], "fewer than two different values"),
         (["test=true", "head=max,avg"], "test=true is not allowed: .* test set"),
         (["rerun=true", "head=max,avg"], "rerun=true is not allowed"),

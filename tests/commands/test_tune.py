@@ -23,6 +23,7 @@ from lstm_sentiment.commands import main as program
 from lstm_sentiment.commands import search, study
 from lstm_sentiment.commands.hydra_config import compose_all
 from lstm_sentiment.commands.study import FOLDER, Identity, Result, State, Study, shown_storage
+from lstm_sentiment.files.heartbeats import LostError
 from lstm_sentiment.files.locks import LOCK
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.runs.identity import chosen_values
@@ -300,14 +301,18 @@ def epochs_of_worse_and_worse_trials(shared: Study, most: int = 4) -> list[int]:
     return epochs
 
 
+@pytest.mark.parametrize("is_journal", [False, True])
 def test_a_storage_that_cannot_be_reached_ends_no_training(
-    tune: RunCommand, monkeypatch: pytest.MonkeyPatch
+    is_journal: bool, tune: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The result is stored by the same command, later."""
     report = study.optuna.Trial.report
 
     def unreachable(*_: Any) -> None:
-        raise StorageInternalError("not reached") from OSError("the server is gone\nsecond line")
+        cause = OSError("the server is gone\nsecond line")
+        if is_journal:
+            raise cause
+        raise StorageInternalError("not reached") from cause
 
     monkeypatch.setattr(study.optuna.Trial, "report", unreachable)
     words = [RATE, "--trials", "1", *JOURNAL]
@@ -322,6 +327,26 @@ def test_a_storage_that_cannot_be_reached_ends_no_training(
     code, text = tune(*words)
     assert code == 0
     assert "its run is finished" in text
+
+
+def test_a_trial_that_another_worker_has_taken_over_is_left_to_it(
+    tune: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute = search.execute
+    lost = iter([True])
+
+    def taken_over(*arguments: Any, **options: Any) -> Any:
+        if next(lost, False):
+            raise LostError("this process has lost its lock")
+        return execute(*arguments, **options)
+
+    monkeypatch.setattr(search, "execute", taken_over)
+    code, text = tune(RATE, "--trials", "1", *JOURNAL)
+    assert code == 0
+    assert "Trial 0: this process has lost its lock." in text
+    assert "failed" not in text
+    assert "1 trial: 1 finished" in text
+    assert len(records()) == 1
 
 
 USUAL = Identity(
@@ -470,8 +495,9 @@ def test_the_driver_of_postgresql_is_an_extra(
     assert 'pip install "lstm_sentiment[postgresql]"' in text
 
 
-def test_a_password_is_not_shown() -> None:
-    shown = shown_storage("postgresql://me:secret@host:5432/db?sslmode=require", Path())
+@pytest.mark.parametrize("password", ["secret", "se/cret", "se#cret", "[", "se?cr@et"])
+def test_a_password_is_not_shown(password: str) -> None:
+    shown = shown_storage(f"postgresql://me:{password}@host:5432/db?sslmode=require", Path())
     assert shown == "postgresql://host:5432/db"
 
 

@@ -14,6 +14,7 @@ MOUNTS = """\
 40 27 0:51 / /home rw,relatime shared:1 master:2 - nfs4 server:/home rw,vers=4.2
 41 27 0:52 /a\\040b /scratch rw - lustre 10.0.0.1@tcp:/scratch rw
 42 27 0:53 / /mnt/ssh rw,nosuid - fuse.sshfs user@host:/ rw
+43 27 0:54 / /mnt/own rw,nosuid - fuse program rw
 43 27 0:54 / /run rw shared:5 - tmpfs - rw
 44 27 8:1 / /windows rw - fuseblk /dev/sda1 rw
 """
@@ -25,6 +26,7 @@ def test_the_types_of_file_systems_are_read_from_the_list_of_mounts() -> None:
         os.makedev(0, 51): "nfs4",
         os.makedev(0, 52): "lustre",
         os.makedev(0, 53): "fuse.sshfs",
+        os.makedev(0, 54): "fuse",
         os.makedev(0, 54): "tmpfs",
         os.makedev(8, 1): "fuseblk",
     }

@@ -1,5 +1,6 @@
 """Runs of several processes: the results of one process, one writer, and failures that end all."""
 
+import errno
 import json
 import os
 import signal
@@ -219,6 +220,20 @@ def test_the_reason_of_a_process_that_fails_is_that_of_the_run(
 ) -> None:
     fork_followers(monkeypatch, out_of_memory)
     with pytest.raises(RunError, match=r"^process 1 of 2 failed: out of memory \(can't allocate"):
+        run(make(2, UNEVEN))
+
+
+@pytest.mark.usefixtures("forked")
+def test_the_reason_of_the_leader_is_not_that_of_the_processes_that_lose_it(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(
+        "lstm_sentiment.training.checkpoints.EpochCheckpoints.on_train_epoch_end", full
+    )
+    with pytest.raises(RunError, match="No space left on device"):
         run(make(2, UNEVEN))
 
 

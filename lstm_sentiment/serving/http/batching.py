@@ -33,7 +33,7 @@ class QueueFullError(Exception):
 
 
 def _closed_error() -> QueueFullError:
-    return QueueFullError("The service is shutting down", retry_after=1)
+    return QueueFullError("it is shutting down", retry_after=1)
 
 
 @dataclass(eq=False)
