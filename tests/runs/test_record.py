@@ -64,7 +64,15 @@ def test_places_do_not_change_the_fingerprint() -> None:
             missing="skip",  # type: ignore[arg-type]
             cache="there",
         ),
-        trainer=TrainerConfig("cpu", threads=7, log_every_n_steps=1, enable_progress_bar=False),
+        trainer=TrainerConfig(
+            "cpu",
+            devices=2,
+            num_nodes=3,
+            strategy="ddp",  # type: ignore[arg-type]
+            threads=7,
+            log_every_n_steps=1,
+            enable_progress_bar=False,
+        ),
     )
     others = (
         "positive_label test_fraction test_split val_path val_split delimiter encoding quoting "

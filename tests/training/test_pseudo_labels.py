@@ -17,6 +17,7 @@ from lstm_sentiment.data.batches import Batch, ResidentReviews
 from lstm_sentiment.data.cache import DataCache
 from lstm_sentiment.data.datamodule import ReviewDataModule
 from lstm_sentiment.data.pseudo_labelled import PseudoLabels
+from lstm_sentiment.data.ranks import ALONE
 from lstm_sentiment.data.sources import UNSUPERVISED
 from lstm_sentiment.data.synthetic import generate
 from lstm_sentiment.labels import Classes
@@ -332,7 +333,7 @@ def weights_after_an_epoch(
 ) -> dict[str, torch.Tensor]:
     data = set_up(config)
     torch.manual_seed(0)
-    module = _build_module(config, data, Pretrained())
+    module = _build_module(config, data, Pretrained(), ALONE)
     change(data)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.5)
     for batch in data.train_dataloader():
