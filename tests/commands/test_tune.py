@@ -23,7 +23,7 @@ from lstm_sentiment.commands import main as program
 from lstm_sentiment.commands import search, study
 from lstm_sentiment.commands.hydra_config import compose_all
 from lstm_sentiment.commands.study import FOLDER, Identity, Result, State, Study, shown_storage
-from lstm_sentiment.files.locks import LOCK
+from lstm_sentiment.files.locks import LOCK, is_held
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.runs.identity import chosen_values
 from lstm_sentiment.runs.record import restored
@@ -497,12 +497,22 @@ def test_a_trial_that_another_worker_trains_is_waited_for_and_taken_over(
         with pytest.raises(Killed):
             tune(RATE, "--trials", "1", *JOURNAL)
     lock = (SWEEP / FOLDER / f"{LOCK}-0").absolute()
+    assert not is_held(lock)
+    finish, held = study.Trial.finish, []
+
+    def note_lock(trial: study.Trial, record: dict[str, Any]) -> None:
+        held.append(is_held(lock))
+        finish(trial, record)
+
+    monkeypatch.setattr(study.Trial, "finish", note_lock)
     with held_elsewhere(lock) as (worker, _):
         waited = waits(monkeypatch, lambda: (worker.kill(), worker.join()))
         code, text = tune(RATE, "--trials", "1", *JOURNAL)
     assert code == 0
     assert len(waited) == 1
     assert text.count("Waiting for trials that other workers are training.") == 1
+    assert held == [True]  # by this worker
+    assert not lock.exists()
     assert len(records()) == 1
 
 
