@@ -39,6 +39,7 @@ FOLDER = "study"  # in the folder of the sweep
 DATABASE, TOKEN = "study.db", "study.json"  # in this folder
 JOURNAL = ".journal"  # the ending of a storage that is a file of Optuna's journal
 SCHEMES = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+ESCAPES = str.maketrans({"%": "%25", "?": "%3F", "{": "{{", "}": "}}"})  # of a path in a URL
 IDENTITY = "lstm_sentiment"  # the attribute of a study that says what it computes
 POLL = 1.0  # seconds between two checks whether a trial of another worker has ended
 PATIENCE = 60  # seconds to wait for a database that another worker is writing
@@ -376,7 +377,7 @@ def shown_storage(storage: str | None, folder: Path) -> str:
 def _storage(storage: str | None, folder: Path) -> BaseStorage:
     """Open a storage. Raises InputError if it is of no known kind, or any error of its packages."""
     if storage is None:
-        storage = f"sqlite:///{folder / DATABASE}"
+        storage = f"sqlite:///{str(folder / DATABASE).translate(ESCAPES)}"
     if storage.endswith(JOURNAL) and "://" not in storage:
         return JournalStorage(JournalFileBackend(str(Path(storage).expanduser())))
     scheme, separator, rest = storage.partition("://")

@@ -22,6 +22,7 @@ from optuna.exceptions import StorageInternalError
 from lstm_sentiment.commands import main as program
 from lstm_sentiment.commands import search, study
 from lstm_sentiment.commands.hydra_config import compose_all
+from lstm_sentiment.commands.search_results import ranked
 from lstm_sentiment.commands.study import FOLDER, Identity, Result, State, Study, shown_storage
 from lstm_sentiment.files.locks import LOCK, is_held
 from lstm_sentiment.model.classifier import Classifier
@@ -128,6 +129,17 @@ def chosen(record: dict[str, Any]) -> dict[str, Any]:
     values = chosen_values(restored(record["config"]))
     assert values.pop("test") is False
     return values
+
+
+def test_the_best_finished_trial_is_first() -> None:
+    results = [
+        Result(0, State.finished, {}, 0.7),
+        Result(1, State.finished, {}, 0.8),
+        Result(2, State.pruned, {}, 0.9),
+        Result(3, State.failed, {}),
+        Result(4, State.finished, {}, 0.8),
+    ]
+    assert [result.number for result in ranked(results)] == [1, 4, 0]
 
 
 def test_equal_configurations_are_trained_once(
@@ -440,6 +452,17 @@ def test_a_field_of_the_data_that_keeps_the_validation_set_can_be_searched(
 ) -> None:
     code, text = tune("data.max_length=20,200", "--trials", "2", *JOURNAL)
     assert code == 0, text
+
+
+def test_the_database_is_in_the_folder_of_the_sweep_whatever_its_name(
+    tune: RunCommand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(search.Search, "train", lambda _: None)
+    code, _ = tune(RATE, "--trials", "1", r"sweep='50%3F of {x}? #1'")
+    assert code == 0
+    assert [*tmp_path.rglob("study.db")] == [
+        tmp_path / "runs" / "50%3F of {x}? #1" / FOLDER / "study.db"
+    ]
 
 
 def test_a_small_rate_on_a_linear_scale_is_pointed_out(
