@@ -18,6 +18,8 @@ import pytest
 pytest.importorskip("optuna", reason="the extra tune is not installed")
 
 from optuna.exceptions import StorageInternalError
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from lstm_sentiment.commands import main as program
 from lstm_sentiment.commands import search, study
@@ -492,9 +494,34 @@ def test_the_driver_of_postgresql_is_an_extra(
     assert 'pip install "lstm_sentiment[postgresql]"' in text
 
 
-def test_a_password_is_not_shown() -> None:
-    shown = shown_storage("postgresql://me:secret@host:5432/db?sslmode=require", Path())
+@pytest.mark.parametrize("query", ["", "?sslmode=require&password=secret@2"])
+def test_a_password_is_not_shown(query: str) -> None:
+    shown = shown_storage(f"postgresql://me:secret@host:5432/db{query}", Path())
     assert shown == "postgresql://host:5432/db"
+
+
+def test_a_study_of_another_program_is_not_joined(tune: RunCommand) -> None:
+    storage = JournalStorage(JournalFileBackend("study.journal"))
+    other = study.optuna.create_study(storage=storage, study_name="smoke-tune")
+    other.ask()
+    code, text = tune(RATE, "--trials", "1", *JOURNAL)
+    assert code == 1
+    assert "smoke-tune in study.journal was not begun by lstm-sentiment: sweep=NAME" in text
+
+
+def test_a_trial_that_another_worker_has_ended_keeps_its_result(
+    tune: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker may seem to be dead for a while, where locks depend on the time."""
+    [shared] = begin(tune, monkeypatch, RATE)
+    record = {"name": "run", "epochs": [{"epoch": 1, "val": {"accuracy": 0.5}}]}
+    with shared.next_trial(lambda: None) as trial:
+        assert trial is not None
+        study.Trial(shared, trial.number).finish(record | {"val": {"accuracy": 0.7}})
+        assert trial.may_continue(2, {"accuracy": 0.1})
+        trial.finish(record | {"val": {"accuracy": 0.6}})
+        trial.fail("too late")
+    assert [result.accuracy for result in shared.results()] == [0.7]
 
 
 # Workers
@@ -543,10 +570,10 @@ def test_racing_workers_add_no_trial_too_many(
     tune: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [shared] = begin(tune, monkeypatch, RATE, "--trials", "5")
-    trials = Study._trials
+    states = Study.states
 
     def counted_slowly(worker: Study) -> Any:
-        counted = trials(worker)
+        counted = states(worker)
         time.sleep(0.01)
         return counted
 
@@ -554,13 +581,13 @@ def test_racing_workers_add_no_trial_too_many(
         while shared._add():
             pass
 
-    monkeypatch.setattr(Study, "_trials", counted_slowly)
+    monkeypatch.setattr(Study, "states", counted_slowly)
     workers = [threading.Thread(target=add_all) for _ in range(4)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    assert len(trials(shared)) == 5
+    assert len(states(shared)) == 5
 
 
 @pytest.fixture
