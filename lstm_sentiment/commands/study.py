@@ -8,6 +8,7 @@ its checkpoint.
 """
 
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from typing import Any, Literal
 
 import numpy as np
 import optuna
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import OptunaError, StorageInternalError
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
@@ -39,6 +40,7 @@ FOLDER = "study"  # in the folder of the sweep
 DATABASE, TOKEN = "study.db", "study.json"  # in this folder
 JOURNAL = ".journal"  # the ending of a storage that is a file of Optuna's journal
 SCHEMES = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+ESCAPES = str.maketrans({"%": "%25", "?": "%3F", "{": "{{", "}": "}}"})  # of a path in a URL
 IDENTITY = "lstm_sentiment"  # the attribute of a study that says what it computes
 POLL = 1.0  # seconds between two checks whether a trial of another worker has ended
 PATIENCE = 60  # seconds to wait for a database that another worker is writing
@@ -151,12 +153,12 @@ class Study:
 
     def _hold_next(self, lock: ExitStack, waiting: Callable[[], object]) -> "Trial | None":
         while True:
-            trials = self._trials()
-            if sum(trial.state in ENDED for trial in trials) >= self.total:
+            states = self.states()
+            if sum(state in ENDED for state in states) >= self.total:
                 return None
-            for trial in trials:
-                if trial.state is TrialState.RUNNING and self._hold(lock, trial.number):
-                    return Trial(self, trial.number)
+            for number, state in enumerate(states):
+                if state is TrialState.RUNNING and self._hold(lock, number):
+                    return Trial(self, number)
             if not self._add():
                 waiting()
                 time.sleep(POLL)
@@ -168,7 +170,7 @@ class Study:
             return False
         with suppress(HeldError):
             lock.enter_context(sole_writer(file))
-            if self._trials()[number].state is TrialState.RUNNING:
+            if self.states()[number] is TrialState.RUNNING:
                 return True
             lock.close()
         return False
@@ -176,18 +178,22 @@ class Study:
     def _add(self) -> bool:
         """Add a trial for any worker, unless there are as many as there may be."""
         with _sole_planner(self.folder):
-            states = [trial.state for trial in self._trials()]
-            if sum(state in (*ENDED, TrialState.RUNNING) for state in states) >= self.total:
+            if sum(state in (*ENDED, TrialState.RUNNING) for state in self.states()) >= self.total:
                 return False
             self.study.ask()
             return True
 
-    def _trials(self) -> list[FrozenTrial]:
+    def states(self) -> list[TrialState]:
+        """Return the states of all trials, in their order."""
+        return [trial.state for trial in self.trials()]
+
+    def trials(self) -> list[FrozenTrial]:
+        """Return all trials, in their order."""
         return self.study.get_trials(deepcopy=False)
 
     def results(self) -> list[Result]:
         """Return the trials that have ended, in their order."""
-        return [self._result(trial) for trial in self._trials() if trial.state in STATES]
+        return [self._result(trial) for trial in self.trials() if trial.state in STATES]
 
     def _result(self, trial: FrozenTrial) -> Result:
         values = {
@@ -204,9 +210,8 @@ class Study:
 
         None if there are too few finished trials, or if all have the same accuracy.
         """
-        values = {trial.value for trial in self._trials() if trial.state is TrialState.COMPLETE}
-        finished = sum(trial.state is TrialState.COMPLETE for trial in self._trials())
-        if finished < FEWEST_FOR_IMPORTANCES or len(values) < 2:
+        values = [trial.value for trial in self.trials() if trial.state is TrialState.COMPLETE]
+        if len(values) < FEWEST_FOR_IMPORTANCES or len({*values}) == 1:
             return None
         return get_param_importances(self.study, evaluator=FanovaImportanceEvaluator(seed=0))
 
@@ -223,7 +228,7 @@ class Trial:
         self.study, self.number = study, number
         seed = np.random.SeedSequence([study.seed, number]).generate_state(1)[0]
         study.study.sampler = _sampler(study.identity.sampler, int(seed))
-        frozen = study._trials()[number]
+        frozen = study.trials()[number]
         self.trial = optuna.Trial(study.study, frozen._trial_id)
         self.reported = {*frozen.intermediate_values}
         self.values = {
@@ -239,7 +244,7 @@ class Trial:
         try:
             self._report(epoch, scores)
             return not self.trial.should_prune()
-        except (StorageInternalError, OSError) as error:
+        except (OptunaError, OSError) as error:
             reason = _first_line(error)
             self.study.display.message(f"epoch {epoch} is not reported ({reason})", "warning")
             return True
@@ -250,6 +255,8 @@ class Trial:
         Raises LostError if another process has taken over the trial.
         """
         self._require_held()
+        if not self._is_running:
+            return
         for epoch in record["epochs"]:
             self._report(epoch["epoch"], epoch["val"])
         accuracy = record["val"]["accuracy"]
@@ -265,11 +272,18 @@ class Trial:
         Raises LostError if another process has taken over the trial.
         """
         self._require_held()
+        if not self._is_running:
+            return
         self._attribute(reason=reason)
         self.study.study.tell(self.number, state=TrialState.FAIL)
 
     def _require_held(self) -> None:
         require_held(self.study.folder / DATABASE)
+
+    @property
+    def _is_running(self) -> bool:
+        """Whether no other worker has ended the trial, to which this one seemed to be dead."""
+        return self.study.states()[self.number] is TrialState.RUNNING
 
     def _report(self, epoch: int, scores: Mapping[str, Any]) -> None:
         if epoch not in self.reported:
@@ -312,15 +326,16 @@ def open_study(
                 pruner=_pruner(identity.pruner, max_epochs),
                 load_if_exists=True,
             )
-            recorded = study.user_attrs.get(IDENTITY)
-            if recorded is None:
-                study.set_user_attr(IDENTITY, identity.recorded | {"folder": _new_token(folder)})
+            recorded, is_new = study.user_attrs.get(IDENTITY), not study.get_trials(deepcopy=False)
+            if recorded is None and is_new:
+                recorded = identity.recorded | {"folder": _new_token(folder)}
+                study.set_user_attr(IDENTITY, recorded)
         except InputError:
             raise
         except Exception as error:  # of Optuna, SQLAlchemy, a driver, or the file system
-            raise InputError(f"{shown} cannot be opened ({_first_line(error)}).") from error
-        if recorded is not None:
-            _require_same(recorded, identity, sweep, shown)
+            reason = _first_line(error).replace(*_credentials(storage))
+            raise InputError(f"{shown} cannot be opened ({reason}).") from error
+        _require_same(recorded, identity, sweep, shown)
     return Study(
         study, folder, spaces, identity, storage=shown, seed=seed, total=total, display=display
     )
@@ -340,9 +355,15 @@ def _removed_if_refused(folder: Path) -> Iterator[None]:
         raise
 
 
-def _require_same(recorded: Mapping[str, Any], identity: Identity, sweep: Path, shown: str) -> None:
+def _require_same(
+    recorded: Mapping[str, Any] | None, identity: Identity, sweep: Path, shown: str
+) -> None:
     """Raise InputError if a study computes something else, or has its runs elsewhere."""
     another = "sweep=NAME gives another study"
+    if recorded is None:
+        raise InputError(
+            f"The study {sweep.name} in {shown} was not begun by lstm-sentiment: {another}."
+        )
     if difference := identity.difference(recorded):
         raise InputError(f"The study {sweep.name} in {shown} was begun {difference}: {another}.")
     if recorded["folder"] != _token(sweep / FOLDER):
@@ -381,13 +402,21 @@ def shown_storage(storage: str | None, folder: Path) -> str:
     if "://" not in storage:
         return storage
     scheme, _, rest = storage.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
+    # As SQLAlchemy reads it: a password ends at the first @, and may contain / and ?.
+    place = re.sub(r"^[^:/?]*(:[^@]*)?@", "", rest)
+    return f"{scheme}://{place.partition('?')[0]}"
+
+
+def _credentials(storage: str | None) -> tuple[str, str]:
+    """Return the user and the password of a URL, and what replaces them in messages."""
+    credentials, at, _ = (storage or "").partition("://")[2].rpartition("@")
+    return (credentials + at, "") if at else ("\0", "")
 
 
 def _storage(storage: str | None, folder: Path) -> BaseStorage:
     """Open a storage. Raises InputError if it is of no known kind, or any error of its packages."""
     if storage is None:
-        storage = f"sqlite:///{folder / DATABASE}"
+        storage = f"sqlite:///{str(folder / DATABASE).translate(ESCAPES)}"
     if storage.endswith(JOURNAL) and "://" not in storage:
         return JournalStorage(JournalFileBackend(str(Path(storage).expanduser())))
     scheme, separator, rest = storage.partition("://")

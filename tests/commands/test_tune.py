@@ -18,13 +18,16 @@ import pytest
 pytest.importorskip("optuna", reason="the extra tune is not installed")
 
 from optuna.exceptions import StorageInternalError
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from lstm_sentiment.commands import main as program
 from lstm_sentiment.commands import search, study
 from lstm_sentiment.commands.hydra_config import compose_all
+from lstm_sentiment.commands.search_results import ranked
 from lstm_sentiment.commands.study import FOLDER, Identity, Result, State, Study, shown_storage
 from lstm_sentiment.files.heartbeats import LostError
-from lstm_sentiment.files.locks import LOCK
+from lstm_sentiment.files.locks import LOCK, is_held
 from lstm_sentiment.model.classifier import Classifier
 from lstm_sentiment.runs.identity import chosen_values
 from lstm_sentiment.runs.record import restored
@@ -129,6 +132,17 @@ def chosen(record: dict[str, Any]) -> dict[str, Any]:
     values = chosen_values(restored(record["config"]))
     assert values.pop("test") is False
     return values
+
+
+def test_the_best_finished_trial_is_first() -> None:
+    results = [
+        Result(0, State.finished, {}, 0.7),
+        Result(1, State.finished, {}, 0.8),
+        Result(2, State.pruned, {}, 0.9),
+        Result(3, State.failed, {}),
+        Result(4, State.finished, {}, 0.8),
+    ]
+    assert [result.number for result in ranked(results)] == [1, 4, 0]
 
 
 def test_equal_configurations_are_trained_once(
@@ -468,6 +482,17 @@ def test_a_field_of_the_data_that_keeps_the_validation_set_can_be_searched(
     assert code == 0, text
 
 
+def test_the_database_is_in_the_folder_of_the_sweep_whatever_its_name(
+    tune: RunCommand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(search.Search, "train", lambda _: None)
+    code, _ = tune(RATE, "--trials", "1", r"sweep='50%3F of {x}? #1'")
+    assert code == 0
+    assert [*tmp_path.rglob("study.db")] == [
+        tmp_path / "runs" / "50%3F of {x}? #1" / FOLDER / "study.db"
+    ]
+
+
 def test_a_small_rate_on_a_linear_scale_is_pointed_out(
     tune: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -495,10 +520,35 @@ def test_the_driver_of_postgresql_is_an_extra(
     assert 'pip install "lstm_sentiment[postgresql]"' in text
 
 
-@pytest.mark.parametrize("password", ["secret", "se/cret", "se#cret", "[", "se?cr@et"])
-def test_a_password_is_not_shown(password: str) -> None:
-    shown = shown_storage(f"postgresql://me:{password}@host:5432/db?sslmode=require", Path())
+@pytest.mark.parametrize("query", ["", "?sslmode=require&password=secret@2"])
+@pytest.mark.parametrize("password", ["secret", "se/cret", "se#cret", "[", "se?cret"])
+def test_a_password_is_not_shown(password: str, query: str) -> None:
+    shown = shown_storage(f"postgresql://me:{password}@host:5432/db{query}", Path())
     assert shown == "postgresql://host:5432/db"
+
+
+def test_a_study_of_another_program_is_not_joined(tune: RunCommand) -> None:
+    storage = JournalStorage(JournalFileBackend("study.journal"))
+    other = study.optuna.create_study(storage=storage, study_name="smoke-tune")
+    other.ask()
+    code, text = tune(RATE, "--trials", "1", *JOURNAL)
+    assert code == 1
+    assert "smoke-tune in study.journal was not begun by lstm-sentiment: sweep=NAME" in text
+
+
+def test_a_trial_that_another_worker_has_ended_keeps_its_result(
+    tune: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker may seem to be dead for a while, where locks depend on the time."""
+    [shared] = begin(tune, monkeypatch, RATE)
+    record = {"name": "run", "epochs": [{"epoch": 1, "val": {"accuracy": 0.5}}]}
+    with shared.next_trial(lambda: None) as trial:
+        assert trial is not None
+        study.Trial(shared, trial.number).finish(record | {"val": {"accuracy": 0.7}})
+        assert trial.may_continue(2, {"accuracy": 0.1})
+        trial.finish(record | {"val": {"accuracy": 0.6}})
+        trial.fail("too late")
+    assert [result.accuracy for result in shared.results()] == [0.7]
 
 
 # Workers
@@ -524,12 +574,22 @@ def test_a_trial_that_another_worker_trains_is_waited_for_and_taken_over(
         with pytest.raises(Killed):
             tune(RATE, "--trials", "1", *JOURNAL)
     lock = (SWEEP / FOLDER / f"{LOCK}-0").absolute()
+    assert not is_held(lock)
+    finish, held = study.Trial.finish, []
+
+    def note_lock(trial: study.Trial, record: dict[str, Any]) -> None:
+        held.append(is_held(lock))
+        finish(trial, record)
+
+    monkeypatch.setattr(study.Trial, "finish", note_lock)
     with held_elsewhere(lock) as (worker, _):
         waited = waits(monkeypatch, lambda: (worker.kill(), worker.join()))
         code, text = tune(RATE, "--trials", "1", *JOURNAL)
     assert code == 0
     assert len(waited) == 1
     assert text.count("Waiting for trials that other workers are training.") == 1
+    assert held == [True]  # by this worker
+    assert not lock.exists()
     assert len(records()) == 1
 
 
@@ -537,10 +597,10 @@ def test_racing_workers_add_no_trial_too_many(
     tune: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [shared] = begin(tune, monkeypatch, RATE, "--trials", "5")
-    trials = Study._trials
+    states = Study.states
 
     def counted_slowly(worker: Study) -> Any:
-        counted = trials(worker)
+        counted = states(worker)
         time.sleep(0.01)
         return counted
 
@@ -548,13 +608,13 @@ def test_racing_workers_add_no_trial_too_many(
         while shared._add():
             pass
 
-    monkeypatch.setattr(Study, "_trials", counted_slowly)
+    monkeypatch.setattr(Study, "states", counted_slowly)
     workers = [threading.Thread(target=add_all) for _ in range(4)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    assert len(trials(shared)) == 5
+    assert len(states(shared)) == 5
 
 
 @pytest.fixture
