@@ -399,7 +399,8 @@ def test_its_python_runs(
 @pytest.mark.slow  # processes of their own train four networks
 def test_the_walk_through_adds_a_cell_and_a_head(tmp_path: Path) -> None:
     page = PAGES["extending.md"]
-    for name in ("lstm_sentiment", "conf", "tests", "scripts", "train.py", "pyproject.toml"):
+    folders = ("lstm_sentiment", "hydra_plugins", "conf", "tests", "scripts")
+    for name in (*folders, "train.py", "pyproject.toml"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tmp_path / name)
     for block in blocks(page, "python") + blocks(page, "yaml"):

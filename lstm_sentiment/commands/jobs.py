@@ -5,6 +5,7 @@ to a process elsewhere, and trained there without Hydra. The results are in the 
 """
 
 import os
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -18,6 +19,7 @@ from lstm_sentiment.commands.terminal import console
 from lstm_sentiment.config import Accelerator, Config
 from lstm_sentiment.display import on_one_line
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.files.reading import reason_of
 from lstm_sentiment.runs.reader import State, read_run
 
 VARIABLES = "LSTM_SENTIMENT_"  # the prefix of the environment variables that jobs get
@@ -28,12 +30,12 @@ SCRATCH = "LSTM_SENTIMENT_SCRATCH"  # the temporary folder of one process
 class Job:
     """A run that a process on some machine is to train."""
 
-    name: str
+    run: Path  # the folder of the run
     config: Config
     choices: Mapping[str, str]  # by group
     cores: int
     gpus: int
-    folder: str  # in which the command was typed: paths may be relative to it
+    folder: Path  # in which the command was typed: paths may be relative to it
     variables: Mapping[str, str]  # of the environment
 
     def train(self, names_lines: bool = False) -> list[str]:
@@ -46,7 +48,11 @@ class Job:
 
         from lstm_sentiment.commands.sweep import Sweep
 
-        os.chdir(self.folder)
+        try:
+            os.chdir(self.folder)
+        except OSError as error:
+            machine = socket.gethostname()
+            return [f"{machine} does not share the folder {self.folder} ({reason_of(error)})"]
         os.environ.update(self.variables)
         terminal.IN_LAUNCHER = names_lines
         if self.config.trainer.threads is None:
@@ -82,16 +88,14 @@ def launch(launcher: str, settings: Mapping[str, Any], overrides: Sequence[Seque
         for folder in folders
         if folder in sweep.unfinished
     ]
-    finished = len([*filter(None, folders)]) - len(jobs)
-    if finished:
+    if finished := sum(folder is not None for folder in folders) - len(jobs):
         console.print(f"{finished} of {len(folders)} runs are finished.")
-    module = import_module(f"{__package__}.{launcher.partition('_')[0]}_jobs")
-    ended: Iterator[Ended] = module.train(launcher, jobs, settings) if jobs else iter(())
+    starter = import_module(f"{__package__}.{launcher.partition('_')[0]}_jobs")
+    ended: Iterator[Ended] = starter.train(launcher, jobs, settings) if jobs else iter(())
     for number, end in enumerate(ended, 1):
         sweep.refusals += [refusal for refusal in end.refusals if refusal not in sweep.refusals]
-        folder = next(path for path in folders if path and path.name == end.job.name)
-        text = f"  {number} of {len(jobs)}: {_outcome(folder, end)}"
-        console.print(Text.assemble((end.job.name, "bold"), text))
+        text = f"  {number} of {len(jobs)}: {_outcome(end)}"
+        console.print(Text.assemble((end.job.run.name, "bold"), text))
 
 
 def _job(
@@ -111,14 +115,13 @@ def _job(
         for name, value in os.environ.items()
         if name.startswith(VARIABLES) and name != SCRATCH
     }
-    here = os.getcwd()  # noqa: PTH109 - a text, which any system can read
-    return Job(folder.name, config, choices, cores or threads, gpus, here, variables)
+    return Job(folder, config, choices, cores or threads, gpus, Path.cwd(), variables)
 
 
-def _outcome(folder: Path, end: Ended) -> str:
+def _outcome(end: Ended) -> str:
     if end.refusals:
         return f"refused: {end.refusals[0]}"
-    run = read_run(folder)
+    run = read_run(end.job.run)
     if end.death and run.state is not State.done:
         return f"its process died: {on_one_line(end.death)}"
     return run.trouble or str(run.state)

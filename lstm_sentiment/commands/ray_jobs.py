@@ -10,6 +10,7 @@ from typing import Any
 from lstm_sentiment.commands.jobs import Ended, Job
 from lstm_sentiment.commands.terminal import print_error
 from lstm_sentiment.errors import InputError
+from lstm_sentiment.training.run import describe_error
 
 GIB = 2**30
 # Settings of Ray itself, unless the user has chosen others: lines of several workers that are alike
@@ -26,14 +27,14 @@ def train(_: str, jobs: Sequence[Job], settings: Mapping[str, Any]) -> Iterator[
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)  # before Ray is imported
     import ray
-    from ray.exceptions import RayError
+    from ray.exceptions import RayError, RayTaskError
 
     with _connected(settings["address"]):
         _warn_of_waiting(jobs)
         task = ray.remote(_train)
         pending = {
             task.options(
-                name=job.name,
+                name=job.run.name,
                 num_cpus=job.cores,
                 num_gpus=job.gpus,
                 memory=int((settings["memory_gb"] or 0) * GIB) or None,
@@ -46,8 +47,10 @@ def train(_: str, jobs: Sequence[Job], settings: Mapping[str, Any]) -> Iterator[
             job = pending.pop(done)
             try:
                 yield Ended(job, ray.get(done))
-            except RayError as error:  # also of an error in the task
-                yield Ended(job, death=f"{type(error).__name__}: {error}")
+            except RayTaskError as error:  # such as a package that is missing there
+                yield Ended(job, [describe_error(error.cause)["reason"]])
+            except RayError as error:
+                yield Ended(job, death=str(error).strip().partition("\n")[0])
 
 
 def _train(job: Job) -> list[str]:

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,7 +70,9 @@ class Sweep:
         for make_config, choices in runs:
             try:
                 plan = self._plan(make_config, choices)
-                if not plan.finished_record:
+                if plan.finished_record:
+                    remove_leftovers(plan)
+                else:
                     self.unfinished.add(plan.folder)
                     if read_run(plan.folder).record is not None:
                         self.outdated.add(plan.folder)
@@ -93,7 +95,6 @@ class Sweep:
             if plan.finished_record:
                 self._announce(plan, "is finished; rerun=true trains it again")
                 self.settled.add(plan.folder)
-                remove_leftovers(plan)
             else:
                 self._prepare(plan)
                 self._announce(plan, self._time_left())
@@ -105,6 +106,8 @@ class Sweep:
         The code is 0 if every run of the command has a record, and 1 otherwise.
         """
         self._complete()
+        if self.elsewhere:
+            _list_anew(self.configs)
         runs = [read_run(folder) for folder in self.configs if self.elsewhere or folder.exists()]
         if runs:
             console.print(ranking_table(*ranking(runs)))
@@ -227,3 +230,10 @@ class Sweep:
             return ""
         left = sum(self.durations) / len(self.durations) * (self.size - self.begun + 1)
         return f"about {left / 60:.0f} min left" if left >= 90 else f"about {left:.0f} s left"
+
+
+def _list_anew(folders: Iterable[Path]) -> None:
+    """List the folders of runs and sweeps, so that NFS shows what other machines have written."""
+    for folder in dict.fromkeys(path for run in folders for path in (run.parent, run)):
+        with suppress(OSError):  # the run has not begun
+            os.listdir(folder)  # noqa: PTH208 - no other call is as short

@@ -100,7 +100,7 @@ def test_a_dead_worker_ends_neither_the_sweep_nor_its_run(
     code, text, jobs = on_cluster(Cluster(), *sweep)
     assert code == 0
     assert "2 of 3 runs are finished." in text
-    assert [job.name for job in jobs] == [gru.split()[0]]
+    assert [job.run.name for job in jobs] == [gru.split()[0]]
     assert encoders(tmp_path) == ["gru", "lstm", "rnn"]
     assert "not finished" not in text
     code, _, jobs = on_cluster(Cluster(), *sweep)
@@ -182,7 +182,7 @@ def test_a_job_trains_in_the_folder_and_with_the_cores_of_the_command(
     monkeypatch.chdir(tmp_path)
     config = tiny(trainer={"threads": None, "max_epochs": 1}, seed=1)
     choices = {"encoder": "lstm", "head": "last", "embedding": "random", "data": "synthetic"}
-    job = Job("name", config, choices, 2, 0, str(tmp_path), {"LSTM_SENTIMENT_COMMAND": "a"})
+    job = Job(tmp_path, config, choices, 2, 0, tmp_path, {"LSTM_SENTIMENT_COMMAND": "a"})
     os.chdir("/")
     assert job.train() == []
     assert Path.cwd() == tmp_path
@@ -191,12 +191,18 @@ def test_a_job_trains_in_the_folder_and_with_the_cores_of_the_command(
     assert record["choices"] == choices
 
 
+def test_a_job_on_a_machine_without_the_folder_is_refused(tiny: MakeConfig) -> None:
+    job = Job(Path("a"), tiny(), {}, 1, 0, Path("/not/there"), {})
+    [refusal] = job.train()
+    assert refusal.endswith("does not share the folder /not/there (No such file or directory)")
+
+
 def test_a_job_that_is_started_again_waits_for_the_process_that_is_about_to_die(
     tiny: MakeConfig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = tiny(trainer={"max_epochs": 1}, seed=2)
     choices = dict.fromkeys(("encoder", "head", "embedding", "data"), "a")
-    job = Job("name", config, choices, 1, 0, str(Path.cwd()), {"LSTM_SENTIMENT_COMMAND": "a"})
+    job = Job(folder_of(config), config, choices, 1, 0, Path.cwd(), {"LSTM_SENTIMENT_COMMAND": "a"})
     folder = folder_of(config)
     folder.mkdir(parents=True)
     with sole_writer(folder / LOCK):

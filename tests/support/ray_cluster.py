@@ -1,31 +1,25 @@
 """A Ray cluster of processes on this machine, for tests.
 
-`python -m tests.support.ray_cluster WORKERS` prints its address and the process numbers of the
-workers' raylets as JSON, and ends the cluster when its standard input is closed.
+`python -m tests.support.ray_cluster WORKERS` prints its address, and ends the cluster when its
+standard input is closed.
 """
 
-import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
 
 from tests.support.project import ROOT
 
 
-class RayCluster(NamedTuple):
-    """A cluster that is running."""
-
-    address: str
-    raylets: list[int]
-
-
 @contextmanager
-def ray_cluster(workers: int) -> Iterator[RayCluster]:
-    """Run a head without cores, and workers with one core each, during the block."""
+def ray_cluster(workers: int) -> Iterator[str]:
+    """Run a head without cores, and workers with one core each, during the block.
+
+    Yields the address of the cluster.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.support.ray_cluster", str(workers)],
         cwd=ROOT,
@@ -39,7 +33,7 @@ def ray_cluster(workers: int) -> Iterator[RayCluster]:
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        yield RayCluster(**json.loads(process.stdout.readline()))
+        yield process.stdout.readline().strip()
     finally:
         process.stdin.close()
         with suppress(subprocess.TimeoutExpired):
@@ -55,10 +49,10 @@ def main(workers: int) -> None:
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    nodes = [cluster.add_node(num_cpus=1, wait=False) for _ in range(workers)]
+    for _ in range(workers):
+        cluster.add_node(num_cpus=1, wait=False)
     cluster.wait_for_nodes()
-    raylets = [node.all_processes["raylet"][0].process.pid for node in nodes]
-    print(json.dumps({"address": cluster.address, "raylets": raylets}), flush=True)
+    print(cluster.address, flush=True)
     sys.stdin.read()
     with suppress(Exception):  # a test may have killed some of the processes
         cluster.shutdown()
