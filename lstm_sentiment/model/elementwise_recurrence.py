@@ -43,9 +43,9 @@ def mingru(inputs: Inputs, weights: Weights, partition: RowPartition, backwards:
 
 def minlstm(inputs: Inputs, weights: Weights, partition: RowPartition, backwards: bool) -> Tensor:
     """Return the states, (T, B, H), of one direction of a minLSTM; see `scan_minlstm`."""
-    projected = inputs.project(*weights)
+    as_mingru = Inputs(_mingru_gates(inputs.project(*weights).vectors), inputs.indices)
     return _recur(
-        kernels.minlstm_forward, kernels.minlstm_backward, projected, 3, None, partition, backwards
+        kernels.mingru_forward, kernels.mingru_backward, as_mingru, 2, None, partition, backwards
     )
 
 
@@ -71,9 +71,7 @@ def scan_mingru(
 
     `vectors` are in the order of reading.
     """
-    update, candidate = F.linear(vectors, *weights).chunk(2, -1)
-    states = linear_recurrence(torch.sigmoid(-update), torch.sigmoid(update) * candidate, start)
-    return states, states[-1]
+    return _scan_gates(F.linear(vectors, *weights), start)
 
 
 def scan_minlstm(
@@ -83,12 +81,26 @@ def scan_minlstm(
 
     f = sigmoid(Wf x + bf), i = sigmoid(Wi x + bi), h' = (f h + i (Wh x + bh)) / (f + i): Feng et
     al. 2024, section 3.2, with the normalized gates that keep the scale of the states independent
-    of the number of steps, and with a linear candidate, like `scan_mingru`.
+    of the number of steps, and with a linear candidate, like `scan_mingru`. With these gates, it is
+    a minGRU with another update gate.
     """
-    forget, admit, candidate = F.linear(vectors, *weights).chunk(3, -1)
-    ratio = F.logsigmoid(forget) - F.logsigmoid(admit)
-    states = linear_recurrence(torch.sigmoid(ratio), torch.sigmoid(-ratio) * candidate, start)
+    return _scan_gates(_mingru_gates(F.linear(vectors, *weights)), start)
+
+
+def _scan_gates(gates: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the states of a minGRU, (T, B, H), and the last one, given its gates, (T, B, 2 H)."""
+    update, candidate = gates.chunk(2, -1)
+    states = linear_recurrence(torch.sigmoid(-update), torch.sigmoid(update) * candidate, start)
     return states, states[-1]
+
+
+def _mingru_gates(gates: Tensor) -> Tensor:
+    """Return the gates of the minGRU that equals a minLSTM: (..., 3 H) -> (..., 2 H).
+
+    The share of the candidate, i / (f + i), is the sigmoid of log i - log f.
+    """
+    forget, admit, candidate = gates.chunk(3, -1)
+    return torch.cat([F.logsigmoid(admit) - F.logsigmoid(forget), candidate], -1)
 
 
 def scan_sru(

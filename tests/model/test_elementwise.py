@@ -161,6 +161,23 @@ def test_a_mingru_by_hand() -> None:
     torch.testing.assert_close(states, torch.tensor([[[1.0], [1.5], [1.75]]]))
 
 
+def test_a_minlstm_with_closed_gates_by_hand() -> None:
+    """Both gates are nearly 0, and i / (f + i) is sigmoid(-20 + 25)."""
+    encoder = RecurrentEncoder(EncoderConfig("minlstm", 1, dropout=0.0), 1)
+    encoder.load_state_dict(
+        {
+            "rnn.weight_l0": torch.tensor([[0.0], [0.0], [1.0]]),
+            "rnn.bias_l0": torch.tensor([-25.0, -20.0, 0.0]),
+        }
+    )
+    share = sigmoid(torch.tensor(5.0)).item()
+    for dtype in (torch.float32, torch.float64):  # the kernel and the scan
+        inputs = Embedded(torch.ones(1, 2, 1, dtype=dtype))
+        states = encoder.to(dtype)(inputs, torch.tensor([2])).states
+        expected = torch.tensor([[[share], [1 - (1 - share) ** 2]]], dtype=dtype)
+        torch.testing.assert_close(states, expected, rtol=1e-5, atol=0)
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_results_do_not_depend_on_the_number_of_threads(cell: Cell) -> None:
     encoder, inputs = make(cell, 2, "both"), vectors(dtype=torch.float32)
